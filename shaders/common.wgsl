@@ -1,0 +1,116 @@
+// What several kernels share: the step's record, indices of folded grids, and the activations.
+
+// The record of the running step: words and rates of slot `tick mod SLOTS`, tick being words[0].
+// A kernel that needs it binds both tables first.
+@group(0) @binding(1) var<storage, read> steps: array<u32>;
+@group(0) @binding(2) var<storage, read> rates: array<f32>;
+
+const SLOTS = 64u;
+const HEAD = 16u; // Words before the first slot: the tick, then padding.
+const SLOT = 16u; // Words, and rates, of a slot.
+
+const FIRST = 0u;
+const ROWS = 1u;
+const STEP = 2u;
+const EPOCH = 3u;
+const IMAGES = 4u;
+const SHUFFLE = 5u;
+const STREAM = 6u;
+const SEED_LOW = 7u;
+const SEED_HIGH = 8u;
+
+const LOSS_SCALE = 0u;
+const KL_WEIGHT = 1u;
+const RATE = 2u;
+const BETA1 = 3u;
+const ONE_MINUS_BETA1 = 4u;
+const BETA2 = 5u;
+const ONE_MINUS_BETA2 = 6u;
+const STEP_SIZE = 7u;
+const ROOT_CORRECTION = 8u;
+const EPSILON = 9u;
+const DECAY = 10u;
+const MOMENTUM = 11u;
+const MAX_NORM = 12u;
+
+fn step_word(i: u32) -> u32 {
+    return steps[HEAD + (steps[0] % SLOTS) * SLOT + i];
+}
+
+fn step_rate(i: u32) -> f32 {
+    return rates[(steps[0] % SLOTS) * SLOT + i];
+}
+
+// The index of an invocation, and of a workgroup, in a flat grid that was folded in two to fit
+// 65,535 workgroups a side.
+fn flat_index(id: vec3<u32>, groups: vec3<u32>, width: u32) -> u32 {
+    return id.x + id.y * groups.x * width;
+}
+
+fn flat_group(group: vec3<u32>, groups: vec3<u32>) -> u32 {
+    return group.x + group.y * groups.x;
+}
+
+// Whether a float, given as bits, is neither infinite nor NaN. Float comparisons may be compiled
+// away, since WGSL lets a compiler assume that neither occurs.
+fn is_finite(bits: u32) -> bool {
+    return (bits & 0x7f800000u) != 0x7f800000u;
+}
+
+const LEAK = 0.01;
+
+// log(1 + exp x), without overflow.
+fn softplus(x: f32) -> f32 {
+    return max(x, 0.0) + log(1.0 + exp(-abs(x)));
+}
+
+// 1 / (1 + exp(−x)), without overflow.
+fn sigmoid(x: f32) -> f32 {
+    let e = exp(-abs(x));
+    return select(e, 1.0, x >= 0.0) / (1.0 + e);
+}
+
+// tanh x. Near zero a polynomial, since the error of WGSL's own tanh is absolute.
+fn tanh_of(x: f32) -> f32 {
+    let a = abs(x);
+    let s = a * a;
+    let near = a * (1.0 + s * (-0.33333333 + s * (0.13333333 + s * (-0.053968254 + s * 0.021869489))));
+    let e = exp(-2.0 * a);
+    return sign(x) * select((1.0 - e) / (1.0 + e), near, a < 0.25);
+}
+
+// erf x. Near zero its series, elsewhere Abramowitz and Stegun 7.1.26, within 1.5e-7.
+fn erf_of(x: f32) -> f32 {
+    let a = abs(x);
+    let s = a * a;
+    let near = a * (1.1283792 + s * (-0.37612638 + s * (0.11283792 + s * (-0.026866171 + s * 0.0052239776))));
+    let t = 1.0 / (1.0 + 0.3275911 * a);
+    let far = 1.0 - t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429)))) * exp(-s);
+    return sign(x) * select(far, near, a < 0.5);
+}
+
+// An activation by its code (`Activation::code`).
+fn activate(kind: u32, x: f32) -> f32 {
+    switch kind {
+        case 1u: { return max(x, 0.0); }
+        case 2u: { return select(LEAK * x, x, x > 0.0); }
+        case 3u: { return tanh_of(x); }
+        case 4u: { return sigmoid(x); }
+        case 5u: { return softplus(x); }
+        case 6u: { return x * sigmoid(x); }
+        case 7u: { return 0.5 * x * (1.0 + erf_of(0.70710678 * x)); }
+        default: { return x; }
+    }
+}
+
+// The slope of an activation at the place where its output is y; silu and gelu have none.
+fn slope_at_output(kind: u32, y: f32) -> f32 {
+    switch kind {
+        case 1u: { return select(0.0, 1.0, y > 0.0); }
+        case 2u: { return select(LEAK, 1.0, y > 0.0); }
+        case 3u: { return 1.0 - y * y; }
+        case 4u: { return y * (1.0 - y); }
+        case 5u: { return 1.0 - exp(-y); }
+        default: { return 1.0; }
+    }
+}

@@ -1,0 +1,99 @@
+// z = μ + ε ⊗ exp(½ log σ²) and KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ (μ² + σ² − 1 − log σ²), for
+// h (rows, 2 n) = [μ | log σ²], z and ε (rows, n), kl (rows): Kingma and Welling 2014, eq. 10 and
+// appendix B. log σ² is clamped; outside the bounds its gradient is zero.
+
+struct Gaussian { rows: u32, latent: u32, h_stride: u32, z_stride: u32, accumulate: u32 }
+@group(0) @binding(0) var<uniform> p: Gaussian;
+const WIDTH = 32u;
+const LOWEST = -30.0;
+const HIGHEST = 20.0;
+
+@group(0) @binding(2) var<storage, read> image: array<u32>;
+@group(0) @binding(3) var<storage, read> h: array<f32>;
+@group(0) @binding(4) var<storage, read_write> eps: array<f32>;
+@group(0) @binding(5) var<storage, read_write> z: array<f32>;
+@group(0) @binding(6) var<storage, read_write> kl: array<f32>;
+
+// z of one element; the sum of its KL is returned.
+fn sample(row: u32, j: u32, noise: f32) -> f32 {
+    let mu = h[row * p.h_stride + j];
+    let log_var = clamp(h[row * p.h_stride + p.latent + j], LOWEST, HIGHEST);
+    z[row * p.z_stride + j] = mu + noise * exp(0.5 * log_var);
+    return 0.5 * (mu * mu + exp(log_var) - 1.0 - log_var);
+}
+
+// Draws ε; it depends on the image and not on its place in the batch.
+@compute @workgroup_size(WIDTH)
+fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let row = flat_index(id, groups, WIDTH);
+    if row >= p.rows { return; }
+    var sum = 0.0;
+    if row < step_word(ROWS) {
+        let key = vec2<u32>(step_word(SEED_LOW), step_word(SEED_HIGH));
+        let purpose = 16u * step_word(STREAM) + NOISE;
+        for (var j = 0u; j < p.latent; j += 4u) {
+            let counter = vec4<u32>(j / 4u, image[row], step_word(STEP), purpose);
+            let noise = normals_of(philox(counter, key));
+            for (var k = 0u; k < min(4u, p.latent - j); k++) {
+                eps[row * p.z_stride + j + k] = noise[k];
+                sum += sample(row, j + k, noise[k]);
+            }
+        }
+    } else {
+        for (var j = 0u; j < p.latent; j++) {
+            eps[row * p.z_stride + j] = 0.0;
+            z[row * p.z_stride + j] = 0.0;
+        }
+    }
+    kl[row] = sum;
+}
+
+@group(0) @binding(2) var<storage, read> given_h: array<f32>;
+@group(0) @binding(3) var<storage, read> given_eps: array<f32>;
+@group(0) @binding(4) var<storage, read_write> given_z: array<f32>;
+@group(0) @binding(5) var<storage, read_write> given_kl: array<f32>;
+
+// Takes ε as it is given.
+@compute @workgroup_size(WIDTH)
+fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let row = flat_index(id, groups, WIDTH);
+    if row >= p.rows { return; }
+    let inside = row < step_word(ROWS);
+    var sum = 0.0;
+    for (var j = 0u; j < p.latent; j++) {
+        let mu = given_h[row * p.h_stride + j];
+        let log_var = clamp(given_h[row * p.h_stride + p.latent + j], LOWEST, HIGHEST);
+        let value = mu + given_eps[row * p.z_stride + j] * exp(0.5 * log_var);
+        given_z[row * p.z_stride + j] = select(0.0, value, inside);
+        sum += 0.5 * (mu * mu + exp(log_var) - 1.0 - log_var);
+    }
+    given_kl[row] = select(0.0, sum, inside);
+}
+
+@group(0) @binding(3) var<storage, read> back_h: array<f32>;
+@group(0) @binding(4) var<storage, read> back_eps: array<f32>;
+@group(0) @binding(5) var<storage, read> dz: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dh: array<f32>;
+
+fn store(at: u32, value: f32) {
+    dh[at] = select(0.0, dh[at], p.accumulate != 0u) + value;
+}
+
+@compute @workgroup_size(WIDTH)
+fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = flat_index(id, groups, WIDTH);
+    let row = i / p.latent;
+    let j = i % p.latent;
+    if row >= p.rows { return; }
+    let at_mu = row * p.h_stride + j;
+    let at_log_var = at_mu + p.latent;
+    let mu = back_h[at_mu];
+    let raw = back_h[at_log_var];
+    let variance = exp(clamp(raw, LOWEST, HIGHEST));
+    let weight = step_rate(KL_WEIGHT) * step_rate(LOSS_SCALE);
+    let inside = row < step_word(ROWS);
+    let up = dz[row * p.z_stride + j];
+    let half = 0.5 * (up * back_eps[row * p.z_stride + j] * sqrt(variance) + weight * (variance - 1.0));
+    store(at_mu, select(0.0, up + weight * mu, inside));
+    store(at_log_var, select(0.0, half, inside && raw >= LOWEST && raw <= HIGHEST));
+}

@@ -1,0 +1,104 @@
+// The update of w by its gradient g, elementwise: Adam (Kingma and Ba 2015, algorithm 1), AdamW
+// (Loshchilov and Hutter 2019, algorithm 2), SGD with momentum as PyTorch has it; and the norm of
+// all gradients, which may be clipped. Nothing changes while the guard's status is set.
+
+struct Optimizer { len: u32, decoupled: u32, nesterov: u32, clip: u32, first: u32 }
+@group(0) @binding(0) var<uniform> p: Optimizer;
+const WIDTH = 64u;
+
+@group(0) @binding(3) var<storage, read_write> guard_words: array<atomic<u32>>;
+@group(0) @binding(4) var<storage, read> norms: array<f32>;
+@group(0) @binding(5) var<storage, read> g: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> w: array<vec4<f32>>;
+@group(0) @binding(7) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(8) var<storage, read_write> v: array<vec4<f32>>;
+
+// Which of four are finite, by the bits.
+fn each_finite(x: vec4<f32>) -> vec4<bool> {
+    let exponent = bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u);
+    return exponent != vec4<u32>(0x7f800000u);
+}
+
+// The gradient as the update sees it: clipped, and with the weight decay that belongs to it.
+fn gradient(i: u32) -> vec4<f32> {
+    let clipped = g[i] * select(1.0, norms[0], p.clip != 0u);
+    return clipped + select(step_rate(DECAY), 0.0, p.decoupled != 0u) * w[i];
+}
+
+@compute @workgroup_size(WIDTH)
+fn adam(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = flat_index(id, groups, WIDTH);
+    if i >= p.len || atomicLoad(&guard_words[0]) != 0u { return; }
+    let grad = gradient(i);
+    let first = step_rate(BETA1) * m[i] + step_rate(ONE_MINUS_BETA1) * grad;
+    let second = step_rate(BETA2) * v[i] + step_rate(ONE_MINUS_BETA2) * grad * grad;
+    let root = sqrt(second) * step_rate(ROOT_CORRECTION) + step_rate(EPSILON);
+    let decay = select(0.0, step_rate(RATE) * step_rate(DECAY), p.decoupled != 0u);
+    let weight = w[i] - decay * w[i] - step_rate(STEP_SIZE) * first / root;
+    let fine = each_finite(weight) & each_finite(first) & each_finite(second);
+    w[i] = select(w[i], weight, fine);
+    m[i] = select(m[i], first, fine);
+    v[i] = select(v[i], second, fine);
+    if !all(fine) { atomicOr(&guard_words[1], 4u); }
+}
+
+@compute @workgroup_size(WIDTH)
+fn sgd(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
+    let i = flat_index(id, groups, WIDTH);
+    if i >= p.len || atomicLoad(&guard_words[0]) != 0u { return; }
+    let grad = gradient(i);
+    let first = step_rate(MOMENTUM) * m[i] + grad;
+    let along = select(first, grad + step_rate(MOMENTUM) * first, p.nesterov != 0u);
+    let weight = w[i] - step_rate(RATE) * along;
+    let fine = each_finite(weight) & each_finite(first);
+    w[i] = select(w[i], weight, fine);
+    m[i] = select(m[i], first, fine);
+    if !all(fine) { atomicOr(&guard_words[1], 4u); }
+}
+
+const SUMMED = 1024u; // Groups of four gradients in one partial sum.
+const SUMMING = 256u;
+var<workgroup> partial: array<f32, SUMMING>;
+
+@group(0) @binding(1) var<storage, read> grads: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> sums: array<f32>;
+
+// Σ g² of each 4,096 gradients, to sums[first + workgroup].
+@compute @workgroup_size(SUMMING)
+fn square_sums(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let chunk = flat_group(group, groups);
+    let end = min((chunk + 1u) * SUMMED, p.len);
+    var sum = 0.0;
+    for (var i = chunk * SUMMED + lane; i < end; i += SUMMING) { sum += dot(grads[i], grads[i]); }
+    partial[lane] = sum;
+    for (var width = SUMMING / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if lane < width { partial[lane] += partial[lane + width]; }
+    }
+    if lane == 0u && chunk * SUMMED < p.len { sums[p.first + chunk] = partial[0]; }
+}
+
+@group(0) @binding(4) var<storage, read> all_sums: array<f32>;
+@group(0) @binding(5) var<storage, read_write> scale: array<f32>;
+
+// scale[0] = min(1, max_norm / (‖g‖ + 10⁻⁶)) of all len partial sums, as PyTorch clips. One workgroup.
+@compute @workgroup_size(SUMMING)
+fn clip(@builtin(local_invocation_index) lane: u32) {
+    var sum = 0.0;
+    for (var i = lane; i < p.len; i += SUMMING) { sum += all_sums[i]; }
+    partial[lane] = sum;
+    for (var width = SUMMING / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if lane < width { partial[lane] += partial[lane + width]; }
+    }
+    if lane == 0u {
+        let norm = sqrt(partial[0]);
+        scale[0] = min(1.0, step_rate(MAX_NORM) / (norm + 1e-6));
+        scale[1] = norm;
+        if !is_finite(bitcast<u32>(partial[0])) { atomicOr(&guard_words[0], 2u); }
+    }
+}

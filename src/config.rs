@@ -1,0 +1,385 @@
+//! What a user can choose: plain values and closed enums, read from TOML, checked in one place.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The smallest and the largest log σ² of a posterior; it is clamped where it is made, and outside
+/// these bounds its gradient is zero. They span σ from 3·10⁻⁷ to 2·10⁴.
+pub const LOG_VAR_BOUNDS: (f32, f32) = (-30.0, 20.0);
+
+/// The most images in a batch, and the most units in a layer.
+pub const MOST: usize = 1_000_000;
+
+/// A function applied to each unit of a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// x
+    Identity,
+    /// max(x, 0)
+    Relu,
+    /// x, or 0.01 x below zero
+    LeakyRelu,
+    /// tanh x
+    Tanh,
+    /// σ(x) = 1 / (1 + exp(−x))
+    Sigmoid,
+    /// log(1 + exp x)
+    Softplus,
+    /// x σ(x) (Hendrycks and Gimpel 2016)
+    Silu,
+    /// x Φ(x), with the error function (Hendrycks and Gimpel 2016)
+    Gelu,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Identity,
+        Self::Relu,
+        Self::LeakyRelu,
+        Self::Tanh,
+        Self::Sigmoid,
+        Self::Softplus,
+        Self::Silu,
+        Self::Gelu,
+    ];
+
+    /// The number that shaders know it by.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Relu => "relu",
+            Self::LeakyRelu => "leaky-relu",
+            Self::Tanh => "tanh",
+            Self::Sigmoid => "sigmoid",
+            Self::Softplus => "softplus",
+            Self::Silu => "silu",
+            Self::Gelu => "gelu",
+        }
+    }
+
+    /// Whether the slope can be had from the output alone. Then the activation is part of the
+    /// product that makes its input; otherwise the input is kept, and it is a dispatch of its own.
+    #[must_use]
+    pub fn slope_from_output(self) -> bool {
+        !matches!(self, Self::Silu | Self::Gelu)
+    }
+}
+
+/// p(x | z): how the decoder's output is compared with the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Likelihood {
+    /// Each pixel is a coin with the decoder's logit; grey pixels are soft targets.
+    Bernoulli,
+    /// Each pixel is normal round the decoder's output, with the fixed deviation `sigma`.
+    Normal,
+}
+
+/// How the pixels of a file become the numbers that are modelled. Results of different protocols
+/// must not be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pixels {
+    /// byte / 255, used as it is.
+    Grey,
+    /// A coin with that probability, tossed anew each time the image is used.
+    Binarised,
+}
+
+/// What of a batch is minimised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reduction {
+    /// The sum over the images, as the PyTorch example does.
+    Sum,
+    /// The mean over the images.
+    Mean,
+}
+
+/// The update rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// Adam (Kingma and Ba 2015); `weight-decay` is added to the gradient.
+    Adam,
+    /// Adam with `weight-decay` apart from the gradient (Loshchilov and Hutter 2019).
+    Adamw,
+    /// Stochastic gradient descent with `momentum`.
+    Sgd,
+}
+
+/// The network and its distributions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ModelConfig {
+    /// Units of the encoder's hidden layers, from the image on.
+    pub encoder: Vec<usize>,
+    /// Dimensions of z.
+    pub latent: usize,
+    /// Units of the decoder's hidden layers, from z on.
+    pub decoder: Vec<usize>,
+    /// The activation of the hidden layers.
+    pub activation: Activation,
+    /// p(x | z).
+    pub likelihood: Likelihood,
+    /// The deviation of the normal likelihood.
+    pub sigma: f64,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            encoder: vec![400],
+            latent: 20,
+            decoder: vec![400],
+            activation: Activation::Relu,
+            likelihood: Likelihood::Bernoulli,
+            sigma: 1.0,
+        }
+    }
+}
+
+/// What is minimised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ObjectiveConfig {
+    /// The weight of the KL divergence (Higgins et al. 2017); 1 is the ELBO.
+    pub beta: f64,
+    /// Sum or mean over the batch.
+    pub reduction: Reduction,
+}
+
+impl Default for ObjectiveConfig {
+    fn default() -> Self {
+        Self { beta: 1.0, reduction: Reduction::Sum }
+    }
+}
+
+/// How the parameters follow their gradients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct OptimizerConfig {
+    /// The update rule.
+    pub rule: Rule,
+    /// The learning rate.
+    pub lr: f64,
+    /// Decay of Adam's first moment.
+    pub beta1: f64,
+    /// Decay of Adam's second moment.
+    pub beta2: f64,
+    /// What Adam adds to the root of the second moment.
+    pub epsilon: f64,
+    /// Weight decay, L2 or apart by the rule.
+    pub weight_decay: f64,
+    /// Momentum of `sgd`.
+    pub momentum: f64,
+    /// Whether `sgd` looks ahead (Nesterov).
+    pub nesterov: bool,
+    /// The gradients' norm is scaled down to this; 0 leaves it as it is.
+    pub clip_norm: f64,
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self {
+            rule: Rule::Adam,
+            lr: 1e-3,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            momentum: 0.0,
+            nesterov: false,
+            clip_norm: 0.0,
+        }
+    }
+}
+
+/// The data and how long to train on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrainConfig {
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images in a minibatch.
+    pub batch_size: usize,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Grey or binarised.
+    pub pixels: Pixels,
+    /// Stops after so many steps; 0 is no limit.
+    pub max_steps: u64,
+    /// Uses only the first so many training images; 0 uses them all.
+    pub limit: usize,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self { epochs: 10, batch_size: 128, seed: 1, pixels: Pixels::Grey, max_steps: 0, limit: 0 }
+    }
+}
+
+/// Everything that decides the numbers of a run. The default is the classic VAE of the PyTorch
+/// example: 784-400-20 on grey MNIST, batch 128, Adam 10⁻³ on the sum over the batch, 10 epochs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// The network and its distributions.
+    pub model: ModelConfig,
+    /// What is minimised.
+    pub objective: ObjectiveConfig,
+    /// How the parameters follow their gradients.
+    pub optimizer: OptimizerConfig,
+    /// The data and how long to train on it.
+    pub train: TrainConfig,
+}
+
+/// The names of the presets.
+pub const PRESETS: [&str; 2] = ["classic", "big"];
+
+impl Config {
+    /// A preset by name: `classic` is the default; `big` is 784-2048-2048-64 with batch 512, a load
+    /// for benchmarks.
+    ///
+    /// # Errors
+    ///
+    /// If there is no preset of that name.
+    pub fn preset(name: &str) -> Result<Self> {
+        match name {
+            "classic" => Ok(Self::default()),
+            "big" => Ok(Self {
+                model: ModelConfig {
+                    encoder: vec![2048, 2048],
+                    latent: 64,
+                    decoder: vec![2048, 2048],
+                    ..ModelConfig::default()
+                },
+                optimizer: OptimizerConfig { lr: 1e-4, ..OptimizerConfig::default() },
+                train: TrainConfig { batch_size: 512, ..TrainConfig::default() },
+                ..Self::default()
+            }),
+            _ => Err(Error::config(format!("there is no preset `{name}`"))
+                .hint(format!("the presets are {}", PRESETS.join(", ")))),
+        }
+    }
+
+    /// Reads a configuration from TOML; what it leaves out is the classic preset's.
+    ///
+    /// # Errors
+    ///
+    /// If it is not TOML, or names a key that does not exist.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| Error::config(format!("the configuration: {e}")))
+    }
+
+    /// Writes the configuration as TOML.
+    ///
+    /// # Panics
+    ///
+    /// Never: every field has a TOML form.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every field of a configuration has a TOML form")
+    }
+
+    /// Judges every number, so that nothing after this has to.
+    ///
+    /// # Errors
+    ///
+    /// A [`Config`](crate::error::ErrorKind::Config) error that names the field, its value and the
+    /// rule it breaks.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |name: &str, value: &dyn std::fmt::Display, rule: &str| {
+            Err(Error::config(format!("`{name}` is {value}; it must be {rule}")))
+        };
+        let size = |name: &str, value: usize| match value {
+            1..=MOST => Ok(()),
+            _ => fail(name, &value, &format!("between 1 and {MOST}")),
+        };
+        let within = |name: &str, value: f64, low: f64, high: f64| {
+            if value.is_finite() && value >= low && value < high {
+                return Ok(());
+            }
+            fail(name, &value, &format!("a number from {low} to below {high}"))
+        };
+        size("latent", self.model.latent)?;
+        for (name, layers) in [("encoder", &self.model.encoder), ("decoder", &self.model.decoder)] {
+            if layers.len() > 32 {
+                return fail(name, &format!("{} layers", layers.len()), "at most 32 layers");
+            }
+            layers.iter().try_for_each(|&units| size(name, units))?;
+        }
+        size("batch-size", self.train.batch_size)?;
+        if self.train.epochs == 0 {
+            return fail("epochs", &0, "at least 1");
+        }
+        positive("sigma", self.model.sigma, 1e6)?;
+        within("beta", self.objective.beta, 0.0, 1e6)?;
+        let optimizer = &self.optimizer;
+        positive("lr", optimizer.lr, f64::from(f32::MAX))?;
+        within("beta1", optimizer.beta1, 0.0, 1.0)?;
+        within("beta2", optimizer.beta2, 0.0, 1.0)?;
+        positive("epsilon", optimizer.epsilon, 1.0)?;
+        within("weight-decay", optimizer.weight_decay, 0.0, 1e6)?;
+        within("momentum", optimizer.momentum, 0.0, 1.0)?;
+        within("clip-norm", optimizer.clip_norm, 0.0, 1e30)
+    }
+}
+
+fn positive(name: &str, value: f64, below: f64) -> Result<()> {
+    // Below the smallest normal f32 a value would reach the device as zero.
+    if value.is_finite() && value >= f64::from(f32::MIN_POSITIVE) && value < below {
+        return Ok(());
+    }
+    Err(Error::config(format!("`{name}` is {value}; it must be positive and below {below:e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_valid_and_survive_toml() {
+        for name in PRESETS {
+            let config = Config::preset(name).expect("a listed preset exists");
+            config.validate().expect("a preset is valid");
+            let read = Config::from_toml(&config.to_toml()).expect("what is written can be read");
+            assert_eq!(read, config, "preset {name}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = Config::from_toml("[train]\nepoch = 3\n").expect_err("`epoch` is no key");
+        assert!(error.to_string().contains("epochs"), "{error}");
+    }
+
+    #[test]
+    fn bad_numbers_are_named() {
+        let cases: [(&str, fn(&mut Config)); 7] = [
+            ("batch-size", |c| c.train.batch_size = 0),
+            ("latent", |c| c.model.latent = 0),
+            ("lr", |c| c.optimizer.lr = f64::NAN),
+            ("lr", |c| c.optimizer.lr = -1.0),
+            ("lr", |c| c.optimizer.lr = 1e-60),
+            ("encoder", |c| c.model.encoder = vec![1 << 31]),
+            ("beta2", |c| c.optimizer.beta2 = 1.0),
+        ];
+        for (name, spoil) in cases {
+            let mut config = Config::default();
+            spoil(&mut config);
+            let error = config.validate().expect_err(name);
+            assert!(error.to_string().contains(&format!("`{name}`")), "{name}: {error}");
+        }
+    }
+}

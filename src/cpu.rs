@@ -1,0 +1,265 @@
+//! The CPU session: the same programs through the kernels' references and CPU schedules.
+//!
+//! In f32 it is what trains on a machine without a GPU; in f64 it is the oracle of the tests.
+
+use std::collections::VecDeque;
+
+use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Tensor, real};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::common::{HEAD, Record, SLOT, SLOTS, Steps};
+use crate::kernels::reduce::METRICS;
+
+/// What a step reports: sums over the minibatch's images, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// Σ −log p(x | z).
+    pub recon: f64,
+    /// Σ KL.
+    pub kl: f64,
+    /// The guard's status: not zero once something was not finite.
+    pub status: u32,
+}
+
+/// Names a program that a session has loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramId(pub(crate) usize);
+
+#[derive(Debug)]
+enum Buffer<T> {
+    Floats(Vec<T>),
+    Words(Vec<u32>),
+}
+
+/// How a kernel is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schedules {
+    /// The CPU schedule where there is one.
+    Fast,
+    /// Always the plain loop.
+    Reference,
+}
+
+/// A plan made real in memory.
+#[derive(Debug)]
+pub struct Session<T> {
+    buffers: Vec<Buffer<T>>,
+    programs: Vec<Program>,
+    steps: Steps,
+    metrics: Option<Tensor>,
+    done: VecDeque<Terms>,
+    pool: rayon::ThreadPool,
+    schedules: Schedules,
+}
+
+impl<T: Real> Session<T> {
+    /// Makes every buffer of a plan, filled with zeros. `threads` 0 takes as many as there are
+    /// cores; the results do not depend on it.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no threads or no memory.
+    pub fn new(plan: &Plan, steps: Steps, metrics: Option<Tensor>, threads: usize) -> Result<Self> {
+        let fail = |what: &str| Err(Error::new(ErrorKind::Limit, what));
+        let mut buffers = Vec::new();
+        for spec in plan.buffers() {
+            let mut floats = Vec::new();
+            let mut words = Vec::new();
+            let enough = match spec.dtype {
+                Dtype::F32 => floats.try_reserve_exact(spec.words),
+                Dtype::U32 => words.try_reserve_exact(spec.words),
+            };
+            if enough.is_err() {
+                let (name, bytes, all) = (&spec.name, spec.bytes(), plan.bytes());
+                let what = format!("no memory for `{name}`, {bytes} bytes of {all}");
+                return fail(&what).map_err(|e| e.hint("choose a smaller batch or smaller layers"));
+            }
+            buffers.push(match spec.dtype {
+                Dtype::F32 => {
+                    floats.resize(spec.words, T::zero());
+                    Buffer::Floats(floats)
+                }
+                Dtype::U32 => {
+                    words.resize(spec.words, 0);
+                    Buffer::Words(words)
+                }
+            });
+        }
+        let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else {
+            return fail(&format!("the system gives no {threads} threads"));
+        };
+        let schedules = Schedules::Fast;
+        let (programs, done) = (Vec::new(), VecDeque::new());
+        Ok(Self { buffers, programs, steps, metrics, done, pool, schedules })
+    }
+
+    /// Chooses between the CPU schedules and the references.
+    pub fn set_schedules(&mut self, schedules: Schedules) {
+        self.schedules = schedules;
+    }
+
+    /// The number of threads.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Takes a program that [`run`](Self::run) can run.
+    pub fn load(&mut self, program: &Program) -> ProgramId {
+        self.programs.push(program.clone());
+        ProgramId(self.programs.len() - 1)
+    }
+
+    fn floats(&mut self, tensor: Tensor) -> &mut [T] {
+        match &mut self.buffers[tensor.buffer().index()] {
+            Buffer::Floats(data) => &mut data[tensor.range()],
+            Buffer::Words(_) => panic!("a tensor of floats in a buffer of words"),
+        }
+    }
+
+    fn words(&mut self, tensor: Tensor) -> &mut [u32] {
+        match &mut self.buffers[tensor.buffer().index()] {
+            Buffer::Words(data) => &mut data[tensor.range()],
+            Buffer::Floats(_) => panic!("a tensor of words in a buffer of floats"),
+        }
+    }
+
+    /// Writes a tensor's elements, row by row, without padding.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer than the tensor has, or if it holds words.
+    pub fn write(&mut self, tensor: Tensor, values: &[T]) {
+        assert_eq!(values.len(), tensor.rows() * tensor.cols(), "the elements of a tensor");
+        let rows = self.floats(tensor).chunks_mut(tensor.stride());
+        for (row, values) in rows.zip(values.chunks(tensor.cols())) {
+            row[..tensor.cols()].copy_from_slice(values);
+        }
+    }
+
+    /// Writes elements with the padding, from `first` on, as the bits of f32 or as words.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit the tensor.
+    pub fn write_bits(&mut self, tensor: Tensor, first: usize, bits: &[u32]) {
+        let range = first..first + bits.len();
+        match tensor.dtype() {
+            Dtype::U32 => self.words(tensor)[range].copy_from_slice(bits),
+            Dtype::F32 => {
+                for (to, from) in self.floats(tensor)[range].iter_mut().zip(bits) {
+                    *to = T::from_f32(f32::from_bits(*from));
+                }
+            }
+        }
+    }
+
+    /// Reads a tensor's elements, row by row, without padding.
+    #[must_use]
+    pub fn read(&mut self, tensor: Tensor) -> Vec<T> {
+        let (rows, cols, stride) = (tensor.rows(), tensor.cols(), tensor.stride());
+        let data = self.floats(tensor);
+        (0..rows).flat_map(|row| &data[row * stride..row * stride + cols]).copied().collect()
+    }
+
+    /// Reads a tensor of words, padding included.
+    #[must_use]
+    pub fn read_words(&mut self, tensor: Tensor) -> Vec<u32> {
+        self.words(tensor).to_vec()
+    }
+
+    /// Reads all floats of a buffer; words come as numbers.
+    #[must_use]
+    pub fn read_buffer(&self, index: usize) -> Vec<f64> {
+        match &self.buffers[index] {
+            Buffer::Floats(data) => data.iter().map(|v| v.widen()).collect(),
+            Buffer::Words(data) => data.iter().map(|&v| f64::from(v)).collect(),
+        }
+    }
+
+    /// Runs a program once for each record.
+    pub fn run(&mut self, program: ProgramId, records: &[Record]) {
+        for record in records {
+            let tick = self.words(self.steps.words)[0];
+            let slot = tick as usize % SLOTS * SLOT;
+            let words = HEAD + slot;
+            self.words(self.steps.words)[words..words + SLOT].copy_from_slice(&record.words());
+            let rates = record.rates.map(real::<T>);
+            self.floats(self.steps.rates)[slot..slot + SLOT].copy_from_slice(&rates);
+            let (buffers, schedules) = (&mut self.buffers, self.schedules);
+            let dispatches = &self.programs[program.0].dispatches;
+            self.pool.install(|| {
+                for dispatch in dispatches {
+                    execute(buffers, dispatch, schedules);
+                }
+            });
+            if let Some(metrics) = self.metrics {
+                let slot = tick as usize % SLOTS * METRICS;
+                let terms = &self.floats(metrics)[slot..slot + METRICS];
+                let [recon, kl, status] = [0, 1, 2].map(|i| terms[i].widen());
+                self.done.push_back(Terms { recon, kl, status: status as u32 });
+            }
+        }
+    }
+
+    /// The oldest step's report that was not taken yet.
+    pub fn next_terms(&mut self) -> Option<Terms> {
+        self.done.pop_front()
+    }
+}
+
+/// Runs one dispatch.
+fn execute<T: Real>(buffers: &mut [Buffer<T>], dispatch: &Dispatch, schedules: Schedules) {
+    let args = arguments(buffers, dispatch);
+    T::run(dispatch.kernel, &dispatch.params, args, schedules == Schedules::Reference);
+}
+
+/// Borrows each binding's range: shared where it is read, disjoint parts where it is written.
+fn arguments<'a, T: Real>(buffers: &'a mut [Buffer<T>], dispatch: &Dispatch) -> Vec<Arg<'a, T>> {
+    let bindings = dispatch.kernel.bindings();
+    let mut args: Vec<Option<Arg<'a, T>>> = bindings.iter().map(|_| None).collect();
+    for (index, buffer) in buffers.iter_mut().enumerate() {
+        let mut uses: Vec<usize> = (0..bindings.len())
+            .filter(|&i| dispatch.bindings[i].buffer().index() == index)
+            .collect();
+        let Some(&first) = uses.first() else { continue };
+        if bindings[first].access == Access::Read {
+            let buffer = &*buffer;
+            for i in uses {
+                let range = dispatch.bindings[i].range();
+                args[i] = Some(match buffer {
+                    Buffer::Floats(data) => Arg::Read(&data[range]),
+                    Buffer::Words(data) => Arg::ReadWords(&data[range]),
+                });
+            }
+            continue;
+        }
+        uses.sort_by_key(|&i| dispatch.bindings[i].range().start);
+        let ranges: Vec<_> = uses.iter().map(|&i| dispatch.bindings[i].range()).collect();
+        match buffer {
+            Buffer::Floats(data) => {
+                for (i, part) in uses.iter().zip(parts(data, &ranges)) {
+                    args[*i] = Some(Arg::Write(part));
+                }
+            }
+            Buffer::Words(data) => {
+                for (i, part) in uses.iter().zip(parts(data, &ranges)) {
+                    args[*i] = Some(Arg::WriteWords(part));
+                }
+            }
+        }
+    }
+    args.into_iter().map(|arg| arg.expect("each binding is in some buffer")).collect()
+}
+
+/// Splits data into ranges that ascend and do not overlap.
+fn parts<'a, E>(data: &'a mut [E], ranges: &[std::ops::Range<usize>]) -> Vec<&'a mut [E]> {
+    let (mut rest, mut at) = (data, 0);
+    let mut parts = Vec::new();
+    for range in ranges {
+        let (_, tail) = rest.split_at_mut(range.start - at);
+        let (part, tail) = tail.split_at_mut(range.len());
+        parts.push(part);
+        (rest, at) = (tail, range.end);
+    }
+    parts
+}

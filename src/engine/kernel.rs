@@ -1,0 +1,356 @@
+//! What a kernel is: its WGSL schedules, how its bindings are used, and its reference.
+
+use std::fmt::Debug;
+
+use bytemuck::Pod;
+
+use crate::engine::plan::Grid;
+use crate::engine::tensor::Dtype;
+
+/// How a kernel uses a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Only read.
+    Read,
+    /// Written, and perhaps read.
+    Write,
+}
+
+/// What a kernel sees in a binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// Floats, as `f32` or `vec4<f32>`.
+    Floats,
+    /// Words, as `u32` or `vec4<u32>`.
+    Words,
+    /// Floats that the shader reads as `u32`: WGSL lets a compiler assume that no float is NaN, so
+    /// a test for one is only sound on the bits.
+    Bits,
+}
+
+impl Data {
+    /// The element type of a tensor that may be bound here.
+    #[must_use]
+    pub fn dtype(self) -> Dtype {
+        match self {
+            Self::Floats | Self::Bits => Dtype::F32,
+            Self::Words => Dtype::U32,
+        }
+    }
+}
+
+/// One storage binding of a kernel; its number is its position plus one, 0 being the parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The variable's name in the shader.
+    pub name: &'static str,
+    /// How it is used.
+    pub access: Access,
+    /// What is in it.
+    pub data: Data,
+}
+
+impl Binding {
+    /// Floats that are read.
+    #[must_use]
+    pub const fn read(name: &'static str) -> Self {
+        Self { name, access: Access::Read, data: Data::Floats }
+    }
+
+    /// Floats that are written.
+    #[must_use]
+    pub const fn write(name: &'static str) -> Self {
+        Self { name, access: Access::Write, data: Data::Floats }
+    }
+
+    /// Words that are read.
+    #[must_use]
+    pub const fn read_words(name: &'static str) -> Self {
+        Self { name, access: Access::Read, data: Data::Words }
+    }
+
+    /// Words that are written.
+    #[must_use]
+    pub const fn write_words(name: &'static str) -> Self {
+        Self { name, access: Access::Write, data: Data::Words }
+    }
+
+    /// Floats whose bits are read.
+    #[must_use]
+    pub const fn read_bits(name: &'static str) -> Self {
+        Self { name, access: Access::Read, data: Data::Bits }
+    }
+}
+
+/// What a schedule needs of the device beyond WebGPU's default limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it runs everywhere.
+    Nothing,
+    /// Subgroup operations, with exactly this many lanes in every subgroup.
+    Subgroups(u32),
+}
+
+/// What one workgroup of a schedule covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cover {
+    /// So many elements of a flat range.
+    Items(usize),
+    /// So many rows and columns of a matrix.
+    Tile(usize, usize),
+    /// One row.
+    Row,
+}
+
+/// One way to run a kernel on a device. All schedules of a kernel pass the same cases.
+#[derive(Clone, Copy, Debug)]
+pub struct Schedule {
+    /// The name that `selftest` and the benches print.
+    pub name: &'static str,
+    /// The WGSL, complete.
+    pub source: &'static str,
+    /// What it needs of the device.
+    pub needs: Needs,
+    /// What one workgroup covers.
+    pub cover: Cover,
+}
+
+/// The most workgroups along one side of a grid (WebGPU's default limit).
+pub const MAX_GROUPS: usize = 65_535;
+
+impl Schedule {
+    /// The workgroups for a grid. A flat grid that is too long for one side is folded into two.
+    ///
+    /// # Panics
+    ///
+    /// If the grid is not of the kind the schedule covers, or a tiled one is too large: both are
+    /// faults of the function that recorded the dispatch.
+    #[must_use]
+    pub fn groups(&self, grid: Grid) -> [u32; 3] {
+        let count = match (grid, self.cover) {
+            (Grid::Flat(len), Cover::Items(each)) => len.div_ceil(each).max(1),
+            (Grid::Rows(rows), Cover::Row) => rows.max(1),
+            (Grid::Matrix(rows, cols), Cover::Tile(tile_rows, tile_cols)) => {
+                let groups = [cols.div_ceil(tile_cols), rows.div_ceil(tile_rows)];
+                assert!(groups.iter().all(|&g| g <= MAX_GROUPS), "a grid of {groups:?} workgroups");
+                return [groups[0] as u32, groups[1] as u32, 1];
+            }
+            (grid, cover) => panic!("{}: a grid {grid:?} for a cover {cover:?}", self.name),
+        };
+        let folds = count.div_ceil(MAX_GROUPS);
+        [count.div_ceil(folds) as u32, folds as u32, 1]
+    }
+}
+
+/// The number type of a reference: f32 in the CPU session, f64 in the oracle.
+pub trait Real: num_traits::Float + num_traits::NumAssign + Pod + Send + Sync + Debug {
+    /// Runs a kernel: its CPU schedule if it has one for this type, unless the `reference` is asked
+    /// for.
+    fn run(kernel: &dyn AnyKernel, params: &[u8], args: Vec<Arg<'_, Self>>, reference: bool);
+    /// The error function.
+    fn erf(self) -> Self;
+    /// Widens to f64.
+    fn widen(self) -> f64;
+    /// Widens or keeps an f32.
+    fn from_f32(value: f32) -> Self;
+}
+
+impl Real for f32 {
+    fn run(kernel: &dyn AnyKernel, params: &[u8], args: Vec<Arg<'_, Self>>, reference: bool) {
+        kernel.run_f32(params, args, reference);
+    }
+    fn erf(self) -> Self {
+        libm::erff(self)
+    }
+    fn widen(self) -> f64 {
+        f64::from(self)
+    }
+    fn from_f32(value: f32) -> Self {
+        value
+    }
+}
+
+impl Real for f64 {
+    fn run(kernel: &dyn AnyKernel, params: &[u8], args: Vec<Arg<'_, Self>>, _: bool) {
+        kernel.run_f64(params, args);
+    }
+    fn erf(self) -> Self {
+        libm::erf(self)
+    }
+    fn widen(self) -> f64 {
+        self
+    }
+    fn from_f32(value: f32) -> Self {
+        Self::from(value)
+    }
+}
+
+/// A constant in the number type of a reference.
+pub fn real<T: Real>(value: f64) -> T {
+    T::from(value).expect("f32 and f64 can be made from any f64")
+}
+
+/// One argument of a reference, in the order of the kernel's bindings.
+#[derive(Debug)]
+pub enum Arg<'a, T> {
+    /// Floats that are read.
+    Read(&'a [T]),
+    /// Floats that are written.
+    Write(&'a mut [T]),
+    /// Words that are read.
+    ReadWords(&'a [u32]),
+    /// Words that are written.
+    WriteWords(&'a mut [u32]),
+}
+
+/// The message of the panics below: a row whose bindings and reference disagree.
+const MISMATCH: &str = "the reference takes what its row's bindings say";
+
+impl<'a, T> Arg<'a, T> {
+    /// The floats to read.
+    ///
+    /// # Panics
+    ///
+    /// If the row says otherwise; so do the other three.
+    #[must_use]
+    pub fn read(self) -> &'a [T] {
+        match self {
+            Self::Read(data) => data,
+            _ => panic!("{MISMATCH}: floats to read"),
+        }
+    }
+
+    /// The floats to write.
+    #[must_use]
+    pub fn write(self) -> &'a mut [T] {
+        match self {
+            Self::Write(data) => data,
+            _ => panic!("{MISMATCH}: floats to write"),
+        }
+    }
+
+    /// The words to read.
+    #[must_use]
+    pub fn words(self) -> &'a [u32] {
+        match self {
+            Self::ReadWords(data) => data,
+            _ => panic!("{MISMATCH}: words to read"),
+        }
+    }
+
+    /// The words to write.
+    #[must_use]
+    pub fn words_mut(self) -> &'a mut [u32] {
+        match self {
+            Self::WriteWords(data) => data,
+            _ => panic!("{MISMATCH}: words to write"),
+        }
+    }
+}
+
+/// A kernel's parameters: the uniform at binding 0, field by field as the shader declares it.
+pub trait Params: Pod + Send + Sync {
+    /// The names of the fields, in order; each takes four bytes.
+    const FIELDS: &'static [&'static str];
+}
+
+/// Declares a kernel's parameters.
+macro_rules! params {
+    ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
+        $(#[$doc])*
+        #[repr(C)]
+        #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $ty),* }
+        impl $crate::engine::kernel::Params for $name {
+            const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+        }
+    };
+}
+pub(crate) use params;
+
+/// A reference or a CPU schedule of a kernel, for one number type.
+pub type Reference<P, T, const N: usize> = fn(&P, [Arg<'_, T>; N]);
+
+/// A row of the kernel table: WGSL, bindings, parameters and reference in one value.
+#[derive(Debug)]
+pub struct Kernel<P: 'static, const N: usize> {
+    /// The name, as `gaussian.backward`.
+    pub name: &'static str,
+    /// The entry point in every schedule's source.
+    pub entry: &'static str,
+    /// The storage bindings, in order.
+    pub bindings: [Binding; N],
+    /// The parameters that are compiled into the shader, as `override` constants of these names:
+    /// choices that would otherwise be made again for every element.
+    pub overrides: &'static [&'static str],
+    /// The ways to run it on a device, the best first; the last needs nothing.
+    pub schedules: &'static [Schedule],
+    /// The formula as a plain loop, for f32 and f64.
+    pub reference: (Reference<P, f32, N>, Reference<P, f64, N>),
+    /// The CPU schedule, where the plain loop is too slow for users.
+    pub cpu: Option<Reference<P, f32, N>>,
+}
+
+/// A kernel whose parameters and number of bindings are erased.
+pub trait AnyKernel: Sync {
+    /// The name, as `gaussian.backward`.
+    fn name(&self) -> &'static str;
+    /// The entry point in every schedule's source.
+    fn entry(&self) -> &'static str;
+    /// The storage bindings, in order.
+    fn bindings(&self) -> &[Binding];
+    /// The parameters that are compiled into the shader.
+    fn overrides(&self) -> &'static [&'static str];
+    /// The ways to run it on a device.
+    fn schedules(&self) -> &'static [Schedule];
+    /// The names of the parameters, four bytes each.
+    fn params_fields(&self) -> &'static [&'static str];
+    /// Whether there is a CPU schedule beside the reference.
+    fn has_cpu_schedule(&self) -> bool;
+    /// Runs the CPU schedule if there is one, unless the `reference` is asked for, in f32.
+    fn run_f32(&self, params: &[u8], args: Vec<Arg<'_, f32>>, reference: bool);
+    /// Runs the reference in f64.
+    fn run_f64(&self, params: &[u8], args: Vec<Arg<'_, f64>>);
+}
+
+impl Debug for dyn AnyKernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn call<P: Params, T, const N: usize>(f: Reference<P, T, N>, params: &[u8], args: Vec<Arg<'_, T>>) {
+    let args = args.try_into().ok().expect("the session passes one argument a binding");
+    f(&bytemuck::pod_read_unaligned(params), args);
+}
+
+impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn entry(&self) -> &'static str {
+        self.entry
+    }
+    fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+    fn overrides(&self) -> &'static [&'static str] {
+        self.overrides
+    }
+    fn schedules(&self) -> &'static [Schedule] {
+        self.schedules
+    }
+    fn params_fields(&self) -> &'static [&'static str] {
+        P::FIELDS
+    }
+    fn has_cpu_schedule(&self) -> bool {
+        self.cpu.is_some()
+    }
+    fn run_f32(&self, params: &[u8], args: Vec<Arg<'_, f32>>, reference: bool) {
+        let schedule = self.cpu.filter(|_| !reference);
+        call(schedule.unwrap_or(self.reference.0), params, args);
+    }
+    fn run_f64(&self, params: &[u8], args: Vec<Arg<'_, f64>>) {
+        call(self.reference.1, params, args);
+    }
+}

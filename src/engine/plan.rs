@@ -1,0 +1,300 @@
+//! Every buffer a model needs, and the programs that run over them.
+
+use std::collections::HashMap;
+
+use crate::engine::kernel::{Access, AnyKernel, Kernel, MAX_GROUPS, Params};
+use crate::engine::tensor::{BufferId, Dtype, PAD, Tensor};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most storage bindings of a dispatch (WebGPU's default limit).
+pub const MAX_BINDINGS: usize = 8;
+
+/// The largest binding, in bytes (WebGPU's default limit); larger data is split over buffers.
+pub const MAX_BINDING_BYTES: u64 = 128 << 20;
+
+/// Ranges that are bound start at multiples of so many elements (256 bytes).
+pub const OFFSET_ALIGNMENT: usize = 64;
+
+/// How much work a dispatch covers, before a schedule says how many workgroups that takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grid {
+    /// So many elements.
+    Flat(usize),
+    /// A workgroup a row.
+    Rows(usize),
+    /// A matrix of so many rows and columns, in tiles.
+    Matrix(usize, usize),
+}
+
+/// One kernel over some tensors, with its parameters.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The row of the kernel table.
+    pub kernel: &'static dyn AnyKernel,
+    /// The bytes of its parameters.
+    pub params: Vec<u8>,
+    /// The tensors, in the order of the kernel's bindings.
+    pub bindings: Vec<Tensor>,
+    /// How much work there is.
+    pub grid: Grid,
+}
+
+impl Dispatch {
+    /// A dispatch, checked against what WebGPU will demand of it.
+    ///
+    /// # Panics
+    ///
+    /// If a tensor's type is not the binding's, if a buffer is both read and written (usage is
+    /// tracked by the buffer, not by the range), if two written ranges overlap, or if a range
+    /// starts where it may not: these are faults of the function that records, not of a user.
+    #[must_use]
+    pub fn new<P: Params, const N: usize>(
+        kernel: &'static Kernel<P, N>,
+        params: P,
+        bindings: [Tensor; N],
+        grid: Grid,
+    ) -> Self {
+        let name = kernel.name;
+        assert!(N <= MAX_BINDINGS, "{name}: {N} bindings, at most {MAX_BINDINGS} are portable");
+        for (i, (tensor, binding)) in bindings.iter().zip(&kernel.bindings).enumerate() {
+            let at = binding.name;
+            assert_eq!(tensor.dtype, binding.data.dtype(), "{name}: the type of `{at}`");
+            assert_eq!(tensor.offset % OFFSET_ALIGNMENT, 0, "{name}: the offset of `{at}`");
+            for (other, other_binding) in bindings.iter().zip(&kernel.bindings).take(i) {
+                let same = tensor.buffer == other.buffer;
+                let with = other_binding.name;
+                assert!(
+                    !same || binding.access == other_binding.access,
+                    "{name}: one buffer is read and written, as `{at}` and `{with}`"
+                );
+                let (a, b) = (tensor.range(), other.range());
+                assert!(
+                    !same || binding.access == Access::Read || a.end <= b.start || b.end <= a.start,
+                    "{name}: `{at}` and `{with}` overlap and are written"
+                );
+            }
+        }
+        if let Grid::Rows(rows) = grid {
+            assert!(rows <= MAX_GROUPS * MAX_GROUPS, "{name}: {rows} rows");
+        }
+        let params = bytemuck::bytes_of(&params).to_vec();
+        Self { kernel, params, bindings: bindings.to_vec(), grid }
+    }
+}
+
+/// A list of dispatches, run in order.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// What it does, as `step`.
+    pub name: String,
+    /// The dispatches.
+    pub dispatches: Vec<Dispatch>,
+}
+
+impl Program {
+    /// A program of sections one after another.
+    #[must_use]
+    pub fn new(name: &str, sections: &[&[Dispatch]]) -> Self {
+        Self { name: name.to_owned(), dispatches: sections.concat() }
+    }
+
+    /// The number of barriers that wgpu puts between the dispatches: one before each dispatch that
+    /// uses a buffer which an earlier one wrote, or writes one which an earlier one used, with no
+    /// barrier since. Usage counts by the buffer, so disjoint ranges do not help.
+    #[must_use]
+    pub fn barriers(&self) -> usize {
+        let mut last: HashMap<BufferId, Access> = HashMap::new();
+        let mut barriers = 0;
+        for dispatch in &self.dispatches {
+            let uses = || dispatch.bindings.iter().zip(dispatch.kernel.bindings());
+            let must_wait = uses().any(|(tensor, binding)| match last.get(&tensor.buffer) {
+                None => false,
+                Some(&before) => before == Access::Write || binding.access == Access::Write,
+            });
+            barriers += usize::from(must_wait);
+            for (tensor, binding) in uses() {
+                last.insert(tensor.buffer, binding.access);
+            }
+        }
+        barriers
+    }
+
+    /// The length of the longest chain of dispatches that need one another's results, by ranges:
+    /// what would be left if independent dispatches ran side by side.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        let mut depths: Vec<usize> = Vec::new();
+        for (i, dispatch) in self.dispatches.iter().enumerate() {
+            let depends = |earlier: &Dispatch| {
+                dispatch.bindings.iter().zip(dispatch.kernel.bindings()).any(|(a, x)| {
+                    earlier.bindings.iter().zip(earlier.kernel.bindings()).any(|(b, y)| {
+                        a.buffer == b.buffer
+                            && (x.access == Access::Write || y.access == Access::Write)
+                            && a.range().start < b.range().end
+                            && b.range().start < a.range().end
+                    })
+                })
+            };
+            let before = (0..i).filter(|&j| depends(&self.dispatches[j])).map(|j| depths[j]).max();
+            depths.push(before.unwrap_or(0) + 1);
+        }
+        depths.into_iter().max().unwrap_or(0)
+    }
+}
+
+/// One buffer of a plan.
+#[derive(Clone, Debug)]
+pub struct BufferSpec {
+    /// The label: the tensor's name.
+    pub name: String,
+    /// The number of elements, four bytes each on the device.
+    pub words: usize,
+    /// What the elements are.
+    pub dtype: Dtype,
+}
+
+impl BufferSpec {
+    /// The size on the device, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        4 * self.words as u64
+    }
+}
+
+/// What a device allows, as far as a plan is concerned.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The largest buffer, in bytes.
+    pub buffer_bytes: u64,
+    /// The largest storage binding, in bytes.
+    pub binding_bytes: u64,
+    /// Storage bindings in one dispatch.
+    pub storage_bindings: u32,
+    /// Invocations in one workgroup.
+    pub invocations: u32,
+}
+
+/// Every buffer of a model: nothing is allocated that is not in its plan.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    buffers: Vec<BufferSpec>,
+    margin: usize,
+}
+
+impl Plan {
+    /// An empty plan.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty plan that leaves a margin before and after every tensor, where a test can look for
+    /// writes out of bounds.
+    #[must_use]
+    pub fn with_margins() -> Self {
+        Self { buffers: Vec::new(), margin: OFFSET_ALIGNMENT }
+    }
+
+    /// The elements before and after each tensor that no kernel may touch.
+    #[must_use]
+    pub fn margin(&self) -> usize {
+        self.margin
+    }
+
+    /// The buffers.
+    #[must_use]
+    pub fn buffers(&self) -> &[BufferSpec] {
+        &self.buffers
+    }
+
+    /// The sum of the buffers' sizes on the device, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.buffers.iter().map(BufferSpec::bytes).sum()
+    }
+
+    /// A new buffer of `words` elements, without margins.
+    pub fn buffer(&mut self, name: &str, words: usize, dtype: Dtype) -> BufferId {
+        self.buffers.push(BufferSpec { name: name.to_owned(), words, dtype });
+        BufferId(self.buffers.len() - 1)
+    }
+
+    /// Makes a buffer longer by `words` elements and gives the offset of the first, aligned so that
+    /// it can be bound.
+    pub fn grow(&mut self, buffer: BufferId, words: usize) -> usize {
+        let spec = &mut self.buffers[buffer.0];
+        let offset = spec.words.next_multiple_of(OFFSET_ALIGNMENT);
+        spec.words = offset + words;
+        offset
+    }
+
+    /// A matrix of floats in a buffer of its own, rows and columns padded to [`PAD`].
+    pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Tensor {
+        let words = rows.next_multiple_of(PAD) * cols.next_multiple_of(PAD);
+        let buffer = self.buffer(name, words + 2 * self.margin, Dtype::F32);
+        Tensor::matrix(buffer, self.margin, rows, cols)
+    }
+
+    /// A vector of floats in a buffer of its own, padded to [`PAD`].
+    pub fn vector(&mut self, name: &str, len: usize) -> Tensor {
+        self.line(name, len, Dtype::F32)
+    }
+
+    /// A vector of words in a buffer of its own, padded to [`PAD`].
+    pub fn words(&mut self, name: &str, len: usize) -> Tensor {
+        self.line(name, len, Dtype::U32)
+    }
+
+    fn line(&mut self, name: &str, len: usize, dtype: Dtype) -> Tensor {
+        let words = len.next_multiple_of(PAD) + 2 * self.margin;
+        let buffer = self.buffer(name, words, dtype);
+        Tensor::vector(buffer, self.margin, len, dtype)
+    }
+
+    /// The name of the buffer that a tensor lies in.
+    #[must_use]
+    pub fn name(&self, tensor: Tensor) -> &str {
+        &self.buffers[tensor.buffer.0].name
+    }
+
+    /// Compares every buffer with what a device allows, before anything is allocated.
+    ///
+    /// # Errors
+    ///
+    /// A [`Limit`](ErrorKind::Limit) error that names the first buffer that is too large.
+    pub fn check(&self, limits: &Limits) -> Result<()> {
+        let fail = |what: String, hint: &str| {
+            Err(Error::new(ErrorKind::Limit, format!("the plan does not fit the device: {what}"))
+                .hint(hint))
+        };
+        if (limits.storage_bindings as usize) < MAX_BINDINGS {
+            let found = limits.storage_bindings;
+            return fail(
+                format!("it allows {found} storage buffers in a stage, {MAX_BINDINGS} are needed"),
+                "ask for WebGPU's default limits when the device is made, or use `--device cpu`",
+            );
+        }
+        if limits.invocations < 256 {
+            let found = limits.invocations;
+            return fail(
+                format!("it allows {found} invocations in a workgroup, 256 are needed"),
+                "ask for WebGPU's default limits when the device is made, or use `--device cpu`",
+            );
+        }
+        let most = limits.buffer_bytes.min(limits.binding_bytes);
+        for spec in &self.buffers {
+            if spec.bytes() > most {
+                return fail(
+                    format!(
+                        "`{}` takes {} bytes, a buffer may have {most} (the whole plan: {} bytes)",
+                        spec.name,
+                        spec.bytes(),
+                        self.bytes()
+                    ),
+                    "choose a smaller batch or smaller layers, or use `--device cpu`",
+                );
+            }
+        }
+        Ok(())
+    }
+}

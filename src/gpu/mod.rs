@@ -1,0 +1,319 @@
+//! The GPU session and the device it runs on: the only modules that name wgpu.
+//!
+//! The device is our own or the host application's. On a borrowed device nothing global is
+//! touched: no handler is set, every call is made inside error scopes of its own, and it is only
+//! waited for inside calls that say so.
+
+mod ring;
+mod session;
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::engine::{AnyKernel, Limits, Needs, Schedule};
+use crate::error::{Error, ErrorKind, Result};
+
+pub use session::Session;
+pub use wgpu;
+
+/// An adapter that wgpu found.
+#[derive(Clone, Debug)]
+pub struct AdapterDescription {
+    /// Its name.
+    pub name: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// The API it is reached through, as `vulkan`.
+    pub backend: String,
+    /// Whether it is a program that plays a GPU on the CPU.
+    pub software: bool,
+    /// Lanes of the smallest and the largest subgroup.
+    pub subgroups: (u32, u32),
+}
+
+impl AdapterDescription {
+    fn of(info: &wgpu::AdapterInfo) -> Self {
+        Self {
+            name: info.name.clone(),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+            backend: info.backend.to_string(),
+            software: info.device_type == wgpu::DeviceType::Cpu,
+            subgroups: (info.subgroup_min_size, info.subgroup_max_size),
+        }
+    }
+}
+
+/// Pipelines that were made, by kernel, schedule and compiled-in parameters.
+type Pipelines = HashMap<(&'static str, &'static str, Vec<u32>), wgpu::ComputePipeline>;
+
+/// A device to run on, our own or the host's. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    pub(crate) device: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    description: AdapterDescription,
+    timeout: Duration,
+    schedule: Option<&'static str>,
+    pipelines: Arc<Mutex<Pipelines>>,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+/// How long a wait for the device may take, unless [`Gpu::with_timeout`] says otherwise. A submit
+/// of several steps of a large model takes seconds on a software adapter.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
+}
+
+/// The adapters that wgpu finds, in the order that [`Gpu::open`] counts them.
+#[must_use]
+pub fn adapters() -> Vec<AdapterDescription> {
+    let all = wgpu::Backends::all();
+    let found = pollster::block_on(instance().enumerate_adapters(all));
+    found.iter().map(|adapter| AdapterDescription::of(&adapter.get_info())).collect()
+}
+
+impl Gpu {
+    /// Opens a device of our own on the adapter of this number in [`adapters`].
+    ///
+    /// # Errors
+    ///
+    /// If there is no such adapter, or it refuses WebGPU's default limits.
+    pub fn open(number: usize) -> Result<Self> {
+        let all = wgpu::Backends::all();
+        let found = pollster::block_on(instance().enumerate_adapters(all));
+        let count = found.len();
+        let Some(adapter) = found.into_iter().nth(number) else {
+            let what = format!("there is no adapter {number}; wgpu found {count}");
+            return Err(Error::new(ErrorKind::Device, what).hint("`elbo devices` lists them"));
+        };
+        let description = AdapterDescription::of(&adapter.get_info());
+        let request = adapter.request_device(&wgpu::DeviceDescriptor {
+            label: Some("elbo"),
+            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_limits: wgpu::Limits::default(),
+            ..Default::default()
+        });
+        let (device, queue) = pollster::block_on(request).map_err(|e| {
+            let what = format!("`{}` gives no device: {e}", description.name);
+            Error::new(ErrorKind::Device, what).hint("`--device cpu` runs without one")
+        })?;
+        let gpu = Self::from_wgpu(device, queue);
+        let lost = Arc::clone(&gpu.lost);
+        gpu.device.set_device_lost_callback(move |reason, message| {
+            let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+            *lost = Some(format!("{reason:?} {message}").trim().to_owned());
+        });
+        // Nothing of ours runs outside an error scope; if something does, it must not panic.
+        gpu.device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
+            tracing::error!("an error outside every scope: {error}");
+        }));
+        Ok(gpu)
+    }
+
+    /// Takes the host application's device. Its handlers and its limits stay as they are; whatever
+    /// the device was not granted is not used.
+    #[must_use]
+    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let description = AdapterDescription::of(&device.adapter_info());
+        Self {
+            device,
+            queue,
+            description,
+            timeout: DEFAULT_TIMEOUT,
+            schedule: None,
+            pipelines: Arc::default(),
+            lost: Arc::default(),
+        }
+    }
+
+    /// The same device with another limit on how long a wait may take.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The same device, where kernels that have a schedule of this name use it if the device can.
+    #[must_use]
+    pub fn with_schedule(mut self, name: &'static str) -> Self {
+        self.schedule = Some(name);
+        self
+    }
+
+    /// What the device runs on.
+    #[must_use]
+    pub fn description(&self) -> &AdapterDescription {
+        &self.description
+    }
+
+    /// What the device allows a plan.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let limits = self.device.limits();
+        Limits {
+            buffer_bytes: limits.max_buffer_size,
+            binding_bytes: limits.max_storage_buffer_binding_size,
+            storage_bindings: limits.max_storage_buffers_per_shader_stage,
+            invocations: limits.max_compute_invocations_per_workgroup,
+        }
+    }
+
+    /// Whether the device can run a schedule.
+    #[must_use]
+    pub fn can_run(&self, schedule: &Schedule) -> bool {
+        match schedule.needs {
+            Needs::Nothing => true,
+            Needs::Subgroups(lanes) => {
+                self.device.features().contains(wgpu::Features::SUBGROUP)
+                    && self.description.subgroups == (lanes, lanes)
+            }
+        }
+    }
+
+    /// The schedule that a kernel runs by here.
+    pub(crate) fn schedule(&self, kernel: &dyn AnyKernel) -> &'static Schedule {
+        let mut possible = kernel.schedules().iter().filter(|s| self.can_run(s));
+        let named = possible.clone().find(|s| Some(s.name) == self.schedule);
+        named.or_else(|| possible.next()).expect("the last schedule of a row needs nothing")
+    }
+
+    /// Makes calls on the device inside error scopes of our own, and gives their first error.
+    pub(crate) fn guarded<R>(&self, what: &str, calls: impl FnOnce() -> R) -> Result<R> {
+        self.check_lost()?;
+        let scopes = [
+            wgpu::ErrorFilter::Internal,
+            wgpu::ErrorFilter::OutOfMemory,
+            wgpu::ErrorFilter::Validation,
+        ]
+        .map(|filter| self.device.push_error_scope(filter));
+        let result = catch_unwind(AssertUnwindSafe(calls));
+        let mut first = None;
+        for scope in scopes.into_iter().rev() {
+            first = first.or(pollster::block_on(scope.pop()));
+        }
+        self.check_lost()?;
+        match (result, first) {
+            (Ok(result), None) => Ok(result),
+            (_, Some(wgpu::Error::OutOfMemory { .. })) => {
+                let message = format!("the device ran out of memory: {what}");
+                Err(Error::new(ErrorKind::Lost, message).hint("choose a smaller batch or model"))
+            }
+            (_, Some(error)) => {
+                Err(Error::new(ErrorKind::Device, format!("the device refused to {what}: {error}"))
+                    .hint("`elbo selftest` tells whether the driver works"))
+            }
+            (Err(_), None) => Err(self.lost_error(what)),
+        }
+    }
+
+    fn lost_error(&self, what: &str) -> Error {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = lost.as_deref().unwrap_or("no reason was given");
+        let message = format!("the device `{}` was lost: {reason} ({what})", self.description.name);
+        Error::new(ErrorKind::Lost, message).hint("start again from what was saved last")
+    }
+
+    fn check_lost(&self) -> Result<()> {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if lost { Err(self.lost_error("before a call")) } else { Ok(()) }
+    }
+
+    /// Waits for a submission, but not forever. The one place that polls: wgpu panics when a device
+    /// is lost during a poll, and here that becomes an error.
+    pub(crate) fn wait(&self, submission: Option<wgpu::SubmissionIndex>, what: &str) -> Result<()> {
+        let timeout = Some(self.timeout);
+        let wait = wgpu::PollType::Wait { submission_index: submission, timeout };
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
+            Ok(Ok(_)) => self.check_lost(),
+            Ok(Err(wgpu::PollError::Timeout)) => {
+                let seconds = self.timeout.as_secs_f64();
+                let message = format!("the device did not {what} within {seconds} s");
+                Err(Error::new(ErrorKind::Timeout, message).hint("try fewer steps a submit"))
+            }
+            Ok(Err(_)) | Err(_) => Err(self.lost_error(what)),
+        }
+    }
+
+    /// Lets callbacks run, without waiting.
+    pub(crate) fn poll(&self) -> Result<()> {
+        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll))) {
+            Ok(Ok(_)) => self.check_lost(),
+            Ok(Err(_)) | Err(_) => Err(self.lost_error("poll")),
+        }
+    }
+
+    /// The pipeline of a kernel, with its compiled-in parameters, made on first use.
+    pub(crate) fn pipeline(
+        &self,
+        kernel: &'static dyn AnyKernel,
+        schedule: &'static Schedule,
+        params: &[u8],
+    ) -> wgpu::ComputePipeline {
+        let word = |name: &&str| {
+            let at = kernel.params_fields().iter().position(|field| field == name);
+            let at = 4 * at.expect("an override is a parameter");
+            u32::from_ne_bytes([params[at], params[at + 1], params[at + 2], params[at + 3]])
+        };
+        let values: Vec<u32> = kernel.overrides().iter().map(word).collect();
+        let key = (kernel.name(), schedule.name, values.clone());
+        let mut pipelines = self.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = pipelines.entry(key).or_insert_with(|| {
+            let names = kernel.overrides().iter();
+            let constants: Vec<_> =
+                names.zip(&values).map(|(&name, &value)| (name, f64::from(value))).collect();
+            make_pipeline(&self.device, kernel, schedule, &constants)
+        });
+        made.clone()
+    }
+}
+
+fn make_pipeline(
+    device: &wgpu::Device,
+    kernel: &dyn AnyKernel,
+    schedule: &Schedule,
+    constants: &[(&str, f64)],
+) -> wgpu::ComputePipeline {
+    let label = format!("elbo {} ({})", kernel.name(), schedule.name);
+    let storage = kernel.bindings().iter().map(|binding| wgpu::BufferBindingType::Storage {
+        read_only: binding.access == crate::engine::Access::Read,
+    });
+    let types = std::iter::once(wgpu::BufferBindingType::Uniform).chain(storage);
+    let entries: Vec<_> = (0..)
+        .zip(types)
+        .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            count: None,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+        })
+        .collect();
+    let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(&label),
+        entries: &entries,
+    });
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(&label),
+        bind_group_layouts: &[Some(&group)],
+        immediate_size: 0,
+    });
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(&label),
+        source: wgpu::ShaderSource::Wgsl(schedule.source.into()),
+    });
+    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(&label),
+        layout: Some(&layout),
+        module: &module,
+        entry_point: Some(kernel.entry()),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants,
+            // Every kernel writes its workgroup memory before it reads it.
+            zero_initialize_workgroup_memory: false,
+        },
+        cache: None,
+    })
+}

@@ -1,0 +1,135 @@
+//! Metrics on their way back: staging buffers that are mapped in turn, without waiting.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
+
+use crate::cpu::Terms;
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Gpu;
+use crate::kernels::common::SLOTS;
+use crate::kernels::reduce::METRICS;
+
+/// Submits that may be in flight: one that runs, one that waits, and one that is being encoded.
+const STAGES: usize = 3;
+
+const STAGE_BYTES: u64 = (4 * SLOTS * METRICS) as u64;
+
+/// One submit whose metrics have not been read.
+#[derive(Debug)]
+struct Flight {
+    buffer: wgpu::Buffer,
+    submission: wgpu::SubmissionIndex,
+    mapped: Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
+    first_tick: u32,
+    steps: usize,
+}
+
+/// The staging buffers: free ones, and those in flight in the order of their submits. A full ring
+/// holds the producer back; no value is dropped.
+#[derive(Debug)]
+pub(super) struct Ring {
+    free: Vec<wgpu::Buffer>,
+    flights: VecDeque<Flight>,
+    done: VecDeque<Terms>,
+}
+
+impl Ring {
+    /// Makes the staging buffers; inside an error scope.
+    pub(super) fn new(gpu: &Gpu) -> Self {
+        let make = |_| {
+            gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("elbo metrics staging"),
+                size: STAGE_BYTES,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        Self {
+            free: (0..STAGES).map(make).collect(),
+            flights: VecDeque::new(),
+            done: VecDeque::new(),
+        }
+    }
+
+    /// A free staging buffer; waits for the oldest submit if there is none.
+    pub(super) fn take(&mut self, gpu: &Gpu) -> Result<wgpu::Buffer> {
+        self.collect(gpu, false)?;
+        if self.free.is_empty() {
+            self.collect(gpu, true)?;
+        }
+        let missing = || Error::new(ErrorKind::Device, "a staging buffer did not come back");
+        self.free.pop().ok_or_else(missing)
+    }
+
+    /// Encodes the copy of all metric slots; inside an error scope.
+    pub(super) fn copy(
+        encoder: &mut wgpu::CommandEncoder,
+        metrics: (&wgpu::Buffer, u64),
+        stage: &wgpu::Buffer,
+    ) {
+        encoder.copy_buffer_to_buffer(metrics.0, metrics.1, stage, 0, STAGE_BYTES);
+    }
+
+    /// Asks for a submit's metrics to be mapped once it is done; inside an error scope.
+    pub(super) fn map(
+        &mut self,
+        buffer: wgpu::Buffer,
+        submission: wgpu::SubmissionIndex,
+        first_tick: u32,
+        steps: usize,
+    ) {
+        let (sender, mapped) = channel();
+        // A receiver that is gone belongs to a session that was dropped.
+        buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
+        self.flights.push_back(Flight { buffer, submission, mapped, first_tick, steps });
+    }
+
+    /// Takes in the metrics of submits that are done; with `wait`, of the oldest at least.
+    pub(super) fn collect(&mut self, gpu: &Gpu, wait: bool) -> Result<()> {
+        gpu.poll()?;
+        let mut wait = wait;
+        while let Some(flight) = self.flights.front() {
+            let result = match flight.mapped.try_recv() {
+                Err(TryRecvError::Empty) if wait => {
+                    gpu.wait(Some(flight.submission.clone()), "finish a submit")?;
+                    // The wait may end before the mapping's callback has run.
+                    let patience = std::time::Duration::from_secs(10);
+                    flight.mapped.recv_timeout(patience).map_err(|_| unmapped())?
+                }
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => return Err(unmapped()),
+                Ok(result) => result,
+            };
+            wait = false;
+            result.map_err(|_| unmapped())?;
+            let Some(flight) = self.flights.pop_front() else { return Ok(()) };
+            let view = flight.buffer.get_mapped_range(..).map_err(|_| unmapped())?;
+            let values: &[f32] = bytemuck::cast_slice(&view);
+            for step in 0..flight.steps {
+                let slot = (flight.first_tick as usize + step) % SLOTS * METRICS;
+                let [recon, kl, status] = [0, 1, 2].map(|i| f64::from(values[slot + i]));
+                self.done.push_back(Terms { recon, kl, status: status as u32 });
+            }
+            drop(view);
+            flight.buffer.unmap();
+            self.free.push(flight.buffer);
+        }
+        Ok(())
+    }
+
+    /// Whether a submit's metrics have not been read.
+    pub(super) fn in_flight(&self) -> bool {
+        !self.flights.is_empty()
+    }
+
+    /// The oldest step's report.
+    pub(super) fn next(&mut self) -> Option<Terms> {
+        self.done.pop_front()
+    }
+}
+
+/// Mapping fails only on a device that is lost or was destroyed by its owner.
+fn unmapped() -> Error {
+    Error::new(ErrorKind::Lost, "the device was lost: its memory cannot be read any more")
+        .hint("start again from what was saved last")
+}

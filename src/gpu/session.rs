@@ -1,0 +1,337 @@
+//! A plan made real on a device: everything is created once, then encoded anew for each step.
+
+use std::collections::HashMap;
+
+use crate::cpu::{ProgramId, Terms};
+use crate::engine::{Access, Dispatch, Dtype, Plan, Program, Tensor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::Gpu;
+use crate::gpu::ring::Ring;
+use crate::kernels::common::{HEAD, Record, SLOT, SLOTS, Steps};
+
+/// Bytes that go to the device in one piece; more would need as much staging memory at once.
+const PIECE: usize = 8 << 20;
+
+/// A dispatch, resolved.
+#[derive(Clone, Debug)]
+struct Resolved {
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+}
+
+#[derive(Debug)]
+struct Loaded {
+    dispatches: Vec<Resolved>,
+    /// Whether the program ends a tick and leaves metrics.
+    ticks: bool,
+}
+
+/// A plan made real on a device.
+#[derive(Debug)]
+pub struct Session {
+    gpu: Gpu,
+    buffers: Vec<wgpu::Buffer>,
+    programs: Vec<Loaded>,
+    resolved: HashMap<(&'static str, Vec<u8>, Vec<Tensor>), Resolved>,
+    steps: Steps,
+    metrics: Option<Tensor>,
+    ring: Ring,
+    tick: u32,
+}
+
+impl Session {
+    /// Makes every buffer of a plan, filled with zeros.
+    ///
+    /// # Errors
+    ///
+    /// If the plan does not fit the device's limits or its memory.
+    pub fn new(gpu: &Gpu, plan: &Plan, steps: Steps, metrics: Option<Tensor>) -> Result<Self> {
+        plan.check(&gpu.limits())?;
+        let what = format!("allocate {} bytes", plan.bytes());
+        let (buffers, ring) = gpu.guarded(&what, || {
+            let make = |spec: &crate::engine::plan::BufferSpec| {
+                gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some(&format!("elbo {}", spec.name)),
+                    size: spec.bytes(),
+                    usage: wgpu::BufferUsages::STORAGE
+                        | wgpu::BufferUsages::COPY_SRC
+                        | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                })
+            };
+            (plan.buffers().iter().map(make).collect(), Ring::new(gpu))
+        })?;
+        Ok(Self {
+            gpu: gpu.clone(),
+            buffers,
+            programs: Vec::new(),
+            resolved: HashMap::new(),
+            steps,
+            metrics,
+            ring,
+            tick: 0,
+        })
+    }
+
+    /// The device the session runs on.
+    #[must_use]
+    pub fn gpu(&self) -> &Gpu {
+        &self.gpu
+    }
+
+    /// Makes the pipelines and bind groups of a program, which [`run`](Self::run) can then run.
+    ///
+    /// # Errors
+    ///
+    /// If the device refuses a shader.
+    pub fn load(&mut self, program: &Program) -> Result<ProgramId> {
+        let gpu = self.gpu.clone();
+        let dispatches = gpu.guarded(&format!("load `{}`", program.name), || {
+            program.dispatches.iter().map(|dispatch| self.resolve(dispatch)).collect()
+        })?;
+        let ticks = program.dispatches.iter().any(|dispatch| {
+            let mut uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
+            uses.any(|(&t, binding)| t == self.steps.words && binding.access == Access::Write)
+        });
+        self.programs.push(Loaded { dispatches, ticks });
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    fn resolve(&mut self, dispatch: &Dispatch) -> Resolved {
+        let (kernel, params) = (dispatch.kernel, &dispatch.params);
+        let key = (kernel.name(), params.clone(), dispatch.bindings.clone());
+        if let Some(resolved) = self.resolved.get(&key) {
+            return resolved.clone();
+        }
+        let schedule = self.gpu.schedule(kernel);
+        let pipeline = self.gpu.pipeline(kernel, schedule, params);
+        let mut bytes = params.clone();
+        bytes.resize(bytes.len().next_multiple_of(16), 0);
+        let uniform = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(&format!("elbo {} parameters", kernel.name())),
+            size: bytes.len() as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.gpu.queue.write_buffer(&uniform, 0, &bytes);
+        let storage = dispatch.bindings.iter().map(|tensor| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.buffers[tensor.buffer().index()],
+                offset: 4 * tensor.range().start as u64,
+                size: std::num::NonZeroU64::new(4 * tensor.words() as u64),
+            })
+        });
+        let resources = std::iter::once(uniform.as_entire_binding()).chain(storage);
+        let entries: Vec<_> = (0..)
+            .zip(resources)
+            .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource })
+            .collect();
+        let group = self.gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(&format!("elbo {}", kernel.name())),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let resolved = Resolved { pipeline, group, workgroups: schedule.groups(dispatch.grid) };
+        self.resolved.insert(key, resolved.clone());
+        resolved
+    }
+
+    /// Writes elements with the padding, from `first` on, as the bits of f32 or as words.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit the tensor.
+    pub fn write_bits(&mut self, tensor: Tensor, first: usize, bits: &[u32]) -> Result<()> {
+        assert!(first + bits.len() <= tensor.words(), "{} elements for {tensor:?}", bits.len());
+        let buffer = &self.buffers[tensor.buffer().index()];
+        let start = 4 * (tensor.range().start + first) as u64;
+        let bytes: &[u8] = bytemuck::cast_slice(bits);
+        for (i, piece) in bytes.chunks(PIECE).enumerate() {
+            self.gpu.guarded("write a tensor", || {
+                self.gpu.queue.write_buffer(buffer, start + (i * PIECE) as u64, piece);
+                if bytes.len() > PIECE {
+                    self.gpu.queue.submit([]);
+                }
+            })?;
+            if bytes.len() > PIECE {
+                self.gpu.wait(None, "take the data")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the margins round every tensor of a plan that has them.
+    pub(crate) fn fill_margins(&mut self, plan: &Plan, sentinel: u32) -> Result<()> {
+        let words = vec![sentinel; plan.margin()];
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        self.gpu.guarded("fill margins", || {
+            for buffer in &self.buffers {
+                self.gpu.queue.write_buffer(buffer, 0, bytes);
+                let last = buffer.size() - bytes.len() as u64;
+                self.gpu.queue.write_buffer(buffer, last, bytes);
+            }
+        })
+    }
+
+    /// Writes a tensor's elements, row by row, without padding.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    pub fn write(&mut self, tensor: Tensor, values: &[f32]) -> Result<()> {
+        assert_eq!(values.len(), tensor.rows() * tensor.cols(), "the elements of a tensor");
+        let mut bits = vec![0; tensor.words()];
+        for (row, values) in bits.chunks_mut(tensor.stride()).zip(values.chunks(tensor.cols())) {
+            row.iter_mut().zip(values).for_each(|(bits, value)| *bits = value.to_bits());
+        }
+        self.write_bits(tensor, 0, &bits)
+    }
+
+    /// Reads all elements of a buffer, as bits. Waits for the device.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost or does not answer in time.
+    pub fn read_buffer(&self, index: usize) -> Result<Vec<u32>> {
+        let buffer = &self.buffers[index];
+        pollster::block_on(self.read_range(buffer, 0..buffer.size()))
+    }
+
+    /// Reads a tensor's elements, row by row, without padding. Waits for the device.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost or does not answer in time.
+    pub fn read(&self, tensor: Tensor) -> Result<Vec<f32>> {
+        assert_eq!(tensor.dtype(), Dtype::F32, "words are not read as floats");
+        let range = tensor.range();
+        let bytes = 4 * range.start as u64..4 * range.end as u64;
+        let bits =
+            pollster::block_on(self.read_range(&self.buffers[tensor.buffer().index()], bytes))?;
+        let (rows, cols, stride) = (tensor.rows(), tensor.cols(), tensor.stride());
+        let row = |row: usize| &bits[row * stride..row * stride + cols];
+        Ok((0..rows).flat_map(row).map(|&bits| f32::from_bits(bits)).collect())
+    }
+
+    async fn read_range(
+        &self,
+        buffer: &wgpu::Buffer,
+        range: std::ops::Range<u64>,
+    ) -> Result<Vec<u32>> {
+        let size = range.end - range.start;
+        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        let (staging, submission) = self.gpu.guarded("read a tensor", || {
+            let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("elbo staging"),
+                size,
+                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(buffer, range.start, &staging, 0, size);
+            let submission = self.gpu.queue.submit([encoder.finish()]);
+            staging.map_async(wgpu::MapMode::Read, .., move |result| {
+                // A receiver that is gone no longer wants to know.
+                drop(sender.send(result));
+            });
+            (staging, submission)
+        })?;
+        self.gpu.wait(Some(submission), "copy a tensor back")?;
+        let lost = || Error::new(ErrorKind::Lost, "the device was lost while it was read");
+        let mapped = receiver.receive().await.ok_or_else(lost)?;
+        mapped.map_err(|_| lost())?;
+        let view = staging.get_mapped_range(..).map_err(|_| lost())?;
+        Ok(bytemuck::cast_slice(&view).to_vec())
+    }
+
+    /// Runs a program once for each record: one command buffer a record, one submit for them all.
+    /// It returns when the submit is queued; it waits only if too many are in flight.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost, refuses, or does not finish an earlier submit in time.
+    ///
+    /// # Panics
+    ///
+    /// If there are more records than [`SLOTS`].
+    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<()> {
+        assert!(records.len() <= SLOTS, "{} records in one submit", records.len());
+        let ticks = self.programs[program.0].ticks;
+        let stage = match self.metrics {
+            Some(_) if ticks => Some(self.ring.take(&self.gpu)?),
+            _ => None,
+        };
+        let gpu = self.gpu.clone();
+        gpu.guarded("run a program", || {
+            self.write_records(records);
+            let mut commands: Vec<_> =
+                records.iter().map(|_| self.encode(program).finish()).collect();
+            if let (Some(stage), Some(metrics)) = (&stage, self.metrics) {
+                let mut encoder = gpu.device.create_command_encoder(&Default::default());
+                let at = 4 * metrics.range().start as u64;
+                Ring::copy(&mut encoder, (&self.buffers[metrics.buffer().index()], at), stage);
+                commands.push(encoder.finish());
+            }
+            let submission = gpu.queue.submit(commands);
+            if let Some(stage) = stage {
+                self.ring.map(stage, submission, self.tick, records.len());
+            }
+        })?;
+        if ticks {
+            self.tick = self.tick.wrapping_add(records.len() as u32);
+        }
+        Ok(())
+    }
+
+    /// Writes each record to its slot. The queue does this before the next submit's commands and
+    /// after the last one's, so that slots in flight are not disturbed.
+    fn write_records(&self, records: &[Record]) {
+        let buffer = |tensor: Tensor| &self.buffers[tensor.buffer().index()];
+        let (words, rates) = (self.steps.words, self.steps.rates);
+        for (tick, record) in (self.tick..).zip(records) {
+            let slot = tick as usize % SLOTS * SLOT;
+            let at = |tensor: Tensor, element: usize| 4 * (tensor.range().start + element) as u64;
+            let numbers = record.rates.map(|rate| rate as f32);
+            let bytes = bytemuck::bytes_of(&numbers);
+            self.gpu.queue.write_buffer(buffer(rates), at(rates, slot), bytes);
+            let numbers = record.words();
+            let bytes = bytemuck::bytes_of(&numbers);
+            self.gpu.queue.write_buffer(buffer(words), at(words, HEAD + slot), bytes);
+        }
+    }
+
+    /// Encodes a program as one pass in one command buffer.
+    fn encode(&self, program: ProgramId) -> wgpu::CommandEncoder {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let mut pass = encoder.begin_compute_pass(&Default::default());
+        for Resolved { pipeline, group, workgroups: [x, y, z] } in
+            &self.programs[program.0].dispatches
+        {
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, group, &[]);
+            pass.dispatch_workgroups(*x, *y, *z);
+        }
+        drop(pass);
+        encoder
+    }
+
+    /// The oldest step's report that was not taken yet. With `wait`, waits for one that is on its
+    /// way; without, gives what has arrived.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost or does not finish in time.
+    pub fn next_terms(&mut self, wait: bool) -> Result<Option<Terms>> {
+        if let Some(terms) = self.ring.next() {
+            return Ok(Some(terms));
+        }
+        let wait = wait && self.ring.in_flight();
+        self.ring.collect(&self.gpu, wait)?;
+        Ok(self.ring.next())
+    }
+}

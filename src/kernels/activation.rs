@@ -1,0 +1,136 @@
+//! Activations as dispatches of their own, and the slopes of those that a product has applied.
+
+use crate::config::Activation;
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor};
+use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::common::{activate, activation_of, plain, slope, slope_at_output, wgsl};
+
+params! {
+    /// Parameters of the activation kernels.
+    pub struct Activate {
+        /// Elements.
+        len: u32,
+        /// The activation's code.
+        activation: u32,
+        /// Whether the gradient is added to what is there.
+        accumulate: u32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("activation.wgsl"), Cover::Items(64))];
+
+/// y = f(x).
+pub static FORWARD: Kernel<Activate, 2> = Kernel {
+    name: "activation.forward",
+    entry: "forward",
+    bindings: [Binding::read("x"), Binding::write("y")],
+    overrides: &["activation"],
+    schedules: SCHEDULES,
+    reference: (forward, forward),
+    cpu: None,
+};
+
+/// dx = f'(x) dy.
+pub static BACKWARD: Kernel<Activate, 3> = Kernel {
+    name: "activation.backward",
+    entry: "backward",
+    bindings: [Binding::read("x"), Binding::read("dy"), Binding::write("dx")],
+    overrides: &["activation"],
+    schedules: SCHEDULES,
+    reference: (backward, backward),
+    cpu: None,
+};
+
+/// dx = f'(x) dy, of y = f(x).
+pub static BACKWARD_AT_OUTPUT: Kernel<Activate, 3> = Kernel {
+    name: "activation.backward_at_output",
+    entry: "backward_at_output",
+    bindings: [Binding::read("output"), Binding::read("dy"), Binding::write("dx")],
+    overrides: &["activation"],
+    schedules: SCHEDULES,
+    reference: (backward_at_output, backward_at_output),
+    cpu: None,
+};
+
+fn forward<T: Real>(p: &Activate, [x, y]: [Arg<'_, T>; 2]) {
+    let kind = activation_of(p.activation);
+    for (y, &x) in y.write().iter_mut().zip(x.read()) {
+        *y = activate(kind, x);
+    }
+}
+
+fn scale<T: Real>(p: &Activate, [at, dy, dx]: [Arg<'_, T>; 3], slope: fn(Activation, T) -> T) {
+    let kind = activation_of(p.activation);
+    for ((dx, &dy), &at) in dx.write().iter_mut().zip(dy.read()).zip(at.read()) {
+        let before = if p.accumulate != 0 { *dx } else { T::zero() };
+        *dx = before + dy * slope(kind, at);
+    }
+}
+
+fn backward<T: Real>(p: &Activate, args: [Arg<'_, T>; 3]) {
+    scale(p, args, slope);
+}
+
+fn backward_at_output<T: Real>(p: &Activate, args: [Arg<'_, T>; 3]) {
+    scale(p, args, slope_at_output);
+}
+
+/// Records y = f(x), of x's shape, and its gradient.
+///
+/// # Panics
+///
+/// If f(0) is not 0, which would spoil the padding: those are applied by the product.
+pub fn activation(tape: &mut Tape<'_>, kind: Activation, x: Tensor) -> Tensor {
+    assert!(activate(kind, 0.0) == 0.0, "{} of the padding is not zero", kind.name());
+    let name = format!("{}.{}", tape.plan.name(x).trim_end_matches(".input"), kind.name());
+    let y = tape.plan.matrix(&name, x.rows(), x.cols());
+    let p = Activate { len: size(x.words()), activation: kind.code(), accumulate: 0 };
+    tape.dispatch(&FORWARD, p, [x, y], Grid::Flat(x.words()));
+    tape.on_backward(move |tape| {
+        let dy = tape.grad(y, GradSite::Output).expect("something used the activation's output");
+        let (dx, accumulate) = tape.grad_out(x, GradSite::Output);
+        let p = Activate { accumulate: u32::from(accumulate), ..p };
+        tape.dispatch(&BACKWARD, p, [x, dy, dx], Grid::Flat(x.words()));
+    });
+    y
+}
+
+/// Records the gradient before the activation that a product applied to make y, from the gradient
+/// of y, if some operation wrote that rather than the gradient before the activation.
+pub fn through_activation(tape: &mut Tape<'_>, kind: Activation, y: Tensor) {
+    let Some(dy) = tape.grad(y, GradSite::Output) else { return };
+    let (dx, accumulate) = tape.grad_out(y, GradSite::Input);
+    let accumulate = u32::from(accumulate);
+    let p = Activate { len: size(y.words()), activation: kind.code(), accumulate };
+    tape.dispatch(&BACKWARD_AT_OUTPUT, p, [y, dy, dx], Grid::Flat(y.words()));
+}
+
+/// Silu and gelu, alone and with two users, ragged and with more than 65,535 workgroups; the
+/// slopes at the output are cases of the product.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, cols) in [(1, 1), (13, 37), (64, 65_600)] {
+        for kind in [Activation::Silu, Activation::Gelu] {
+            if cols > 1000 && kind == Activation::Gelu {
+                continue;
+            }
+            let mut case = Case::new(format!("activation {rows}×{cols} {}", kind.name()), rows);
+            let x = case.input("x", [rows, cols], Fill::Uniform(1, -5.0, 5.0));
+            let weights = [case.weight([rows, cols]), case.weight([rows, cols])];
+            let (ys, dx) = case.record(|tape, _| {
+                let ys = [activation(tape, kind, x), activation(tape, kind, x)];
+                for (y, weight) in ys.into_iter().zip(weights) {
+                    tape.set_grad(y, weight);
+                }
+                tape.backward();
+                (ys, tape.grad(x, GradSite::Output).expect("two rules wrote it"))
+            });
+            case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
+            case.gradients.push((x, dx));
+            cases.push(case);
+        }
+    }
+    cases
+}

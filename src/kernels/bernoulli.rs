@@ -1,0 +1,129 @@
+//! The Bernoulli likelihood from logits, with its gradient in the same dispatch.
+
+use rayon::prelude::*;
+
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor};
+use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::common::{
+    Steps, plain, rate, sigmoid, softplus, step_rates, step_words, wgsl, word,
+};
+
+params! {
+    /// Parameters of the Bernoulli kernel.
+    pub struct Bernoulli {
+        /// Rows, with the padding.
+        rows: u32,
+        /// Pixels of an image.
+        cols: u32,
+        /// The distance between rows.
+        stride: u32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("bernoulli.wgsl"), Cover::Row)];
+
+/// −log p(x | logits) of each image, and its gradient.
+pub static FORWARD: Kernel<Bernoulli, 6> = Kernel {
+    name: "bernoulli.forward",
+    entry: "forward",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read("rates"),
+        Binding::read("logits"),
+        Binding::read("x"),
+        Binding::write("nll"),
+        Binding::write("dlogits"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (forward, forward),
+    cpu: Some(forward_cpu),
+};
+
+fn forward<T: Real>(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg<'_, T>; 6]) {
+    let steps = steps.words();
+    let (record, rates) = (step_words(steps), step_rates(steps, rates.read()));
+    let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
+    let (cols, stride) = (p.cols as usize, p.stride as usize);
+    for row in 0..p.rows as usize {
+        nll[row] = T::zero();
+        dlogits[row * stride..(row + 1) * stride].fill(T::zero());
+        if row >= record[word::ROWS] as usize {
+            continue;
+        }
+        for at in row * stride..row * stride + cols {
+            nll[row] += softplus(logits[at]) - logits[at] * x[at];
+            dlogits[at] = (sigmoid(logits[at]) - x[at]) * rates[rate::LOSS_SCALE];
+        }
+    }
+}
+
+/// Sixteen lanes a row, summed at the end: loops without branches, which compilers vectorise.
+fn forward_cpu(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg<'_, f32>; 6]) {
+    let steps = steps.words();
+    let rows = step_words(steps)[word::ROWS] as usize;
+    let scale = step_rates(steps, rates.read())[rate::LOSS_SCALE];
+    let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
+    let (cols, stride) = (p.cols as usize, p.stride as usize);
+    let inputs = logits.par_chunks(stride).zip(x.par_chunks(stride));
+    let outputs = nll.par_iter_mut().zip(dlogits.par_chunks_mut(stride));
+    inputs.zip(outputs).enumerate().for_each(|(row, ((logits, x), (nll, dlogits)))| {
+        *nll = 0.0;
+        if row >= rows {
+            dlogits.fill(0.0);
+            return;
+        }
+        let mut lanes = [0.0f32; 16];
+        let blocks = logits.chunks_exact(16).zip(x.chunks_exact(16));
+        for (b, (dlogits, (logits, x))) in dlogits.chunks_exact_mut(16).zip(blocks).enumerate() {
+            for lane in 0..16 {
+                let (l, x) = (logits[lane], x[lane]);
+                let e = crate::kernels::fast::exp_negative(-l.abs());
+                let loss = l.max(0.0) - l * x + crate::kernels::fast::ln_1p_unit(e);
+                let inverse = 1.0 / (1.0 + e);
+                let mean = if l >= 0.0 { inverse } else { e * inverse };
+                let inside = if 16 * b + lane < cols { 1.0 } else { 0.0 };
+                lanes[lane] += inside * loss;
+                dlogits[lane] = inside * scale * (mean - x);
+            }
+        }
+        *nll = lanes.iter().sum();
+    });
+}
+
+/// Records nll (rows), in nats per image, of x (rows, n) under logits (rows, n). The gradient at
+/// the logits, times the record's scale, is made at once.
+pub fn bernoulli(tape: &mut Tape<'_>, steps: Steps, logits: Tensor, x: Tensor, nll: Tensor) {
+    assert_eq!(logits.stride(), x.stride(), "bernoulli: logits and x have one layout");
+    let dlogits = tape.plan.matrix("dlogits", logits.rows(), logits.cols());
+    let p =
+        Bernoulli { rows: size(x.padded_rows()), cols: size(x.cols()), stride: size(x.stride()) };
+    let bindings = [steps.words, steps.rates, logits, x, nll, dlogits];
+    tape.dispatch(&FORWARD, p, bindings, Grid::Rows(x.padded_rows()));
+    tape.set_grad(logits, dlogits);
+}
+
+/// One, ragged, a partial batch, the classic size, and more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let shapes = [(1, 1, 1), (5, 37, 5), (17, 300, 11), (128, 784, 128), (65_600, 3, 65_599)];
+    shapes.map(|(rows, cols, record_rows)| case(rows, cols, record_rows)).into()
+}
+
+fn case(rows: usize, cols: usize, record_rows: usize) -> Case {
+    let name = format!("bernoulli {record_rows}/{rows}×{cols}");
+    let mut case = Case::new(name, record_rows);
+    let made = case.input("made", [rows, cols], Fill::Uniform(1, -6.0, 6.0));
+    let x = case.input("x", [rows, cols], Fill::Uniform(2, 0.0, 1.0));
+    let nll = case.plan.vector("nll", rows);
+    let gradient = case.record(|tape, steps| {
+        bernoulli(tape, steps, made, x, nll);
+        tape.grad(made, GradSite::Output).expect("the loss made it")
+    });
+    case.outputs.push((nll, Weight::Same(case.record.rates[rate::LOSS_SCALE])));
+    case.gradients.push((made, gradient));
+    // A plain f32 sum over the pixels of an image errs by about √784 roundings.
+    case.tolerance = 3e-6;
+    case
+}

@@ -1,0 +1,209 @@
+//! The minibatch's rows out of a resident dataset, in the epoch's order: bytes to floats.
+
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor, real};
+use crate::kernels::case::{Case, Fill};
+use crate::kernels::common::{Steps, plain, step_words, wgsl, word};
+use crate::kernels::philox::{coin, philox, purpose, shuffled};
+
+params! {
+    /// Parameters of the gather kernels.
+    pub struct Gather {
+        /// Blocks of sixteen pixels in x.
+        len: u32,
+        /// The distance between rows of x, and of a row of the dataset in pixels.
+        stride: u32,
+        /// The first image of the shard.
+        shard_first: u32,
+        /// Images in the shard.
+        shard_rows: u32,
+        /// Whether each pixel is a coin.
+        binarise: u32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gather.wgsl"), Cover::Items(64))];
+
+/// Rows of a dataset of bytes, four to a word.
+pub static BYTES: Kernel<Gather, 4> = Kernel {
+    name: "gather.bytes",
+    entry: "bytes",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read_words("pixels"),
+        Binding::write("x"),
+        Binding::write_words("image"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (bytes, bytes),
+    cpu: None,
+};
+
+/// Rows of a dataset of floats.
+pub static FLOATS: Kernel<Gather, 4> = Kernel {
+    name: "gather.floats",
+    entry: "floats",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read("values"),
+        Binding::write("x"),
+        Binding::write_words("image"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (floats, floats),
+    cpu: None,
+};
+
+/// Calls `fill` with each row of x that the shard serves, its place in the shard and its image;
+/// rows past the record's become zero.
+fn rows<T: Real>(
+    p: &Gather,
+    record: &[u32],
+    (x, image): (&mut [T], &mut [u32]),
+    mut fill: impl FnMut(&mut [T], usize, u32),
+) {
+    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
+    for (row, x) in x.chunks_mut(p.stride as usize).enumerate() {
+        if row >= record[word::ROWS] as usize {
+            x.fill(T::zero());
+            image[row] = 0;
+            continue;
+        }
+        let mut source = record[word::FIRST] + row as u32;
+        if record[word::SHUFFLE] != 0 {
+            let (images, epoch) = (record[word::IMAGES], record[word::EPOCH]);
+            source = shuffled(source, images, epoch, purpose::ORDER, key);
+        }
+        if let Some(at) = source.checked_sub(p.shard_first).filter(|&at| at < p.shard_rows) {
+            image[row] = source;
+            fill(x, at as usize, source);
+        }
+    }
+}
+
+/// The random word of a pixel.
+fn coin_word(record: &[u32], pixel: usize, source: u32) -> u32 {
+    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
+    let purpose = 16 * record[word::STREAM] + purpose::PIXELS;
+    philox([pixel as u32 / 4, source, record[word::STEP], purpose], key)[pixel % 4]
+}
+
+fn bytes<T: Real>(p: &Gather, [steps, pixels, x, image]: [Arg<'_, T>; 4]) {
+    let (record, pixels) = (step_words(steps.words()), pixels.words());
+    let levels: [T; 256] = std::array::from_fn(|byte| real::<T>(byte as f64) / real(255.0));
+    let words = p.stride as usize / 4;
+    rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
+        let packed = &pixels[at * words..(at + 1) * words];
+        for (four, word) in x.chunks_exact_mut(4).zip(packed) {
+            for (x, byte) in four.iter_mut().zip(word.to_le_bytes()) {
+                *x = levels[usize::from(byte)];
+            }
+        }
+        if p.binarise != 0 {
+            for (pixel, x) in x.iter_mut().enumerate() {
+                let byte = packed[pixel / 4].to_le_bytes()[pixel % 4];
+                let heads = coin(u32::from(byte), coin_word(record, pixel, source));
+                *x = if heads { T::one() } else { T::zero() };
+            }
+        }
+    });
+}
+
+fn floats<T: Real>(p: &Gather, [steps, values, x, image]: [Arg<'_, T>; 4]) {
+    let (record, values) = (step_words(steps.words()), values.read());
+    let stride = p.stride as usize;
+    rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
+        x.copy_from_slice(&values[at * stride..(at + 1) * stride]);
+        if p.binarise != 0 {
+            for (pixel, x) in x.iter_mut().enumerate() {
+                let word = f64::from(coin_word(record, pixel, source) >> 8);
+                let heads = real::<T>(word) < *x * real(16_777_216.0);
+                *x = if heads { T::one() } else { T::zero() };
+            }
+        }
+    });
+}
+
+/// A part of a dataset in one buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Shard {
+    /// The rows: words of four bytes, or a matrix of floats.
+    pub data: Tensor,
+    /// The first image.
+    pub first: usize,
+    /// The number of images.
+    pub rows: usize,
+}
+
+/// Records x (batch, n) = the record's rows of a dataset in shards, and image (batch) = which.
+pub fn gather(
+    tape: &mut Tape<'_>,
+    steps: Steps,
+    shards: &[Shard],
+    binarise: bool,
+    (x, image): (Tensor, Tensor),
+) {
+    for shard in shards {
+        let len = x.words() / 16;
+        let p = Gather {
+            len: size(len),
+            stride: size(x.stride()),
+            shard_first: size(shard.first),
+            shard_rows: size(shard.rows),
+            binarise: u32::from(binarise),
+        };
+        let bindings = [steps.words, shard.data, x, image];
+        let kernel = match shard.data.dtype() {
+            Dtype::U32 => &BYTES,
+            Dtype::F32 => &FLOATS,
+        };
+        tape.dispatch(kernel, p, bindings, Grid::Flat(len));
+    }
+}
+
+/// Bytes and floats, in order and shuffled, grey and binarised, one and two shards, a partial
+/// batch, and more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let shapes: [(usize, usize, usize, usize, bool, bool); 5] = [
+        (1, 1, 1, 1, false, false),
+        (7, 10, 37, 7, true, false),
+        (16, 40, 16, 13, true, true),
+        (128, 300, 784, 128, true, true),
+        (256_100, 300_000, 17, 256_100, true, false),
+    ];
+    for (dtype, kind) in [(Dtype::U32, "bytes"), (Dtype::F32, "floats")] {
+        for (rows, images, cols, record_rows, shuffle, binarise) in shapes {
+            let name = format!("gather.{kind} {record_rows} of {images}×{cols}");
+            let mut case = Case::new(name, record_rows);
+            case.record.images = images as u32;
+            case.record.shuffle = shuffle;
+            case.record.first = (images - record_rows) as u32;
+            let stride = cols.next_multiple_of(16);
+            let mut shards = Vec::new();
+            let half = images.div_ceil(2);
+            for (i, (first, rows)) in [(0, half), (half, images - half)].into_iter().enumerate() {
+                if rows == 0 {
+                    continue;
+                }
+                let seed = 5 + i as u32;
+                let data = match dtype {
+                    Dtype::U32 => {
+                        let fill = Fill::RandomWords(seed);
+                        case.input_line("pixels", rows * stride / 4, dtype, fill)
+                    }
+                    Dtype::F32 => case.input("values", [rows, cols], Fill::Uniform(seed, 0.0, 1.0)),
+                };
+                shards.push(Shard { data, first, rows });
+            }
+            let x = case.plan.matrix("x", rows, cols);
+            let image = case.plan.words("image", rows);
+            case.record(|tape, steps| gather(tape, steps, &shards, binarise, (x, image)));
+            cases.push(case);
+        }
+    }
+    cases
+}

@@ -1,0 +1,113 @@
+//! The normal likelihood with a fixed deviation, with its gradient in the same dispatch.
+
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{
+    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor, real,
+};
+use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::common::{Steps, plain, rate, step_rates, step_words, wgsl, word};
+
+params! {
+    /// Parameters of the normal kernel.
+    pub struct Normal {
+        /// Rows, with the padding.
+        rows: u32,
+        /// Pixels of an image.
+        cols: u32,
+        /// The distance between rows.
+        stride: u32,
+        /// 1 / σ.
+        inverse_sigma: f32,
+        /// ½ log 2πσ².
+        log_norm: f32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("normal.wgsl"), Cover::Row)];
+
+/// −log N(x; m, σ²) of each image, and its gradient.
+pub static FORWARD: Kernel<Normal, 6> = Kernel {
+    name: "normal.forward",
+    entry: "forward",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read("rates"),
+        Binding::read("m"),
+        Binding::read("x"),
+        Binding::write("nll"),
+        Binding::write("dm"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (forward, forward),
+    cpu: None,
+};
+
+fn forward<T: Real>(p: &Normal, [steps, rates, m, x, nll, dm]: [Arg<'_, T>; 6]) {
+    let steps = steps.words();
+    let (record, rates) = (step_words(steps), step_rates(steps, rates.read()));
+    let (m, x, nll, dm) = (m.read(), x.read(), nll.write(), dm.write());
+    let (cols, stride) = (p.cols as usize, p.stride as usize);
+    // Both parameters follow from σ; the oracle takes the constant from it in full precision.
+    let inverse = T::from_f32(p.inverse_sigma);
+    let log_norm = real::<T>(0.5 * std::f64::consts::TAU.ln()) - inverse.ln();
+    for row in 0..p.rows as usize {
+        nll[row] = T::zero();
+        dm[row * stride..(row + 1) * stride].fill(T::zero());
+        if row >= record[word::ROWS] as usize {
+            continue;
+        }
+        for at in row * stride..row * stride + cols {
+            let error = (m[at] - x[at]) * inverse;
+            nll[row] += error * error * real(0.5) + log_norm;
+            dm[at] = error * inverse * rates[rate::LOSS_SCALE];
+        }
+    }
+}
+
+/// Records nll (rows), in nats per image, of x (rows, n) round m (rows, n) with deviation `sigma`.
+/// The gradient at m, times the record's scale, is made at once.
+pub fn normal(
+    tape: &mut Tape<'_>,
+    steps: Steps,
+    sigma: f64,
+    (m, x): (Tensor, Tensor),
+    nll: Tensor,
+) {
+    assert_eq!(m.stride(), x.stride(), "normal: m and x have one layout");
+    let dm = tape.plan.matrix("dm", m.rows(), m.cols());
+    let p = Normal {
+        rows: size(x.padded_rows()),
+        cols: size(x.cols()),
+        stride: size(x.stride()),
+        inverse_sigma: (1.0 / sigma) as f32,
+        log_norm: (0.5 * (std::f64::consts::TAU * sigma * sigma).ln()) as f32,
+    };
+    let bindings = [steps.words, steps.rates, m, x, nll, dm];
+    tape.dispatch(&FORWARD, p, bindings, Grid::Rows(x.padded_rows()));
+    tape.set_grad(m, dm);
+}
+
+/// One, ragged, a partial batch, the classic size, and more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let shapes = [(1, 1, 1), (5, 37, 5), (17, 300, 11), (128, 784, 128), (65_600, 3, 65_599)];
+    shapes.map(|(rows, cols, record_rows)| case(rows, cols, record_rows)).into()
+}
+
+fn case(rows: usize, cols: usize, record_rows: usize) -> Case {
+    let name = format!("normal {record_rows}/{rows}×{cols}");
+    let mut case = Case::new(name, record_rows);
+    let made = case.input("made", [rows, cols], Fill::Uniform(1, -6.0, 6.0));
+    let x = case.input("x", [rows, cols], Fill::Uniform(2, 0.0, 1.0));
+    let nll = case.plan.vector("nll", rows);
+    let gradient = case.record(|tape, steps| {
+        normal(tape, steps, 0.7, (made, x), nll);
+        tape.grad(made, GradSite::Output).expect("the loss made it")
+    });
+    case.outputs.push((nll, Weight::Same(case.record.rates[rate::LOSS_SCALE])));
+    case.gradients.push((made, gradient));
+    // A plain f32 sum over the pixels of an image errs by about √784 roundings.
+    case.tolerance = 3e-6;
+    case
+}

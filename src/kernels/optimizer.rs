@@ -1,0 +1,315 @@
+//! The update rules: Adam, `AdamW` and SGD with momentum, and the clipping of the gradients' norm.
+
+use rayon::prelude::*;
+
+use crate::config::{OptimizerConfig, Rule};
+use crate::engine::kernel::params;
+use crate::engine::params::Arena;
+use crate::engine::tensor::size;
+use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor, real};
+use crate::kernels::case::{Case, Fill};
+use crate::kernels::common::{Steps, plain, rate, step_rates, wgsl};
+use crate::kernels::finite::{GRADIENT, WEIGHT};
+
+params! {
+    /// Parameters of the optimiser kernels.
+    pub struct Optimizer {
+        /// Groups of four gradients, or partial sums.
+        len: u32,
+        /// Whether weight decay is apart from the gradient.
+        decoupled: u32,
+        /// Whether SGD looks ahead.
+        nesterov: u32,
+        /// Whether the gradients are scaled by norms\[0\].
+        clip: u32,
+        /// Where the partial sums of an arena begin.
+        first: u32,
+    }
+}
+
+const ELEMENTS: &[Schedule] = &[plain(wgsl!("optimizer.wgsl"), Cover::Items(64))];
+const SUMS: &[Schedule] = &[plain(wgsl!("optimizer.wgsl"), Cover::Row)];
+
+/// Groups of four gradients in one partial sum.
+const SUMMED: usize = 1024;
+
+/// Adam and `AdamW`.
+pub static ADAM: Kernel<Optimizer, 8> = Kernel {
+    name: "optimizer.adam",
+    entry: "adam",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read("rates"),
+        Binding::write_words("guard_words"),
+        Binding::read("norms"),
+        Binding::read("g"),
+        Binding::write("w"),
+        Binding::write("m"),
+        Binding::write("v"),
+    ],
+    overrides: &[],
+    schedules: ELEMENTS,
+    reference: (adam, adam),
+    cpu: Some(adam_cpu),
+};
+
+/// SGD with momentum.
+pub static SGD: Kernel<Optimizer, 7> = Kernel {
+    name: "optimizer.sgd",
+    entry: "sgd",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read("rates"),
+        Binding::write_words("guard_words"),
+        Binding::read("norms"),
+        Binding::read("g"),
+        Binding::write("w"),
+        Binding::write("m"),
+    ],
+    overrides: &[],
+    schedules: ELEMENTS,
+    reference: (sgd, sgd),
+    cpu: None,
+};
+
+/// Partial sums of the squares of an arena's gradients.
+pub static SQUARE_SUMS: Kernel<Optimizer, 2> = Kernel {
+    name: "optimizer.square_sums",
+    entry: "square_sums",
+    bindings: [Binding::read("grads"), Binding::write("sums")],
+    overrides: &[],
+    schedules: SUMS,
+    reference: (square_sums, square_sums),
+    cpu: None,
+};
+
+/// The factor that clips, from all partial sums.
+pub static CLIP: Kernel<Optimizer, 5> = Kernel {
+    name: "optimizer.clip",
+    entry: "clip",
+    bindings: [
+        Binding::read_words("steps"),
+        Binding::read("rates"),
+        Binding::write_words("guard_words"),
+        Binding::read("all_sums"),
+        Binding::write("scale"),
+    ],
+    overrides: &[],
+    schedules: SUMS,
+    reference: (clip, clip),
+    cpu: None,
+};
+
+/// Whether a number is finite in f32, also where the oracle could hold a larger one.
+fn fits<T: Real>(x: T) -> bool {
+    x.abs() <= T::from_f32(f32::MAX)
+}
+
+/// The gradient as the update sees it.
+fn gradient<T: Real>(p: &Optimizer, r: &[T], norm: T, g: T, w: T) -> T {
+    let clipped = if p.clip != 0 { g * norm } else { g };
+    if p.decoupled != 0 { clipped } else { clipped + r[rate::DECAY] * w }
+}
+
+/// One element of Adam: the new weight and moments.
+#[inline]
+fn adam_element<T: Real>(p: &Optimizer, r: &[T], norm: T, g: T, [w, m, v]: [T; 3]) -> [T; 3] {
+    let g = gradient(p, r, norm, g, w);
+    let m = r[rate::BETA1] * m + r[rate::ONE_MINUS_BETA1] * g;
+    let v = r[rate::BETA2] * v + r[rate::ONE_MINUS_BETA2] * g * g;
+    let root = v.sqrt() * r[rate::ROOT_CORRECTION] + r[rate::EPSILON];
+    let decay = if p.decoupled != 0 { r[rate::RATE] * r[rate::DECAY] * w } else { T::zero() };
+    [w - decay - r[rate::STEP_SIZE] * m / root, m, v]
+}
+
+fn adam<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, T>; 8]) {
+    let (rates, guard, norm) = (step_rates(steps.words(), rates.read()), guard.words_mut(), norms);
+    let (norm, g, w, m, v) = (norm.read()[0], g.read(), w.write(), m.write(), v.write());
+    if guard[0] != 0 {
+        return;
+    }
+    for i in 0..4 * p.len as usize {
+        let new = adam_element(p, rates, norm, g[i], [w[i], m[i], v[i]]);
+        if new.iter().all(|&x| fits(x)) {
+            [w[i], m[i], v[i]] = new;
+        } else {
+            guard[1] |= WEIGHT;
+        }
+    }
+}
+
+/// Elements in a chunk of the CPU schedule: fixed, though for an elementwise rule it cannot matter.
+const CHUNK: usize = 16_384;
+
+fn adam_cpu(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, f32>; 8]) {
+    let (rates, guard) = (step_rates(steps.words(), rates.read()), guard.words_mut());
+    let (norm, g, w, m, v) = (norms.read()[0], g.read(), w.write(), m.write(), v.write());
+    if guard[0] != 0 {
+        return;
+    }
+    let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
+    let broken = w
+        .par_chunks_mut(CHUNK)
+        .zip(moments)
+        .zip(g.par_chunks(CHUNK))
+        .map(|((w, (m, v)), g)| {
+            let mut broken = false;
+            for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
+                let new = adam_element(p, rates, norm, g, [*w, *m, *v]);
+                // Their sum is finite only if each is, or if the guard would rather know.
+                let fine = (new[0].abs() + new[1].abs() + new[2]).is_finite();
+                broken |= !fine;
+                *w = if fine { new[0] } else { *w };
+                *m = if fine { new[1] } else { *m };
+                *v = if fine { new[2] } else { *v };
+            }
+            broken
+        })
+        .reduce(|| false, |a, b| a | b);
+    if broken {
+        guard[1] |= WEIGHT;
+    }
+}
+
+fn sgd<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m]: [Arg<'_, T>; 7]) {
+    let (r, guard) = (step_rates(steps.words(), rates.read()), guard.words_mut());
+    let (norm, g, w, m) = (norms.read()[0], g.read(), w.write(), m.write());
+    if guard[0] != 0 {
+        return;
+    }
+    for i in 0..4 * p.len as usize {
+        let g = gradient(p, r, norm, g[i], w[i]);
+        let velocity = r[rate::MOMENTUM] * m[i] + g;
+        let along = if p.nesterov != 0 { g + r[rate::MOMENTUM] * velocity } else { velocity };
+        let weight = w[i] - r[rate::RATE] * along;
+        if fits(weight) && fits(velocity) {
+            (w[i], m[i]) = (weight, velocity);
+        } else {
+            guard[1] |= WEIGHT;
+        }
+    }
+}
+
+fn square_sums<T: Real>(p: &Optimizer, [grads, sums]: [Arg<'_, T>; 2]) {
+    let (grads, sums) = (&grads.read()[..4 * p.len as usize], sums.write());
+    for (chunk, sum) in grads.chunks(4 * SUMMED).zip(&mut sums[p.first as usize..]) {
+        *sum = T::zero();
+        chunk.iter().for_each(|&g| *sum += g * g);
+    }
+}
+
+fn clip<T: Real>(p: &Optimizer, [steps, rates, guard, sums, scale]: [Arg<'_, T>; 5]) {
+    let max_norm = step_rates(steps.words(), rates.read())[rate::MAX_NORM];
+    let (sums, scale) = (sums.read(), scale.write());
+    let mut total = T::zero();
+    sums[..p.len as usize].iter().for_each(|&sum| total += sum);
+    scale[0] = (max_norm / (total.sqrt() + real(1e-6))).min(T::one());
+    scale[1] = total.sqrt();
+    if !total.is_finite() {
+        guard.words_mut()[0] |= GRADIENT;
+    }
+}
+
+/// Records the update of every arena. Where the norm is clipped, all gradients are summed first.
+pub fn update(
+    tape: &mut Tape<'_>,
+    config: &OptimizerConfig,
+    steps: Steps,
+    arenas: &[Arena],
+    guard: Tensor,
+) {
+    let clipped = config.clip_norm > 0.0;
+    let norms = tape.plan.vector("gradient norm", 2);
+    let p = Optimizer {
+        len: 0,
+        decoupled: u32::from(config.rule == Rule::Adamw),
+        nesterov: u32::from(config.nesterov),
+        clip: u32::from(clipped),
+        first: 0,
+    };
+    if clipped {
+        let chunks = |arena: &Arena| (arena.grads.words() / 4).div_ceil(SUMMED);
+        let total: usize = arenas.iter().map(chunks).sum();
+        let sums = tape.plan.vector("gradient square sums", total);
+        let mut first = 0;
+        for arena in arenas {
+            let p = Optimizer { len: size(arena.grads.words() / 4), first: size(first), ..p };
+            tape.dispatch(&SQUARE_SUMS, p, [arena.grads, sums], Grid::Rows(chunks(arena)));
+            first += chunks(arena);
+        }
+        let p = Optimizer { len: size(total), ..p };
+        tape.dispatch(&CLIP, p, [steps.words, steps.rates, guard, sums, norms], Grid::Rows(1));
+    }
+    for arena in arenas {
+        let len = arena.grads.words() / 4;
+        let p = Optimizer { len: size(len), ..p };
+        let Arena { values, grads, first, second } = *arena;
+        let Steps { words, rates } = steps;
+        match config.rule {
+            Rule::Adam | Rule::Adamw => {
+                let bindings = [words, rates, guard, norms, grads, values, first, second];
+                tape.dispatch(&ADAM, p, bindings, Grid::Flat(len));
+            }
+            Rule::Sgd => {
+                let bindings = [words, rates, guard, norms, grads, values, first];
+                tape.dispatch(&SGD, p, bindings, Grid::Flat(len));
+            }
+        }
+    }
+}
+
+/// Each rule with and without decay and clipping, one element and many, the guard's status set,
+/// values that break, and more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let with = |rule, weight_decay, momentum, nesterov, clip_norm| OptimizerConfig {
+        rule,
+        weight_decay,
+        momentum,
+        nesterov,
+        clip_norm,
+        ..OptimizerConfig::default()
+    };
+    let configs = [
+        with(Rule::Adam, 0.0, 0.0, false, 0.0),
+        with(Rule::Adam, 0.1, 0.0, false, 0.5),
+        with(Rule::Adamw, 0.1, 0.0, false, 0.0),
+        with(Rule::Sgd, 0.0, 0.0, false, 0.0),
+        with(Rule::Sgd, 0.1, 0.9, false, 2.0),
+        with(Rule::Sgd, 0.1, 0.9, true, 0.0),
+    ];
+    let mut cases = Vec::new();
+    for config in &configs {
+        for len in [1, 5000] {
+            cases.push(case(config, len, 0, 0.1));
+        }
+    }
+    cases.push(case(&configs[0], 17_000_000, 0, 0.1));
+    cases.push(case(&configs[0], 100, 2, 0.1));
+    cases.push(case(&configs[3], 100, 1, 0.1));
+    // A rate at which some weights, and not others, leave the range of f32.
+    cases.push(case(&configs[3], 100, 0, 3e38));
+    cases
+}
+
+fn case(config: &OptimizerConfig, len: usize, status: u32, lr: f64) -> Case {
+    let rule = format!("{:?}", config.rule).to_lowercase();
+    let (decay, momentum, clip) = (config.weight_decay, config.momentum, config.clip_norm);
+    let name = format!(
+        "optimizer.{rule} {len} decay {decay} momentum {momentum} nesterov {} clip {clip} \
+         status {status} lr {lr}",
+        config.nesterov
+    );
+    let mut case = Case::new(name, 1);
+    let mut line = |name: &str, fill| case.input_line(name, len, Dtype::F32, fill);
+    let arena = Arena {
+        values: line("w", Fill::Uniform(1, -1.0, 1.0)),
+        grads: line("g", Fill::Uniform(2, -2.0, 2.0)),
+        first: line("m", Fill::Uniform(3, -0.5, 0.5)),
+        second: line("v", Fill::Uniform(4, 0.01, 1.0)),
+    };
+    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
+    let rates = &mut case.record.rates;
+    *rates = crate::kernels::common::optimizer_rates(config, lr, 3);
+    case.record(|tape, steps| update(tape, config, steps, &[arena], guard));
+    case
+}

@@ -1,0 +1,123 @@
+//! Random numbers as tensors: normals for drawing from the prior, raw words for the vectors.
+
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor};
+use crate::kernels::case::{Case, Fill};
+use crate::kernels::common::{Steps, plain, step_words, wgsl, word};
+use crate::kernels::philox::{key, normals_of, philox, purpose};
+
+params! {
+    /// Parameters of the random kernels.
+    pub struct Random {
+        /// Groups of four numbers.
+        len: u32,
+        /// Columns of z.
+        cols: u32,
+        /// The distance between rows of z.
+        stride: u32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "random.wgsl"), Cover::Items(64))];
+
+/// Fills a matrix with standard normals.
+pub static NORMALS: Kernel<Random, 2> = Kernel {
+    name: "random.normals",
+    entry: "normals",
+    bindings: [Binding::read_words("steps"), Binding::write("z")],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (normals, normals),
+    cpu: None,
+};
+
+fn normals<T: Real>(p: &Random, [steps, z]: [Arg<'_, T>; 2]) {
+    let (record, z) = (step_words(steps.words()), z.write());
+    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
+    let purpose = 16 * record[word::STREAM] + purpose::NOISE;
+    for (row, z) in z.chunks_mut(p.stride as usize).enumerate() {
+        z.fill(T::zero());
+        if row >= record[word::ROWS] as usize {
+            continue;
+        }
+        for (j, z) in z[..p.cols as usize].iter_mut().enumerate() {
+            let image = record[word::FIRST] + row as u32;
+            let words = philox([j as u32 / 4, image, record[word::STEP], purpose], key);
+            *z = normals_of(words)[j % 4];
+        }
+    }
+}
+
+/// Random words of counters and keys; of a key the first two of four words count.
+pub static WORDS: Kernel<Random, 3> = Kernel {
+    name: "random.words",
+    entry: "words",
+    bindings: [
+        Binding::read_words("counters"),
+        Binding::read_words("keys"),
+        Binding::write_words("drawn_words"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (words, words),
+    cpu: None,
+};
+
+fn words<T: Real>(p: &Random, [counters, keys, drawn]: [Arg<'_, T>; 3]) {
+    let (counters, keys, drawn) = (counters.words(), keys.words(), drawn.words_mut());
+    for i in 0..p.len as usize {
+        let counter = std::array::from_fn(|j| counters[4 * i + j]);
+        drawn[4 * i..4 * i + 4].copy_from_slice(&philox(counter, [keys[4 * i], keys[4 * i + 1]]));
+    }
+}
+
+/// Records z ~ N(0, 1), (rows, n), of the record's stream; rows past the record's are zero.
+pub fn draw_normals(tape: &mut Tape<'_>, steps: Steps, z: Tensor) {
+    let len = z.words() / 4;
+    let p = Random { len: size(len), cols: size(z.cols()), stride: size(z.stride()) };
+    tape.dispatch(&NORMALS, p, [steps.words, z], Grid::Flat(len));
+}
+
+/// Records random words of n counters and keys of four words each.
+pub fn draw_words(tape: &mut Tape<'_>, counters: Tensor, keys: Tensor, drawn: Tensor) {
+    let len = counters.cols() / 4;
+    let p = Random { len: size(len), cols: 4, stride: 4 };
+    tape.dispatch(&WORDS, p, [counters, keys, drawn], Grid::Flat(len));
+}
+
+/// A uniform number in [−1, 1) for the first values of parameters: element `i` of parameter `index`.
+#[must_use]
+pub fn initial_uniform(seed: u64, index: usize, i: usize) -> f64 {
+    let counter = [i as u32 / 4, (i >> 34) as u32, index as u32, purpose::INIT];
+    let word = philox(counter, key(seed))[i % 4];
+    f64::from(word >> 8) / 8_388_608.0 - 1.0
+}
+
+/// One, ragged, and more than 65,535 workgroups; the published vectors among the words.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, cols, record_rows) in [(1, 1, 1), (17, 5, 15), (33, 16, 33), (262_200, 3, 262_200)] {
+        let mut case = Case::new(format!("random.normals {rows}×{cols}"), record_rows);
+        let z = case.plan.matrix("z", rows, cols);
+        case.record.first = 5;
+        case.record(|tape, steps| draw_normals(tape, steps, z));
+        case.tolerance = 2e-6;
+        cases.push(case);
+    }
+    let pi = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
+    let vectors =
+        ([[0; 4], [u32::MAX; 4], pi], [[0; 4], [u32::MAX; 4], [0xa409_3822, 0x299f_31d0, 0, 0]]);
+    let mut words = |name: &str, len: usize, counters: Fill, keys: Fill| {
+        let mut case = Case::new(format!("random.words {name}"), 1);
+        let counters = case.input_line("counters", len, Dtype::U32, counters);
+        let keys = case.input_line("keys", len, Dtype::U32, keys);
+        let drawn = case.plan.words("drawn", len);
+        case.record(|tape, _| draw_words(tape, counters, keys, drawn));
+        cases.push(case);
+    };
+    let (counters, keys) = (vectors.0.concat(), vectors.1.concat());
+    words("published", 12, Fill::Words(counters), Fill::Words(keys));
+    words("many", 4 * 1001, Fill::RandomWords(1), Fill::RandomWords(2));
+    cases
+}

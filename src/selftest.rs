@@ -1,0 +1,150 @@
+//! Every kernel's cases on a device, compared with the f64 reference: what `elbo selftest` runs.
+
+use crate::cpu;
+use crate::engine::{Dtype, Plan};
+use crate::error::Result;
+use crate::gpu::{self, Gpu};
+use crate::kernels::case::Case;
+
+/// What writes out of bounds would overwrite: a NaN, so that reading it is noticed too.
+const SENTINEL: u32 = 0x7fca_fe00;
+
+/// How a case came out.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The case.
+    pub case: String,
+    /// The schedules that its dispatches ran by, without repetition.
+    pub schedules: String,
+    /// The largest error, as a share of the largest element of its tensor.
+    pub worst: f64,
+    /// The largest error that passes.
+    pub tolerance: f64,
+    /// What is wrong, if anything is.
+    pub failure: Option<String>,
+}
+
+/// Where a case is run.
+#[derive(Clone, Copy, Debug)]
+pub enum Target<'a> {
+    /// On a device.
+    Gpu(&'a Gpu),
+    /// In the CPU session, in f32, by its schedules.
+    Cpu,
+}
+
+/// What the oracle says each buffer of a case holds in the end.
+#[must_use]
+pub fn expected(case: &Case) -> Vec<Vec<f64>> {
+    let mut session = cpu::Session::<f64>::new(&case.plan, case.steps, None, 1)
+        .expect("a case is small enough for the memory and one thread can be had");
+    for (tensor, fill) in &case.inputs {
+        session.write_bits(*tensor, 0, &fill.bits(*tensor));
+    }
+    let program = session.load(&case.program);
+    session.run(program, &[case.record]);
+    (0..case.plan.buffers().len()).map(|index| session.read_buffer(index)).collect()
+}
+
+/// Runs a case and compares every element of every buffer, margins and padding included.
+///
+/// # Errors
+///
+/// If the device fails; a wrong result is no error but a failed outcome.
+pub fn check(case: &Case, expected: &[Vec<f64>], target: Target<'_>) -> Result<Outcome> {
+    let (found, schedules) = match target {
+        Target::Gpu(gpu) => (on_gpu(case, gpu)?, gpu_schedules(case, gpu)),
+        Target::Cpu => (on_cpu(case)?, "cpu".to_owned()),
+    };
+    let mut outcome = Outcome {
+        case: case.name.clone(),
+        schedules,
+        worst: 0.0,
+        tolerance: case.tolerance,
+        failure: None,
+    };
+    let margins = matches!(target, Target::Gpu(_));
+    for (index, (found, expected)) in found.iter().zip(expected).enumerate() {
+        compare(&case.plan, index, (found, expected), margins, &mut outcome);
+    }
+    Ok(outcome)
+}
+
+fn gpu_schedules(case: &Case, gpu: &Gpu) -> String {
+    let dispatches = case.program.dispatches.iter();
+    let mut names: Vec<_> = dispatches.map(|d| gpu.schedule(d.kernel).name).collect();
+    names.sort_unstable();
+    names.dedup();
+    // A plain schedule beside a chosen one says nothing.
+    if names.len() > 1 {
+        names.retain(|&name| name != "plain");
+    }
+    names.join(" ")
+}
+
+fn on_gpu(case: &Case, gpu: &Gpu) -> Result<Vec<Vec<u32>>> {
+    let mut session = gpu::Session::new(gpu, &case.plan, case.steps, None)?;
+    session.fill_margins(&case.plan, SENTINEL)?;
+    for (tensor, fill) in &case.inputs {
+        session.write_bits(*tensor, 0, &fill.bits(*tensor))?;
+    }
+    let program = session.load(&case.program)?;
+    session.run(program, &[case.record])?;
+    (0..case.plan.buffers().len()).map(|index| session.read_buffer(index)).collect()
+}
+
+fn on_cpu(case: &Case) -> Result<Vec<Vec<u32>>> {
+    let mut session = cpu::Session::<f32>::new(&case.plan, case.steps, None, 0)?;
+    for (tensor, fill) in &case.inputs {
+        session.write_bits(*tensor, 0, &fill.bits(*tensor));
+    }
+    let program = session.load(&case.program);
+    session.run(program, &[case.record]);
+    let bits = |index: usize| {
+        let words = case.plan.buffers()[index].dtype == Dtype::U32;
+        let values = session.read_buffer(index);
+        let bits = |v: f64| if words { v as u32 } else { (v as f32).to_bits() };
+        values.into_iter().map(bits).collect()
+    };
+    Ok((0..case.plan.buffers().len()).map(bits).collect())
+}
+
+fn compare(
+    plan: &Plan,
+    index: usize,
+    (found, expected): (&[u32], &[f64]),
+    margins: bool,
+    outcome: &mut Outcome,
+) {
+    let (spec, margin) = (&plan.buffers()[index], plan.margin());
+    let mut fail = |what: String| {
+        outcome.failure.get_or_insert(format!("`{}` {what}", spec.name));
+    };
+    let inside = margin..spec.words - margin;
+    for (at, &bits) in found.iter().enumerate() {
+        if margins && !inside.contains(&at) && bits != SENTINEL {
+            fail(format!("was written out of bounds, {at} of {} words", spec.words));
+        }
+    }
+    let pairs = || inside.clone().map(|at| (at - margin, found[at], expected[at]));
+    if spec.dtype == Dtype::U32 {
+        for (at, found, expected) in pairs() {
+            if f64::from(found) != expected {
+                fail(format!("holds {found} at {at}, expected {expected}"));
+            }
+        }
+        return;
+    }
+    let largest = pairs().map(|(_, _, e)| e.abs()).filter(|e| e.is_finite()).fold(0.0, f64::max);
+    for (at, bits, expected) in pairs() {
+        let value = f64::from(f32::from_bits(bits));
+        let same = value == expected || (value.is_nan() && expected.is_nan());
+        let error = if same { 0.0 } else { (value - expected).abs() / largest };
+        outcome.worst = outcome.worst.max(error);
+        // Written so that an error that is itself NaN fails.
+        if !(error <= outcome.tolerance) {
+            fail(format!("holds {value:e} at {at}, expected {expected:e}"));
+            outcome.worst = f64::INFINITY;
+        }
+    }
+}
