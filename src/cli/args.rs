@@ -1,0 +1,137 @@
+//! What was typed of a model and its training, and what it means.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use elbo::config::{Activation, Config, Likelihood, Pixels, Reduction, Rule};
+use elbo::{Error, Result};
+
+/// The flags that make a configuration. What is not given is the configuration file's, and what
+/// that leaves out the preset's.
+#[derive(Debug, clap::Args)]
+pub(super) struct ConfigArgs {
+    /// Start from a preset: classic (784-400-20, batch 128) or big (784-2048-2048-64, batch 512)
+    #[arg(long, value_name = "NAME", conflicts_with = "config")]
+    preset: Option<String>,
+    /// Start from a TOML file, such as the config.toml of a run
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Units of the hidden layers, from the image to z and, mirrored, back: 400 or 512,256
+    #[arg(long, value_name = "UNITS", value_delimiter = ',')]
+    hidden: Option<Vec<usize>>,
+    /// Dimensions of z
+    #[arg(long, value_name = "N")]
+    latent: Option<usize>,
+    /// The activation of the hidden layers
+    #[arg(long, value_enum)]
+    activation: Option<ActivationArg>,
+    /// p(x | z)
+    #[arg(long, value_enum)]
+    likelihood: Option<LikelihoodArg>,
+    /// The deviation of the normal likelihood
+    #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
+    sigma: Option<f64>,
+    /// The weight of the KL divergence
+    #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
+    beta: Option<f64>,
+    /// What of a batch is minimised
+    #[arg(long, value_enum)]
+    reduction: Option<ReductionArg>,
+    /// Use pixels as they are, or toss a coin for each, anew each time
+    #[arg(long, value_enum)]
+    pixels: Option<PixelsArg>,
+    /// The update rule
+    #[arg(long, value_enum)]
+    optimizer: Option<RuleArg>,
+    /// The learning rate
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
+    lr: Option<f64>,
+    /// Weight decay
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    weight_decay: Option<f64>,
+    /// Momentum of sgd
+    #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true)]
+    momentum: Option<f64>,
+    /// Scale the gradients' norm down to this; 0 leaves it
+    #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
+    clip_norm: Option<f64>,
+    /// Images in a minibatch
+    #[arg(long, value_name = "N")]
+    batch_size: Option<usize>,
+    /// Passes over the training images
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Stop after so many steps
+    #[arg(long, value_name = "N")]
+    max_steps: Option<u64>,
+    /// Use only the first N training images
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// The seed of everything random
+    #[arg(long, value_name = "SEED")]
+    seed: Option<u64>,
+}
+
+/// Mirrors an enum of the configuration for the command line.
+macro_rules! mirror {
+    ($name:ident => $target:ident { $($variant:ident),* }) => {
+        #[derive(Clone, Copy, Debug, ValueEnum)]
+        enum $name { $($variant),* }
+        impl From<$name> for $target {
+            fn from(value: $name) -> Self {
+                match value { $($name::$variant => Self::$variant),* }
+            }
+        }
+    };
+}
+
+mirror!(ActivationArg => Activation {
+    Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Silu, Gelu
+});
+mirror!(LikelihoodArg => Likelihood { Bernoulli, Normal });
+mirror!(ReductionArg => Reduction { Sum, Mean });
+mirror!(PixelsArg => Pixels { Grey, Binarised });
+mirror!(RuleArg => Rule { Adam, Adamw, Sgd });
+
+fn set<T, U: From<T>>(to: &mut U, from: Option<T>) {
+    if let Some(value) = from {
+        *to = value.into();
+    }
+}
+
+impl ConfigArgs {
+    /// The configuration that the flags mean, judged.
+    pub(super) fn config(&self) -> Result<Config> {
+        let mut config = match (&self.config, &self.preset) {
+            (Some(path), _) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|e| Error::io("read", path, e).hint("`--config` takes a TOML file"))?;
+                Config::from_toml(&text)?
+            }
+            (None, preset) => Config::preset(preset.as_deref().unwrap_or("classic"))?,
+        };
+        if let Some(hidden) = &self.hidden {
+            config.model.encoder.clone_from(hidden);
+            config.model.decoder = hidden.iter().rev().copied().collect();
+        }
+        set(&mut config.model.latent, self.latent);
+        set(&mut config.model.activation, self.activation);
+        set(&mut config.model.likelihood, self.likelihood);
+        set(&mut config.model.sigma, self.sigma);
+        set(&mut config.objective.beta, self.beta);
+        set(&mut config.objective.reduction, self.reduction);
+        set(&mut config.train.pixels, self.pixels);
+        set(&mut config.optimizer.rule, self.optimizer);
+        set(&mut config.optimizer.lr, self.lr);
+        set(&mut config.optimizer.weight_decay, self.weight_decay);
+        set(&mut config.optimizer.momentum, self.momentum);
+        set(&mut config.optimizer.clip_norm, self.clip_norm);
+        set(&mut config.train.batch_size, self.batch_size);
+        set(&mut config.train.epochs, self.epochs);
+        set(&mut config.train.max_steps, self.max_steps);
+        set(&mut config.train.limit, self.limit);
+        set(&mut config.train.seed, self.seed);
+        config.validate()?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,35 @@
+//! Where the data is looked for when `--data` does not say.
+
+use std::path::{Path, PathBuf};
+
+use elbo::{Error, Result};
+
+/// The folder of images: the one that was given, else the first of these that exists:
+/// `$ELBO_DATA`, `assets/mnist` in this folder or beside the program or above it, and
+/// `$XDG_DATA_HOME/elbo/mnist` or `~/.local/share/elbo/mnist`.
+pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
+    if let Some(folder) = given {
+        return Ok(folder.to_owned());
+    }
+    let places = places();
+    let exists = |folder: &&PathBuf| folder.is_dir();
+    places.iter().find(exists).cloned().ok_or_else(|| {
+        let listed: Vec<_> = places.iter().map(|p| format!("`{}`", p.display())).collect();
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        Error::io("find MNIST, for one in", Path::new("assets/mnist"), missing).hint(format!(
+            "give a folder of IDX files with `--data`; looked in {}",
+            listed.join(", ")
+        ))
+    })
+}
+
+fn places() -> Vec<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let mut places: Vec<_> = variable("ELBO_DATA").into_iter().collect();
+    places.push(PathBuf::from("assets/mnist"));
+    let program = std::env::current_exe().unwrap_or_default();
+    places.extend(program.ancestors().skip(1).take(4).map(|above| above.join("assets/mnist")));
+    let home = variable("HOME").map(|home| home.join(".local/share"));
+    places.extend(variable("XDG_DATA_HOME").or(home).map(|data| data.join("elbo/mnist")));
+    places
+}

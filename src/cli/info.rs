@@ -1,0 +1,100 @@
+//! `elbo info`: a model's plan, its buffers and their bytes, and its programs, without a device.
+
+use elbo::Result;
+use elbo::model::{DataSpec, Vae};
+use serde_json::json;
+
+use crate::cli::args::ConfigArgs;
+use crate::cli::print_line;
+
+pub(super) const EXAMPLES: &str = "\
+Example:
+  elbo info
+  elbo info --preset big --json";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Images in the training set
+    #[arg(long, value_name = "N", default_value_t = 60_000)]
+    images: usize,
+    /// Images in the test set
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    test_images: usize,
+    /// Pixels of an image
+    #[arg(long, value_name = "N", default_value_t = 784)]
+    pixels: usize,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    let config = args.config.config()?;
+    let spec = |images| DataSpec { images, pixels: args.pixels, bytes: true };
+    let vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
+    let lines = if args.json { json_lines(&vae) } else { text_lines(&vae) };
+    lines.iter().try_for_each(|line| print_line(line)).map(|()| 0)
+}
+
+fn json_lines(vae: &Vae) -> Vec<String> {
+    let plan = json!({
+        "event": "plan", "parameters": vae.parameters.count(), "bytes": vae.plan.bytes(),
+    });
+    let parameters = vae.parameters.list().iter().flat_map(|parameter| {
+        let shape = |rows: usize| match parameter.is_vector() {
+            true => vec![rows],
+            false => vec![rows, parameter.value.cols()],
+        };
+        parameter.exports.iter().map(move |export| {
+            json!({"event": "parameter", "name": export.key, "shape": shape(export.rows)})
+        })
+    });
+    let buffers = vae
+        .plan
+        .buffers()
+        .iter()
+        .map(|spec| json!({"event": "buffer", "name": spec.name, "bytes": spec.bytes()}));
+    let programs = vae.programs.all().into_iter().map(|program| {
+        let kernels: Vec<_> = program.dispatches.iter().map(|d| d.kernel.name()).collect();
+        json!({
+            "event": "program", "name": program.name, "dispatches": kernels.len(),
+            "barriers": program.barriers(), "depth": program.depth(), "kernels": kernels,
+        })
+    });
+    std::iter::once(plan)
+        .chain(parameters)
+        .chain(buffers)
+        .chain(programs)
+        .map(|line| line.to_string())
+        .collect()
+}
+
+fn text_lines(vae: &Vae) -> Vec<String> {
+    let (count, bytes) = (vae.parameters.count(), vae.plan.bytes());
+    let mut lines = vec![format!("{count} parameters, {bytes} bytes on the device"), String::new()];
+    lines.push(format!("{:>12}  buffer", "bytes"));
+    for spec in vae.plan.buffers() {
+        lines.push(format!("{:>12}  {}", spec.bytes(), spec.name));
+    }
+    for program in vae.programs.all() {
+        lines.push(String::new());
+        lines.push(format!(
+            "program `{}`: {} dispatches, {} barriers, {} one after another at least",
+            program.name,
+            program.dispatches.len(),
+            program.barriers(),
+            program.depth()
+        ));
+        for dispatch in &program.dispatches {
+            let uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
+            let names: Vec<_> = uses
+                .filter(|(_, binding)| binding.access == elbo::engine::Access::Write)
+                .map(|(&tensor, _)| vae.plan.name(tensor))
+                .collect();
+            lines.push(format!("  {:<24} writes {}", dispatch.kernel.name(), names.join(", ")));
+        }
+    }
+    lines
+}

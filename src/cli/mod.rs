@@ -1,0 +1,77 @@
+//! The verbs of the program, one file each; the only place that prints.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what this is for")]
+
+mod args;
+mod devices;
+mod find;
+mod info;
+mod run_folder;
+mod selftest;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use elbo::{Error, Result};
+
+/// Trains variational autoencoders with WGSL compute shaders on any GPU, or on the CPU.
+///
+/// Results go to stdout, talk and progress to stderr. Exit codes: 0 done, 1 failed (a file's
+/// content is wrong, no such device), 2 misused (a flag or a configuration), 3 the numbers broke,
+/// 74 the system refused input or output, 130 and 143 ended by a signal after a save.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Trains a model on a folder of IDX files, by default the classic VAE on MNIST.
+    #[command(after_help = train::EXAMPLES)]
+    Train(train::Args),
+    /// Lists the devices that can be trained on.
+    #[command(after_help = devices::EXAMPLES)]
+    Devices(devices::Args),
+    /// Shows a model's plan, its buffers and its programs, without a device.
+    #[command(after_help = info::EXAMPLES)]
+    Info(info::Args),
+    /// Runs every kernel's cases on a device and compares them with the f64 reference.
+    #[command(after_help = selftest::EXAMPLES)]
+    Selftest(selftest::Args),
+}
+
+pub(crate) fn run() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Train(args) => train::run(&args),
+        Command::Devices(args) => devices::run(&args),
+        Command::Info(args) => info::run(&args),
+        Command::Selftest(args) => selftest::run(&args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn report(error: &Error) {
+    eprintln!("error: {error}");
+    if let Some(advice) = error.advice() {
+        eprintln!("hint: {advice}");
+    }
+}
+
+/// Prints a result, unless whoever reads it has gone away.
+fn print_line(line: &str) -> Result<()> {
+    use std::io::Write;
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write to", std::path::Path::new("<stdout>"), e))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,218 @@
+//! Datasets: images in memory as bytes or floats, as they will lie on the device.
+
+pub mod grid;
+pub mod idx;
+
+use std::path::Path;
+
+use crate::config::{Likelihood, Pixels};
+use crate::engine::PAD;
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::philox::{key, normals_of, philox};
+use crate::model::DataSpec;
+
+#[derive(Clone, Debug, PartialEq)]
+enum Values {
+    Bytes(Vec<u8>),
+    Floats(Vec<f32>),
+}
+
+/// Images of one size, one row of pixels after another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    height: usize,
+    width: usize,
+    count: usize,
+    values: Values,
+}
+
+impl Dataset {
+    /// Images of `height` × `width` bytes, which are taken as byte / 255.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a whole number of images, at least one.
+    pub fn from_bytes([height, width]: [usize; 2], bytes: Vec<u8>) -> Result<Self> {
+        let count = whole_images([height, width], bytes.len())?;
+        Ok(Self { height, width, count, values: Values::Bytes(bytes) })
+    }
+
+    /// Images of `height` × `width` floats.
+    ///
+    /// # Errors
+    ///
+    /// If the floats are not a whole number of images, at least one, or if one is not finite.
+    pub fn from_floats([height, width]: [usize; 2], floats: Vec<f32>) -> Result<Self> {
+        let count = whole_images([height, width], floats.len())?;
+        if let Some(at) = floats.iter().position(|v| !v.is_finite()) {
+            let what = format!("pixel {at} of the dataset is {}; pixels are finite", floats[at]);
+            return Err(Error::new(ErrorKind::Data, what));
+        }
+        Ok(Self { height, width, count, values: Values::Floats(floats) })
+    }
+
+    /// Made images: blots of a random place and width, as bytes. The same for the same seed.
+    ///
+    /// # Errors
+    ///
+    /// If there would be no image or no pixel.
+    pub fn synthetic(count: usize, [height, width]: [usize; 2], seed: u64) -> Result<Self> {
+        let mut bytes = Vec::with_capacity(count * height * width);
+        for image in 0..count {
+            let drawn: [f64; 4] = normals_of(philox([image as u32, 0, 0, 0x5e7], key(seed)));
+            let place = |size: usize, v: f64| size as f64 * (0.5 + 0.17 * v);
+            let (top, left) = (place(height, drawn[0]), place(width, drawn[1]));
+            let spread = (height.min(width) as f64 * 0.12 * (0.4 * drawn[2]).exp()).max(0.5);
+            for y in 0..height {
+                for x in 0..width {
+                    let distance = (y as f64 - top).powi(2) + (x as f64 - left).powi(2);
+                    bytes.push((255.0 * (-0.5 * distance / (spread * spread)).exp()) as u8);
+                }
+            }
+        }
+        Self::from_bytes([height, width], bytes)
+    }
+
+    /// The training and the test images of a folder of IDX files, plain or gz.
+    ///
+    /// # Errors
+    ///
+    /// If a file is missing, cannot be read, or does not hold images.
+    pub fn from_idx_folder(folder: &Path) -> Result<(Self, Self)> {
+        let files = idx::read_folder(folder)?;
+        let dataset =
+            |images: idx::Images| Self::from_bytes([images.height, images.width], images.pixels);
+        Ok((dataset(files.train)?, dataset(files.test)?))
+    }
+
+    /// The same dataset with only its first `count` images; 0 keeps them all.
+    #[must_use]
+    pub fn limited(mut self, count: usize) -> Self {
+        if count > 0 && count < self.count {
+            self.count = count;
+            let len = count * self.height * self.width;
+            match &mut self.values {
+                Values::Bytes(bytes) => bytes.truncate(len),
+                Values::Floats(floats) => floats.truncate(len),
+            }
+        }
+        self
+    }
+
+    /// The number of images.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are no images, which cannot be.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Height and width of an image.
+    #[must_use]
+    pub fn size(&self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
+    /// What a model must know to make room.
+    #[must_use]
+    pub fn spec(&self) -> DataSpec {
+        let bytes = matches!(self.values, Values::Bytes(_));
+        DataSpec { images: self.count, pixels: self.height * self.width, bytes }
+    }
+
+    /// The smallest and the largest pixel, as the model sees them.
+    #[must_use]
+    pub fn range(&self) -> (f32, f32) {
+        let fold = |(low, high): (f32, f32), v: f32| (low.min(v), high.max(v));
+        let start = (f32::INFINITY, f32::NEG_INFINITY);
+        match &self.values {
+            Values::Bytes(v) => v.iter().map(|&v| f32::from(v) / 255.0).fold(start, fold),
+            Values::Floats(v) => v.iter().copied().fold(start, fold),
+        }
+    }
+
+    /// Refuses data that a likelihood, or the tossing of coins, has no meaning for.
+    ///
+    /// # Errors
+    ///
+    /// If pixels leave [0, 1] where they are probabilities, with the range that was seen.
+    pub fn check(&self, likelihood: Likelihood, pixels: Pixels) -> Result<()> {
+        let (low, high) = self.range();
+        let probabilities = likelihood == Likelihood::Bernoulli || pixels == Pixels::Binarised;
+        if probabilities && (low < 0.0 || high > 1.0) {
+            let what = format!("pixels go from {low} to {high}; as probabilities they must be in");
+            return Err(Error::new(ErrorKind::Data, format!("{what} [0, 1]"))
+                .hint("scale the data, or take the likelihood `normal`"));
+        }
+        Ok(())
+    }
+
+    /// The elements of images `first` to `first + rows` as they lie on the device: bytes four to a
+    /// word, or the bits of floats, each row padded with zeros.
+    pub(crate) fn device_words(&self, first: usize, rows: usize) -> Vec<u32> {
+        let pixels = self.height * self.width;
+        let stride = pixels.next_multiple_of(PAD);
+        let range = first * pixels..(first + rows) * pixels;
+        match &self.values {
+            Values::Bytes(bytes) => {
+                let mut words = vec![0u32; rows * stride / 4];
+                let packed = words.chunks_mut(stride / 4);
+                for (packed, row) in packed.zip(bytes[range].chunks(pixels)) {
+                    for (word, four) in packed.iter_mut().zip(row.chunks(4)) {
+                        let mut bytes = [0; 4];
+                        bytes[..four.len()].copy_from_slice(four);
+                        *word = u32::from_le_bytes(bytes);
+                    }
+                }
+                words
+            }
+            Values::Floats(floats) => {
+                let mut words = vec![0u32; rows * stride];
+                let padded = words.chunks_mut(stride);
+                for (padded, row) in padded.zip(floats[range].chunks(pixels)) {
+                    padded.iter_mut().zip(row).for_each(|(word, v)| *word = v.to_bits());
+                }
+                words
+            }
+        }
+    }
+}
+
+/// The number of images in so many elements.
+fn whole_images([height, width]: [usize; 2], elements: usize) -> Result<usize> {
+    let pixels = height.checked_mul(width).filter(|&pixels| pixels > 0);
+    match pixels {
+        Some(pixels) if elements > 0 && elements % pixels == 0 => Ok(elements / pixels),
+        _ => {
+            let what = format!("{elements} pixels are no whole number of {height}×{width} images");
+            Err(Error::new(ErrorKind::Data, what).hint("give height × width values for each image"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_packed_and_padded() {
+        let data = Dataset::from_bytes([1, 5], (1..=10).collect()).expect("two images of five");
+        let words = data.device_words(1, 1);
+        assert_eq!(words, [0x0908_0706, 0x0a, 0, 0], "the second image");
+        assert_eq!(data.clone().limited(1).len(), 1, "limited to one");
+    }
+
+    #[test]
+    fn probabilities_are_checked() {
+        let data = Dataset::from_floats([1, 2], vec![0.5, 1.5]).expect("finite floats");
+        let error = data.check(Likelihood::Bernoulli, Pixels::Grey).expect_err("1.5 is refused");
+        assert!(error.to_string().contains("0.5 to 1.5"), "{error}");
+        assert!(data.check(Likelihood::Normal, Pixels::Grey).is_ok(), "normal takes any");
+        assert!(Dataset::from_floats([1, 1], vec![f32::NAN]).is_err(), "NaN is refused");
+        assert!(Dataset::from_bytes([0, 5], Vec::new()).is_err(), "no pixels");
+    }
+}

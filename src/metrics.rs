@@ -1,0 +1,45 @@
+//! Losses as they are reported: nats per image, averaged over images.
+
+use crate::cpu::Terms;
+
+/// Sums over images, from which the means are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sums {
+    recon: f64,
+    kl: f64,
+    images: usize,
+}
+
+impl Sums {
+    /// Adds a minibatch.
+    pub fn add(&mut self, terms: Terms, images: usize) {
+        self.recon += terms.recon;
+        self.kl += terms.kl;
+        self.images += images;
+    }
+
+    /// The number of images.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// The means; of no images, NaN.
+    #[must_use]
+    pub fn losses(&self) -> Losses {
+        let count = self.images as f64;
+        let (recon, kl) = (self.recon / count, self.kl / count);
+        Losses { loss: recon + kl, recon, kl }
+    }
+}
+
+/// Mean losses in nats per image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Losses {
+    /// −ELBO = reconstruction + KL, whatever is minimised.
+    pub loss: f64,
+    /// −log p(x | z).
+    pub recon: f64,
+    /// KL(q(z | x) ‖ p(z)).
+    pub kl: f64,
+}

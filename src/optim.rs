@@ -1,0 +1,16 @@
+//! What a step is told of learning: the rates of its record.
+
+use crate::config::{Config, Reduction};
+use crate::kernels::common::{SLOT, optimizer_rates, rate};
+
+/// The rates of training step `t`, counted from one, on a minibatch of so many images.
+#[must_use]
+pub fn rates(config: &Config, t: u64, rows: usize) -> [f64; SLOT] {
+    let mut rates = optimizer_rates(&config.optimizer, config.optimizer.lr, t);
+    rates[rate::KL_WEIGHT] = config.objective.beta;
+    rates[rate::LOSS_SCALE] = match config.objective.reduction {
+        Reduction::Sum => 1.0,
+        Reduction::Mean => 1.0 / rows as f64,
+    };
+    rates
+}

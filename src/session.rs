@@ -1,0 +1,187 @@
+//! The choice between the two sessions: which device to run on, and one that runs there.
+
+use crate::cpu::{self, ProgramId, Terms};
+use crate::engine::{Plan, Program, Tensor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::{self, Gpu, adapters};
+use crate::kernels::common::{Record, Steps};
+
+/// Where programs run.
+#[derive(Clone, Debug)]
+pub enum Device {
+    /// In memory, by so many threads; 0 takes as many as there are cores.
+    Cpu(usize),
+    /// On a device of ours or of the host application.
+    Gpu(Gpu),
+}
+
+impl Device {
+    /// Chooses by word: `auto` takes a hardware GPU and else the CPU, `gpu` any adapter, `cpu` the
+    /// CPU; a number or a part of a name takes that adapter. With it comes the reason, to be shown.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such adapter, or it gives no device.
+    pub fn choose(word: &str, threads: usize) -> Result<(Self, String)> {
+        let lower = word.to_lowercase();
+        if lower == "cpu" {
+            return Ok((Self::Cpu(threads), "as asked".to_owned()));
+        }
+        let found = adapters();
+        let hardware = found.iter().position(|adapter| !adapter.software);
+        let (number, why) = match (lower.as_str(), hardware) {
+            ("auto", None) => {
+                let why = if found.is_empty() {
+                    "wgpu found no adapter".to_owned()
+                } else {
+                    format!("the only adapter, `{}`, is software", found[0].name)
+                };
+                return Ok((Self::Cpu(threads), why));
+            }
+            ("auto", Some(number)) => (number, "a hardware GPU"),
+            ("gpu", Some(number)) => (number, "a hardware GPU"),
+            ("gpu", None) => (0, "a software adapter, the only kind here"),
+            _ => {
+                let named = |a: &gpu::AdapterDescription| a.name.to_lowercase().contains(&lower);
+                let number = lower.parse().ok().or_else(|| found.iter().position(named));
+                (number.unwrap_or(usize::MAX), "as asked")
+            }
+        };
+        if number >= found.len() {
+            let names: Vec<_> = found.iter().map(|adapter| adapter.name.as_str()).collect();
+            let what = format!("there is no device `{word}`; wgpu found {names:?}");
+            let hint = "take `auto`, `cpu`, `gpu`, or a number or name that `elbo devices` lists";
+            return Err(Error::new(ErrorKind::Device, what).hint(hint));
+        }
+        Ok((Self::Gpu(Gpu::open(number)?), why.to_owned()))
+    }
+
+    /// `cpu` or `gpu`.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Cpu(_) => "cpu",
+            Self::Gpu(_) => "gpu",
+        }
+    }
+
+    /// What it is, in words.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Cpu(0) => "CPU, one thread a core".to_owned(),
+            Self::Cpu(1) => "CPU, 1 thread".to_owned(),
+            Self::Cpu(threads) => format!("CPU, {threads} threads"),
+            Self::Gpu(gpu) => gpu.description().name.clone(),
+        }
+    }
+}
+
+/// A plan made real on either device.
+#[derive(Debug)]
+pub enum Session {
+    /// In memory.
+    Cpu(Box<cpu::Session<f32>>),
+    /// On a device.
+    Gpu(Box<gpu::Session>),
+}
+
+impl Session {
+    /// Makes every buffer of a plan, filled with zeros.
+    ///
+    /// # Errors
+    ///
+    /// If the plan does not fit the device or its memory.
+    pub fn new(device: &Device, plan: &Plan, steps: Steps, metrics: Tensor) -> Result<Self> {
+        Ok(match device {
+            Device::Cpu(threads) => {
+                Self::Cpu(Box::new(cpu::Session::new(plan, steps, Some(metrics), *threads)?))
+            }
+            Device::Gpu(gpu) => {
+                Self::Gpu(Box::new(gpu::Session::new(gpu, plan, steps, Some(metrics))?))
+            }
+        })
+    }
+
+    /// Takes a program that [`run`](Self::run) can run.
+    ///
+    /// # Errors
+    ///
+    /// If the device refuses a shader.
+    pub fn load(&mut self, program: &Program) -> Result<ProgramId> {
+        match self {
+            Self::Cpu(session) => Ok(session.load(program)),
+            Self::Gpu(session) => session.load(program),
+        }
+    }
+
+    /// Writes a tensor's elements, row by row, without padding.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    pub fn write(&mut self, tensor: Tensor, values: &[f32]) -> Result<()> {
+        match self {
+            Self::Cpu(session) => {
+                session.write(tensor, values);
+                Ok(())
+            }
+            Self::Gpu(session) => session.write(tensor, values),
+        }
+    }
+
+    /// Writes elements with the padding, from `first` on, as the bits of f32 or as words.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost.
+    pub fn write_bits(&mut self, tensor: Tensor, first: usize, bits: &[u32]) -> Result<()> {
+        match self {
+            Self::Cpu(session) => {
+                session.write_bits(tensor, first, bits);
+                Ok(())
+            }
+            Self::Gpu(session) => session.write_bits(tensor, first, bits),
+        }
+    }
+
+    /// Reads a tensor's elements, row by row, without padding. Waits for the device.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost or does not answer in time.
+    pub fn read(&mut self, tensor: Tensor) -> Result<Vec<f32>> {
+        match self {
+            Self::Cpu(session) => Ok(session.read(tensor)),
+            Self::Gpu(session) => session.read(tensor),
+        }
+    }
+
+    /// Runs a program once for each record, at most
+    /// [`SLOTS`](crate::kernels::common::SLOTS) of them. A device may still be at it on return.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost, refuses, or does not finish in time.
+    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<()> {
+        match self {
+            Self::Cpu(session) => {
+                session.run(program, records);
+                Ok(())
+            }
+            Self::Gpu(session) => session.run(program, records),
+        }
+    }
+
+    /// The oldest step's report that was not taken yet; with `wait`, waits for one on its way.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost or does not finish in time.
+    pub fn next_terms(&mut self, wait: bool) -> Result<Option<Terms>> {
+        match self {
+            Self::Cpu(session) => Ok(session.next_terms()),
+            Self::Gpu(session) => session.next_terms(wait),
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! Training: steps are queued, reports come back when they do, and what broke is named.
+
+use std::collections::VecDeque;
+use std::path::Path;
+
+use crate::checkpoint::{Weight, weights_to_bytes, write_whole};
+use crate::config::{Config, Likelihood};
+use crate::cpu::{ProgramId, Terms};
+use crate::data::Dataset;
+use crate::engine::{Access, Dtype, Init, Tensor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::common::{Record, SLOTS, sigmoid};
+use crate::kernels::finite::LARGEST;
+use crate::kernels::gather::Shard;
+use crate::kernels::random::initial_uniform;
+use crate::metrics::{Losses, Sums};
+use crate::model::Vae;
+use crate::optim::rates;
+use crate::session::{Device, Session};
+
+/// What noise is for: the streams of the generator.
+mod stream {
+    pub(super) const TRAIN: u32 = 1;
+    pub(super) const TEST: u32 = 2;
+    pub(super) const PRIOR: u32 = 3;
+}
+
+/// Steps that share a submit, unless [`Trainer::set_steps_per_submit`] says otherwise.
+pub const STEPS_PER_SUBMIT: usize = 8;
+
+/// Elements of a dataset that are packed at once on their way to the device.
+const UPLOAD: usize = 4 << 20;
+
+/// What a model makes of the test images.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// With one z for each image, sampled from the posterior: the ELBO's estimate.
+    pub sampled: Losses,
+    /// With z = μ, which is not the ELBO, but what some publications print.
+    pub at_mean: Losses,
+    /// The number of images.
+    pub images: usize,
+}
+
+/// Programs by the names that the session knows them by.
+#[derive(Clone, Copy, Debug)]
+struct Ids {
+    step: ProgramId,
+    evaluate: ProgramId,
+    evaluate_at_mean: ProgramId,
+    sample: ProgramId,
+}
+
+/// Trains a variational autoencoder on a device.
+#[derive(Debug)]
+pub struct Trainer {
+    config: Config,
+    vae: Vae,
+    session: Session,
+    ids: Ids,
+    images: usize,
+    test_images: usize,
+    size: [usize; 2],
+    steps_per_submit: usize,
+    /// Steps that were queued.
+    step: u64,
+    /// Records of steps whose reports have not come back.
+    pending: VecDeque<Record>,
+    sums: Sums,
+}
+
+impl Trainer {
+    /// Makes a model real on a device, with its first parameters and the data.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not valid, the data does not fit it, or the plan does not fit the
+    /// device.
+    pub fn new(device: &Device, config: &Config, train: &Dataset, test: &Dataset) -> Result<Self> {
+        let vae = Vae::new(config, train.spec(), test.spec())?;
+        for data in [train, test] {
+            data.check(config.model.likelihood, config.train.pixels)?;
+        }
+        let mut session = Session::new(device, &vae.plan, vae.steps, vae.metrics)?;
+        let programs = &vae.programs;
+        let ids = Ids {
+            step: session.load(&programs.step)?,
+            evaluate: session.load(&programs.evaluate)?,
+            evaluate_at_mean: session.load(&programs.evaluate_at_mean)?,
+            sample: session.load(&programs.sample)?,
+        };
+        upload(&mut session, &vae.train, train)?;
+        upload(&mut session, &vae.test, test)?;
+        for (tensor, values) in first_values(&vae, config.train.seed) {
+            session.write(tensor, &values)?;
+        }
+        Ok(Self {
+            config: config.clone(),
+            vae,
+            session,
+            ids,
+            images: train.len(),
+            test_images: test.len(),
+            size: train.size(),
+            steps_per_submit: STEPS_PER_SUBMIT,
+            step: 0,
+            pending: VecDeque::new(),
+            sums: Sums::default(),
+        })
+    }
+
+    /// The model's plan, parameters and programs.
+    #[must_use]
+    pub fn vae(&self) -> &Vae {
+        &self.vae
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Height and width of an image.
+    #[must_use]
+    pub fn image_size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// The session, to read and write tensors of the model.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// How many steps share a submit, from 1 to 64. The results do not depend on it.
+    pub fn set_steps_per_submit(&mut self, steps: usize) {
+        self.steps_per_submit = steps.clamp(1, SLOTS);
+    }
+
+    /// Steps in an epoch; the last may have a smaller minibatch.
+    #[must_use]
+    pub fn steps_per_epoch(&self) -> u64 {
+        self.images.div_ceil(self.config.train.batch_size) as u64
+    }
+
+    /// Steps that were queued so far.
+    #[must_use]
+    pub fn steps_taken(&self) -> u64 {
+        self.step
+    }
+
+    /// Images that training step `step`, counted from zero, uses.
+    #[must_use]
+    pub fn images_in_step(&self, step: u64) -> usize {
+        self.record(step).rows as usize
+    }
+
+    /// The record of a training step, counted from zero.
+    fn record(&self, step: u64) -> Record {
+        let (epoch, position) = (step / self.steps_per_epoch(), step % self.steps_per_epoch());
+        let batch = self.config.train.batch_size;
+        let first = position as usize * batch;
+        let rows = batch.min(self.images - first);
+        Record {
+            first: first as u32,
+            rows: rows as u32,
+            step: step as u32,
+            epoch: epoch as u32,
+            images: self.images as u32,
+            shuffle: true,
+            stream: stream::TRAIN,
+            seed: self.config.train.seed,
+            rates: rates(&self.config, step + 1, rows),
+        }
+    }
+
+    /// Takes one training step; see [`advance`](Self::advance).
+    ///
+    /// # Errors
+    ///
+    /// As `advance`.
+    pub fn step(&mut self) -> Result<()> {
+        self.advance(1)
+    }
+
+    /// Queues training steps, many to a submit. On a GPU they may still run on return; what they
+    /// report is taken in as it comes.
+    ///
+    /// # Errors
+    ///
+    /// A [`Numbers`](ErrorKind::Numbers) error if a step was found to break: its update and all
+    /// later ones were not made. Also if the device is lost or does not finish in time.
+    pub fn advance(&mut self, steps: u64) -> Result<()> {
+        let end = self.step + steps;
+        while self.step < end {
+            let count = (end - self.step).min(self.steps_per_submit as u64);
+            let records: Vec<_> = (self.step..self.step + count).map(|s| self.record(s)).collect();
+            self.session.run(self.ids.step, &records)?;
+            self.pending.extend(records);
+            self.step += count;
+            self.collect(false)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in the reports that have come, or all that will.
+    fn collect(&mut self, wait: bool) -> Result<()> {
+        while !self.pending.is_empty() {
+            let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
+            let Some(record) = self.pending.pop_front() else { return Ok(()) };
+            if terms.status != 0 {
+                return Err(self.diagnose(record));
+            }
+            self.sums.add(terms, record.rows as usize);
+        }
+        Ok(())
+    }
+
+    /// Waits for all queued steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn wait(&mut self) -> Result<()> {
+        self.collect(true)
+    }
+
+    /// Waits for all queued steps, and gives the mean losses since the last call.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn finish(&mut self) -> Result<Losses> {
+        self.collect(true)?;
+        Ok(std::mem::take(&mut self.sums).losses())
+    }
+
+    /// The mean losses of the steps that have reported since the last [`finish`](Self::finish).
+    #[must_use]
+    pub fn so_far(&self) -> Losses {
+        self.sums.losses()
+    }
+
+    /// Runs the broken step again, whose update was not made, and names the first tensor in the
+    /// order of the program that is not finite.
+    fn diagnose(&mut self, record: Record) -> Error {
+        let step = u64::from(record.step) + 1;
+        let found = self.replay(record).unwrap_or_else(|e| Some(format!("(unknown: {e})")));
+        let what = found.unwrap_or_else(|| "the update of the weights left f32's range".to_owned());
+        Error::new(ErrorKind::Numbers, format!("the numbers broke at step {step}: {what}"))
+            .hint("lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)")
+    }
+
+    fn replay(&mut self, record: Record) -> Result<Option<String>> {
+        // What is in flight changes nothing, but it writes the same buffers.
+        while !self.pending.is_empty() && self.session.next_terms(true)?.is_some() {
+            self.pending.pop_front();
+        }
+        self.session.run(self.ids.step, &[record])?;
+        self.session.next_terms(true)?;
+        for dispatch in &self.vae.programs.step.dispatches {
+            for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
+                if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
+                    continue;
+                }
+                let parameter = self.vae.parameters.list().iter().find(|p| p.grad == tensor);
+                let name = match parameter {
+                    Some(parameter) => format!("the gradient of {}", parameter.name),
+                    None => self.vae.plan.name(tensor).to_owned(),
+                };
+                let limit = if parameter.is_some() { LARGEST } else { f64::INFINITY };
+                let values = self.session.read(tensor)?;
+                let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
+                if let Some(value) = values.iter().find(broken) {
+                    return Ok(Some(format!("`{name}` holds {value:e}")));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The losses on the test images, with sampled z and at z = μ.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn evaluate(&mut self) -> Result<Evaluation> {
+        self.collect(true)?;
+        let sampled = self.look(self.ids.evaluate)?;
+        let at_mean = self.look(self.ids.evaluate_at_mean)?;
+        let images = sampled.images();
+        Ok(Evaluation { sampled: sampled.losses(), at_mean: at_mean.losses(), images })
+    }
+
+    fn look(&mut self, program: ProgramId) -> Result<Sums> {
+        let batch = self.config.train.batch_size;
+        let records: Vec<_> =
+            (0..self.test_images).step_by(batch).map(|first| self.test_record(first)).collect();
+        let (mut sums, mut reports) = (Sums::default(), Vec::new());
+        for records in records.chunks(self.steps_per_submit) {
+            self.session.run(program, records)?;
+            while let Some(terms) = self.session.next_terms(false)? {
+                reports.push(terms);
+            }
+        }
+        while reports.len() < records.len() {
+            match self.session.next_terms(true)? {
+                Some(terms) => reports.push(terms),
+                None => return Err(Error::new(ErrorKind::Device, "a report did not come back")),
+            }
+        }
+        for (terms, record) in reports.iter().zip(&records) {
+            self.test_terms(*terms)?;
+            sums.add(*terms, record.rows as usize);
+        }
+        Ok(sums)
+    }
+
+    fn test_terms(&self, terms: Terms) -> Result<()> {
+        if terms.recon.is_finite() && terms.kl.is_finite() {
+            return Ok(());
+        }
+        let step = self.step;
+        let what = format!("the test loss is not finite after step {step}");
+        Err(Error::new(ErrorKind::Numbers, what).hint("lower the learning rate (`--lr`)"))
+    }
+
+    fn test_record(&self, first: usize) -> Record {
+        let rows = self.config.train.batch_size.min(self.test_images - first);
+        Record {
+            first: first as u32,
+            rows: rows as u32,
+            images: self.test_images as u32,
+            shuffle: false,
+            stream: stream::TEST,
+            step: self.step as u32,
+            ..self.record(0)
+        }
+    }
+
+    /// The first test images and what becomes of them at z = μ: pixels, or their means, from 0 to
+    /// 1. At most a minibatch.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn reconstruct(&mut self, count: usize) -> Result<(Vec<f32>, Vec<f32>)> {
+        self.collect(true)?;
+        let record = self.test_record(0);
+        let count = count.min(record.rows as usize) * self.size[0] * self.size[1];
+        self.session.run(self.ids.evaluate_at_mean, &[record])?;
+        self.session.next_terms(true)?;
+        let mut images = self.session.read(self.vae.x)?;
+        let mut made = self.means()?;
+        images.truncate(count);
+        made.truncate(count);
+        Ok((images, made))
+    }
+
+    /// Images decoded from z of the prior: the means of their pixels, from 0 to 1.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn sample(&mut self, count: usize) -> Result<Vec<f32>> {
+        self.collect(true)?;
+        let (batch, pixels) = (self.config.train.batch_size, self.size[0] * self.size[1]);
+        let mut images = Vec::new();
+        for first in (0..count).step_by(batch) {
+            let rows = batch.min(count - first);
+            let (stream, step) = (stream::PRIOR, 0);
+            let (first, rows_word) = (first as u32, rows as u32);
+            let record = Record { first, rows: rows_word, stream, step, ..self.test_record(0) };
+            self.session.run(self.ids.sample, &[record])?;
+            self.session.next_terms(true)?;
+            images.extend_from_slice(&self.means()?[..rows * pixels]);
+        }
+        Ok(images)
+    }
+
+    /// The means of the pixels that the decoder last made.
+    fn means(&mut self) -> Result<Vec<f32>> {
+        let made = self.session.read(self.vae.made)?;
+        Ok(match self.config.model.likelihood {
+            Likelihood::Bernoulli => made.into_iter().map(sigmoid).collect(),
+            Likelihood::Normal => made,
+        })
+    }
+
+    /// The parameters under their names in files.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn weights(&mut self) -> Result<Vec<Weight>> {
+        self.collect(true)?;
+        let mut weights = Vec::new();
+        for parameter in self.vae.parameters.list() {
+            let values = self.session.read(parameter.value)?;
+            let cols = if parameter.is_vector() { 1 } else { parameter.value.cols() };
+            for export in &parameter.exports {
+                let part = &values[export.first * cols..(export.first + export.rows) * cols];
+                let mut shape = vec![export.rows];
+                if !parameter.is_vector() {
+                    shape.push(cols);
+                }
+                weights.push(Weight { key: export.key.clone(), shape, values: part.to_vec() });
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Writes the parameters to a safetensors file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance), or if the system refuses the file.
+    pub fn save_weights(&mut self, path: &Path) -> Result<()> {
+        write_whole(path, &weights_to_bytes(&self.weights()?)?)
+    }
+}
+
+/// Puts a dataset into its shards, a piece at a time.
+fn upload(session: &mut Session, shards: &[Shard], data: &Dataset) -> Result<()> {
+    for shard in shards {
+        let row_words = data.device_words(shard.first, 1).len();
+        let piece = (UPLOAD / row_words).max(1);
+        for row in (0..shard.rows).step_by(piece) {
+            let rows = piece.min(shard.rows - row);
+            let words = data.device_words(shard.first + row, rows);
+            session.write_bits(shard.data, row * row_words, &words)?;
+        }
+    }
+    Ok(())
+}
+
+/// The parameters before the first step, a function of the seed.
+pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
+    let list = vae.parameters.list().iter().enumerate();
+    list.map(|(index, parameter)| {
+        let Init::Uniform(bound) = parameter.init;
+        let value = |i| (bound * initial_uniform(seed, index, i)) as f32;
+        (parameter.value, (0..parameter.len()).map(value).collect())
+    })
+    .collect()
+}

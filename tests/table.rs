@@ -1,0 +1,317 @@
+//! Each row of the kernel table equals its WGSL, as naga reads it; needs no GPU.
+
+use std::collections::{BTreeSet, HashSet};
+
+use elbo::config::{Activation, LOG_VAR_BOUNDS};
+use elbo::engine::plan::MAX_BINDINGS;
+use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
+use elbo::kernels::common::{self, rate, word};
+use elbo::kernels::philox::purpose;
+use elbo::kernels::reduce::METRICS;
+use elbo::kernels::{ALL, finite};
+use naga::compact::{KeepUnused, compact};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use naga::{
+    AddressSpace, ArraySize, EntryPoint, Expression, Handle, Literal, Module, ScalarKind,
+    ShaderStage, Statement, StorageAccess, Type, TypeInner,
+};
+
+/// WebGPU's default limits.
+const MOST_INVOCATIONS: u32 = 256;
+const LARGEST_WORKGROUP: [u32; 3] = [256, 256, 64];
+const WORKGROUP_BYTES: u32 = 16 << 10;
+
+/// A schedule's WGSL reduced to one entry point and what that uses.
+struct Shader {
+    at: String,
+    module: Module,
+}
+
+fn parse(at: &str, source: &str) -> Module {
+    naga::front::wgsl::parse_str(source)
+        .unwrap_or_else(|error| panic!("{at}: {}", error.emit_to_string(source)))
+}
+
+fn validate(at: &str, module: &Module) -> ModuleInfo {
+    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
+        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
+        .validate(module)
+        .unwrap_or_else(|error| panic!("{at}: {error:?}"))
+}
+
+impl Shader {
+    fn new(kernel: &dyn AnyKernel, schedule: &Schedule) -> Self {
+        let at = format!("{} ({})", kernel.name(), schedule.name);
+        let mut module = parse(&at, schedule.source);
+        validate(&at, &module);
+        module.entry_points.retain(|entry| entry.name == kernel.entry());
+        assert_eq!(module.entry_points.len(), 1, "{at}: entry points named {}", kernel.entry());
+        compact(&mut module, KeepUnused::No);
+        Self { at, module }
+    }
+
+    fn entry(&self) -> &EntryPoint {
+        &self.module.entry_points[0]
+    }
+
+    /// The variables that the entry point, or a function it calls, names.
+    fn used(&self) -> Vec<&naga::GlobalVariable> {
+        let info = validate(&self.at, &self.module);
+        let globals = self.module.global_variables.iter();
+        let used =
+            |handle: Handle<naga::GlobalVariable>| !info.get_entry_point(0)[handle].is_empty();
+        globals.filter(|&(handle, _)| used(handle)).map(|(_, variable)| variable).collect()
+    }
+
+    /// The kind of the scalars in a runtime array of scalars, vectors or atomics of four bytes.
+    fn element(&self, ty: Handle<Type>) -> Option<ScalarKind> {
+        let TypeInner::Array { base, size: ArraySize::Dynamic, .. } = self.module.types[ty].inner
+        else {
+            return None;
+        };
+        match self.module.types[base].inner {
+            TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } if scalar.width == 4 => {
+                Some(scalar.kind)
+            }
+            TypeInner::Atomic(scalar) if scalar == naga::Scalar::U32 => Some(scalar.kind),
+            _ => None,
+        }
+    }
+}
+
+fn for_each(check: impl Fn(&dyn AnyKernel, &Schedule, &Shader)) {
+    for kernel in ALL {
+        for schedule in kernel.schedules() {
+            check(*kernel, schedule, &Shader::new(*kernel, schedule));
+        }
+    }
+}
+
+#[test]
+fn names_say_the_file_and_the_entry() {
+    let shaders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let mut names = HashSet::new();
+    for kernel in ALL {
+        let name = kernel.name();
+        assert!(names.insert(name), "two kernels are named {name}");
+        let (file, entry) = name.split_once('.').expect("a kernel's name has a dot");
+        assert_eq!(entry, kernel.entry(), "the entry point of {name}");
+        let path = shaders.join(format!("{file}.wgsl"));
+        let content = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let last = kernel.schedules().last().unwrap_or_else(|| panic!("{name} has no schedule"));
+        assert!(last.source.ends_with(&content), "the last schedule of {name} is {file}.wgsl");
+        assert_eq!(last.needs, Needs::Nothing, "what the last schedule of {name} needs");
+        let schedules: HashSet<_> = kernel.schedules().iter().map(|s| s.name).collect();
+        assert_eq!(schedules.len(), kernel.schedules().len(), "the schedules' names of {name}");
+    }
+}
+
+#[test]
+fn bindings_are_those_that_the_entry_uses() {
+    for_each(|kernel, _, shader| {
+        let at = &shader.at;
+        let mut found = Vec::new();
+        for variable in shader.used() {
+            let AddressSpace::Storage { access } = variable.space else { continue };
+            let binding = variable.binding.as_ref().expect("storage is bound");
+            assert_eq!(binding.group, 0, "{at}: the group of {:?}", variable.name);
+            let access =
+                if access.contains(StorageAccess::STORE) { Access::Write } else { Access::Read };
+            let name = variable.name.as_deref().unwrap_or_default();
+            found.push((binding.binding, name, access, shader.element(variable.ty)));
+        }
+        found.sort_unstable_by_key(|&(number, ..)| number);
+        let expected: Vec<_> = (1..)
+            .zip(kernel.bindings())
+            .map(|(number, binding)| {
+                let kind = match binding.data {
+                    Data::Floats => ScalarKind::Float,
+                    Data::Words | Data::Bits => ScalarKind::Uint,
+                };
+                (number, binding.name, binding.access, Some(kind))
+            })
+            .collect();
+        assert_eq!(found, expected, "{at}: the bindings in the shader, and in the table");
+        assert!(found.len() <= MAX_BINDINGS, "{at}: {} storage bindings", found.len());
+    });
+}
+
+#[test]
+fn parameters_are_the_uniform() {
+    for_each(|kernel, _, shader| {
+        let at = &shader.at;
+        for variable in shader.used() {
+            if variable.space != AddressSpace::Uniform {
+                continue;
+            }
+            let number = variable.binding.as_ref().map(|b| (b.group, b.binding));
+            assert_eq!(number, Some((0, 0)), "{at}: the binding of the parameters");
+            let TypeInner::Struct { ref members, .. } = shader.module.types[variable.ty].inner
+            else {
+                panic!("{at}: the parameters are {:?}", shader.module.types[variable.ty])
+            };
+            let names: Vec<_> = members.iter().filter_map(|m| m.name.as_deref()).collect();
+            assert_eq!(names, kernel.params_fields(), "{at}: fields in the shader, in the table");
+            for (i, member) in members.iter().enumerate() {
+                let inner = &shader.module.types[member.ty].inner;
+                assert_eq!(member.offset as usize, 4 * i, "{at}: the offset of {}", names[i]);
+                let scalars = [naga::Scalar::U32, naga::Scalar::F32].map(TypeInner::Scalar);
+                assert!(scalars.contains(inner), "{at}: the type {inner:?} of {}", names[i]);
+            }
+        }
+    });
+}
+
+#[test]
+fn overrides_are_those_that_the_entry_uses() {
+    for_each(|kernel, _, shader| {
+        let at = &shader.at;
+        let overrides = shader.module.overrides.iter();
+        let used: BTreeSet<_> = overrides.filter_map(|(_, o)| o.name.as_deref()).collect();
+        let listed: BTreeSet<_> = kernel.overrides().iter().copied().collect();
+        assert_eq!(used, listed, "{at}: overrides that the entry uses, and the table's");
+        for name in listed {
+            let fields = kernel.params_fields();
+            assert!(fields.contains(&name), "{at}: the override {name} is none of {fields:?}");
+        }
+    });
+}
+
+#[test]
+fn workgroups_fit_the_default_limits() {
+    for_each(|_, schedule, shader| {
+        let (at, size) = (&shader.at, shader.entry().workgroup_size);
+        assert_eq!(shader.entry().stage, ShaderStage::Compute, "{at}: the stage");
+        let invocations: u32 = size.iter().product();
+        assert!(invocations <= MOST_INVOCATIONS, "{at}: {invocations} invocations");
+        let inside = size.iter().zip(LARGEST_WORKGROUP).all(|(&s, most)| s <= most);
+        assert!(inside, "{at}: a workgroup of {size:?}, at most {LARGEST_WORKGROUP:?}");
+        // `flat_index` counts one invocation an item.
+        if let Cover::Items(items) = schedule.cover {
+            assert_eq!(size, [items as u32, 1, 1], "{at}: the workgroup, and what it covers");
+        }
+        if let Needs::Subgroups(lanes) = schedule.needs {
+            assert_eq!(invocations, lanes, "{at}: a workgroup is one subgroup");
+        }
+        let bytes: u32 = shader
+            .used()
+            .iter()
+            .filter(|variable| variable.space == AddressSpace::WorkGroup)
+            .map(|v| shader.module.types[v.ty].inner.size(shader.module.to_ctx()))
+            .sum();
+        assert!(bytes <= WORKGROUP_BYTES, "{at}: {bytes} bytes of workgroup memory");
+    });
+}
+
+/// A constant of a shader, of a type in WGSL.
+fn constant(source: &str, name: &str, ty: &str) -> Literal {
+    // Only a use with a type makes naga keep a constant without one.
+    let module = parse(name, &format!("{source}\nconst asked_for: {ty} = {name};\n"));
+    let mut constants = module.constants.iter();
+    let (_, found) = constants
+        .find(|(_, c)| c.name.as_deref() == Some("asked_for"))
+        .unwrap_or_else(|| panic!("naga dropped {name}"));
+    match module.global_expressions[found.init] {
+        Expression::Literal(literal) => literal,
+        ref other => panic!("{name} is {other:?}"),
+    }
+}
+
+/// The first schedule's source of a kernel.
+fn source(name: &str) -> &'static str {
+    let kernel = ALL.iter().find(|kernel| kernel.name() == name);
+    kernel.unwrap_or_else(|| panic!("no kernel {name}")).schedules()[0].source
+}
+
+fn assert_words(source: &str, expected: &[(&str, usize)]) {
+    for &(name, value) in expected {
+        let found = constant(source, name, "u32");
+        assert_eq!(found, Literal::U32(value as u32), "{name} in the shader, and in Rust");
+    }
+}
+
+fn assert_floats(source: &str, expected: &[(&str, f32)]) {
+    for &(name, value) in expected {
+        let found = constant(source, name, "f32");
+        assert_eq!(found, Literal::F32(value), "{name} in the shader, and in Rust");
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn what_kernels_share_is_the_same_in_both_languages() {
+    let words = [
+        ("SLOTS", common::SLOTS), ("HEAD", common::HEAD), ("SLOT", common::SLOT),
+        ("FIRST", word::FIRST), ("ROWS", word::ROWS), ("STEP", word::STEP),
+        ("EPOCH", word::EPOCH), ("IMAGES", word::IMAGES), ("SHUFFLE", word::SHUFFLE),
+        ("STREAM", word::STREAM), ("SEED_LOW", word::SEED_LOW), ("SEED_HIGH", word::SEED_HIGH),
+        ("LOSS_SCALE", rate::LOSS_SCALE), ("KL_WEIGHT", rate::KL_WEIGHT), ("RATE", rate::RATE),
+        ("BETA1", rate::BETA1), ("ONE_MINUS_BETA1", rate::ONE_MINUS_BETA1),
+        ("BETA2", rate::BETA2), ("ONE_MINUS_BETA2", rate::ONE_MINUS_BETA2),
+        ("STEP_SIZE", rate::STEP_SIZE), ("ROOT_CORRECTION", rate::ROOT_CORRECTION),
+        ("EPSILON", rate::EPSILON), ("DECAY", rate::DECAY), ("MOMENTUM", rate::MOMENTUM),
+        ("MAX_NORM", rate::MAX_NORM),
+    ];
+    let source = include_str!("../shaders/common.wgsl");
+    assert_words(source, &words);
+    let leak = -common::activate::<f64>(Activation::LeakyRelu, -1.0);
+    assert_floats(source, &[("LEAK", leak as f32)]);
+    // Nothing that is added to the file is left out here.
+    let declared = source.lines().filter_map(|line| line.strip_prefix("const "));
+    let declared: BTreeSet<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
+    let compared = words.iter().map(|&(name, _)| name).chain(["LEAK"]).collect();
+    assert_eq!(declared, compared, "the constants of common.wgsl, and those compared");
+}
+
+#[test]
+fn constants_of_single_kernels_are_the_same_in_both_languages() {
+    let (lowest, highest) = LOG_VAR_BOUNDS;
+    let gaussian = source("gaussian.draw");
+    assert_floats(gaussian, &[("LOWEST", lowest), ("HIGHEST", highest)]);
+    assert_words(
+        source("finite.check"),
+        &[("LARGEST", (finite::LARGEST as f32).to_bits() as usize)],
+    );
+    let purposes = [
+        ("NOISE", purpose::NOISE as usize),
+        ("PIXELS", purpose::PIXELS as usize),
+        ("ORDER", purpose::ORDER as usize),
+    ];
+    assert_words(source("random.words"), &purposes);
+    // A slot of metrics is one `vec4`.
+    assert_eq!(METRICS, 4, "the metrics of a step");
+}
+
+/// The codes that a shader's function of an activation tells apart.
+fn codes(function: &str) -> BTreeSet<u32> {
+    let module = parse(function, include_str!("../shaders/common.wgsl"));
+    let mut functions = module.functions.iter();
+    let (_, body) = functions
+        .find(|(_, f)| f.name.as_deref() == Some(function))
+        .unwrap_or_else(|| panic!("no function {function}"));
+    let cases = body.body.iter().find_map(|statement| match statement {
+        Statement::Switch { cases, .. } => Some(cases),
+        _ => None,
+    });
+    let cases = cases.unwrap_or_else(|| panic!("{function} has no switch")).iter();
+    let code = |case: &naga::SwitchCase| match case.value {
+        naga::SwitchValue::U32(code) => Some(code),
+        _ => None,
+    };
+    cases.filter_map(code).collect()
+}
+
+#[test]
+fn activations_have_their_codes() {
+    for (place, kind) in Activation::ALL.into_iter().enumerate() {
+        assert_eq!(kind.code() as usize, place, "the code of {}, and its place", kind.name());
+    }
+    // The identity is what happens by default.
+    let kinds = || Activation::ALL.into_iter().filter(|&kind| kind != Activation::Identity);
+    let all: BTreeSet<_> = kinds().map(Activation::code).collect();
+    assert_eq!(codes("activate"), all, "the codes in `activate`, and all of them");
+    let sloped = kinds().filter(|kind| kind.slope_from_output());
+    let sloped: BTreeSet<_> = sloped.map(Activation::code).collect();
+    assert_eq!(codes("slope_at_output"), sloped, "the codes in `slope_at_output`");
+}
