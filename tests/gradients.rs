@@ -1,4 +1,5 @@
 //! Every kernel's gradient equals central differences, in f64; needs no GPU.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
 
 use std::collections::BTreeSet;
 

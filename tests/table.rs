@@ -34,8 +34,6 @@ fn parse(at: &str, source: &str) -> Module {
 
 fn validate(at: &str, module: &Module) -> ModuleInfo {
     Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
-        .subgroup_stages(naga::valid::ShaderStages::COMPUTE)
-        .subgroup_operations(naga::valid::SubgroupOperationSet::all())
         .validate(module)
         .unwrap_or_else(|error| panic!("{at}: {error:?}"))
 }

@@ -9,6 +9,7 @@ use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{
     Steps, plain, rate, sigmoid, softplus, step_rates, step_words, wgsl, word,
 };
+use crate::kernels::fast::{exp_negative, ln_1p_unit, vectorised};
 
 params! {
     /// Parameters of the Bernoulli kernel.
@@ -60,7 +61,6 @@ fn forward<T: Real>(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg
     }
 }
 
-/// Sixteen lanes a row, summed at the end: loops without branches, which compilers vectorise.
 fn forward_cpu(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg<'_, f32>; 6]) {
     let steps = steps.words();
     let rows = step_words(steps)[word::ROWS] as usize;
@@ -70,27 +70,34 @@ fn forward_cpu(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg<'_, 
     let inputs = logits.par_chunks(stride).zip(x.par_chunks(stride));
     let outputs = nll.par_iter_mut().zip(dlogits.par_chunks_mut(stride));
     inputs.zip(outputs).enumerate().for_each(|(row, ((logits, x), (nll, dlogits)))| {
-        *nll = 0.0;
         if row >= rows {
             dlogits.fill(0.0);
-            return;
+            *nll = 0.0;
+        } else {
+            *nll = vectorised(|| row_cpu(cols, scale, logits, x, dlogits));
         }
-        let mut lanes = [0.0f32; 16];
-        let blocks = logits.chunks_exact(16).zip(x.chunks_exact(16));
-        for (b, (dlogits, (logits, x))) in dlogits.chunks_exact_mut(16).zip(blocks).enumerate() {
-            for lane in 0..16 {
-                let (l, x) = (logits[lane], x[lane]);
-                let e = crate::kernels::fast::exp_negative(-l.abs());
-                let loss = l.max(0.0) - l * x + crate::kernels::fast::ln_1p_unit(e);
-                let inverse = 1.0 / (1.0 + e);
-                let mean = if l >= 0.0 { inverse } else { e * inverse };
-                let inside = if 16 * b + lane < cols { 1.0 } else { 0.0 };
-                lanes[lane] += inside * loss;
-                dlogits[lane] = inside * scale * (mean - x);
-            }
-        }
-        *nll = lanes.iter().sum();
     });
+}
+
+/// −log p of one row, in sixteen lanes that are added at the end.
+#[inline(always)]
+fn row_cpu(cols: usize, scale: f32, logits: &[f32], x: &[f32], dlogits: &mut [f32]) -> f32 {
+    let mut lanes = [0.0f32; 16];
+    let blocks = logits.as_chunks::<16>().0.iter().zip(x.as_chunks::<16>().0);
+    let blocks = dlogits.as_chunks_mut::<16>().0.iter_mut().zip(blocks);
+    for (block, (dlogits, (logits, x))) in blocks.enumerate() {
+        for lane in 0..16 {
+            let (l, x) = (logits[lane], x[lane]);
+            let e = exp_negative(-l.abs());
+            let positive = if l < 0.0 { 0.0 } else { l };
+            let loss = positive - l * x + ln_1p_unit(e);
+            let mean = if l < 0.0 { e } else { 1.0 } / (1.0 + e);
+            let inside = if 16 * block + lane < cols { 1.0 } else { 0.0 };
+            lanes[lane] += inside * loss;
+            dlogits[lane] = inside * scale * (mean - x);
+        }
+    }
+    lanes.iter().sum()
 }
 
 /// Records nll (rows), in nats per image, of x (rows, n) under logits (rows, n). The gradient at

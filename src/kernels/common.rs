@@ -173,9 +173,8 @@ pub fn step_words(steps: &[u32]) -> &[u32] {
 
 /// The rates of the running step's record, for a reference.
 #[must_use]
-pub fn step_rates<'a, T>(steps: &[u32], rates: &'a [T]) -> &'a [T] {
-    let at = steps[0] as usize % SLOTS * SLOT;
-    &rates[at..at + SLOT]
+pub fn step_rates<'a, T>(steps: &[u32], rates: &'a [T]) -> &'a [T; SLOT] {
+    &rates.as_chunks().0[steps[0] as usize % SLOTS]
 }
 
 /// log(1 + exp x), without overflow.

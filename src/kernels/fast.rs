@@ -1,29 +1,31 @@
 //! Elementary functions in f32 that compilers can vectorise, for the CPU schedules.
 //!
-//! They have neither branches nor tables; the errors stated are held by the tests below. A NaN or
+//! The loops they stand in are compiled for each kind of processor by `pulp`; all must be inlined
+//! there. The functions have neither branches nor tables; the errors stated are held by the tests below. A NaN or
 //! an infinity comes through as one, so that it is found.
 
 /// exp x for x ≤ 0, within 2·10⁻⁷ of itself; below −87 it is zero or nearly so.
-#[inline]
+#[inline(always)]
 pub(crate) fn exp_negative(x: f32) -> f32 {
-    let t = x.max(-87.3) * std::f32::consts::LOG2_E;
-    // Adding and taking away 1.5 · 2²³ rounds to an integer.
-    let n = (t + 12_582_912.0) - 12_582_912.0;
+    // Adding 1.5 · 2²³ rounds to an integer, which then stands in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let clamped = if x < -87.3 { -87.3 } else { x };
+    let shifted = clamped * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
     // The rest in two steps, since ln 2 in one f32 is not exact enough.
-    let r = x.max(-87.3) - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let r = clamped - n * 0.693_359_4 + n * 2.121_944_4e-4;
     // Taylor to the seventh power: |r| is at most ½ log 2.
     let mut series = 1.0 / 5040.0;
     for k in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0] {
         series = series * r + k;
     }
-    let series = series * r;
-    let power = f32::from_bits(((n as i32 + 127) << 23) as u32);
-    // max() loses a NaN; adding 0 · x brings it back, and x is never −∞ without being lost too.
-    (1.0 + series) * power + 0.0 * x
+    let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(127 << 23));
+    // The clamp makes a number of −∞; 0 · x makes it NaN again.
+    (1.0 + series * r) * power + 0.0 * x
 }
 
 /// log(1 + e) for 0 ≤ e ≤ 1, within 1.5·10⁻⁷ absolutely.
-#[inline]
+#[inline(always)]
 pub(crate) fn ln_1p_unit(e: f32) -> f32 {
     // log(1 + e) = 2 artanh(e / (2 + e)), whose argument is at most a third.
     let s = e / (2.0 + e);
@@ -33,6 +35,13 @@ pub(crate) fn ln_1p_unit(e: f32) -> f32 {
             + q * (0.4
                 + q * (0.285_714_3 + q * (0.222_222_2 + q * (0.181_818_2 + q * 0.153_846)))));
     s * series
+}
+
+/// Runs a loop as compiled for the widest vectors of this processor. No multiplication is fused
+/// with an addition, so every processor computes the same bits.
+#[inline(always)]
+pub(crate) fn vectorised<R>(run: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(run)
 }
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ use crate::engine::params::Arena;
 use crate::engine::tensor::size;
 use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor, real};
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{Steps, plain, rate, step_rates, wgsl};
+use crate::kernels::common::{SLOT, Steps, plain, rate, step_rates, wgsl};
+use crate::kernels::fast::vectorised;
 use crate::kernels::finite::{GRADIENT, WEIGHT};
 
 params! {
@@ -101,19 +102,21 @@ pub static CLIP: Kernel<Optimizer, 5> = Kernel {
 };
 
 /// Whether a number is finite in f32, also where the oracle could hold a larger one.
+#[inline(always)]
 fn fits<T: Real>(x: T) -> bool {
     x.abs() <= T::from_f32(f32::MAX)
 }
 
 /// The gradient as the update sees it.
-fn gradient<T: Real>(p: &Optimizer, r: &[T], norm: T, g: T, w: T) -> T {
+#[inline(always)]
+fn gradient<T: Real>(p: &Optimizer, r: &[T; SLOT], norm: T, g: T, w: T) -> T {
     let clipped = if p.clip != 0 { g * norm } else { g };
     if p.decoupled != 0 { clipped } else { clipped + r[rate::DECAY] * w }
 }
 
 /// One element of Adam: the new weight and moments.
-#[inline]
-fn adam_element<T: Real>(p: &Optimizer, r: &[T], norm: T, g: T, [w, m, v]: [T; 3]) -> [T; 3] {
+#[inline(always)]
+fn adam_element<T: Real>(p: &Optimizer, r: &[T; SLOT], norm: T, g: T, [w, m, v]: [T; 3]) -> [T; 3] {
     let g = gradient(p, r, norm, g, w);
     let m = r[rate::BETA1] * m + r[rate::ONE_MINUS_BETA1] * g;
     let v = r[rate::BETA2] * v + r[rate::ONE_MINUS_BETA2] * g * g;
@@ -152,23 +155,32 @@ fn adam_cpu(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, f3
         .par_chunks_mut(CHUNK)
         .zip(moments)
         .zip(g.par_chunks(CHUNK))
-        .map(|((w, (m, v)), g)| {
-            let mut broken = false;
-            for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
-                let new = adam_element(p, rates, norm, g, [*w, *m, *v]);
-                // Their sum is finite only if each is, or if the guard would rather know.
-                let fine = (new[0].abs() + new[1].abs() + new[2]).is_finite();
-                broken |= !fine;
-                *w = if fine { new[0] } else { *w };
-                *m = if fine { new[1] } else { *m };
-                *v = if fine { new[2] } else { *v };
-            }
-            broken
-        })
+        .map(|((w, (m, v)), g)| vectorised(|| adam_chunk(*p, *rates, norm, (w, m, v), g)))
         .reduce(|| false, |a, b| a | b);
     if broken {
         guard[1] |= WEIGHT;
     }
+}
+
+/// A chunk of the CPU schedule; whether something was not finite.
+#[inline(always)]
+fn adam_chunk(
+    p: Optimizer,
+    rates: [f32; SLOT],
+    norm: f32,
+    (w, m, v): (&mut [f32], &mut [f32], &mut [f32]),
+    g: &[f32],
+) -> bool {
+    let mut broken = 0;
+    for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
+        let new = adam_element(&p, &rates, norm, g, [*w, *m, *v]);
+        let fine = fits(new[0]) & fits(new[1]) & fits(new[2]);
+        broken |= u32::from(!fine);
+        *w = if fine { new[0] } else { *w };
+        *m = if fine { new[1] } else { *m };
+        *v = if fine { new[2] } else { *v };
+    }
+    broken != 0
 }
 
 fn sgd<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m]: [Arg<'_, T>; 7]) {

@@ -1,0 +1,398 @@
+//! The rules of the house that a program can hold; needs no GPU.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MOST_LINES: usize = 400;
+const MOST_LINES_OF_A_FUNCTION: usize = 70;
+
+/// Modules in their order: each uses only itself and those before it.
+#[rustfmt::skip]
+const ORDER: &[&str] = &[
+    "error", "config", "engine", "kernels", "cpu", "gpu", "selftest", "nn", "model", "data",
+    "optim", "metrics", "checkpoint", "train", "evaluate", "cli", "main",
+];
+
+/// Modules that record and never run, so they name no session.
+const RECORDERS: [&str; 2] = ["nn", "model"];
+const SESSIONS: [&str; 3] = ["cpu", "gpu", "selftest"];
+
+/// Files of kernels without a shader: the table, the cases, and functions of the CPU schedules.
+const WITHOUT_SHADER: [&str; 3] = ["mod", "case", "fast"];
+
+/// The only file with `unsafe`.
+const UNSAFE: &str = "src/kernels/matmul/gemm.rs";
+
+/// A source file.
+struct File {
+    /// The path from the repository's root, with slashes.
+    path: String,
+    text: String,
+}
+
+impl File {
+    /// The top module of a file under `src/`; the root has none.
+    fn module(&self) -> Option<&str> {
+        let rest = self.path.strip_prefix("src/")?;
+        let name = rest.split(['/', '.']).next()?;
+        (name != "lib").then_some(name)
+    }
+
+    /// The file's name up to the first dot.
+    fn stem(&self) -> &str {
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        name.split('.').next().unwrap_or_default()
+    }
+}
+
+fn read(folder: &Path, root: &Path, files: &mut Vec<File>) {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.expect("an entry of a folder").path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            read(&path, root, files);
+        } else if path.extension().is_some_and(|e| e == "rs" || e == "wgsl") {
+            let text = fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let relative = path.strip_prefix(root).expect("a path below the root");
+            let path = relative.to_string_lossy().replace('\\', "/");
+            files.push(File { path, text });
+        }
+    }
+}
+
+/// All Rust and WGSL of the repository but this file, which names what it looks for.
+fn files() -> Vec<File> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in ["src", "shaders", "tests", "benches", "examples"] {
+        let folder = root.join(folder);
+        if folder.is_dir() {
+            read(&folder, root, &mut files);
+        }
+    }
+    files.retain(|file| file.path != "tests/tidy.rs");
+    files
+}
+
+/// Fails if there is any fault, with all of them.
+fn assert_none(rule: &str, faults: &[String]) {
+    assert!(faults.is_empty(), "{rule}, but:\n{}", faults.join("\n"));
+}
+
+/// Rust or WGSL with comments and the contents of literals blanked, byte by byte.
+fn code(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    while out.len() < bytes.len() {
+        let (at, rest) = (out.len(), &text.as_bytes()[out.len()..]);
+        let len = skipped(rest, at.checked_sub(1).map(|before| bytes[before]));
+        let keep = |&byte: &u8| if byte == b'\n' || len == 0 { byte } else { b' ' };
+        out.extend(rest[..len.max(1)].iter().map(keep));
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The length of the comment or literal at the start of `rest`, or 0.
+fn skipped(rest: &[u8], before: Option<u8>) -> usize {
+    let find = |from: usize, end: &[u8]| {
+        let at = rest[from..].windows(end.len()).position(|window| window == end);
+        at.map_or(rest.len(), |at| from + at + end.len())
+    };
+    let in_word = before.is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match rest {
+        [b'/', b'/', ..] => find(2, b"\n") - 1,
+        [b'/', b'*', ..] => find(2, b"*/"),
+        [b'r', b'"' | b'#', ..] if !in_word => {
+            let hashes = rest[1..].iter().take_while(|&&byte| byte == b'#').count();
+            let end = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
+            if rest.get(1 + hashes) == Some(&b'"') { find(2 + hashes, &end) } else { 0 }
+        }
+        [b'"', ..] => {
+            let mut at = 1;
+            while at < rest.len() && rest[at] != b'"' {
+                at += if rest[at] == b'\\' { 2 } else { 1 };
+            }
+            (at + 1).min(rest.len())
+        }
+        [b'\'', b'\\', _, ..] => find(3, b"'"),
+        // A character, not a lifetime; it may take several bytes.
+        [b'\'', first, ..] => {
+            let len = [1, 2, 3, 4].into_iter().find(|&n| rest.get(1 + n) == Some(&b'\''));
+            len.filter(|&n| n == 1 || !first.is_ascii()).map_or(0, |n| n + 2)
+        }
+        _ => 0,
+    }
+}
+
+/// The end of the item that starts at a place: past its braces, or its semicolon.
+fn end_of_item(code: &str, from: usize) -> usize {
+    let mut depth = 0;
+    for (at, byte) in code.bytes().enumerate().skip(from) {
+        match byte {
+            b'{' | b'(' | b'[' => depth += 1,
+            b')' | b']' => depth -= 1,
+            b'}' => {
+                depth -= 1;
+                if depth == 0 {
+                    return at + 1;
+                }
+            }
+            b';' if depth == 0 => return at + 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// The code of a file without what is compiled for tests only.
+fn shipped(file: &File) -> String {
+    const TEST: &str = "#[cfg(test)]";
+    let mut code = code(&file.text);
+    while let Some(start) = code.find(TEST) {
+        let end = end_of_item(&code, start + TEST.len());
+        let blank: String = code[start..end].chars().filter(|&c| c == '\n').collect();
+        code.replace_range(start..end, &blank);
+    }
+    code
+}
+
+/// The words of code: names, keywords and numbers, with where each starts.
+fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
+    let part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut at = 0;
+    code.split(move |c| !part(c)).map(move |word| {
+        let start = at;
+        // All that splits is one byte: names and what is between them are ASCII in code.
+        at += word.len() + code[start + word.len()..].chars().next().map_or(0, char::len_utf8);
+        (start, word)
+    })
+}
+
+fn line(code: &str, at: usize) -> usize {
+    code[..at].lines().count() + usize::from(code[..at].ends_with('\n') || at == 0)
+}
+
+#[test]
+fn files_are_short() {
+    let (files, mut faults) = (files(), Vec::new());
+    for file in &files {
+        let lines = file.text.lines().count();
+        // The product's shaders are written by a generator.
+        let generated = file.path.starts_with("shaders/matmul");
+        if lines > MOST_LINES && !generated {
+            faults.push(format!("{} has {lines} lines", file.path));
+        }
+    }
+    for folder in ["src/", "shaders/", "tests/", "benches/", "examples/"] {
+        let inside = files.iter().filter(|file| file.path.starts_with(folder));
+        let (count, lines) = inside.fold((0, 0), |(n, l), f| (n + 1, l + f.text.lines().count()));
+        println!("{folder} {lines} lines in {count} files");
+    }
+    assert_none("a file has at most 400 lines", &faults);
+}
+
+#[test]
+fn functions_are_short() {
+    let mut faults = Vec::new();
+    let mut longest = (0, String::new());
+    for file in files().iter().filter(|file| !file.path.starts_with("shaders/matmul")) {
+        let code = code(&file.text);
+        for (at, _) in words(&code).filter(|&(_, word)| word == "fn") {
+            let name = code[at + 2..].trim_start().split(['(', '<']).next().unwrap_or_default();
+            // A type of functions has no name.
+            if name.is_empty() {
+                continue;
+            }
+            let lines = code[at..end_of_item(&code, at)].lines().count();
+            let place = format!("{}:{}: {name} has {lines} lines", file.path, line(&code, at));
+            if lines > longest.0 {
+                longest = (lines, place.clone());
+            }
+            if lines > MOST_LINES_OF_A_FUNCTION {
+                faults.push(place);
+            }
+        }
+    }
+    println!("the longest function: {}", longest.1);
+    assert_none("a function has at most 70 lines", &faults);
+}
+
+#[test]
+fn every_file_says_what_it_is() {
+    let mut faults = Vec::new();
+    for File { path, text } in &files() {
+        let mark = if path.ends_with(".rs") { "//! " } else { "// " };
+        let paragraph: Vec<_> = text.lines().map_while(|line| line.strip_prefix(mark)).collect();
+        let paragraph = paragraph.join(" ");
+        if !paragraph.contains(['.', ';']) {
+            let first = text.lines().next().unwrap_or_default();
+            faults.push(format!("{path}: `{first}`"));
+        }
+    }
+    assert_none("a file begins with a sentence that says what it is", &faults);
+}
+
+#[test]
+fn text_is_clean() {
+    let mut faults = Vec::new();
+    for File { path, text } in &files() {
+        for (i, line) in text.lines().enumerate() {
+            let mut fault = |what: &str| faults.push(format!("{path}:{}: {what}", i + 1));
+            if line.contains('\t') {
+                fault("a tab");
+            }
+            if line.ends_with([' ', '\r']) {
+                fault("white space at the end");
+            }
+            if line.to_lowercase().contains("keep in sync") {
+                fault("what must be kept in sync is held by a test");
+            }
+            for (at, word) in words(line) {
+                let number = line[at + word.len()..].trim_start_matches(['(', ' ']);
+                let has_number = number
+                    .strip_prefix('#')
+                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+                if ["TODO", "FIXME", "HACK", "XXX"].contains(&word) && !has_number {
+                    fault("work that is left has an issue's number");
+                }
+            }
+        }
+        if !text.ends_with('\n') || text.ends_with("\n\n") {
+            faults.push(format!("{path}: it ends with one line feed"));
+        }
+    }
+    assert_none("text is clean", &faults);
+}
+
+#[test]
+fn shaders_and_kernels_are_paired() {
+    let files = files();
+    let shaders = || files.iter().filter(|file| file.path.starts_with("shaders/"));
+    let stems: BTreeSet<_> = shaders().map(File::stem).collect();
+    let kernels: BTreeSet<_> = files
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("src/kernels/"))
+        .filter_map(|path| path.strip_suffix("/mod.rs").or(path.strip_suffix(".rs")))
+        .filter(|stem| !stem.contains('/') && !WITHOUT_SHADER.contains(stem))
+        .collect();
+    assert_eq!(stems, kernels, "the shaders, and the files of kernels");
+    let names: BTreeSet<_> = elbo::kernels::ALL.iter().map(|kernel| kernel.name()).collect();
+    let mut faults = Vec::new();
+    for file in shaders() {
+        for part in code(&file.text).split("@compute").skip(1) {
+            let entry = part.split_once("fn ").map_or("", |(_, rest)| rest);
+            let entry = entry.split('(').next().unwrap_or_default();
+            let name = format!("{}.{entry}", file.stem());
+            if !names.contains(name.as_str()) {
+                faults.push(format!("{}: {name} is not in the table", file.path));
+            }
+        }
+    }
+    assert_none("every entry point is a kernel", &faults);
+}
+
+/// The modules of the crate that code names, with the line.
+fn used(code: &str) -> Vec<(usize, &str)> {
+    let mut used = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let from = line(code, at);
+        let Some(group) = rest.strip_prefix('{') else {
+            used.push((from, words(rest).next().map_or("", |(_, word)| word)));
+            continue;
+        };
+        let group = &group[..end_of_item(rest, 0).saturating_sub(2)];
+        for (start, word) in words(group).filter(|(_, word)| !word.is_empty()) {
+            let before = &group[..start];
+            let nested = before.matches('{').count() > before.matches('}').count();
+            if !nested && !before.ends_with(':') {
+                used.push((from, word));
+            }
+        }
+    }
+    used
+}
+
+#[test]
+fn modules_use_only_those_before_them() {
+    let (mut faults, mut count) = (Vec::new(), 0);
+    let place = |module: &str| ORDER.iter().position(|&name| name == module);
+    for file in files().iter().filter(|file| file.path.starts_with("src/")) {
+        let Some(module) = file.module() else { continue };
+        let Some(own) = place(module) else {
+            faults.push(format!("{}: `{module}` has no place in the order", file.path));
+            continue;
+        };
+        for (line, name) in used(&shipped(file)) {
+            count += 1;
+            let before = place(name).is_some_and(|other| other <= own);
+            let runs = RECORDERS.contains(&module) && SESSIONS.contains(&name);
+            if !before || runs {
+                faults.push(format!("{}:{line}: {module} uses {name}", file.path));
+            }
+        }
+    }
+    println!("{count} uses of modules");
+    assert!(count > 50, "only {count} uses of modules were found");
+    assert_none("a module uses only those before it", &faults);
+}
+
+#[test]
+fn what_belongs_in_one_place_is_there() {
+    let mut faults = Vec::new();
+    for file in files().iter().filter(|file| file.path.starts_with("src/")) {
+        let (path, code) = (&file.path, shipped(file));
+        let gpu = path.starts_with("src/gpu/") || path == "src/gpu.rs";
+        let prints = path == "src/main.rs" || path.starts_with("src/cli");
+        for (at, word) in words(&code) {
+            let mut fault = |what| faults.push(format!("{path}:{}: {what}", line(&code, at)));
+            let is_macro = code[at + word.len()..].starts_with('!');
+            match word {
+                "wgpu" if !gpu => fault("only `gpu` names wgpu"),
+                "println" | "eprintln" | "print" | "eprint" | "stdout" | "stderr"
+                    if !prints && (is_macro || word.starts_with("std")) =>
+                {
+                    fault("only the program prints");
+                }
+                "unsafe" if path != UNSAFE => fault("unsafe"),
+                "unsafe_code" if path != UNSAFE => fault("unsafe code is let in"),
+                _ => {}
+            }
+        }
+        let let_in = code.matches("#[expect(unsafe_code").count();
+        let blocks = words(&code).filter(|&(_, word)| word == "unsafe").count();
+        let safety = file.text.matches("// SAFETY: ").count();
+        if let_in != blocks || safety != blocks {
+            let what = format!("{blocks} unsafe, {let_in} let in, {safety} explained");
+            faults.push(format!("{path}: {what}"));
+        }
+    }
+    assert_none("what belongs in one place is nowhere else", &faults);
+}
+
+/// The reader of code that the rules above rest on.
+#[test]
+fn comments_and_literals_are_no_code() {
+    let cases = [
+        ("a // unsafe\nb", "a          \nb"),
+        ("a /* \" */ b", "a         b"),
+        (r#"f("a\"b // c") + 1"#, r"f(           ) + 1"),
+        ("r#\"a\"b\"# c", "         c"),
+        ("'\"' 'a 'é' '\\'' x", "    'a           x"),
+    ];
+    for (text, expected) in cases {
+        let found = code(text);
+        assert_eq!(found, expected, "the code of `{text}`");
+    }
+    let names: Vec<_> = used("use crate::{a::{b, c}, d};\ncrate::e::f();");
+    assert_eq!(names, [(1, "a"), (1, "d"), (2, "e")], "modules that are used");
+    let test = "a\n#[cfg(test)]\nmod tests { fn b() {} }\nc".to_owned();
+    let file = File { path: String::new(), text: test };
+    assert_eq!(shipped(&file), "a\n\n\nc", "code without its tests");
+}
