@@ -366,7 +366,8 @@ mod tests {
 
     #[test]
     fn bad_numbers_are_named() {
-        let cases: [(&str, fn(&mut Config)); 7] = [
+        type Spoil = fn(&mut Config);
+        let cases: [(&str, Spoil); 7] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),

@@ -92,17 +92,36 @@ pub struct Vae {
     pub programs: Programs,
 }
 
-/// The names of layers: the PyTorch example's for its own shape, paths for all others.
-fn layer_names(config: &Config) -> (Vec<String>, String, [String; 2], Vec<String>) {
-    let (encoder, decoder) = (config.model.encoder.len(), config.model.decoder.len());
-    let name = |text: &str| text.to_owned();
-    if (encoder, decoder) == (1, 1) {
-        let halves = [name("fc21"), name("fc22")];
-        return (vec![name("fc1")], name("fc2"), halves, vec![name("fc3"), name("fc4")]);
+/// The names of layers: those of the `PyTorch` example for its own shape, paths for all others.
+struct LayerNames {
+    encoder: Vec<String>,
+    posterior: String,
+    /// Mean and log-variance, which are one layer here and two in files.
+    halves: [String; 2],
+    /// The hidden layers and the last.
+    decoder: Vec<String>,
+}
+
+impl LayerNames {
+    fn of(config: &Config) -> Self {
+        let (encoder, decoder) = (config.model.encoder.len(), config.model.decoder.len());
+        let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        if (encoder, decoder) == (1, 1) {
+            return Self {
+                encoder: all(&["fc1"]),
+                posterior: "fc2".to_owned(),
+                halves: ["fc21", "fc22"].map(str::to_owned),
+                decoder: all(&["fc3", "fc4"]),
+            };
+        }
+        let numbered = |path: &str, count| (0..count).map(|i| format!("{path}.{i}")).collect();
+        Self {
+            encoder: numbered("encoder", encoder),
+            posterior: "posterior".to_owned(),
+            halves: ["posterior.mean", "posterior.log_var"].map(str::to_owned),
+            decoder: numbered("decoder", decoder + 1),
+        }
     }
-    let numbered = |path: &str, count: usize| (0..count).map(|i| format!("{path}.{i}")).collect();
-    let halves = [name("posterior.mean"), name("posterior.log_var")];
-    (numbered("encoder", encoder), name("posterior"), halves, numbered("decoder", decoder + 1))
 }
 
 /// Makes room for a dataset, in shards below the largest binding.
@@ -150,70 +169,47 @@ impl Vae {
         let (batch, latent) = (config.train.batch_size, config.model.latent);
         let mut plan = Plan::new();
         let steps = Steps::new(&mut plan);
-        let metrics = metric_slots(&mut plan);
-        let guard = guard(&mut plan);
+        let (metrics, guard) = (metric_slots(&mut plan), guard(&mut plan));
+        let pixels = test.pixels;
         let train = shards(&mut plan, "training images", train);
-        let test_shards = shards(&mut plan, "test images", test);
-        let x = plan.matrix("x", batch, test.pixels);
+        let test = shards(&mut plan, "test images", test);
+        let x = plan.matrix("x", batch, pixels);
         let image = plan.words("image", batch);
-        let mut parameters = Parameters::new();
-        let binarise = config.train.pixels == Pixels::Binarised;
-        let mut tape = Tape::new(&mut plan);
-
-        gather(&mut tape, steps, &train, binarise, (x, image));
-        let gather_train = tape.take();
-        gather(&mut tape, steps, &test_shards, binarise, (x, image));
-        let gather_test = tape.take();
-
-        let (encoder_names, posterior, [mean, log_var], decoder_names) = layer_names(config);
-        let mut network = Network { tape: &mut tape, parameters: &mut parameters };
-        let hidden = config.model.activation;
-        let mut top = (x, false);
-        for (name, &units) in encoder_names.iter().zip(&config.model.encoder) {
-            top = (network.layer(name, top, units, hidden, &[]), true);
-        }
-        let halves = [(mean.as_str(), latent), (log_var.as_str(), latent)];
-        let h = network.layer(&posterior, top, 2 * latent, Activation::Identity, &halves);
-        let encoder = tape.take();
-
-        let eps = tape.plan.matrix("eps", batch, latent);
-        let z = tape.plan.matrix("z", batch, latent);
-        let kl = tape.plan.vector("kl", batch);
+        let eps = plan.matrix("eps", batch, latent);
+        let at_mean = plan.matrix("eps at the mean", batch, latent);
+        let z = plan.matrix("z", batch, latent);
+        let (kl, nll) = (plan.vector("kl", batch), plan.vector("nll", batch));
         let drawn = Noise::Drawn { image };
         let training = if noise == TrainingNoise::Given { Noise::Given } else { drawn };
+
+        let mut parameters = Parameters::new();
+        let mut tape = Tape::new(&mut plan);
+        let names = LayerNames::of(config);
+        let h = encoder(&mut tape, &mut parameters, config, &names, x);
+        let encoder = tape.take();
         gaussian(&mut tape, steps, training, h, (eps, z, kl));
-        let posterior_sample = tape.take();
-
-        let mut network = Network { tape: &mut tape, parameters: &mut parameters };
-        let mut top = (z, true);
-        for (name, &units) in decoder_names.iter().zip(&config.model.decoder) {
-            top = (network.layer(name, top, units, hidden, &[]), true);
-        }
-        let last = &decoder_names[decoder_names.len() - 1];
-        let made = network.layer(last, top, test.pixels, Activation::Identity, &[]);
+        let posterior = tape.take();
+        let made = decoder(&mut tape, &mut parameters, config, &names, (z, pixels));
         let decoder = tape.take();
-
-        let nll = tape.plan.vector("nll", batch);
-        match config.model.likelihood {
-            Likelihood::Bernoulli => bernoulli(&mut tape, steps, made, x, nll),
-            Likelihood::Normal => normal(&mut tape, steps, config.model.sigma, (made, x), nll),
-        }
+        likelihood(&mut tape, config, steps, (made, x), nll);
         let likelihood = tape.take();
-
         tape.backward();
-        let backward = tape.take();
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
             check_finite(&mut tape, arena.grads, (nll, kl), guard);
         }
         update(&mut tape, &config.optimizer, steps, &arenas, guard);
-        let update = tape.take();
+        let learning = tape.take();
         reduce(&mut tape, steps, (nll, kl), guard, metrics);
         let end = tape.take();
 
         // What only looks has a tape of its own: its rules for the way back are not wanted.
         let mut tape = Tape::new(&mut plan);
-        let at_mean = tape.plan.matrix("eps at the mean", batch, latent);
+        let binarise = config.train.pixels == Pixels::Binarised;
+        gather(&mut tape, steps, &train, binarise, (x, image));
+        let gather_train = tape.take();
+        gather(&mut tape, steps, &test, binarise, (x, image));
+        let gather_test = tape.take();
         gaussian(&mut tape, steps, Noise::Given, h, (at_mean, z, kl));
         let posterior_mean = tape.take();
         gaussian(&mut tape, steps, drawn, h, (eps, z, kl));
@@ -221,28 +217,17 @@ impl Vae {
         draw_normals(&mut tape, steps, z);
         let prior = tape.take();
 
-        let look = |name: &str, sample: &[Dispatch]| {
-            let sections: [&[Dispatch]; 6] =
-                [&gather_test, &encoder, sample, &decoder, &likelihood, &end];
-            Program::new(name, &sections)
+        let step: [&[Dispatch]; 7] =
+            [&gather_train, &encoder, &posterior, &decoder, &likelihood, &learning, &end];
+        let look = |name: &str, sample: &Vec<Dispatch>| {
+            Program::new(name, &[&gather_test, &encoder, sample, &decoder, &likelihood, &end])
         };
-        let step: [&[Dispatch]; 8] = [
-            &gather_train,
-            &encoder,
-            &posterior_sample,
-            &decoder,
-            &likelihood,
-            &backward,
-            &update,
-            &end,
-        ];
         let programs = Programs {
             step: Program::new("step", &step),
             evaluate: look("evaluate", &posterior_drawn),
             evaluate_at_mean: look("evaluate at the mean", &posterior_mean),
             sample: Program::new("sample", &[&prior, &decoder, &end]),
         };
-        let test = test_shards;
         Ok(Self {
             plan,
             parameters,
@@ -259,6 +244,57 @@ impl Vae {
             kl,
             programs,
         })
+    }
+}
+
+/// Records h (n, 2 · latent) = [μ | log σ²] of x.
+fn encoder(
+    tape: &mut Tape<'_>,
+    parameters: &mut Parameters,
+    config: &Config,
+    names: &LayerNames,
+    x: Tensor,
+) -> Tensor {
+    let mut network = Network { tape, parameters };
+    let (hidden, latent) = (config.model.activation, config.model.latent);
+    let mut top = (x, false);
+    for (name, &units) in names.encoder.iter().zip(&config.model.encoder) {
+        top = (network.layer(name, top, units, hidden, &[]), true);
+    }
+    let [mean, log_var] = &names.halves;
+    let halves = [(mean.as_str(), latent), (log_var.as_str(), latent)];
+    network.layer(&names.posterior, top, 2 * latent, Activation::Identity, &halves)
+}
+
+/// Records what the decoder makes of z: logits, or means, of so many pixels.
+fn decoder(
+    tape: &mut Tape<'_>,
+    parameters: &mut Parameters,
+    config: &Config,
+    names: &LayerNames,
+    (z, pixels): (Tensor, usize),
+) -> Tensor {
+    let mut network = Network { tape, parameters };
+    let hidden = config.model.activation;
+    let mut top = (z, true);
+    for (name, &units) in names.decoder.iter().zip(&config.model.decoder) {
+        top = (network.layer(name, top, units, hidden, &[]), true);
+    }
+    let last = &names.decoder[names.decoder.len() - 1];
+    network.layer(last, top, pixels, Activation::Identity, &[])
+}
+
+/// Records nll (n), and the gradient at what the decoder made.
+fn likelihood(
+    tape: &mut Tape<'_>,
+    config: &Config,
+    steps: Steps,
+    (made, x): (Tensor, Tensor),
+    nll: Tensor,
+) {
+    match config.model.likelihood {
+        Likelihood::Bernoulli => bernoulli(tape, steps, made, x, nll),
+        Likelihood::Normal => normal(tape, steps, config.model.sigma, (made, x), nll),
     }
 }
 

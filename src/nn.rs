@@ -15,7 +15,7 @@ pub struct Network<'t, 'p> {
 
 impl Network<'_, '_> {
     /// Records a fully connected layer, x (rows, inputs) to (rows, outputs), whose parameters are
-    /// `path.weight` and `path.bias`, first uniform in ±1/√inputs as PyTorch's.
+    /// `path.weight` and `path.bias`, first uniform in ±1/√inputs as `PyTorch`'s.
     ///
     /// `parts` are the names and sizes under which its outputs go to files, if not as one.
     /// `wants_dx` is false where x is data.

@@ -141,8 +141,8 @@ fn compare(
         let same = value == expected || (value.is_nan() && expected.is_nan());
         let error = if same { 0.0 } else { (value - expected).abs() / largest };
         outcome.worst = outcome.worst.max(error);
-        // Written so that an error that is itself NaN fails.
-        if !(error <= outcome.tolerance) {
+        // An error that is itself NaN fails too.
+        if error.is_nan() || error > outcome.tolerance {
             fail(format!("holds {value:e} at {at}, expected {expected:e}"));
             outcome.worst = f64::INFINITY;
         }

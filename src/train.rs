@@ -1,15 +1,15 @@
-//! Training: steps are queued, reports come back when they do, and what broke is named.
+//! The trainer: steps are queued, reports come back when they do, and what broke is named.
 
 use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::checkpoint::{Weight, weights_to_bytes, write_whole};
-use crate::config::{Config, Likelihood};
-use crate::cpu::{ProgramId, Terms};
+use crate::config::Config;
+use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::{Access, Dtype, Init, Tensor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::common::{Record, SLOTS, sigmoid};
+use crate::kernels::common::{Record, SLOTS};
 use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
 use crate::kernels::random::initial_uniform;
@@ -19,10 +19,10 @@ use crate::optim::rates;
 use crate::session::{Device, Session};
 
 /// What noise is for: the streams of the generator.
-mod stream {
-    pub(super) const TRAIN: u32 = 1;
-    pub(super) const TEST: u32 = 2;
-    pub(super) const PRIOR: u32 = 3;
+pub(crate) mod stream {
+    pub(crate) const TRAIN: u32 = 1;
+    pub(crate) const TEST: u32 = 2;
+    pub(crate) const PRIOR: u32 = 3;
 }
 
 /// Steps that share a submit, unless [`Trainer::set_steps_per_submit`] says otherwise.
@@ -31,41 +31,30 @@ pub const STEPS_PER_SUBMIT: usize = 8;
 /// Elements of a dataset that are packed at once on their way to the device.
 const UPLOAD: usize = 4 << 20;
 
-/// What a model makes of the test images.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Evaluation {
-    /// With one z for each image, sampled from the posterior: the ELBO's estimate.
-    pub sampled: Losses,
-    /// With z = μ, which is not the ELBO, but what some publications print.
-    pub at_mean: Losses,
-    /// The number of images.
-    pub images: usize,
-}
-
 /// Programs by the names that the session knows them by.
 #[derive(Clone, Copy, Debug)]
-struct Ids {
-    step: ProgramId,
-    evaluate: ProgramId,
-    evaluate_at_mean: ProgramId,
-    sample: ProgramId,
+pub(crate) struct Ids {
+    pub(crate) step: ProgramId,
+    pub(crate) evaluate: ProgramId,
+    pub(crate) evaluate_at_mean: ProgramId,
+    pub(crate) sample: ProgramId,
 }
 
 /// Trains a variational autoencoder on a device.
 #[derive(Debug)]
 pub struct Trainer {
-    config: Config,
-    vae: Vae,
-    session: Session,
-    ids: Ids,
+    pub(crate) config: Config,
+    pub(crate) vae: Vae,
+    pub(crate) session: Session,
+    pub(crate) ids: Ids,
     images: usize,
-    test_images: usize,
-    size: [usize; 2],
-    steps_per_submit: usize,
+    pub(crate) test_images: usize,
+    pub(crate) size: [usize; 2],
+    pub(crate) steps_per_submit: usize,
     /// Steps that were queued.
-    step: u64,
+    pub(crate) step: u64,
     /// Records of steps whose reports have not come back.
-    pending: VecDeque<Record>,
+    pub(crate) pending: VecDeque<Record>,
     sums: Sums,
 }
 
@@ -156,7 +145,7 @@ impl Trainer {
     }
 
     /// The record of a training step, counted from zero.
-    fn record(&self, step: u64) -> Record {
+    pub(crate) fn record(&self, step: u64) -> Record {
         let (epoch, position) = (step / self.steps_per_epoch(), step % self.steps_per_epoch());
         let batch = self.config.train.batch_size;
         let first = position as usize * batch;
@@ -204,7 +193,7 @@ impl Trainer {
     }
 
     /// Takes in the reports that have come, or all that will.
-    fn collect(&mut self, wait: bool) -> Result<()> {
+    pub(crate) fn collect(&mut self, wait: bool) -> Result<()> {
         while !self.pending.is_empty() {
             let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
             let Some(record) = self.pending.pop_front() else { return Ok(()) };
@@ -277,114 +266,6 @@ impl Trainer {
             }
         }
         Ok(None)
-    }
-
-    /// The losses on the test images, with sampled z and at z = μ.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn evaluate(&mut self) -> Result<Evaluation> {
-        self.collect(true)?;
-        let sampled = self.look(self.ids.evaluate)?;
-        let at_mean = self.look(self.ids.evaluate_at_mean)?;
-        let images = sampled.images();
-        Ok(Evaluation { sampled: sampled.losses(), at_mean: at_mean.losses(), images })
-    }
-
-    fn look(&mut self, program: ProgramId) -> Result<Sums> {
-        let batch = self.config.train.batch_size;
-        let records: Vec<_> =
-            (0..self.test_images).step_by(batch).map(|first| self.test_record(first)).collect();
-        let (mut sums, mut reports) = (Sums::default(), Vec::new());
-        for records in records.chunks(self.steps_per_submit) {
-            self.session.run(program, records)?;
-            while let Some(terms) = self.session.next_terms(false)? {
-                reports.push(terms);
-            }
-        }
-        while reports.len() < records.len() {
-            match self.session.next_terms(true)? {
-                Some(terms) => reports.push(terms),
-                None => return Err(Error::new(ErrorKind::Device, "a report did not come back")),
-            }
-        }
-        for (terms, record) in reports.iter().zip(&records) {
-            self.test_terms(*terms)?;
-            sums.add(*terms, record.rows as usize);
-        }
-        Ok(sums)
-    }
-
-    fn test_terms(&self, terms: Terms) -> Result<()> {
-        if terms.recon.is_finite() && terms.kl.is_finite() {
-            return Ok(());
-        }
-        let step = self.step;
-        let what = format!("the test loss is not finite after step {step}");
-        Err(Error::new(ErrorKind::Numbers, what).hint("lower the learning rate (`--lr`)"))
-    }
-
-    fn test_record(&self, first: usize) -> Record {
-        let rows = self.config.train.batch_size.min(self.test_images - first);
-        Record {
-            first: first as u32,
-            rows: rows as u32,
-            images: self.test_images as u32,
-            shuffle: false,
-            stream: stream::TEST,
-            step: self.step as u32,
-            ..self.record(0)
-        }
-    }
-
-    /// The first test images and what becomes of them at z = μ: pixels, or their means, from 0 to
-    /// 1. At most a minibatch.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn reconstruct(&mut self, count: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        self.collect(true)?;
-        let record = self.test_record(0);
-        let count = count.min(record.rows as usize) * self.size[0] * self.size[1];
-        self.session.run(self.ids.evaluate_at_mean, &[record])?;
-        self.session.next_terms(true)?;
-        let mut images = self.session.read(self.vae.x)?;
-        let mut made = self.means()?;
-        images.truncate(count);
-        made.truncate(count);
-        Ok((images, made))
-    }
-
-    /// Images decoded from z of the prior: the means of their pixels, from 0 to 1.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn sample(&mut self, count: usize) -> Result<Vec<f32>> {
-        self.collect(true)?;
-        let (batch, pixels) = (self.config.train.batch_size, self.size[0] * self.size[1]);
-        let mut images = Vec::new();
-        for first in (0..count).step_by(batch) {
-            let rows = batch.min(count - first);
-            let (stream, step) = (stream::PRIOR, 0);
-            let (first, rows_word) = (first as u32, rows as u32);
-            let record = Record { first, rows: rows_word, stream, step, ..self.test_record(0) };
-            self.session.run(self.ids.sample, &[record])?;
-            self.session.next_terms(true)?;
-            images.extend_from_slice(&self.means()?[..rows * pixels]);
-        }
-        Ok(images)
-    }
-
-    /// The means of the pixels that the decoder last made.
-    fn means(&mut self) -> Result<Vec<f32>> {
-        let made = self.session.read(self.vae.made)?;
-        Ok(match self.config.model.likelihood {
-            Likelihood::Bernoulli => made.into_iter().map(sigmoid).collect(),
-            Likelihood::Normal => made,
-        })
     }
 
     /// The parameters under their names in files.

@@ -1,4 +1,5 @@
 //! Every case of every kernel and schedule equals the f64 reference, on the GPU and on the CPU.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
 
 mod common;
 

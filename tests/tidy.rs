@@ -11,13 +11,13 @@ const MOST_LINES_OF_A_FUNCTION: usize = 70;
 /// Modules in their order: each uses only itself and those before it.
 #[rustfmt::skip]
 const ORDER: &[&str] = &[
-    "error", "config", "engine", "kernels", "cpu", "gpu", "selftest", "nn", "model", "data",
+    "error", "config", "engine", "kernels", "cpu", "gpu", "session", "selftest", "nn", "model", "data",
     "optim", "metrics", "checkpoint", "train", "evaluate", "cli", "main",
 ];
 
 /// Modules that record and never run, so they name no session.
 const RECORDERS: [&str; 2] = ["nn", "model"];
-const SESSIONS: [&str; 3] = ["cpu", "gpu", "selftest"];
+const SESSIONS: [&str; 4] = ["cpu", "gpu", "session", "selftest"];
 
 /// Files of kernels without a shader: the table, the cases, and functions of the CPU schedules.
 const WITHOUT_SHADER: [&str; 3] = ["mod", "case", "fast"];
@@ -348,7 +348,8 @@ fn what_belongs_in_one_place_is_there() {
     let mut faults = Vec::new();
     for file in files().iter().filter(|file| file.path.starts_with("src/")) {
         let (path, code) = (&file.path, shipped(file));
-        let gpu = path.starts_with("src/gpu/") || path == "src/gpu.rs";
+        // The root re-exports it, so that a host application has the same version.
+        let gpu = path.starts_with("src/gpu/") || path == "src/lib.rs";
         let prints = path == "src/main.rs" || path.starts_with("src/cli");
         for (at, word) in words(&code) {
             let mut fault = |what| faults.push(format!("{path}:{}: {what}", line(&code, at)));

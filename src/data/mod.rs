@@ -186,7 +186,7 @@ impl Dataset {
 fn whole_images([height, width]: [usize; 2], elements: usize) -> Result<usize> {
     let pixels = height.checked_mul(width).filter(|&pixels| pixels > 0);
     match pixels {
-        Some(pixels) if elements > 0 && elements % pixels == 0 => Ok(elements / pixels),
+        Some(pixels) if elements > 0 && elements.is_multiple_of(pixels) => Ok(elements / pixels),
         _ => {
             let what = format!("{elements} pixels are no whole number of {height}×{width} images");
             Err(Error::new(ErrorKind::Data, what).hint("give height × width values for each image"))

@@ -50,7 +50,7 @@ fn check<T: Real>(p: &Finite, [grads, nll, kl, guard]: [Arg<'_, T>; 4]) {
     let (rows, limit) = (p.rows as usize, real::<T>(LARGEST));
     let guard = guard.words_mut();
     // Counted without a branch, so that the loop can be vectorised; a NaN is not below the limit.
-    let too_large = |values: &[T]| values.iter().filter(|v| !(v.abs() < limit)).count() > 0;
+    let too_large = |values: &[T]| values.iter().filter(|v| v.abs() < limit).count() < values.len();
     if grads.read()[..4 * p.len as usize].chunks(4096).any(too_large) {
         guard[0] |= GRADIENT;
     }

@@ -124,7 +124,7 @@ fn sample<T: Real>(p: &Gaussian, rows: usize, h: &[T], eps: &[T], z: &mut [T], k
             let log_var = clamped(h[row * p.h_stride as usize + latent + j]);
             let sigma = (log_var * real(0.5)).exp();
             z[row * stride + j] = mu + eps[row * stride + j] * sigma;
-            kl[row] += (mu * mu + log_var.exp() - T::one() - log_var) * real(0.5);
+            kl[row] += (mu * mu + log_var.exp_m1() - log_var) * real(0.5);
         }
     }
 }
@@ -142,9 +142,8 @@ fn backward<T: Real>(p: &Gaussian, [steps, rates, h, eps, dz, dh]: [Arg<'_, T>; 
             let sigma = (clamped(raw) * real(0.5)).exp();
             let mut d_mu = up + weight * mu;
             // ∂z/∂log σ² = ½ ε σ, ∂KL/∂log σ² = ½ (σ² − 1).
-            let mut d_log_var = (up * eps[row * stride + j] * sigma
-                + weight * (sigma * sigma - T::one()))
-                * real(0.5);
+            let mut d_log_var =
+                (up * eps[row * stride + j] * sigma + weight * clamped(raw).exp_m1()) * real(0.5);
             if raw != clamped(raw) {
                 d_log_var = T::zero();
             }

@@ -1,6 +1,17 @@
-//! What the tests share: an adapter to run on.
+//! What the tests share: an adapter, the real images, and a model on either kind of session.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
+use std::path::Path;
+
+use elbo::Dataset;
+use elbo::config::Config;
+use elbo::cpu;
+use elbo::engine::{Parameter, Tensor};
 use elbo::gpu::{Gpu, adapters};
+use elbo::kernels::common::Record;
+use elbo::model::{DataSpec, TrainingNoise, Vae};
+use elbo::optim::rates;
+use elbo::session::{Device, Session};
 
 /// The adapter for the tests: a hardware one if there is one, else software.
 ///
@@ -11,4 +22,182 @@ pub(crate) fn gpu() -> Gpu {
     let best = found.iter().position(|adapter| !adapter.software).unwrap_or(0);
     assert!(!found.is_empty(), "these tests need an adapter; install mesa-vulkan-drivers");
     Gpu::open(best).expect("the adapter gives a device")
+}
+
+/// The training and the test images of MNIST.
+pub(crate) fn mnist() -> (Dataset, Dataset) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
+    Dataset::from_idx_folder(&folder).expect("assets/mnist holds MNIST")
+}
+
+/// The pixels of the first training images of MNIST, as bytes.
+pub(crate) fn mnist_bytes(count: usize) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
+    let images = elbo::data::idx::read_folder(&folder).expect("assets/mnist holds MNIST").train;
+    images.pixels[..count * 784].to_vec()
+}
+
+/// The distance of two vectors as a share of the second's norm.
+pub(crate) fn distance(found: &[f64], expected: &[f64]) -> f64 {
+    assert_eq!(found.len(), expected.len(), "two vectors of one length");
+    let norm = |values: &mut dyn Iterator<Item = f64>| values.map(|v| v * v).sum::<f64>().sqrt();
+    let apart = norm(&mut found.iter().zip(expected).map(|(a, b)| a - b));
+    let size = norm(&mut expected.iter().copied());
+    if apart == 0.0 { 0.0 } else { apart / size }
+}
+
+/// A session of either precision.
+pub(crate) enum Under {
+    Oracle(Box<cpu::Session<f64>>),
+    Device(Box<Session>),
+}
+
+impl Under {
+    pub(crate) fn write(&mut self, tensor: Tensor, values: &[f64]) {
+        match self {
+            Self::Oracle(session) => session.write(tensor, values),
+            Self::Device(session) => {
+                let values: Vec<f32> = values.iter().map(|&v| v as f32).collect();
+                session.write(tensor, &values).expect("the device works");
+            }
+        }
+    }
+
+    pub(crate) fn write_bits(&mut self, tensor: Tensor, bits: &[u32]) {
+        match self {
+            Self::Oracle(session) => session.write_bits(tensor, 0, bits),
+            Self::Device(session) => {
+                session.write_bits(tensor, 0, bits).expect("the device works");
+            }
+        }
+    }
+
+    pub(crate) fn read(&mut self, tensor: Tensor) -> Vec<f64> {
+        match self {
+            Self::Oracle(session) => session.read(tensor),
+            Self::Device(session) => {
+                let values = session.read(tensor).expect("the device works");
+                values.into_iter().map(f64::from).collect()
+            }
+        }
+    }
+}
+
+/// A model whose data is bytes, on a session, stepped with records of the test's own.
+pub(crate) struct Bench {
+    pub(crate) config: Config,
+    pub(crate) vae: Vae,
+    pub(crate) session: Under,
+    images: usize,
+    program: elbo::cpu::ProgramId,
+}
+
+impl Bench {
+    /// A model on the oracle, or on a device, with the images on it.
+    pub(crate) fn new(
+        config: &Config,
+        (bytes, pixels): (&[u8], usize),
+        noise: TrainingNoise,
+        device: Option<&Device>,
+    ) -> Self {
+        let images = bytes.len() / pixels;
+        let spec = DataSpec { images, pixels, bytes: true };
+        let vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
+        let (steps, metrics) = (vae.steps, vae.metrics);
+        let (mut session, program) = match device {
+            None => {
+                let made = cpu::Session::new(&vae.plan, steps, Some(metrics), 1);
+                let mut session = made.expect("enough memory");
+                let program = session.load(&vae.programs.step);
+                (Under::Oracle(Box::new(session)), program)
+            }
+            Some(device) => {
+                let made = Session::new(device, &vae.plan, steps, metrics);
+                let mut session = made.expect("the device takes the plan");
+                let program = session.load(&vae.programs.step).expect("the device takes it");
+                (Under::Device(Box::new(session)), program)
+            }
+        };
+        let stride = pixels.next_multiple_of(16);
+        let words: Vec<u32> = bytes
+            .chunks(pixels)
+            .flat_map(|row| {
+                let mut padded = row.to_vec();
+                padded.resize(stride, 0);
+                padded
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|&four| u32::from_le_bytes(four))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        session.write_bits(vae.train[0].data, &words);
+        Self { config: config.clone(), vae, session, images, program }
+    }
+
+    /// The record of step `t`, counted from one, for images in the order of the file.
+    pub(crate) fn record(&self, t: u64) -> Record {
+        let rows = self.config.train.batch_size;
+        Record {
+            first: (t - 1) as u32 * rows as u32,
+            rows: rows as u32,
+            step: t as u32 - 1,
+            epoch: 0,
+            images: self.images as u32,
+            shuffle: false,
+            stream: 1,
+            seed: self.config.train.seed,
+            rates: rates(&self.config, t, rows),
+        }
+    }
+
+    /// Runs a training step; the sums of reconstruction and KL.
+    pub(crate) fn step(&mut self, record: Record) -> [f64; 2] {
+        let terms = match &mut self.session {
+            Under::Oracle(session) => {
+                session.run(self.program, &[record]);
+                session.next_terms()
+            }
+            Under::Device(session) => {
+                session.run(self.program, &[record]).expect("the device works");
+                session.next_terms(true).expect("the device works")
+            }
+        };
+        let terms = terms.expect("a step reports");
+        assert_eq!(terms.status, 0, "the numbers of a step");
+        [terms.recon, terms.kl]
+    }
+
+    /// Sets the parameters to the first values of a seed.
+    pub(crate) fn start(&mut self, seed: u64) {
+        for (tensor, values) in elbo::train::first_values(&self.vae, seed) {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            self.session.write(tensor, &values);
+        }
+    }
+
+    /// What a tensor of each parameter holds, under the names in files.
+    pub(crate) fn read_all(&mut self, which: fn(&Parameter) -> Tensor) -> Vec<(String, Vec<f64>)> {
+        let mut all = Vec::new();
+        for parameter in self.vae.parameters.list().to_vec() {
+            let values = self.session.read(which(&parameter));
+            let cols = if parameter.is_vector() { 1 } else { parameter.value.cols() };
+            for export in &parameter.exports {
+                let range = export.first * cols..(export.first + export.rows) * cols;
+                all.push((export.key.clone(), values[range].to_vec()));
+            }
+        }
+        all
+    }
+
+    /// Sets the parameters by their names in files.
+    pub(crate) fn write_all(&mut self, value: impl Fn(&str, usize) -> Vec<f64>) {
+        for parameter in self.vae.parameters.list().to_vec() {
+            let cols = if parameter.is_vector() { 1 } else { parameter.value.cols() };
+            let values: Vec<f64> =
+                parameter.exports.iter().flat_map(|e| value(&e.key, e.rows * cols)).collect();
+            self.session.write(parameter.value, &values);
+        }
+    }
 }

@@ -1,0 +1,252 @@
+//! Losses, gradients and trained weights equal PyTorch's numbers (`tests/golden/`), with given noise.
+
+mod common;
+
+use std::path::Path;
+
+use common::{Bench, distance, gpu, mnist_bytes};
+use elbo::config::{Activation, Config, Likelihood, Reduction, Rule};
+use elbo::model::TrainingNoise;
+use elbo::session::Device;
+use safetensors::SafeTensors;
+
+/// What may differ: the f64 oracle from PyTorch's f64, and f32 from it, as shares of a norm.
+const ORACLE: f64 = 1e-9;
+const SINGLE: f64 = 1e-5;
+
+const NAMES: [&str; 10] = [
+    "fc1.weight",
+    "fc1.bias",
+    "fc21.weight",
+    "fc21.bias",
+    "fc22.weight",
+    "fc22.bias",
+    "fc3.weight",
+    "fc3.bias",
+    "fc4.weight",
+    "fc4.bias",
+];
+
+fn splitmix64(x: u64) -> u64 {
+    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// The formula of `tests/golden/README.md`, in [−1, 1).
+fn value(seed: u64, i: usize) -> f64 {
+    (splitmix64((seed << 32) + i as u64) >> 40) as f64 / 16_777_216.0 * 2.0 - 1.0
+}
+
+fn fill(seed: u64, len: usize, scale: f64) -> Vec<f64> {
+    (0..len).map(|i| value(seed, i) * scale).collect()
+}
+
+struct Golden(Vec<u8>);
+
+impl Golden {
+    fn read(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        Self(std::fs::read(path).expect("the golden numbers are checked in"))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
+        tensors.tensor(key).is_ok()
+    }
+
+    fn floats(&self, key: &str) -> Vec<f64> {
+        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
+        let tensor = tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}"));
+        tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
+    }
+
+    fn indices(&self, key: &str) -> Vec<usize> {
+        let bits = self.floats(key).into_iter().map(f64::to_bits);
+        bits.map(|i| usize::try_from(i).expect("an index")).collect()
+    }
+}
+
+/// The three ways to run, with what each may differ.
+fn targets() -> Vec<(&'static str, Option<Device>, f64)> {
+    vec![
+        ("oracle", None, ORACLE),
+        ("cpu", Some(Device::Cpu(2)), SINGLE),
+        ("gpu", Some(Device::Gpu(gpu())), SINGLE),
+    ]
+}
+
+fn assert_close(what: &str, found: &[f64], expected: &[f64], allowed: f64) {
+    let apart = distance(found, expected);
+    assert!(apart <= allowed, "{what}: {apart:e} apart, {allowed:e} allowed");
+}
+
+fn small_config(variant: &str) -> Config {
+    let mut config = Config::default();
+    config.model.encoder = vec![19];
+    config.model.decoder = vec![19];
+    config.model.latent = 3;
+    config.train.batch_size = 7;
+    let (model, optimizer) = (&mut config.model, &mut config.optimizer);
+    match variant {
+        "likelihood_normal" => model.likelihood = Likelihood::Normal,
+        "likelihood_normal_half" => {
+            model.likelihood = Likelihood::Normal;
+            model.sigma = 0.5;
+        }
+        "opt_adamw" => (optimizer.rule, optimizer.weight_decay) = (Rule::Adamw, 0.01),
+        "opt_adam_l2" => optimizer.weight_decay = 0.01,
+        "opt_sgd" => optimizer.rule = Rule::Sgd,
+        "opt_momentum" | "opt_nesterov" => {
+            (optimizer.rule, optimizer.weight_decay) = (Rule::Sgd, 0.01);
+            (optimizer.momentum, optimizer.nesterov) = (0.9, variant == "opt_nesterov");
+        }
+        "clip" => optimizer.clip_norm = 1.0,
+        "beta4" => config.objective.beta = 4.0,
+        "mean_reduction" => config.objective.reduction = Reduction::Mean,
+        name => {
+            let activation = name.trim_start_matches("act_").replace('_', "-");
+            let known = Activation::ALL.into_iter().find(|a| a.name() == activation);
+            model.activation = known.unwrap_or_else(|| panic!("no variant {name}"));
+        }
+    }
+    config
+}
+
+const VARIANTS: [&str; 18] = [
+    "act_identity",
+    "act_relu",
+    "act_leaky_relu",
+    "act_tanh",
+    "act_sigmoid",
+    "act_softplus",
+    "act_silu",
+    "act_gelu",
+    "likelihood_normal",
+    "likelihood_normal_half",
+    "opt_adamw",
+    "opt_adam_l2",
+    "opt_sgd",
+    "opt_momentum",
+    "opt_nesterov",
+    "clip",
+    "beta4",
+    "mean_reduction",
+];
+
+/// The images of 101 batches of the small net.
+fn small_images() -> Vec<u8> {
+    (1..=101u64)
+        .flat_map(|step| (0..7 * 37).map(move |i| value(1000 + step, i)))
+        .map(|v| ((v + 1.0) / 2.0 * 256.0) as u8)
+        .collect()
+}
+
+fn set_weights(bench: &mut Bench, scale: f64) {
+    bench.write_all(|key, len| {
+        let seed = 1 + NAMES.iter().position(|&name| name == key).expect("a name of the example");
+        fill(seed as u64, len, scale)
+    });
+}
+
+fn given_step(bench: &mut Bench, t: u64) -> [f64; 2] {
+    let len = bench.vae.eps.rows() * bench.vae.eps.cols();
+    let eps = bench.vae.eps;
+    bench.session.write(eps, &fill(5000 + t, len, 2.0));
+    let record = bench.record(t);
+    bench.step(record)
+}
+
+#[test]
+fn small_nets_equal_pytorch() {
+    let (golden, images) = (Golden::read("small.safetensors"), small_images());
+    for (target, device, allowed) in targets() {
+        for variant in VARIANTS {
+            let config = small_config(variant);
+            let data = (images.as_slice(), 37);
+            let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
+            set_weights(&mut bench, 0.5);
+            let at = |key: &str| format!("{target} {variant} {key}");
+            let trained = golden.has(&format!("{variant}/after100.fc1.weight"));
+            for t in 1..=if trained { 100 } else { 1 } {
+                given_step(&mut bench, t);
+                if t == 1 {
+                    let (nll, kl) = (bench.vae.nll, bench.vae.kl);
+                    for (key, tensor) in [("recon", nll), ("kl", kl)] {
+                        let expected = golden.floats(&format!("{variant}/{key}"));
+                        assert_close(&at(key), &bench.session.read(tensor), &expected, allowed);
+                    }
+                    for (key, found) in bench.read_all(|parameter| parameter.grad) {
+                        let expected = golden.floats(&format!("{variant}/grad.{key}"));
+                        assert_close(&at(&format!("gradient {key}")), &found, &expected, allowed);
+                    }
+                }
+                if trained && [1, 10, 100].contains(&t) {
+                    for (key, found) in bench.read_all(|parameter| parameter.value) {
+                        let expected = golden.floats(&format!("{variant}/after{t}.{key}"));
+                        assert_close(&at(&format!("{key} after {t}")), &found, &expected, allowed);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn gradients_at_trained_weights_equal_pytorch() {
+    let (golden, images) = (Golden::read("small.safetensors"), small_images());
+    for (target, device, allowed) in targets() {
+        let config = small_config("act_relu");
+        let data = (images.as_slice(), 37);
+        let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
+        bench.write_all(|key, _| golden.floats(&format!("act_relu/after100.{key}")));
+        given_step(&mut bench, 101);
+        for (key, found) in bench.read_all(|parameter| parameter.grad) {
+            let expected = golden.floats(&format!("act_relu/grad101.{key}"));
+            assert_close(&format!("{target} gradient {key}"), &found, &expected, allowed);
+        }
+    }
+}
+
+/// Compares a whole tensor's norm, and the entries that were kept.
+fn assert_sampled(golden: &Golden, what: &str, key: &str, found: &[f64], allowed: f64) {
+    let norm = found.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let expected = golden.floats(&format!("{key}.norm"))[0];
+    let apart = (norm - expected).abs() / expected;
+    assert!(apart <= allowed, "{what} {key}: the norm is {apart:e} apart, {allowed:e} allowed");
+    let sample: Vec<_> =
+        golden.indices(&format!("{key}.index")).into_iter().map(|i| found[i]).collect();
+    let expected = golden.floats(&format!("{key}.sample"));
+    assert_close(&format!("{what} {key}"), &sample, &expected, allowed);
+}
+
+#[test]
+fn the_classic_net_on_mnist_equals_pytorch() {
+    let (golden, images) = (Golden::read("classic.safetensors"), mnist_bytes(101 * 128));
+    for (target, device, allowed) in targets() {
+        let config = Config::default();
+        let data = (images.as_slice(), 784);
+        let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
+        set_weights(&mut bench, 1.0 / 32.0);
+        let (recons, kls) = (golden.floats("loss_recon"), golden.floats("loss_kl"));
+        for t in 1..=100 {
+            let [recon, kl] = given_step(&mut bench, t).map(|sum| sum / 128.0);
+            let at = t as usize - 1;
+            assert_close(&format!("{target} recon of step {t}"), &[recon], &[recons[at]], allowed);
+            assert_close(&format!("{target} KL of step {t}"), &[kl], &[kls[at]], allowed);
+            if t == 1 {
+                for (key, found) in bench.read_all(|parameter| parameter.grad) {
+                    let key = format!("grad.{key}");
+                    assert_sampled(&golden, target, &key, &found, allowed);
+                }
+            }
+            if [1, 10, 100].contains(&t) {
+                for (key, found) in bench.read_all(|parameter| parameter.value) {
+                    let key = format!("after{t}.{key}");
+                    assert_sampled(&golden, target, &key, &found, allowed);
+                }
+            }
+        }
+    }
+}
