@@ -89,7 +89,7 @@ pub(crate) struct Bench {
     pub(crate) vae: Vae,
     pub(crate) session: Under,
     images: usize,
-    program: elbo::cpu::ProgramId,
+    program: cpu::ProgramId,
 }
 
 impl Bench {
@@ -154,6 +154,17 @@ impl Bench {
 
     /// Runs a training step; the sums of reconstruction and KL.
     pub(crate) fn step(&mut self, record: Record) -> [f64; 2] {
+        let terms = self.terms(record);
+        assert_eq!(terms.status, 0, "the numbers of a step");
+        [terms.recon, terms.kl]
+    }
+
+    /// Runs a training step; the guard's status.
+    pub(crate) fn status(&mut self, record: Record) -> u32 {
+        self.terms(record).status
+    }
+
+    fn terms(&mut self, record: Record) -> cpu::Terms {
         let terms = match &mut self.session {
             Under::Oracle(session) => {
                 session.run(self.program, &[record]);
@@ -164,9 +175,7 @@ impl Bench {
                 session.next_terms(true).expect("the device works")
             }
         };
-        let terms = terms.expect("a step reports");
-        assert_eq!(terms.status, 0, "the numbers of a step");
-        [terms.recon, terms.kl]
+        terms.expect("a step reports")
     }
 
     /// Sets the parameters to the first values of a seed.

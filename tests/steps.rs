@@ -1,0 +1,287 @@
+//! Whole training steps: the GPU equals the reference, the same seed gives the same bits.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
+
+mod common;
+
+use common::{Bench, distance, gpu, mnist, mnist_bytes};
+use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
+use elbo::engine::Access;
+use elbo::model::TrainingNoise;
+use elbo::session::Device;
+use elbo::{Dataset, ErrorKind, Trainer};
+
+fn small() -> Config {
+    let mut config = Config::default();
+    config.model.encoder = vec![23];
+    config.model.decoder = vec![23];
+    config.model.latent = 5;
+    config.train.batch_size = 12;
+    config
+}
+
+/// Losses and every gradient of one step, against the oracle's.
+fn assert_step_equals_oracle(bench: &mut Bench, oracle: &mut Bench, t: u64, allowed: f64) {
+    let (found, expected) = (bench.step(bench.record(t)), oracle.step(oracle.record(t)));
+    for (name, a, b) in [("recon", found[0], expected[0]), ("KL", found[1], expected[1])] {
+        let apart = (a - b).abs() / b.abs();
+        assert!(apart <= allowed, "{name} of step {t}: {a} and {b} are {apart:e} apart");
+    }
+    let gradients = oracle.read_all(|parameter| parameter.grad);
+    for ((key, found), (_, expected)) in bench.read_all(|p| p.grad).iter().zip(&gradients) {
+        let apart = distance(found, expected);
+        assert!(apart <= allowed, "the gradient of {key}, step {t}: {apart:e} apart");
+    }
+}
+
+fn copy_weights(from: &mut Bench, to: &mut Bench) {
+    for parameter in from.vae.parameters.list().to_vec() {
+        let values = from.session.read(parameter.value);
+        to.session.write(parameter.value, &values);
+    }
+}
+
+#[test]
+fn full_network_gradients_equal_the_oracle() {
+    let images = mnist_bytes(120 * 128);
+    let data = (images.as_slice(), 784);
+    let config = Config::default();
+    let mut oracle = Bench::new(&config, data, TrainingNoise::Drawn, None);
+    for device in [Device::Gpu(gpu()), Device::Cpu(2)] {
+        let mut bench = Bench::new(&config, data, TrainingNoise::Drawn, Some(&device));
+        bench.start(1);
+        copy_weights(&mut bench, &mut oracle);
+        assert_step_equals_oracle(&mut bench, &mut oracle, 1, 1e-5);
+        // At initial weights the KL is small; trained weights see all of its path.
+        for t in 2..=110 {
+            bench.step(bench.record(t));
+        }
+        copy_weights(&mut bench, &mut oracle);
+        assert_step_equals_oracle(&mut bench, &mut oracle, 111, 1e-5);
+    }
+}
+
+#[test]
+fn steps_of_every_kind_of_model_equal_the_oracle() {
+    let images: Vec<u8> = mnist_bytes(40).chunks(784).flat_map(|x| x[300..337].to_vec()).collect();
+    let data = (images.as_slice(), 37);
+    let mut kinds: Vec<(String, Config)> = Vec::new();
+    for activation in Activation::ALL {
+        let mut config = small();
+        config.model.activation = activation;
+        kinds.push((activation.name().to_owned(), config));
+    }
+    let mut change = |name: &str, change: fn(&mut Config)| {
+        let mut config = small();
+        change(&mut config);
+        kinds.push((name.to_owned(), config));
+    };
+    change("deep", |c| {
+        c.model.encoder = vec![31, 17, 9];
+        c.model.decoder = vec![9, 33];
+    });
+    change("shallow", |c| (c.model.encoder, c.model.decoder) = (vec![], vec![]));
+    change("normal", |c| c.model.likelihood = Likelihood::Normal);
+    change("binarised", |c| c.train.pixels = Pixels::Binarised);
+    change("sgd", |c| c.optimizer.rule = Rule::Sgd);
+    change("clipped", |c| c.optimizer.clip_norm = 0.1);
+    let gpu = Device::Gpu(gpu());
+    for (name, config) in kinds {
+        let mut oracle = Bench::new(&config, data, TrainingNoise::Drawn, None);
+        oracle.start(7);
+        let mut bench = Bench::new(&config, data, TrainingNoise::Drawn, Some(&gpu));
+        bench.start(7);
+        for t in 1..=3 {
+            println!("{name} step {t}");
+            assert_step_equals_oracle(&mut bench, &mut oracle, t, 2e-5);
+        }
+    }
+}
+
+#[test]
+fn model_gradients_equal_differences() {
+    let images: Vec<u8> = mnist_bytes(6).chunks(784).flat_map(|x| x[300..313].to_vec()).collect();
+    let mut worst: f64 = 0.0;
+    for (activation, likelihood) in [
+        (Activation::Tanh, Likelihood::Bernoulli),
+        (Activation::Gelu, Likelihood::Normal),
+        (Activation::Softplus, Likelihood::Bernoulli),
+    ] {
+        let mut config = small();
+        (config.model.activation, config.model.likelihood) = (activation, likelihood);
+        (config.train.batch_size, config.objective.beta) = (6, 1.7);
+        config.optimizer.rule = Rule::Sgd;
+        // The update comes after the losses; at this rate it moves no weight that f64 would notice.
+        config.optimizer.lr = 1e-30;
+        let mut oracle = Bench::new(&config, (&images, 13), TrainingNoise::Drawn, None);
+        oracle.start(3);
+        let record = oracle.record(1);
+        for parameter in oracle.vae.parameters.list().to_vec() {
+            oracle.step(record);
+            let gradient = oracle.session.read(parameter.grad);
+            let values = oracle.session.read(parameter.value);
+            let largest = gradient.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+            for i in (0..values.len()).step_by(values.len().div_ceil(40)) {
+                let mut loss = |by: f64| {
+                    let mut moved = values.clone();
+                    moved[i] += by;
+                    oracle.session.write(parameter.value, &moved);
+                    let [recon, kl] = oracle.step(record);
+                    recon + config.objective.beta * kl
+                };
+                let difference = (loss(1e-5) - loss(-1e-5)) / 2e-5;
+                let error = (difference - gradient[i]).abs() / largest;
+                worst = worst.max(error);
+                assert!(error <= 1e-6, "{}[{i}]: {difference}, {}", parameter.name, gradient[i]);
+            }
+            oracle.session.write(parameter.value, &values);
+        }
+    }
+    println!("the largest error of a model's gradient is {worst:e} of the largest entry");
+}
+
+/// The bits of all weights after some steps that cross epochs, whose last minibatch is smaller.
+fn trained(device: &Device, steps_per_submit: usize, seed: u64) -> Vec<u32> {
+    let data = Dataset::synthetic(50, [7, 9], 5).expect("a dataset");
+    let mut config = small();
+    (config.train.seed, config.train.pixels) = (seed, Pixels::Binarised);
+    let mut trainer = Trainer::new(device, &config, &data, &data).expect("a trainer");
+    trainer.set_steps_per_submit(steps_per_submit);
+    trainer.advance(33).expect("33 steps");
+    trainer.evaluate().expect("an evaluation");
+    trainer.advance(5).expect("5 steps");
+    let weights = trainer.weights().expect("the weights");
+    weights.iter().flat_map(|weight| &weight.values).map(|v| v.to_bits()).collect()
+}
+
+#[test]
+fn same_seed_same_bits() {
+    let gpu = gpu();
+    for schedule in ["broadcast", "register"] {
+        let device = Device::Gpu(gpu.clone().with_schedule(schedule));
+        let first = trained(&device, 8, 1);
+        for steps_per_submit in [1, 5, 8, 64] {
+            let again = trained(&device, steps_per_submit, 1);
+            assert!(again == first, "{schedule}, {steps_per_submit} steps a submit");
+        }
+        assert!(trained(&device, 8, 2) != first, "another seed gives other bits");
+    }
+    let first = trained(&Device::Cpu(1), 8, 1);
+    for (threads, steps_per_submit) in [(1, 1), (2, 8), (3, 64), (4, 5)] {
+        let again = trained(&Device::Cpu(threads), steps_per_submit, 1);
+        assert!(again == first, "{threads} threads, {steps_per_submit} steps a submit");
+    }
+}
+
+#[test]
+fn a_partial_minibatch_equals_a_small_one() {
+    let images = mnist_bytes(12);
+    let (config, mut few) = (small(), small());
+    few.train.batch_size = 5;
+    for device in [None, Some(Device::Gpu(gpu()))] {
+        let data = (images.as_slice(), 784);
+        let mut whole = Bench::new(&config, data, TrainingNoise::Drawn, device.as_ref());
+        let mut part = Bench::new(&few, data, TrainingNoise::Drawn, device.as_ref());
+        whole.start(1);
+        part.start(1);
+        // A full minibatch first, so that stale rows are there to be found.
+        whole.step(whole.record(1));
+        copy_weights(&mut whole, &mut part);
+        let record = elbo::kernels::common::Record { rows: 5, ..whole.record(1) };
+        let (a, b) = (whole.step(record), part.step(record));
+        assert!(distance(&a, &b) < 1e-6, "the losses {a:?} and {b:?}");
+        let gradients = part.read_all(|p| p.grad);
+        for ((key, a), (_, b)) in whole.read_all(|p| p.grad).iter().zip(&gradients) {
+            let apart = distance(a, b);
+            assert!(apart < 1e-6, "the gradient of {key}: {apart:e} apart");
+        }
+    }
+}
+
+#[test]
+fn cpu_and_gpu_train_alike() {
+    let (train, test) = mnist();
+    let config = Config::default();
+    let mut losses = Vec::new();
+    for device in [Device::Cpu(2), Device::Gpu(gpu())] {
+        let mut trainer = Trainer::new(&device, &config, &train, &test).expect("a trainer");
+        let mut first = Vec::new();
+        for _ in 0..10 {
+            trainer.step().expect("a step");
+            first.push(trainer.finish().expect("the losses").loss);
+        }
+        losses.push(first);
+    }
+    for (step, (a, b)) in losses[0].iter().zip(&losses[1]).enumerate() {
+        let apart = (a - b).abs() / a;
+        assert!(apart <= 1e-5, "step {}: {a} and {b} are {apart:e} apart", step + 1);
+    }
+}
+
+#[test]
+fn a_step_has_few_dispatches() {
+    let images = mnist_bytes(128);
+    let bench = |config: &Config| Bench::new(config, (&images, 784), TrainingNoise::Drawn, None);
+    let classic = bench(&Config::default()).vae;
+    let step = &classic.programs.step;
+    assert_eq!(step.dispatches.len(), 18, "dispatches of the classic step");
+    assert_eq!(step.barriers(), 16, "barriers of the classic step");
+    assert_eq!(step.depth(), 15, "dispatches that wait for one another");
+    assert_eq!(classic.parameters.count(), 652_824, "parameters of the classic model");
+    // Nothing of the step reads what the host would have to write between steps but the records.
+    let written = |buffer| {
+        step.dispatches.iter().any(|dispatch| {
+            let uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
+            uses.clone().any(|(t, b)| t.buffer() == buffer && b.access == Access::Write)
+        })
+    };
+    assert!(!written(classic.steps.rates.buffer()), "the host writes the rates");
+    assert!(written(classic.steps.words.buffer()), "the device advances the tick");
+}
+
+#[test]
+fn what_breaks_is_named_and_harms_nothing() {
+    let data = Dataset::synthetic(64, [8, 8], 5).expect("a dataset");
+    for device in [Device::Cpu(2), Device::Gpu(gpu())] {
+        let mut config = small();
+        config.optimizer.lr = 1e6;
+        let mut trainer = Trainer::new(&device, &config, &data, &data).expect("a trainer");
+        let error = trainer
+            .advance(200)
+            .and_then(|()| trainer.wait())
+            .expect_err("no model survives this rate");
+        assert_eq!(error.kind(), ErrorKind::Numbers, "{error}");
+        assert!(error.to_string().contains("at step "), "{error}");
+        assert!(error.to_string().contains('`'), "a tensor is named: {error}");
+        for parameter in trainer.vae().parameters.list().to_vec() {
+            let values = trainer.session().read(parameter.value).expect("the weights");
+            let finite = values.iter().all(|v| v.is_finite());
+            assert!(finite, "{} kept its last finite values on {}", parameter.name, device.kind());
+        }
+    }
+}
+
+#[test]
+fn a_broken_weight_is_found_in_the_same_step() {
+    let images = mnist_bytes(24);
+    for (value, device) in [
+        (f64::NAN, None),
+        (f64::NAN, Some(Device::Gpu(gpu()))),
+        (f64::INFINITY, Some(Device::Gpu(gpu()))),
+        (f64::NAN, Some(Device::Cpu(1))),
+    ] {
+        let mut bench = Bench::new(&small(), (&images, 784), TrainingNoise::Drawn, device.as_ref());
+        bench.start(1);
+        let last = bench.vae.parameters.list().last().expect("a bias").value;
+        let mut bias = bench.session.read(last);
+        bias[700] = value;
+        bench.session.write(last, &bias);
+        let before = bench.read_all(|p| p.value);
+        let record = bench.record(1);
+        let status = bench.status(record);
+        assert!(status & 3 != 0, "a bias of {value} was not found: status {status}");
+        let same = |a: &[f64], b: &[f64]| a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits());
+        for ((key, a), (_, b)) in before.iter().zip(&bench.read_all(|p| p.value)) {
+            assert!(same(a, b), "{key} was changed by a broken step");
+        }
+    }
+}
