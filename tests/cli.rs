@@ -1,157 +1,23 @@
-//! The program as its users meet it: verbs, run folders, refusals, signals and closed pipes.
+//! The program as its users meet it: verbs, run folders, signals, closed pipes and refusals.
 #![cfg(feature = "cli")]
-#![allow(clippy::print_stdout, reason = "tests may talk")]
+
+#[path = "cli/program.rs"]
+mod program;
+#[path = "cli/refusals.rs"]
+mod refusals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// What a small training is given where a test does not say otherwise.
-const USUAL: [(&str, &str); 7] = [
-    ("--data", "data"),
-    ("--out", "out"),
-    ("--device", "cpu"),
-    ("--hidden", "8"),
-    ("--latent", "2"),
-    ("--batch-size", "16"),
-    ("--epochs", "1"),
-];
-
-/// An IDX file of `count` images of 8 x 8.
-fn images(count: u32) -> Vec<u8> {
-    let pixels = (0..count * 64).map(|i| (i * 7 + i / 64 * 13) as u8);
-    [0x0803, count, 8, 8].into_iter().flat_map(u32::to_be_bytes).chain(pixels).collect()
-}
-
-/// A folder to work in, with 64 training and 16 test images in `data`.
-fn place() -> TempDir {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    fs::create_dir(dir.path().join("data")).expect("a folder for the data");
-    for (set, count) in [("train", 64), ("t10k", 16)] {
-        let path = dir.path().join(format!("data/{set}-images-idx3-ubyte"));
-        fs::write(path, images(count)).expect("the temporary folder takes a file");
-    }
-    dir
-}
-
-/// The program with space-separated flags, in a folder.
-fn elbo(dir: &TempDir, flags: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_elbo"));
-    command.args(flags.split_whitespace()).current_dir(dir).env_remove("ELBO_DATA");
-    // Without it the Vulkan loader complains on stderr, which is ours alone here.
-    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
-    command
-}
-
-/// `elbo train` with these flags, and the usual ones that are not among them.
-fn train(dir: &TempDir, flags: &str) -> Command {
-    let mut command = elbo(dir, "train");
-    let flags: Vec<_> = flags.split_whitespace().collect();
-    let config = flags.contains(&"--config");
-    for (flag, value) in USUAL.into_iter().take(if config { 3 } else { USUAL.len() }) {
-        if !flags.contains(&flag) {
-            command.args([flag, value]);
-        }
-    }
-    command.args(flags);
-    command
-}
-
-/// What a command prints and ends with; none of ours takes a minute.
-fn output(command: Command) -> Output {
-    let mut command = assert_cmd::Command::from_std(command);
-    command.timeout(Duration::from_secs(60)).output().expect("the program starts")
-}
-
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("the program speaks UTF-8")
-}
-
-/// The stdout of a command that must succeed.
-fn succeed(command: Command) -> String {
-    let shown = format!("{command:?}");
-    let output = output(command);
-    assert_eq!(output.status.code(), Some(0), "{shown}: {output:?}");
-    text(&output.stdout).to_owned()
-}
-
-/// The objects of JSON lines, each with its event.
-fn events(lines: &str) -> Vec<(String, Value)> {
-    let event = |line: &str| {
-        let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("`{line}`: {e}"));
-        let name = value["event"].as_str().unwrap_or_else(|| panic!("no event in `{line}`"));
-        (name.to_owned(), value)
-    };
-    lines.lines().map(event).collect()
-}
-
-/// Every file below a folder with its content, and every folder with nothing.
-fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir).expect("a folder that can be read") {
-        let path = entry.expect("an entry of a folder").path();
-        if path.is_dir() {
-            found.extend(tree(&path));
-            found.insert(path, Vec::new());
-        } else {
-            let content = fs::read(&path).expect("a file that can be read");
-            found.insert(path, content);
-        }
-    }
-    found
-}
-
-/// What is wrong with a refusal; it should have this exit code and say this in its first line.
-fn refusal_faults(case: &str, output: &Output, code: i32, says: &str) -> Vec<String> {
-    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
-    let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
-    // The parser of the command line has words of its own.
-    let hint = |line: &str| line.starts_with("hint: ") || line.contains("try '--help'");
-    let rules = [
-        (output.status.code() == Some(code), format!("the exit code is {code}")),
-        (error.contains(says), format!("an error line names `{says}`")),
-        (stderr.lines().any(hint), "a hint line follows".to_owned()),
-        (!stderr.contains("panicked"), "nothing panics".to_owned()),
-        (stdout.is_empty(), "stdout is empty".to_owned()),
-    ];
-    let broken = rules.into_iter().filter(|(holds, _)| !holds);
-    broken
-        .map(|(_, rule)| format!("{case}: not so: {rule}; {}: {stdout}{stderr}", output.status))
-        .collect()
-}
-
-/// Runs cases that must be refused and leave everything as it was.
-fn assert_refused(dir: &TempDir, cases: &[(&str, i32, &str)]) {
-    let before = tree(dir.path());
-    let mut faults = Vec::new();
-    for &(flags, code, says) in cases {
-        let output = output(train(dir, &format!("{flags} --quiet")));
-        faults.extend(refusal_faults(flags, &output, code, says));
-        let after = tree(dir.path());
-        if after != before {
-            let names: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
-            faults.push(format!("{flags}: it left {names:?}, or changed what was there"));
-            // The next case must not stumble over it.
-            let _ = fs::remove_dir_all(dir.path().join("out"));
-        }
-    }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
-}
-
-fn weights(path: &Path) -> BTreeMap<String, Vec<usize>> {
-    let bytes = fs::read(path).expect("weights that can be read");
-    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
-    for (name, tensor) in file.iter() {
-        let mut values = tensor.data().chunks(4).map(|v| v.try_into().map(f32::from_le_bytes));
-        assert!(values.all(|v| v.is_ok_and(f32::is_finite)), "{name} has finite values");
-    }
-    file.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect()
-}
+#[cfg(unix)]
+use program::Running;
+use program::{elbo, events, output, place, refusal_fault, succeed, text, train, tree, weights};
 
 #[test]
 fn training_leaves_a_run() {
@@ -217,6 +83,14 @@ fn json_keeps_the_contract() {
         assert!(value("images_per_s") > 0.0, "{epoch}");
     }
     let end = &events[3].1;
+    // What differs between equal runs stands in another file.
+    let metrics = fs::read_to_string(dir.path().join("out/metrics.jsonl")).expect("metrics");
+    for (line, (_, epoch)) in metrics.lines().zip(&events[1..3]) {
+        let mut expected = epoch.as_object().expect("an object").clone();
+        expected.remove("images_per_s");
+        let found: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(found, Value::Object(expected), "a line of metrics.jsonl");
+    }
     let run = dir.path().join(end["run"].as_str().expect("the run's folder"));
     assert!(run.join("weights.safetensors").is_file(), "a run in {end}");
 }
@@ -272,36 +146,184 @@ fn runs_are_numbered() {
     }
 }
 
+/// No adapter is no reason to fail, unless one was asked for.
 #[test]
-fn misuse_is_refused() {
+#[cfg(target_os = "linux")]
+fn without_an_adapter_the_cpu_trains() {
     let dir = place();
-    fs::write(dir.path().join("key.toml"), "[train]\nepoch = 3\n").expect("a file");
-    fs::write(dir.path().join("no.toml"), "not [[ TOML").expect("a file");
-    fs::write(dir.path().join("latent.toml"), "[model]\nlatent = -2\n").expect("a file");
-    assert_refused(
-        &dir,
-        &[
-            ("--data missing", 74, "`missing`"),
-            ("--data key.toml", 74, "`key.toml`"),
-            ("--batch-size 0", 2, "`batch-size` is 0"),
-            ("--batch-size 65", 2, "`batch-size` is 65"),
-            ("--limit 15", 2, "15 images"),
-            ("--lr nan", 2, "`lr` is NaN"),
-            ("--lr -1", 2, "`lr` is -1"),
-            ("--lr inf", 2, "`lr` is inf"),
-            ("--latent 0", 2, "`latent` is 0"),
-            ("--hidden 0", 2, "`encoder` is 0"),
-            ("--epochs 0", 2, "`epochs` is 0"),
-            ("--steps-per-submit 0", 2, "steps-per-submit"),
-            ("--device nonsense", 1, "`nonsense`"),
-            ("--preset nonsense", 2, "`nonsense`"),
-            ("--config missing.toml", 74, "`missing.toml`"),
-            ("--config key.toml", 2, "key.toml"),
-            ("--config no.toml", 2, "no.toml"),
-            ("--config latent.toml", 2, "latent.toml"),
-            ("--nonsense", 2, "--nonsense"),
-            ("--out key.toml", 74, "`key.toml`"),
-            ("--out key.toml/below", 74, "`key.toml/below`"),
-        ],
-    );
+    let hidden = |flags: &str| {
+        let mut command = train(&dir, flags);
+        command.env("VK_ICD_FILENAMES", "missing").env("VK_DRIVER_FILES", "missing");
+        output(command)
+    };
+    let refused = hidden("--device gpu --quiet");
+    assert_eq!(refusal_fault("no adapter", &refused, 1, "no device `gpu`"), None, "{refused:?}");
+    let trained = hidden("--device auto");
+    assert_eq!(trained.status.code(), Some(0), "{trained:?}");
+    let first = text(&trained.stderr).lines().next().unwrap_or_default();
+    assert!(first.contains("CPU") && first.contains("no adapter"), "`{first}` says which and why");
+}
+
+/// Starts a training that takes hours, with its stdout in a file.
+#[cfg(unix)]
+fn start_long(dir: &TempDir) -> Running {
+    let stdout = fs::File::create(dir.path().join("stdout")).expect("a file for stdout");
+    let mut command = train(dir, "--epochs 1000000 --json");
+    let stderr = fs::File::create(dir.path().join("stderr")).expect("a file for stderr");
+    Running::start(command.stdout(stdout).stderr(stderr))
+}
+
+#[test]
+#[cfg(unix)]
+fn a_signal_saves_and_ends() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let dir = place();
+        let said = |name| fs::read_to_string(dir.path().join(name)).expect("what it says");
+        let mut running = start_long(&dir);
+        running.until("an epoch", || said("stdout").contains("\"epoch\""));
+        running.signal(signal);
+        let status = running.wait();
+        assert_eq!(status.code(), Some(code), "after {signal}: {}", said("stderr"));
+        let (name, end) = events(&said("stdout")).pop().expect("a last line");
+        assert_eq!((name.as_str(), &end["status"]), ("end", &"signal".into()), "{end}");
+        assert_eq!(end["run"], "out", "{end}");
+        assert_eq!(weights(&dir.path().join("out/weights.safetensors")).len(), 10, "weights");
+        let metrics = events(&said("out/metrics.jsonl"));
+        let epochs = events(&said("stdout")).len() - 2;
+        assert_eq!(metrics.len(), epochs, "epochs in metrics.jsonl, and on stdout");
+    }
+}
+
+/// With a pipe that nobody reads the program cannot get to its end by itself.
+#[test]
+#[cfg(unix)]
+fn a_second_signal_ends_at_once() {
+    let dir = place();
+    let (reader, mut writer) = std::io::pipe().expect("a pipe");
+    let stdout = writer.try_clone().expect("a second end of a pipe");
+    let filler = std::thread::spawn(move || while writer.write_all(&[b' '; 4096]).is_ok() {});
+    let mut command = train(&dir, "--epochs 1000000 --json --quiet");
+    let mut running = Running::start(command.stdout(stdout));
+    running.until("a run folder", || dir.path().join("out/config.toml").exists());
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal("INT");
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(running.status(), None, "one signal waits for what is under way");
+    running.signal("INT");
+    let status = running.wait();
+    assert_eq!(status.code(), Some(130), "after the second signal: {status:?}");
+    drop(reader);
+    filler.join().expect("writing to a closed pipe ends");
+}
+
+/// As in `elbo train | head -1`, where the reader is the first to go.
+#[test]
+fn closed_pipes_do_not_stop_training() {
+    for json in ["", "--json"] {
+        for closed in ["stdout", "stderr", "both"] {
+            let dir = place();
+            let mut command = train(&dir, json);
+            let pipe = |open: &str| match closed == open {
+                true => Stdio::null(),
+                false => std::io::pipe().expect("a pipe").1.into(),
+            };
+            command.stdout(pipe("stderr")).stderr(pipe("stdout"));
+            let status = command.status().expect("the program starts");
+            assert_eq!(status.code(), Some(0), "`{json}` with {closed} closed");
+            weights(&dir.path().join("out/weights.safetensors"));
+        }
+    }
+    let dir = place();
+    for verb in ["devices", "info", "info --json", "--help", "--version", "nonsense"] {
+        let (_, closed) = std::io::pipe().expect("a pipe");
+        let also = closed.try_clone().expect("a second end of a pipe");
+        let status = elbo(&dir, verb).stdout(closed).stderr(also).status();
+        let code = status.expect("the program starts").code();
+        assert!(matches!(code, Some(0 | 2)), "`{verb}` with closed pipes ends with {code:?}");
+    }
+}
+
+#[test]
+fn devices_are_listed() {
+    let dir = place();
+    let lines = succeed(elbo(&dir, "devices"));
+    assert!(lines.starts_with("cpu "), "`{lines}`");
+    let devices = events(&succeed(elbo(&dir, "devices --json")));
+    assert_eq!(devices.len(), lines.lines().count(), "both list as many: `{lines}`");
+    let names: Vec<_> = devices.iter().filter_map(|(_, d)| d["device"].as_str()).collect();
+    let numbers = (0..devices.len() - 1).map(|number| number.to_string());
+    let expected: Vec<_> = std::iter::once("cpu".to_owned()).chain(numbers).collect();
+    assert_eq!(names, expected, "what `--device` takes");
+    for (name, device) in &devices {
+        assert_eq!(name, "device", "{device}");
+        let software = device["device"] == "cpu" || device["software"].is_boolean();
+        assert!(software, "an adapter is software or not: {device}");
+    }
+}
+
+#[test]
+fn info_counts() {
+    let dir = place();
+    let text = succeed(elbo(&dir, "info"));
+    assert!(text.starts_with("652824 parameters, "), "`{text}`");
+    let lines = events(&succeed(elbo(&dir, "info --json")));
+    let all = |event: &str| -> Vec<&Value> {
+        lines.iter().filter(|(name, _)| name == event).map(|(_, line)| line).collect()
+    };
+    let plan = all("plan")[0];
+    assert_eq!(plan["parameters"], 652_824, "784-400-20: {plan}");
+    let size = |p: &Value| -> u64 {
+        p["shape"].as_array().expect("a shape").iter().filter_map(Value::as_u64).product()
+    };
+    let parameters = all("parameter");
+    assert_eq!(parameters.len(), 10, "weights and biases: {parameters:?}");
+    assert_eq!(parameters.iter().map(|p| size(p)).sum::<u64>(), 652_824, "their sizes");
+    let bytes = all("buffer").iter().filter_map(|buffer| buffer["bytes"].as_u64()).sum::<u64>();
+    assert_eq!(Some(bytes), plan["bytes"].as_u64(), "the bytes of the buffers, and of the plan");
+    // 70,000 images of 784 bytes and three copies of each parameter, at the least.
+    assert!(bytes > 70_000 * 784 + 3 * 4 * 652_824, "{bytes} bytes are too few");
+    for program in all("program") {
+        let kernels = program["kernels"].as_array().expect("kernels");
+        assert_eq!(program["dispatches"], kernels.len(), "{program}");
+        assert!(!kernels.is_empty(), "{program}");
+    }
+    let step = all("program").into_iter().find(|p| p["name"] == "step").expect("a step");
+    assert!(step["dispatches"].as_u64() <= Some(18), "the classic step grew: {step}");
+    // What the flags say of the data is heard, and of the pixels too.
+    let flags =
+        "--images 9 --test-images 5 --batch-size 4 --hidden 8 --latent 2 --pixels binarised";
+    let small = events(&succeed(elbo(&dir, &format!("info --json {flags}"))));
+    assert_eq!(small[0].1["parameters"], 13_396, "784-8-2: {}", small[0].1);
+    assert!(small[0].1["bytes"].as_u64() < Some(1_000_000), "for 14 images: {}", small[0].1);
+}
+
+#[test]
+fn selftest_passes_on_the_cpu() {
+    let lines = events(&succeed(elbo(&place(), "selftest --device cpu --json")));
+    let (start, end) = (&lines[0], &lines[lines.len() - 1]);
+    assert_eq!((start.0.as_str(), &start.1["device"]), ("start", &"cpu".into()), "{}", start.1);
+    assert_eq!((end.0.as_str(), &end.1["failed"]), ("end", &0.into()), "{}", end.1);
+    let passed = lines.iter().filter(|(name, line)| name == "case" && line["passed"] == true);
+    assert_eq!(end.1["cases"], passed.count(), "{}", end.1);
+    assert!(end.1["cases"].as_u64() > Some(50), "too few cases: {}", end.1);
+}
+
+#[test]
+fn every_verb_has_an_example() {
+    let dir = place();
+    let version = format!("elbo {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(succeed(elbo(&dir, "--version")), version, "the version");
+    let help = succeed(elbo(&dir, "--help"));
+    let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let verbs: Vec<_> = verbs
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|&verb| verb != "help")
+        .collect();
+    assert!(verbs.contains(&"train") && verbs.len() > 3, "verbs {verbs:?} in `{help}`");
+    for verb in verbs {
+        let help = succeed(elbo(&dir, &format!("{verb} --help")));
+        let example = help.split_once("Example").map_or("", |(_, example)| example);
+        assert!(example.contains(&format!("elbo {verb}")), "{verb}: `{help}`");
+    }
 }

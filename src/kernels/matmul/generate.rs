@@ -214,12 +214,8 @@ fn register(s: &mut String, form: Form, a: &str, b: &str) {
             let _ = writeln!(s, "            let a = {a}[(k + {k}u) * p.a_stride / 4u + a_at];");
             s.push_str("            bias += a;\n");
         }
-        for i in 0..4 {
-            let factor = if form == Form::Tn {
-                format!("a.{}", COMPONENTS[i])
-            } else {
-                format!("a{i}.{part}")
-            };
+        for (i, own) in COMPONENTS.iter().enumerate() {
+            let factor = if form == Form::Tn { format!("a.{own}") } else { format!("a{i}.{part}") };
             let _ = writeln!(s, "            c{i} += {factor} * b;");
         }
         s.push_str("        }\n");

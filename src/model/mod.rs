@@ -1,0 +1,204 @@
+//! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
+
+mod sections;
+
+use crate::config::Config;
+use crate::engine::plan::MAX_BINDING_BYTES;
+use crate::engine::{Parameters, Plan, Program, Tensor};
+use crate::error::{Error, Result};
+use crate::kernels::common::Steps;
+use crate::kernels::gather::Shard;
+use sections::{Room, Sections};
+
+/// What a model must know of a dataset to make room for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataSpec {
+    /// The number of images.
+    pub images: usize,
+    /// Pixels of an image.
+    pub pixels: usize,
+    /// Whether the pixels are bytes, else floats.
+    pub bytes: bool,
+}
+
+/// Where ε of a training step comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrainingNoise {
+    /// Drawn for each image and step.
+    Drawn,
+    /// As it stands in [`Vae::eps`], to compare with other frameworks.
+    Given,
+}
+
+/// The programs of a model; each is a function of its record's number of rows.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    /// A minibatch of the training images: losses, gradients, update.
+    pub step: Program,
+    /// A minibatch of the test images: losses with sampled z.
+    pub evaluate: Program,
+    /// A minibatch of the test images: losses at z = μ.
+    pub evaluate_at_mean: Program,
+    /// z from the prior, decoded.
+    pub sample: Program,
+}
+
+impl Programs {
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> [&Program; 4] {
+        [&self.step, &self.evaluate, &self.evaluate_at_mean, &self.sample]
+    }
+}
+
+/// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
+///
+/// Shapes, with n the batch size: `x` and `made` (n, pixels), `h` (n, 2 · latent) = [μ | log σ²],
+/// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image.
+#[derive(Clone, Debug)]
+pub struct Vae {
+    /// Every buffer.
+    pub plan: Plan,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// The tables of records.
+    pub steps: Steps,
+    /// The metric slots.
+    pub metrics: Tensor,
+    /// The training images.
+    pub train: Vec<Shard>,
+    /// The test images.
+    pub test: Vec<Shard>,
+    /// The minibatch.
+    pub x: Tensor,
+    /// Mean and log-variance of the posterior.
+    pub h: Tensor,
+    /// ε.
+    pub eps: Tensor,
+    /// The latent.
+    pub z: Tensor,
+    /// What the decoder made: logits, or the mean.
+    pub made: Tensor,
+    /// −log p(x | z) of each image.
+    pub nll: Tensor,
+    /// KL divergence of each image.
+    pub kl: Tensor,
+    /// What it can do.
+    pub programs: Programs,
+}
+
+/// Makes room for a dataset, in shards below the largest binding.
+fn shards(plan: &mut Plan, name: &str, spec: DataSpec) -> Vec<Shard> {
+    let stride = spec.pixels.next_multiple_of(crate::engine::PAD);
+    let row_bytes = if spec.bytes { stride } else { 4 * stride };
+    // One row of padding less, since a matrix of floats is padded to sixteen rows.
+    let most = MAX_BINDING_BYTES as usize / row_bytes / 16 * 16;
+    let mut shards = Vec::new();
+    for first in (0..spec.images).step_by(most.max(1)) {
+        let rows = most.max(1).min(spec.images - first);
+        let data = if spec.bytes {
+            plan.words(name, rows * stride / 4)
+        } else {
+            plan.matrix(name, rows, spec.pixels)
+        };
+        shards.push(Shard { data, first, rows });
+    }
+    shards
+}
+
+impl Vae {
+    /// Records a model for two datasets of the same shape.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not valid, or the data does not fit it.
+    pub fn new(config: &Config, train: DataSpec, test: DataSpec) -> Result<Self> {
+        Self::with_noise(config, train, test, TrainingNoise::Drawn)
+    }
+
+    /// Records a model whose training steps take ε from where it says.
+    ///
+    /// # Errors
+    ///
+    /// If the configuration is not valid, or the data does not fit it.
+    pub fn with_noise(
+        config: &Config,
+        train: DataSpec,
+        test: DataSpec,
+        noise: TrainingNoise,
+    ) -> Result<Self> {
+        config.validate()?;
+        fits(config, train, test)?;
+        let pixels = test.pixels;
+        let mut plan = Plan::new();
+        let room = Room::new(&mut plan, config, pixels);
+        let train = shards(&mut plan, "training images", train);
+        let test = shards(&mut plan, "test images", test);
+        let mut parameters = Parameters::new();
+        let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
+        let programs = network.programs(&mut plan, config, &room, (&train, &test));
+        let Sections { h, made, .. } = network;
+        let Room { steps, metrics, x, eps, z, nll, kl, .. } = room;
+        Ok(Self {
+            plan,
+            parameters,
+            steps,
+            metrics,
+            train,
+            test,
+            x,
+            h,
+            eps,
+            z,
+            made,
+            nll,
+            kl,
+            programs,
+        })
+    }
+}
+
+/// Judges the data against the configuration.
+fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
+    let batch = config.train.batch_size;
+    if train.images == 0 || test.images == 0 || train.pixels == 0 {
+        return Err(Error::config("a dataset without images or pixels cannot be trained on"));
+    }
+    if train.pixels != test.pixels {
+        let (a, b) = (train.pixels, test.pixels);
+        return Err(Error::config(format!("training images have {a} pixels, test images {b}")));
+    }
+    if batch > train.images {
+        let what = format!("`batch-size` is {batch}, but there are {} images", train.images);
+        return Err(Error::config(what).hint("choose a batch no larger than the training set"));
+    }
+    let most = crate::config::MOST;
+    if train.pixels > most || train.images.max(test.images) > u32::MAX as usize / 2 {
+        let what = format!("{} images of {} pixels", train.images, train.pixels);
+        return Err(Error::config(format!("{what} are too many; {most} pixels are the most")));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_data_is_split_below_the_largest_binding() {
+        for (bytes, images, expected) in
+            [(true, 60_000, 1), (true, 200_000, 2), (false, 60_000, 2), (false, 42_799, 2)]
+        {
+            let mut plan = Plan::new();
+            let shards = shards(&mut plan, "images", DataSpec { images, pixels: 784, bytes });
+            assert_eq!(shards.len(), expected, "{images} images, bytes {bytes}");
+            let mut next = 0;
+            for shard in shards {
+                assert_eq!(shard.first, next, "shards follow one another");
+                assert!(4 * shard.data.words() as u64 <= MAX_BINDING_BYTES, "{shard:?}");
+                next += shard.rows;
+            }
+            assert_eq!(next, images, "every image is in a shard");
+        }
+    }
+}

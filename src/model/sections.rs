@@ -1,0 +1,220 @@
+//! What a model's programs are made of: stretches of dispatches, recorded once.
+
+use crate::config::{Activation, Config, Likelihood, Pixels};
+use crate::engine::plan::Dispatch;
+use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
+use crate::kernels::bernoulli::bernoulli;
+use crate::kernels::common::Steps;
+use crate::kernels::finite::{check_finite, guard};
+use crate::kernels::gather::{Shard, gather};
+use crate::kernels::gaussian::{Noise, gaussian};
+use crate::kernels::normal::normal;
+use crate::kernels::optimizer::update;
+use crate::kernels::random::draw_normals;
+use crate::kernels::reduce::{metric_slots, reduce};
+use crate::model::{Programs, TrainingNoise};
+use crate::nn::Network;
+
+/// The names of layers: those of the `PyTorch` example for its own shape, paths for all others.
+struct LayerNames {
+    encoder: Vec<String>,
+    posterior: String,
+    /// Mean and log-variance, which are one layer here and two in files.
+    halves: [String; 2],
+    /// The hidden layers and the last.
+    decoder: Vec<String>,
+}
+
+impl LayerNames {
+    fn of(config: &Config) -> Self {
+        let (encoder, decoder) = (config.model.encoder.len(), config.model.decoder.len());
+        let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        if (encoder, decoder) == (1, 1) {
+            return Self {
+                encoder: all(&["fc1"]),
+                posterior: "fc2".to_owned(),
+                halves: ["fc21", "fc22"].map(str::to_owned),
+                decoder: all(&["fc3", "fc4"]),
+            };
+        }
+        let numbered = |path: &str, count| (0..count).map(|i| format!("{path}.{i}")).collect();
+        Self {
+            encoder: numbered("encoder", encoder),
+            posterior: "posterior".to_owned(),
+            halves: ["posterior.mean", "posterior.log_var"].map(str::to_owned),
+            decoder: numbered("decoder", decoder + 1),
+        }
+    }
+}
+
+/// The tensors that do not depend on the layers.
+pub(super) struct Room {
+    pub(super) steps: Steps,
+    pub(super) metrics: Tensor,
+    pub(super) guard: Tensor,
+    pub(super) x: Tensor,
+    pub(super) image: Tensor,
+    pub(super) eps: Tensor,
+    /// ε = 0, for z = μ.
+    pub(super) at_mean: Tensor,
+    pub(super) z: Tensor,
+    pub(super) kl: Tensor,
+    pub(super) nll: Tensor,
+}
+
+impl Room {
+    pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
+        let (batch, latent) = (config.train.batch_size, config.model.latent);
+        Self {
+            steps: Steps::new(plan),
+            metrics: metric_slots(plan),
+            guard: guard(plan),
+            x: plan.matrix("x", batch, pixels),
+            image: plan.words("image", batch),
+            eps: plan.matrix("eps", batch, latent),
+            at_mean: plan.matrix("eps at the mean", batch, latent),
+            z: plan.matrix("z", batch, latent),
+            kl: plan.vector("kl", batch),
+            nll: plan.vector("nll", batch),
+        }
+    }
+}
+
+/// What programs are made of: stretches of dispatches, recorded once.
+pub(super) struct Sections {
+    pub(super) h: Tensor,
+    pub(super) made: Tensor,
+    encoder: Vec<Dispatch>,
+    posterior: Vec<Dispatch>,
+    decoder: Vec<Dispatch>,
+    likelihood: Vec<Dispatch>,
+    /// The way back, the guard and the update.
+    learning: Vec<Dispatch>,
+    end: Vec<Dispatch>,
+}
+
+impl Sections {
+    /// Records the network and its learning.
+    pub(super) fn record(
+        plan: &mut Plan,
+        parameters: &mut Parameters,
+        config: &Config,
+        room: &Room,
+        noise: TrainingNoise,
+        pixels: usize,
+    ) -> Self {
+        let &Room { steps, metrics, guard, x, image, eps, z, kl, nll, .. } = room;
+        let mut tape = Tape::new(plan);
+        let names = LayerNames::of(config);
+        let h = encoder(&mut tape, parameters, config, &names, x);
+        let encoder = tape.take();
+        let noise = match noise {
+            TrainingNoise::Drawn => Noise::Drawn { image },
+            TrainingNoise::Given => Noise::Given,
+        };
+        gaussian(&mut tape, steps, noise, h, (eps, z, kl));
+        let posterior = tape.take();
+        let made = decoder(&mut tape, parameters, config, &names, (z, pixels));
+        let decoder = tape.take();
+        likelihood(&mut tape, config, steps, (made, x), nll);
+        let likelihood = tape.take();
+        tape.backward();
+        let arenas = parameters.arenas(tape.plan);
+        for arena in &arenas {
+            check_finite(&mut tape, arena.grads, (nll, kl), guard);
+        }
+        update(&mut tape, &config.optimizer, steps, &arenas, guard);
+        let learning = tape.take();
+        reduce(&mut tape, steps, (nll, kl), guard, metrics);
+        let end = tape.take();
+        Self { h, made, encoder, posterior, decoder, likelihood, learning, end }
+    }
+
+    /// Puts the programs together. What only looks is recorded on a tape of its own, since its
+    /// rules for the way back are not wanted.
+    pub(super) fn programs(
+        &self,
+        plan: &mut Plan,
+        config: &Config,
+        room: &Room,
+        (train, test): (&[Shard], &[Shard]),
+    ) -> Programs {
+        let &Room { steps, x, image, eps, at_mean, z, kl, .. } = room;
+        let binarise = config.train.pixels == Pixels::Binarised;
+        let mut tape = Tape::new(plan);
+        gather(&mut tape, steps, train, binarise, (x, image));
+        let gather_train = tape.take();
+        gather(&mut tape, steps, test, binarise, (x, image));
+        let gather_test = tape.take();
+        gaussian(&mut tape, steps, Noise::Given, self.h, (at_mean, z, kl));
+        let mean = tape.take();
+        gaussian(&mut tape, steps, Noise::Drawn { image }, self.h, (eps, z, kl));
+        let drawn = tape.take();
+        draw_normals(&mut tape, steps, z);
+        let prior = tape.take();
+
+        let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;
+        let look = |name: &str, sample: &Vec<Dispatch>| {
+            Program::new(name, &[&gather_test, encoder, sample, decoder, likelihood, end])
+        };
+        let step: [&[Dispatch]; 7] =
+            [&gather_train, encoder, posterior, decoder, likelihood, learning, end];
+        Programs {
+            step: Program::new("step", &step),
+            evaluate: look("evaluate", &drawn),
+            evaluate_at_mean: look("evaluate at the mean", &mean),
+            sample: Program::new("sample", &[&prior, decoder, end]),
+        }
+    }
+}
+
+/// Records h (n, 2 · latent) = [μ | log σ²] of x.
+fn encoder(
+    tape: &mut Tape<'_>,
+    parameters: &mut Parameters,
+    config: &Config,
+    names: &LayerNames,
+    x: Tensor,
+) -> Tensor {
+    let mut network = Network { tape, parameters };
+    let (hidden, latent) = (config.model.activation, config.model.latent);
+    let mut top = (x, false);
+    for (name, &units) in names.encoder.iter().zip(&config.model.encoder) {
+        top = (network.layer(name, top, units, hidden, &[]), true);
+    }
+    let [mean, log_var] = &names.halves;
+    let halves = [(mean.as_str(), latent), (log_var.as_str(), latent)];
+    network.layer(&names.posterior, top, 2 * latent, Activation::Identity, &halves)
+}
+
+/// Records what the decoder makes of z: logits, or means, of so many pixels.
+fn decoder(
+    tape: &mut Tape<'_>,
+    parameters: &mut Parameters,
+    config: &Config,
+    names: &LayerNames,
+    (z, pixels): (Tensor, usize),
+) -> Tensor {
+    let mut network = Network { tape, parameters };
+    let hidden = config.model.activation;
+    let mut top = (z, true);
+    for (name, &units) in names.decoder.iter().zip(&config.model.decoder) {
+        top = (network.layer(name, top, units, hidden, &[]), true);
+    }
+    let last = &names.decoder[names.decoder.len() - 1];
+    network.layer(last, top, pixels, Activation::Identity, &[])
+}
+
+/// Records nll (n), and the gradient at what the decoder made.
+fn likelihood(
+    tape: &mut Tape<'_>,
+    config: &Config,
+    steps: Steps,
+    (made, x): (Tensor, Tensor),
+    nll: Tensor,
+) {
+    match config.model.likelihood {
+        Likelihood::Bernoulli => bernoulli(tape, steps, made, x, nll),
+        Likelihood::Normal => normal(tape, steps, config.model.sigma, (made, x), nll),
+    }
+}

@@ -1,0 +1,250 @@
+//! What the tests of the program share: small data, runs of the program, and how a refusal looks.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long the program may take for anything here; none of it takes a tenth of that.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a small training is given where a test does not say otherwise.
+const USUAL: [(&str, &str); 7] = [
+    ("--data", "data"),
+    ("--out", "out"),
+    ("--device", "cpu"),
+    ("--hidden", "8"),
+    ("--latent", "2"),
+    ("--batch-size", "16"),
+    ("--epochs", "1"),
+];
+
+/// An IDX file of `count` images of 8 x 8.
+pub(crate) fn images(count: u32) -> Vec<u8> {
+    let pixels = (0..count * 64).map(|i| (i * 7 + i / 64 * 13) as u8);
+    [0x0803, count, 8, 8].into_iter().flat_map(u32::to_be_bytes).chain(pixels).collect()
+}
+
+/// A folder to work in, with 64 training and 16 test images in `data`.
+pub(crate) fn place() -> TempDir {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(dir.path().join("data")).expect("a folder for the data");
+    for (set, count) in [("train", 64), ("t10k", 16)] {
+        let path = dir.path().join(format!("data/{set}-images-idx3-ubyte"));
+        fs::write(path, images(count)).expect("the temporary folder takes a file");
+    }
+    dir
+}
+
+/// The program with space-separated flags, in a folder.
+pub(crate) fn elbo(dir: &TempDir, flags: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_elbo"));
+    command.args(flags.split_whitespace()).current_dir(dir).env_remove("ELBO_DATA");
+    // Without it the Vulkan loader complains on stderr, which is ours alone here.
+    command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
+/// `elbo train` with these flags, and the usual ones that are not among them.
+pub(crate) fn train(dir: &TempDir, flags: &str) -> Command {
+    let mut command = elbo(dir, "train");
+    let flags: Vec<_> = flags.split_whitespace().collect();
+    let config = flags.contains(&"--config");
+    for (flag, value) in USUAL.into_iter().take(if config { 3 } else { USUAL.len() }) {
+        if !flags.contains(&flag) {
+            command.args([flag, value]);
+        }
+    }
+    command.args(flags);
+    command
+}
+
+/// What a command prints and ends with.
+pub(crate) fn output(command: Command) -> Output {
+    let mut command = assert_cmd::Command::from_std(command);
+    command.timeout(PATIENCE).output().expect("the program starts")
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the program speaks UTF-8")
+}
+
+/// The stdout of a command that must succeed.
+pub(crate) fn succeed(command: Command) -> String {
+    let shown = format!("{command:?}");
+    let output = output(command);
+    assert_eq!(output.status.code(), Some(0), "{shown}: {output:?}");
+    text(&output.stdout).to_owned()
+}
+
+/// The objects of JSON lines, each with its event.
+pub(crate) fn events(lines: &str) -> Vec<(String, Value)> {
+    let event = |line: &str| {
+        let value: Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("`{line}`: {e}"));
+        let name = value["event"].as_str().unwrap_or_else(|| panic!("no event in `{line}`"));
+        (name.to_owned(), value)
+    };
+    lines.lines().map(event).collect()
+}
+
+/// Every file below a folder with its content, and every folder with nothing.
+pub(crate) fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(dir).expect("a folder that can be read") {
+        let path = entry.expect("an entry of a folder").path();
+        if path.is_dir() {
+            found.extend(tree(&path));
+            found.insert(path, Vec::new());
+        } else {
+            let content = fs::read(&path).expect("a file that can be read");
+            found.insert(path, content);
+        }
+    }
+    found
+}
+
+/// What is wrong with a refusal; it should have this exit code and say this in its first line.
+pub(crate) fn refusal_fault(case: &str, output: &Output, code: i32, says: &str) -> Option<String> {
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    let error = stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    // The parser of the command line has words of its own.
+    let hint = |line: &str| line.starts_with("hint: ") || line.contains("try '--help'");
+    let rules = [
+        (output.status.code() == Some(code), format!("the exit code is {code}")),
+        (error.contains(says), format!("an error line names `{says}`")),
+        (stderr.lines().any(hint), "a hint line follows".to_owned()),
+        (!stderr.contains("panicked"), "nothing panics".to_owned()),
+        (stdout.is_empty(), "stdout is empty".to_owned()),
+    ];
+    let broken = rules.into_iter().filter(|(holds, _)| !holds);
+    let broken: Vec<_> = broken.map(|(_, rule)| rule).collect();
+    let seen = format!("{}; stdout `{stdout}`; stderr `{stderr}`", output.status);
+    (!broken.is_empty()).then(|| format!("{case}: not so: {}; {seen}", broken.join(", ")))
+}
+
+/// Runs cases that must be refused and leave everything as it was.
+pub(crate) fn assert_refused(dir: &TempDir, cases: &[(&str, i32, &str)]) {
+    let before = tree(dir.path());
+    let mut faults = Vec::new();
+    for &(flags, code, says) in cases {
+        let output = output(train(dir, &format!("{flags} --quiet")));
+        faults.extend(refusal_fault(flags, &output, code, says));
+        let after = tree(dir.path());
+        if after != before {
+            let names: Vec<_> = after.keys().filter(|name| !before.contains_key(*name)).collect();
+            faults.push(format!("{flags}: it left {names:?}, or changed what was there"));
+            // The next case must not stumble over it.
+            let _ = fs::remove_dir_all(dir.path().join("out"));
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+/// Runs the program in a shell after some words, for limits that a process gives its children.
+#[cfg(unix)]
+pub(crate) fn below(words: &str, command: &Command) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{words}; exec \"$@\""), "sh"]).arg(command.get_program());
+    shell.args(command.get_args()).env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
+    shell.current_dir(command.get_current_dir().expect("commands here have a folder"));
+    shell
+}
+
+/// A filesystem of 64 KiB.
+#[cfg(target_os = "linux")]
+pub(crate) struct Small(pub(crate) PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Small {
+    /// Only root may mount; whoever is root must be able to.
+    pub(crate) fn mount(path: PathBuf) -> Option<Self> {
+        use std::os::unix::fs::MetadataExt;
+        if fs::metadata("/proc/self").expect("the kernel's own words").uid() != 0 {
+            println!("only root can mount a small filesystem: this test proves nothing here");
+            return None;
+        }
+        fs::create_dir(&path).expect("a folder to mount on");
+        let small = Self(path);
+        small.call("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs"]);
+        Some(small)
+    }
+
+    pub(crate) fn call(&self, program: &str, args: &[&str]) {
+        let status = Command::new(program).args(args).arg(&self.0).status();
+        assert!(status.as_ref().is_ok_and(|s| s.success()), "{program} {args:?}: {status:?}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+/// The program while it runs; it is killed if a test gives up on it.
+#[cfg(unix)]
+pub(crate) struct Running(Child);
+
+#[cfg(unix)]
+impl Running {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        Self(command.spawn().expect("the program starts"))
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let (signal, process) = (format!("-{name}"), self.0.id().to_string());
+        let status = Command::new("kill").args([signal, process]).status();
+        assert!(status.as_ref().is_ok_and(|s| s.success()), "kill -{name}: {status:?}");
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn status(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().expect("a child can be waited for")
+    }
+
+    /// Waits until something is so, while the program runs.
+    pub(crate) fn until(&mut self, what: &str, so: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !so() {
+            let status = self.status();
+            assert!(status.is_none(), "it ended before {what}: {status:?}");
+            assert!(start.elapsed() < PATIENCE, "no {what} in {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.status() {
+                return status;
+            }
+            assert!(start.elapsed() < PATIENCE, "it still runs after {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The keys and shapes of a file of weights, all of which are finite.
+pub(crate) fn weights(path: &Path) -> BTreeMap<String, Vec<usize>> {
+    let bytes = fs::read(path).expect("weights that can be read");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("a safetensors file");
+    for (name, tensor) in file.iter() {
+        let mut values = tensor.data().chunks(4).map(|v| v.try_into().map(f32::from_le_bytes));
+        assert!(values.all(|v| v.is_ok_and(f32::is_finite)), "{name} has finite values");
+    }
+    file.iter().map(|(name, tensor)| (name.to_owned(), tensor.shape().to_vec())).collect()
+}
