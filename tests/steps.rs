@@ -6,8 +6,9 @@ mod common;
 use common::{Bench, distance, gpu, mnist, mnist_bytes};
 use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
 use elbo::engine::Access;
+use elbo::kernels::common::Record;
 use elbo::model::TrainingNoise;
-use elbo::session::Device;
+use elbo::session::{Device, Session};
 use elbo::{Dataset, ErrorKind, Trainer};
 
 fn small() -> Config {
@@ -186,7 +187,7 @@ fn a_partial_minibatch_equals_a_small_one() {
         // A full minibatch first, so that stale rows are there to be found.
         whole.step(whole.record(1));
         copy_weights(&mut whole, &mut part);
-        let record = elbo::kernels::common::Record { rows: 5, ..whole.record(1) };
+        let record = Record { rows: 5, ..whole.record(1) };
         let (a, b) = (whole.step(record), part.step(record));
         assert!(distance(&a, &b) < 1e-6, "the losses {a:?} and {b:?}");
         let gradients = part.read_all(|p| p.grad);
@@ -283,5 +284,67 @@ fn a_broken_weight_is_found_in_the_same_step() {
         for ((key, a), (_, b)) in before.iter().zip(&bench.read_all(|p| p.value)) {
             assert!(same(a, b), "{key} was changed by a broken step");
         }
+    }
+}
+
+/// The words of a tensor on either device.
+fn words(trainer: &mut Trainer, tensor: elbo::engine::Tensor) -> Vec<u32> {
+    match trainer.session() {
+        Session::Cpu(session) => session.read_words(tensor),
+        Session::Gpu(session) => {
+            session.read_buffer(tensor.buffer().index()).expect("the device works")
+        }
+    }
+}
+
+#[test]
+fn every_epoch_is_another_order_of_all_images() {
+    let data = Dataset::synthetic(50, [4, 4], 5).expect("a dataset");
+    for device in [Device::Cpu(1), Device::Gpu(gpu())] {
+        let mut trainer = Trainer::new(&device, &small(), &data, &data).expect("a trainer");
+        assert_eq!(trainer.steps_per_epoch(), 5, "four minibatches of 12 and one of 2");
+        let image = trainer.vae().image;
+        let mut orders = Vec::new();
+        for _ in 0..3 {
+            let mut order = Vec::new();
+            for _ in 0..5 {
+                let rows = trainer.images_in_step(trainer.steps_taken());
+                trainer.step().expect("a step");
+                trainer.wait().expect("its report");
+                order.extend_from_slice(&words(&mut trainer, image)[..rows]);
+            }
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert!(sorted.into_iter().eq(0..50), "an epoch is every image once: {order:?}");
+            orders.push(order);
+        }
+        assert!(orders[0] != orders[1] && orders[1] != orders[2], "epochs differ in order");
+    }
+}
+
+#[test]
+fn noise_belongs_to_the_step_the_image_and_the_stream() {
+    let images = mnist_bytes(24);
+    for device in [None, Some(Device::Gpu(gpu()))] {
+        let mut bench = Bench::new(&small(), (&images, 784), TrainingNoise::Drawn, device.as_ref());
+        bench.start(1);
+        let mut noise = |change: fn(&mut Record)| {
+            let mut record = bench.record(1);
+            change(&mut record);
+            bench.step(record);
+            let eps = bench.vae.eps;
+            bench.session.read(eps)
+        };
+        let first = noise(|_| {});
+        let differs = |other: &[f64]| first.iter().zip(other).all(|(a, b)| a != b);
+        assert!(first == noise(|_| {}), "the same record draws the same noise");
+        assert!(differs(&noise(|r| r.step = 1)), "another step draws other noise");
+        assert!(differs(&noise(|r| r.stream = 2)), "another stream draws other noise");
+        assert!(differs(&noise(|r| r.seed = 2)), "another seed draws other noise");
+        assert!(differs(&noise(|r| r.seed = 1 << 40)), "the seed's upper half counts");
+        assert!(differs(&noise(|r| r.first = 12)), "other images draw other noise");
+        // Three images further on: the rest of the batch moves up and takes its noise along.
+        let moved = noise(|r| r.first = 3);
+        assert!(moved[..9 * 5] == first[3 * 5..], "noise goes with the image, not with the row");
     }
 }

@@ -71,6 +71,8 @@ pub struct Vae {
     pub test: Vec<Shard>,
     /// The minibatch.
     pub x: Tensor,
+    /// Which images of the dataset the minibatch is.
+    pub image: Tensor,
     /// Mean and log-variance of the posterior.
     pub h: Tensor,
     /// ε.
@@ -138,7 +140,7 @@ impl Vae {
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
         let Sections { h, made, .. } = network;
-        let Room { steps, metrics, x, eps, z, nll, kl, .. } = room;
+        let Room { steps, metrics, x, image, eps, z, nll, kl, .. } = room;
         Ok(Self {
             plan,
             parameters,
@@ -147,6 +149,7 @@ impl Vae {
             train,
             test,
             x,
+            image,
             h,
             eps,
             z,
