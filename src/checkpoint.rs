@@ -59,7 +59,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
+    // The file itself, since the wrapper would name the temporary path in the error.
+    file.as_file_mut().write_all(bytes).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
     file.persist(path).map_err(|e| fail(e.error))?;
     // The new name is on the disk only when the folder is. Not every system can open one.

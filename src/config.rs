@@ -279,7 +279,7 @@ impl Config {
     ///
     /// If it is not TOML, or names a key that does not exist.
     pub fn from_toml(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::config(format!("the configuration: {e}")))
+        toml::from_str(text).map_err(|e| Error::config(e.to_string().trim_end()))
     }
 
     /// Writes the configuration as TOML.
@@ -300,7 +300,7 @@ impl Config {
     /// rule it breaks.
     pub fn validate(&self) -> Result<()> {
         let fail = |name: &str, value: &dyn std::fmt::Display, rule: &str| {
-            Err(Error::config(format!("`{name}` is {value}; it must be {rule}")))
+            Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(HINT))
         };
         let size = |name: &str, value: usize| match value {
             1..=MOST => Ok(()),
@@ -336,12 +336,15 @@ impl Config {
     }
 }
 
+const HINT: &str = "leave it out to take the preset's; `elbo train --help` says what it is";
+
 fn positive(name: &str, value: f64, below: f64) -> Result<()> {
     // Below the smallest normal f32 a value would reach the device as zero.
     if value.is_finite() && value >= f64::from(f32::MIN_POSITIVE) && value < below {
         return Ok(());
     }
-    Err(Error::config(format!("`{name}` is {value}; it must be positive and below {below:e}")))
+    Err(Error::config(format!("`{name}` is {value}; it must be positive and below {below:e}"))
+        .hint(HINT))
 }
 
 #[cfg(test)]

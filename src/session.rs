@@ -15,6 +15,9 @@ pub enum Device {
     Gpu(Gpu),
 }
 
+/// More threads than this are a slip of the finger, and would stall the machine.
+const MOST_THREADS: usize = 1024;
+
 impl Device {
     /// Chooses by word: `auto` takes a hardware GPU and else the CPU, `gpu` any adapter, `cpu` the
     /// CPU; a number or a part of a name takes that adapter. With it comes the reason, to be shown.
@@ -23,6 +26,10 @@ impl Device {
     ///
     /// If there is no such adapter, or it gives no device.
     pub fn choose(word: &str, threads: usize) -> Result<(Self, String)> {
+        if threads > MOST_THREADS {
+            let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
+            return Err(Error::config(what).hint("leave it out for one thread a core"));
+        }
         let lower = word.to_lowercase();
         if lower == "cpu" {
             return Ok((Self::Cpu(threads), "as asked".to_owned()));
@@ -42,7 +49,9 @@ impl Device {
             ("gpu", Some(number)) => (number, "a hardware GPU"),
             ("gpu", None) => (0, "a software adapter, the only kind here"),
             _ => {
-                let named = |a: &gpu::AdapterDescription| a.name.to_lowercase().contains(&lower);
+                let named = |a: &gpu::AdapterDescription| {
+                    !lower.is_empty() && a.name.to_lowercase().contains(&lower)
+                };
                 let number = lower.parse().ok().or_else(|| found.iter().position(named));
                 (number.unwrap_or(usize::MAX), "as asked")
             }

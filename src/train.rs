@@ -252,15 +252,12 @@ impl Trainer {
                 if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
                     continue;
                 }
-                let parameter = self.vae.parameters.list().iter().find(|p| p.grad == tensor);
-                let name = match parameter {
-                    Some(parameter) => format!("the gradient of {}", parameter.name),
-                    None => self.vae.plan.name(tensor).to_owned(),
-                };
-                let limit = if parameter.is_some() { LARGEST } else { f64::INFINITY };
+                let gradient = self.vae.parameters.list().iter().any(|p| p.grad == tensor);
+                let limit = if gradient { LARGEST } else { f64::INFINITY };
                 let values = self.session.read(tensor)?;
                 let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
                 if let Some(value) = values.iter().find(broken) {
+                    let name = self.vae.describe(tensor);
                     return Ok(Some(format!("`{name}` holds {value:e}")));
                 }
             }

@@ -106,7 +106,10 @@ impl ConfigArgs {
             (Some(path), _) => {
                 let text = std::fs::read_to_string(path)
                     .map_err(|e| Error::io("read", path, e).hint("`--config` takes a TOML file"))?;
-                Config::from_toml(&text)?
+                Config::from_toml(&text).map_err(|e| {
+                    Error::config(format!("`{}`: {e}", path.display()))
+                        .hint("the config.toml of any run shows every key")
+                })?
             }
             (None, preset) => Config::preset(preset.as_deref().unwrap_or("classic"))?,
         };

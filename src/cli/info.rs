@@ -24,7 +24,7 @@ pub(super) struct Args {
     test_images: usize,
     /// Pixels of an image
     #[arg(long, value_name = "N", default_value_t = 784)]
-    pixels: usize,
+    image_pixels: usize,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let config = args.config.config()?;
-    let spec = |images| DataSpec { images, pixels: args.pixels, bytes: true };
+    let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true };
     let vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
     let lines = if args.json { json_lines(&vae) } else { text_lines(&vae) };
     lines.iter().try_for_each(|line| print_line(line)).map(|()| 0)
@@ -91,7 +91,7 @@ fn text_lines(vae: &Vae) -> Vec<String> {
             let uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
             let names: Vec<_> = uses
                 .filter(|(_, binding)| binding.access == elbo::engine::Access::Write)
-                .map(|(&tensor, _)| vae.plan.name(tensor))
+                .map(|(&tensor, _)| vae.describe(tensor))
                 .collect();
             lines.push(format!("  {:<24} writes {}", dispatch.kernel.name(), names.join(", ")));
         }

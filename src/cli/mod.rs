@@ -1,6 +1,4 @@
 //! The verbs of the program, one file each; the only place that prints.
-#![expect(clippy::print_stderr, reason = "talking to the user is what this is for")]
-
 mod args;
 mod devices;
 mod find;
@@ -59,10 +57,16 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn report(error: &Error) {
-    eprintln!("error: {error}");
+    talk(&format!("error: {error}"));
     if let Some(advice) = error.advice() {
-        eprintln!("hint: {advice}");
+        talk(&format!("hint: {advice}"));
     }
+}
+
+/// Says something on stderr, if anybody listens.
+fn talk(line: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Prints a result, unless whoever reads it has gone away.
@@ -70,8 +74,20 @@ fn print_line(line: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout().lock(), "{line}") {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write to", std::path::Path::new("<stdout>"), e))
+            Err(Error::io("write to", std::path::Path::new("<stdout>"), e)
+                .hint("free some space, or let the output go elsewhere"))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    /// Clap finds flags that clash only when they are used, unless it is asked.
+    #[test]
+    fn flags_do_not_clash() {
+        super::Cli::command().debug_assert();
     }
 }

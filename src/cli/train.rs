@@ -6,14 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elbo::data::grid::encode_grid;
+use elbo::kernels::common::SLOTS;
+use elbo::train::STEPS_PER_SUBMIT;
 use elbo::{Dataset, Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_folder;
-use crate::cli::print_line;
 use crate::cli::run_folder::RunFolder;
+use crate::cli::{print_line, talk};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -38,8 +40,8 @@ pub(super) struct Args {
     /// Threads of the CPU session [default: one a core]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     threads: usize,
-    /// Steps in one submit to a GPU
-    #[arg(long, value_name = "N", default_value_t = elbo::train::STEPS_PER_SUBMIT)]
+    /// Steps in one submit to a GPU, from 1 to 64
+    #[arg(long, value_name = "N", default_value_t = STEPS_PER_SUBMIT)]
     steps_per_submit: usize,
     /// No progress on stderr
     #[arg(long)]
@@ -84,13 +86,18 @@ struct Run<'a> {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let config = args.config.config()?;
+    if !(1..=SLOTS).contains(&args.steps_per_submit) {
+        let what = format!("`--steps-per-submit` is {}", args.steps_per_submit);
+        return Err(Error::config(format!("{what}; it must be between 1 and {SLOTS}"))
+            .hint(format!("{STEPS_PER_SUBMIT} suits most; the results do not depend on it")));
+    }
     RunFolder::refuse_taken(args.out.as_deref())?;
     let folder = data_folder(args.data.as_deref())?;
     let (train, test) = Dataset::from_idx_folder(&folder)?;
     let train = train.limited(config.train.limit);
     let (device, why) = Device::choose(&args.device, args.threads)?;
     if !args.quiet {
-        eprintln!("device: {} ({why})", device.name());
+        talk(&format!("device: {} ({why})", device.name()));
     }
     let mut trainer = Trainer::new(&device, &config, &train, &test)?;
     trainer.set_steps_per_submit(args.steps_per_submit);
@@ -98,11 +105,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if !args.quiet {
         let bytes = trainer.vae().plan.bytes() >> 20;
         let (images, tests) = (train.len(), test.len());
-        eprintln!(
+        talk(&format!(
             "{parameters} parameters, {bytes} MiB planned, {images} images to train on, {tests} \
              to test, seed {}",
             config.train.seed
-        );
+        ));
     }
     // The data lies on the device now.
     drop((train, test));
@@ -120,7 +127,20 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let mut run = Run { args, trainer, folder, signal, bar, last: None };
     let end = run.epochs();
     run.bar.finish_and_clear();
-    run.finish(end?)
+    match end {
+        Ok(end) => run.finish(end),
+        Err(error) => {
+            if args.json {
+                let (step, path) = (run.trainer.steps_taken(), run.folder.path().display());
+                let line = json!({
+                    "event": "end", "status": "failed", "step": step,
+                    "error": error.to_string(), "run": path.to_string(),
+                });
+                print_line(&line.to_string())?;
+            }
+            Err(error)
+        }
+    }
 }
 
 fn progress(args: &Args) -> ProgressBar {
@@ -156,8 +176,9 @@ impl Run<'_> {
         Ok(End::Done)
     }
 
-    /// Trains to a step, unless a signal comes; with it, images a second of training alone.
-    fn steps_to(&mut self, end: u64) -> Result<(f64, usize)> {
+    /// Trains to a step, unless a signal comes; with it, images a second of training alone, if any
+    /// step was timed.
+    fn steps_to(&mut self, end: u64) -> Result<(Option<f64>, usize)> {
         let mut images = 0;
         if self.trainer.steps_taken() == 0 {
             // The first step compiles and warms up; it is not timed.
@@ -169,10 +190,10 @@ impl Run<'_> {
         while self.trainer.steps_taken() < end {
             let signal = self.signal.load(Ordering::Relaxed);
             if signal != 0 {
-                return Ok((0.0, signal));
+                return Ok((None, signal));
             }
             let from = self.trainer.steps_taken();
-            let count = (end - from).min(self.args.steps_per_submit.clamp(1, 64) as u64);
+            let count = (end - from).min(self.args.steps_per_submit as u64);
             self.trainer.advance(count)?;
             images += (from..from + count).map(|s| self.trainer.images_in_step(s)).sum::<usize>();
             if shown.elapsed() > Duration::from_millis(100) {
@@ -185,10 +206,16 @@ impl Run<'_> {
         }
         self.trainer.wait()?;
         let seconds = start.elapsed().as_secs_f64();
-        Ok((if images > 0 { images as f64 / seconds } else { 0.0 }, 0))
+        Ok(((images > 0).then(|| images as f64 / seconds), 0))
     }
 
-    fn report(&self, epoch: u64, train: Losses, test: Evaluation, speed: f64) -> Result<()> {
+    fn report(
+        &self,
+        epoch: u64,
+        train: Losses,
+        test: Evaluation,
+        speed: Option<f64>,
+    ) -> Result<()> {
         let step = self.trainer.steps_taken();
         let Evaluation { sampled, at_mean, .. } = test;
         // Nothing that differs between equal runs stands in this line.
@@ -205,9 +232,10 @@ impl Run<'_> {
             line["images_per_s"] = json!(speed);
             return print_line(&line.to_string());
         }
+        let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
         let text = format!(
             "epoch {epoch:>3}  train {:.2}  test {:.2} = recon {:.2} + KL {:.2}  \
-             at the mean {:.2}  {speed:.0} images/s",
+             at the mean {:.2}{speed}",
             train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
         );
         self.bar.suspend(|| print_line(&text))

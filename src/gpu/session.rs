@@ -291,17 +291,19 @@ impl Session {
     /// Writes each record to its slot. The queue does this before the next submit's commands and
     /// after the last one's, so that slots in flight are not disturbed.
     fn write_records(&self, records: &[Record]) {
-        let buffer = |tensor: Tensor| &self.buffers[tensor.buffer().index()];
-        let (words, rates) = (self.steps.words, self.steps.rates);
-        for (tick, record) in (self.tick..).zip(records) {
-            let slot = tick as usize % SLOTS * SLOT;
-            let at = |tensor: Tensor, element: usize| 4 * (tensor.range().start + element) as u64;
-            let numbers = record.rates.map(|rate| rate as f32);
-            let bytes = bytemuck::bytes_of(&numbers);
-            self.gpu.queue.write_buffer(buffer(rates), at(rates, slot), bytes);
-            let numbers = record.words();
-            let bytes = bytemuck::bytes_of(&numbers);
-            self.gpu.queue.write_buffer(buffer(words), at(words, HEAD + slot), bytes);
+        let write = |tensor: Tensor, element: usize, bytes: &[u8]| {
+            let at = 4 * (tensor.range().start + element) as u64;
+            self.gpu.queue.write_buffer(&self.buffers[tensor.buffer().index()], at, bytes);
+        };
+        let mut slot = self.tick as usize % SLOTS;
+        let (before_the_end, from_the_start) = records.split_at(records.len().min(SLOTS - slot));
+        for records in [before_the_end, from_the_start].into_iter().filter(|r| !r.is_empty()) {
+            let words: Vec<u32> = records.iter().flat_map(Record::words).collect();
+            write(self.steps.words, HEAD + slot * SLOT, bytemuck::cast_slice(&words));
+            let rates = records.iter().flat_map(|record| record.rates);
+            let rates: Vec<f32> = rates.map(|rate| rate as f32).collect();
+            write(self.steps.rates, slot * SLOT, bytemuck::cast_slice(&rates));
+            slot = 0;
         }
     }
 

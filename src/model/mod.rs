@@ -4,7 +4,7 @@ mod sections;
 
 use crate::config::Config;
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{Parameters, Plan, Program, Tensor};
+use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tensor};
 use crate::error::{Error, Result};
 use crate::kernels::common::Steps;
 use crate::kernels::gather::Shard;
@@ -91,7 +91,7 @@ pub struct Vae {
 
 /// Makes room for a dataset, in shards below the largest binding.
 fn shards(plan: &mut Plan, name: &str, spec: DataSpec) -> Vec<Shard> {
-    let stride = spec.pixels.next_multiple_of(crate::engine::PAD);
+    let stride = spec.pixels.next_multiple_of(PAD);
     let row_bytes = if spec.bytes { stride } else { 4 * stride };
     // One row of padding less, since a matrix of floats is padded to sixteen rows.
     let most = MAX_BINDING_BYTES as usize / row_bytes / 16 * 16;
@@ -116,6 +116,18 @@ impl Vae {
     /// If the configuration is not valid, or the data does not fit it.
     pub fn new(config: &Config, train: DataSpec, test: DataSpec) -> Result<Self> {
         Self::with_noise(config, train, test, TrainingNoise::Drawn)
+    }
+
+    /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.
+    #[must_use]
+    pub fn describe(&self, tensor: Tensor) -> String {
+        let list = self.parameters.list();
+        let owner = |of: fn(&Parameter) -> Tensor| list.iter().find(|&p| of(p) == tensor);
+        match (owner(|p| p.value), owner(|p| p.grad)) {
+            (Some(parameter), _) => parameter.name.clone(),
+            (_, Some(parameter)) => format!("the gradient of {}", parameter.name),
+            _ => self.plan.name(tensor).to_owned(),
+        }
     }
 
     /// Records a model whose training steps take ε from where it says.
@@ -165,11 +177,13 @@ impl Vae {
 fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let batch = config.train.batch_size;
     if train.images == 0 || test.images == 0 || train.pixels == 0 {
-        return Err(Error::config("a dataset without images or pixels cannot be trained on"));
+        return Err(Error::config("a dataset without images or pixels cannot be trained on")
+            .hint("give at least one image to train on and one to test"));
     }
     if train.pixels != test.pixels {
         let (a, b) = (train.pixels, test.pixels);
-        return Err(Error::config(format!("training images have {a} pixels, test images {b}")));
+        return Err(Error::config(format!("training images have {a} pixels, test images {b}"))
+            .hint("both must be of one size"));
     }
     if batch > train.images {
         let what = format!("`batch-size` is {batch}, but there are {} images", train.images);
@@ -178,7 +192,23 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let most = crate::config::MOST;
     if train.pixels > most || train.images.max(test.images) > u32::MAX as usize / 2 {
         let what = format!("{} images of {} pixels", train.images, train.pixels);
-        return Err(Error::config(format!("{what} are too many; {most} pixels are the most")));
+        return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
+            .hint("train on a part of the data, or on smaller images"));
+    }
+    // Every matrix is counted with 32 bits, those of activations as those of weights.
+    let (model, pixels) = (&config.model, train.pixels);
+    let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
+    let encoder = ends(pixels, &model.encoder, 2 * model.latent);
+    let decoder = ends(model.latent, &model.decoder, pixels);
+    for widths in [encoder, decoder] {
+        for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {
+            for (what, rows) in [("layer", inputs), ("batch", batch)] {
+                if rows.next_multiple_of(PAD) * outputs.next_multiple_of(PAD) >= 1 << 31 {
+                    let what = format!("a {what} of {rows} × {outputs} has 2³¹ elements or more");
+                    return Err(Error::config(what).hint("choose smaller layers or batches"));
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
 //! What the tests of the program share: small data, runs of the program, and how a refusal looks.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
 
 use std::collections::BTreeMap;
 use std::fs;

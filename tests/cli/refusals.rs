@@ -76,6 +76,7 @@ fn wrong_files_are_refused() {
         let path = dir.path().join("data/train-images-idx3-ubyte");
         fs::write(path, content).expect("the temporary folder takes a file");
         println!("{case}");
+        // The file is named, and what is wrong with it.
         assert_refused(&dir, &[("", 1, "-images-idx3-ubyte`"), ("", 1, says)]);
     }
 }
