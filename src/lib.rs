@@ -55,3 +55,8 @@ pub use gpu::wgpu;
 pub use metrics::Losses;
 pub use session::Device;
 pub use train::Trainer;
+
+/// The README's example, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

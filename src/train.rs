@@ -230,8 +230,9 @@ impl Trainer {
         self.sums.losses()
     }
 
-    /// Runs the broken step again, whose update was not made, and names the first tensor in the
-    /// order of the program that is not finite.
+    /// Runs the broken step again, from the weights that it left as they were, and names the first
+    /// tensor in the order of the program that is not finite. If there is none, it was the update
+    /// itself that would have made a weight or moment infinite.
     fn diagnose(&mut self, record: Record) -> Error {
         let step = u64::from(record.step) + 1;
         let found = self.replay(record).unwrap_or_else(|e| Some(format!("(unknown: {e})")));

@@ -1,6 +1,6 @@
 //! The handle of a tensor: a copyable name for a range of a buffer, with a shape.
 
-/// Rows and columns of a matrix are padded with zeros to a multiple of this many elements.
+/// Rows and columns of a matrix are padded to a multiple of this many elements.
 ///
 /// It lets every product load vectors without a guard: 16 is the depth that the broadcast schedule
 /// of the matrix product takes at once, and 64 bytes, so that rows start at whole cache lines.
@@ -30,7 +30,8 @@ impl BufferId {
 /// A range of a buffer with a shape: free to copy and to keep in closures.
 ///
 /// A matrix has `rows` × `cols` meaningful elements; its rows lie `stride` elements apart, and
-/// both extents are padded to a multiple of [`PAD`]. The padding of a tensor is always zero.
+/// both extents are padded to a multiple of [`PAD`]. Padding columns are always zero. Rows that a
+/// minibatch does not fill may hold f(b) on the way forward; their losses and gradients are zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tensor {
     pub(crate) buffer: BufferId,

@@ -85,6 +85,7 @@ pub(crate) fn cases() -> Vec<Case> {
     let ones = || Fill::OnesBut(0, 1.0);
     let inputs = [
         ("clean", 640, 7, ones(), ones(), ones()),
+        ("clean, of the classic size", 660_000, 128, ones(), ones(), ones()),
         ("of a NaN gradient", 640, 7, one(639, f32::NAN), ones(), ones()),
         ("of an infinite gradient", 640, 7, one(0, infinite), ones(), ones()),
         ("of a gradient without a square", 640, 7, one(3, -LARGEST as f32), ones(), ones()),

@@ -97,7 +97,9 @@ pub fn initial_uniform(seed: u64, index: usize, i: usize) -> f64 {
 /// One, ragged, and more than 65,535 workgroups; the published vectors among the words.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (rows, cols, record_rows) in [(1, 1, 1), (17, 5, 15), (33, 16, 33), (262_200, 3, 262_200)] {
+    for (rows, cols, record_rows) in
+        [(1, 1, 1), (17, 5, 15), (33, 16, 33), (128, 20, 128), (262_200, 3, 262_200)]
+    {
         let mut case = Case::new(format!("random.normals {rows}×{cols}"), record_rows);
         let z = case.plan.matrix("z", rows, cols);
         case.record.first = 5;
