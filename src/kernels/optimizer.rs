@@ -326,5 +326,9 @@ fn case(config: &OptimizerConfig, len: usize, status: u32, lr: f64) -> Case {
     let rates = &mut case.record.rates;
     *rates = crate::kernels::common::optimizer_rates(config, lr, 3);
     case.record(|tape, steps| update(tape, config, steps, &[arena], guard));
+    if clip > 0.0 {
+        // The reference's plain f32 sums of 4,096 squares err by about as many roundings' root.
+        case.tolerance = 5e-6;
+    }
     case
 }
