@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Weight {
     /// The key, as `fc1.weight`.
     pub key: String,
-    /// [out, in] for a weight, [out] for a bias.
+    /// `[out, in]` for a weight, `[out]` for a bias.
     pub shape: Vec<usize>,
     /// The values, row by row.
     pub values: Vec<f32>,

@@ -21,7 +21,7 @@ pub struct Export {
     pub rows: usize,
 }
 
-/// A parameter: a weight [out, in], or a bias [out].
+/// A parameter: a weight `[out, in]`, or a bias `[out]`.
 #[derive(Clone, Debug)]
 pub struct Parameter {
     /// The path, which is also the label of errors.
