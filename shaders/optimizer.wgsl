@@ -19,41 +19,83 @@ fn each_finite(x: vec4<f32>) -> vec4<bool> {
     return exponent != vec4<u32>(0x7f800000u);
 }
 
-// The gradient as the update sees it: clipped, and with the weight decay that belongs to it.
-fn gradient(i: u32) -> vec4<f32> {
-    let clipped = g[i] * select(1.0, norms[0], p.clip != 0u);
-    return clipped + select(step_rate(DECAY), 0.0, p.decoupled != 0u) * w[i];
+// Groups of four elements that an invocation updates, so that it loads the rates once for them all.
+const EACH = 4u;
+
+// The first group of an invocation; the others follow WIDTH apart.
+fn first_group(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> u32 {
+    return flat_group(group, groups) * WIDTH * EACH + lane;
+}
+
+// What a gradient is scaled by.
+fn clipping() -> f32 {
+    if p.clip != 0u { return norms[0]; }
+    return 1.0;
 }
 
 @compute @workgroup_size(WIDTH)
-fn adam(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = flat_index(id, groups, WIDTH);
-    if i >= p.len || atomicLoad(&guard_words[0]) != 0u { return; }
-    let grad = gradient(i);
-    let first = step_rate(BETA1) * m[i] + step_rate(ONE_MINUS_BETA1) * grad;
-    let second = step_rate(BETA2) * v[i] + step_rate(ONE_MINUS_BETA2) * grad * grad;
-    let root = sqrt(second) * step_rate(ROOT_CORRECTION) + step_rate(EPSILON);
-    let decay = select(0.0, step_rate(RATE) * step_rate(DECAY), p.decoupled != 0u);
-    let weight = w[i] - decay * w[i] - step_rate(STEP_SIZE) * first / root;
-    let fine = each_finite(weight) & each_finite(first) & each_finite(second);
-    w[i] = select(w[i], weight, fine);
-    m[i] = select(m[i], first, fine);
-    v[i] = select(v[i], second, fine);
-    if !all(fine) { atomicOr(&guard_words[1], 4u); }
+fn adam(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    if atomicLoad(&guard_words[0]) != 0u { return; }
+    let scale = clipping();
+    // Weight decay is a part of the gradient, or apart from it.
+    let decay = step_rate(DECAY) * select(1.0, step_rate(RATE), p.decoupled != 0u);
+    let beta1 = step_rate(BETA1);
+    let beta2 = step_rate(BETA2);
+    let one_minus_beta1 = step_rate(ONE_MINUS_BETA1);
+    let one_minus_beta2 = step_rate(ONE_MINUS_BETA2);
+    let correction = step_rate(ROOT_CORRECTION);
+    let epsilon = step_rate(EPSILON);
+    let step_size = step_rate(STEP_SIZE);
+    let start = first_group(group, groups, lane);
+    for (var k = 0u; k < EACH; k++) {
+        let i = start + k * WIDTH;
+        if i >= p.len { break; }
+        let w_old = w[i];
+        let m_old = m[i];
+        let v_old = v[i];
+        let grad = scale * g[i] + select(decay, 0.0, p.decoupled != 0u) * w_old;
+        let first = beta1 * m_old + one_minus_beta1 * grad;
+        let second = beta2 * v_old + one_minus_beta2 * grad * grad;
+        let shrunk = w_old - select(0.0, decay, p.decoupled != 0u) * w_old;
+        let weight = shrunk - step_size * first / (sqrt(second) * correction + epsilon);
+        let fine = each_finite(weight) & each_finite(first) & each_finite(second);
+        w[i] = select(w_old, weight, fine);
+        m[i] = select(m_old, first, fine);
+        v[i] = select(v_old, second, fine);
+        if !all(fine) { atomicOr(&guard_words[1], 4u); }
+    }
 }
 
 @compute @workgroup_size(WIDTH)
-fn sgd(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
-    let i = flat_index(id, groups, WIDTH);
-    if i >= p.len || atomicLoad(&guard_words[0]) != 0u { return; }
-    let grad = gradient(i);
-    let first = step_rate(MOMENTUM) * m[i] + grad;
-    let along = select(first, grad + step_rate(MOMENTUM) * first, p.nesterov != 0u);
-    let weight = w[i] - step_rate(RATE) * along;
-    let fine = each_finite(weight) & each_finite(first);
-    w[i] = select(w[i], weight, fine);
-    m[i] = select(m[i], first, fine);
-    if !all(fine) { atomicOr(&guard_words[1], 4u); }
+fn sgd(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    if atomicLoad(&guard_words[0]) != 0u { return; }
+    let scale = clipping();
+    let decay = step_rate(DECAY);
+    let momentum = step_rate(MOMENTUM);
+    let rate = step_rate(RATE);
+    let start = first_group(group, groups, lane);
+    for (var k = 0u; k < EACH; k++) {
+        let i = start + k * WIDTH;
+        if i >= p.len { break; }
+        let w_old = w[i];
+        let m_old = m[i];
+        let grad = scale * g[i] + decay * w_old;
+        let first = momentum * m_old + grad;
+        let along = select(first, grad + momentum * first, p.nesterov != 0u);
+        let weight = w_old - rate * along;
+        let fine = each_finite(weight) & each_finite(first);
+        w[i] = select(w_old, weight, fine);
+        m[i] = select(m_old, first, fine);
+        if !all(fine) { atomicOr(&guard_words[1], 4u); }
+    }
 }
 
 const SUMMED = 1024u; // Groups of four gradients in one partial sum.

@@ -185,9 +185,17 @@ fn workgroups_fit_the_default_limits() {
         assert!(invocations <= MOST_INVOCATIONS, "{at}: {invocations} invocations");
         let inside = size.iter().zip(LARGEST_WORKGROUP).all(|(&s, most)| s <= most);
         assert!(inside, "{at}: a workgroup of {size:?}, at most {LARGEST_WORKGROUP:?}");
-        // `flat_index` counts one invocation an item.
+        // One invocation an item, or EACH items an invocation.
         if let Cover::Items(items) = schedule.cover {
-            assert_eq!(size, [items as u32, 1, 1], "{at}: the workgroup, and what it covers");
+            let each = match schedule.source.contains("const EACH") {
+                true => match constant(schedule.source, "EACH", "u32") {
+                    Literal::U32(each) => each,
+                    other => panic!("{at}: EACH is {other:?}"),
+                },
+                false => 1,
+            };
+            let covered = [items as u32 / each, 1, 1];
+            assert_eq!(size, covered, "{at}: the workgroup, and what it covers by {each} each");
         }
         if let Needs::Subgroups(lanes) = schedule.needs {
             assert_eq!(invocations, lanes, "{at}: a workgroup is one subgroup");
