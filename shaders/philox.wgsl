@@ -69,11 +69,6 @@ fn normals_of(words: vec4<u32>) -> vec4<f32> {
     return vec4<f32>(a, b);
 }
 
-// Whether a coin of probability byte / 255 shows heads, for a random word.
-fn coin(byte: u32, word: u32) -> bool {
-    return (word >> 8u) * 255u < byte << 24u;
-}
-
 // The image at a position of an epoch's order: a bijection of 0 … n − 1, a Feistel network of four
 // rounds (Luby and Rackoff 1988) on the next even power of two, walked until it falls below n.
 fn shuffled(position: u32, n: u32, epoch: u32, purpose: u32, key: vec2<u32>) -> u32 {
