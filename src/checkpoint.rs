@@ -42,6 +42,19 @@ pub fn weights_to_bytes(weights: &[Weight]) -> Result<Vec<u8>> {
 ///
 /// If the system refuses; then what was there before is still there.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, true)
+}
+
+/// Writes a file that must not be there yet, whole or not at all.
+///
+/// # Errors
+///
+/// If the system refuses, or the file is there.
+pub fn write_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    write(path, bytes, false)
+}
+
+fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -62,7 +75,10 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     // The file itself, since the wrapper would name the temporary path in the error.
     file.as_file_mut().write_all(bytes).map_err(fail)?;
     file.as_file().sync_all().map_err(fail)?;
-    file.persist(path).map_err(|e| fail(e.error))?;
+    match replace {
+        true => file.persist(path).map_err(|e| fail(e.error))?,
+        false => file.persist_noclobber(path).map_err(|e| fail(e.error))?,
+    };
     // The new name is on the disk only when the folder is. Not every system can open one.
     if let Ok(folder) = File::open(folder) {
         folder.sync_all().map_err(fail)?;

@@ -12,6 +12,8 @@ use crate::kernels::reduce::METRICS;
 /// What a step reports: sums over the minibatch's images, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Terms {
+    /// The tick of the step, as [`Session::run`] counted it.
+    pub tick: u32,
     /// Σ −log p(x | z).
     pub recon: f64,
     /// Σ KL.
@@ -39,6 +41,9 @@ pub enum Schedules {
     Reference,
 }
 
+/// More threads than this are a slip of the finger, and would stall the machine.
+const MOST_THREADS: usize = 1024;
+
 /// A plan made real in memory.
 #[derive(Debug)]
 pub struct Session<T> {
@@ -60,6 +65,10 @@ impl<T: Real> Session<T> {
     /// If the system gives no threads or no memory.
     pub fn new(plan: &Plan, steps: Steps, metrics: Option<Tensor>, threads: usize) -> Result<Self> {
         let fail = |what: &str| Err(Error::new(ErrorKind::Limit, what));
+        if threads > MOST_THREADS {
+            let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
+            return Err(Error::config(what).hint("leave it out for one thread a core"));
+        }
         let mut buffers = Vec::new();
         for spec in plan.buffers() {
             let mut floats = Vec::new();
@@ -176,8 +185,9 @@ impl<T: Real> Session<T> {
         }
     }
 
-    /// Runs a program once for each record.
-    pub fn run(&mut self, program: ProgramId, records: &[Record]) {
+    /// Runs a program once for each record; gives the tick of the first.
+    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> u32 {
+        let first = self.words(self.steps.words)[0];
         for record in records {
             let tick = self.words(self.steps.words)[0];
             let slot = tick as usize % SLOTS * SLOT;
@@ -196,9 +206,10 @@ impl<T: Real> Session<T> {
                 let slot = tick as usize % SLOTS * METRICS;
                 let terms = &self.floats(metrics)[slot..slot + METRICS];
                 let [recon, kl, status] = [0, 1, 2].map(|i| terms[i].widen());
-                self.done.push_back(Terms { recon, kl, status: status as u32 });
+                self.done.push_back(Terms { tick, recon, kl, status: status as u32 });
             }
         }
+        first
     }
 
     /// The oldest step's report that was not taken yet.

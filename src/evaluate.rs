@@ -1,5 +1,7 @@
 //! What a trained model is worth: test losses, reconstructions and samples.
 
+use std::collections::VecDeque;
+
 use crate::config::Likelihood;
 use crate::cpu::{ProgramId, Terms};
 use crate::error::{Error, ErrorKind, Result};
@@ -36,24 +38,47 @@ impl Trainer {
         let batch = self.config.train.batch_size;
         let records: Vec<_> =
             (0..self.test_images).step_by(batch).map(|first| self.test_record(first)).collect();
-        let (mut sums, mut reports) = (Sums::default(), Vec::new());
+        let (mut sums, mut ticks) = (Sums::default(), VecDeque::new());
         for records in records.chunks(self.steps_per_submit) {
-            self.session.run(program, records)?;
-            while let Some(terms) = self.session.next_terms(false)? {
-                reports.push(terms);
+            let first = self.session.run(program, records)?;
+            ticks.extend((first..).zip(records));
+            self.take_reports(&mut ticks, &mut sums, false)?;
+        }
+        self.take_reports(&mut ticks, &mut sums, true)?;
+        match ticks.is_empty() {
+            true => Ok(sums),
+            false => Err(Error::new(ErrorKind::Device, "a report did not come back")),
+        }
+    }
+
+    /// Adds up the reports that have come, or all that will, of these ticks in their order.
+    fn take_reports(
+        &mut self,
+        ticks: &mut VecDeque<(u32, &Record)>,
+        sums: &mut Sums,
+        wait: bool,
+    ) -> Result<()> {
+        while let Some(&(tick, record)) = ticks.front() {
+            let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
+            // A report of a look that was given up belongs to nobody.
+            if terms.tick == tick {
+                self.test_terms(terms)?;
+                sums.add(terms, record.rows as usize);
+                ticks.pop_front();
             }
         }
-        while reports.len() < records.len() {
-            match self.session.next_terms(true)? {
-                Some(terms) => reports.push(terms),
-                None => return Err(Error::new(ErrorKind::Device, "a report did not come back")),
+        Ok(())
+    }
+
+    /// Runs a program once, and waits until it is done.
+    fn run_one(&mut self, program: ProgramId, record: Record) -> Result<()> {
+        let tick = self.session.run(program, &[record])?;
+        while let Some(terms) = self.session.next_terms(true)? {
+            if terms.tick == tick {
+                return Ok(());
             }
         }
-        for (terms, record) in reports.iter().zip(&records) {
-            self.test_terms(*terms)?;
-            sums.add(*terms, record.rows as usize);
-        }
-        Ok(sums)
+        Err(Error::new(ErrorKind::Device, "a report did not come back"))
     }
 
     fn test_terms(&self, terms: Terms) -> Result<()> {
@@ -86,15 +111,10 @@ impl Trainer {
     /// As [`advance`](Self::advance).
     pub fn reconstruct(&mut self, count: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         self.collect(true)?;
-        let record = self.test_record(0);
-        let count = count.min(record.rows as usize) * self.size[0] * self.size[1];
-        self.session.run(self.ids.evaluate_at_mean, &[record])?;
-        self.session.next_terms(true)?;
-        let mut images = self.session.read(self.vae.x)?;
-        let mut made = self.means()?;
-        images.truncate(count);
-        made.truncate(count);
-        Ok((images, made))
+        let first = self.test_record(0);
+        let rows = count.min(first.rows as usize);
+        self.run_one(self.ids.evaluate_at_mean, Record { rows: rows as u32, ..first })?;
+        Ok((self.session.read(self.vae.x.first_rows(rows))?, self.means(rows)?))
     }
 
     /// Images decoded from z of the prior: the means of their pixels, from 0 to 1.
@@ -104,26 +124,53 @@ impl Trainer {
     /// As [`advance`](Self::advance).
     pub fn sample(&mut self, count: usize) -> Result<Vec<f32>> {
         self.collect(true)?;
-        let (batch, pixels) = (self.config.train.batch_size, self.size[0] * self.size[1]);
+        let batch = self.config.train.batch_size;
         let mut images = Vec::new();
         for first in (0..count).step_by(batch) {
             let rows = batch.min(count - first);
-            let (stream, step) = (stream::PRIOR, 0);
-            let (first, rows_word) = (first as u32, rows as u32);
-            let record = Record { first, rows: rows_word, stream, step, ..self.test_record(0) };
-            self.session.run(self.ids.sample, &[record])?;
-            self.session.next_terms(true)?;
-            images.extend_from_slice(&self.means()?[..rows * pixels]);
+            let place = Record { first: first as u32, rows: rows as u32, ..self.test_record(0) };
+            let record = Record { stream: stream::PRIOR, step: 0, ..place };
+            self.run_one(self.ids.sample, record)?;
+            images.extend(self.means(rows)?);
         }
         Ok(images)
     }
 
-    /// The means of the pixels that the decoder last made.
-    fn means(&mut self) -> Result<Vec<f32>> {
-        let made = self.session.read(self.vae.made)?;
+    /// The means of the pixels in the first rows that the decoder last made.
+    fn means(&mut self, rows: usize) -> Result<Vec<f32>> {
+        let made = self.session.read(self.vae.made.first_rows(rows))?;
         Ok(match self.config.model.likelihood {
             Likelihood::Bernoulli => made.into_iter().map(sigmoid).collect(),
             Likelihood::Normal => made,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Dataset, Device, Trainer};
+
+    #[test]
+    fn reports_of_a_look_that_was_given_up_are_nobodys() {
+        let data = Dataset::synthetic(40, [4, 4], 1).expect("a dataset");
+        let mut config = Config::default();
+        config.train.batch_size = 10;
+        let trainer = || Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");
+        let (mut clean, mut disturbed) = (trainer(), trainer());
+        let record = disturbed.test_record(0);
+        let evaluate = disturbed.ids.evaluate;
+        for trainer in [&mut clean, &mut disturbed] {
+            trainer.advance(2).expect("steps");
+        }
+        // As if a wait had ended early: three reports that nobody takes.
+        disturbed.session.run(evaluate, &[record; 3]).expect("a look");
+        for trainer in [&mut clean, &mut disturbed] {
+            trainer.advance(2).expect("steps");
+        }
+        assert_eq!(disturbed.finish().ok(), clean.finish().ok(), "training losses");
+        disturbed.session.run(evaluate, &[record]).expect("a look");
+        assert_eq!(disturbed.evaluate().ok(), clean.evaluate().ok(), "test losses");
+        disturbed.session.run(evaluate, &[record]).expect("a look");
+        assert_eq!(disturbed.sample(3).ok(), clean.sample(3).ok(), "samples");
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cpu;
 use crate::engine::{Dtype, Plan};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::gpu::{self, Gpu};
 use crate::kernels::case::Case;
 
@@ -34,27 +34,30 @@ pub enum Target<'a> {
 }
 
 /// What the oracle says each buffer of a case holds in the end.
-#[must_use]
-pub fn expected(case: &Case) -> Vec<Vec<f64>> {
-    let mut session = cpu::Session::<f64>::new(&case.plan, case.steps, None, 1)
-        .expect("a case is small enough for the memory and one thread can be had");
+///
+/// # Errors
+///
+/// If the system gives no memory or no thread.
+pub fn expected(case: &Case) -> Result<Vec<Vec<f64>>> {
+    let mut session = cpu::Session::<f64>::new(&case.plan, case.steps, None, 1)?;
     for (tensor, fill) in &case.inputs {
         session.write_bits(*tensor, 0, &fill.bits(*tensor));
     }
     let program = session.load(&case.program);
     session.run(program, &[case.record]);
-    (0..case.plan.buffers().len()).map(|index| session.read_buffer(index)).collect()
+    Ok((0..case.plan.buffers().len()).map(|index| session.read_buffer(index)).collect())
 }
 
 /// Runs a case and compares every element of every buffer, margins and padding included.
 ///
 /// # Errors
 ///
-/// If the device fails; a wrong result is no error but a failed outcome.
+/// If the device is lost. A wrong result, or a shader that the device refuses, is no error but a
+/// failed outcome.
 pub fn check(case: &Case, expected: &[Vec<f64>], target: Target<'_>) -> Result<Outcome> {
     let (found, schedules) = match target {
-        Target::Gpu(gpu) => (on_gpu(case, gpu)?, gpu_schedules(case, gpu)),
-        Target::Cpu => (on_cpu(case)?, "cpu".to_owned()),
+        Target::Gpu(gpu) => (on_gpu(case, gpu), gpu_schedules(case, gpu)),
+        Target::Cpu => (on_cpu(case), "cpu".to_owned()),
     };
     let mut outcome = Outcome {
         case: case.name.clone(),
@@ -62,6 +65,14 @@ pub fn check(case: &Case, expected: &[Vec<f64>], target: Target<'_>) -> Result<O
         worst: 0.0,
         tolerance: case.tolerance,
         failure: None,
+    };
+    let found = match found {
+        Ok(found) => found,
+        Err(e) if e.kind() == ErrorKind::Lost => return Err(e),
+        Err(e) => {
+            (outcome.worst, outcome.failure) = (f64::INFINITY, Some(e.to_string()));
+            return Ok(outcome);
+        }
     };
     let margins = matches!(target, Target::Gpu(_));
     for (index, (found, expected)) in found.iter().zip(expected).enumerate() {

@@ -15,9 +15,6 @@ pub enum Device {
     Gpu(Gpu),
 }
 
-/// More threads than this are a slip of the finger, and would stall the machine.
-const MOST_THREADS: usize = 1024;
-
 impl Device {
     /// Chooses by word: `auto` takes a hardware GPU and else the CPU, `gpu` any adapter, `cpu` the
     /// CPU; a number or a part of a name takes that adapter. With it comes the reason, to be shown.
@@ -26,10 +23,6 @@ impl Device {
     ///
     /// If there is no such adapter, or it gives no device.
     pub fn choose(word: &str, threads: usize) -> Result<(Self, String)> {
-        if threads > MOST_THREADS {
-            let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
-            return Err(Error::config(what).hint("leave it out for one thread a core"));
-        }
         let lower = word.to_lowercase();
         if lower == "cpu" {
             return Ok((Self::Cpu(threads), "as asked".to_owned()));
@@ -41,11 +34,16 @@ impl Device {
                 let why = if found.is_empty() {
                     "wgpu found no adapter".to_owned()
                 } else {
-                    format!("the only adapter, `{}`, is software", found[0].name)
+                    format!("no hardware GPU; `{}` is software", found[0].name)
                 };
                 return Ok((Self::Cpu(threads), why));
             }
-            ("auto", Some(number)) => (number, "a hardware GPU"),
+            ("auto", Some(number)) => {
+                return Ok(match Gpu::open(number) {
+                    Ok(gpu) => (Self::Gpu(gpu), "a hardware GPU".to_owned()),
+                    Err(e) => (Self::Cpu(threads), format!("the GPU is of no use: {e}")),
+                });
+            }
             ("gpu", Some(number)) => (number, "a hardware GPU"),
             ("gpu", None) => (0, "a software adapter, the only kind here"),
             _ => {
@@ -129,6 +127,10 @@ impl Session {
     /// # Errors
     ///
     /// If the device is lost.
+    ///
+    /// # Panics
+    ///
+    /// If there are more or fewer than the tensor has, or if it holds words.
     pub fn write(&mut self, tensor: Tensor, values: &[f32]) -> Result<()> {
         match self {
             Self::Cpu(session) => {
@@ -166,18 +168,19 @@ impl Session {
         }
     }
 
-    /// Runs a program once for each record, at most
-    /// [`SLOTS`](crate::kernels::common::SLOTS) of them. A device may still be at it on return.
+    /// Runs a program once for each record; gives the tick of the first. A device may still be at
+    /// it on return.
     ///
     /// # Errors
     ///
     /// If the device is lost, refuses, or does not finish in time.
-    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<()> {
+    ///
+    /// # Panics
+    ///
+    /// If there are more records than [`SLOTS`](crate::kernels::common::SLOTS).
+    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
         match self {
-            Self::Cpu(session) => {
-                session.run(program, records);
-                Ok(())
-            }
+            Self::Cpu(session) => Ok(session.run(program, records)),
             Self::Gpu(session) => session.run(program, records),
         }
     }

@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::engine::{Access, Dtype, Init, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::common::{Record, SLOTS};
-use crate::kernels::finite::LARGEST;
+use crate::kernels::finite::{LARGEST, WEIGHT};
 use crate::kernels::gather::Shard;
 use crate::kernels::random::initial_uniform;
 use crate::metrics::{Losses, Sums};
@@ -53,8 +53,8 @@ pub struct Trainer {
     pub(crate) steps_per_submit: usize,
     /// Steps that were queued.
     pub(crate) step: u64,
-    /// Records of steps whose reports have not come back.
-    pub(crate) pending: VecDeque<Record>,
+    /// Ticks and records of steps whose reports have not come back.
+    pub(crate) pending: VecDeque<(u32, Record)>,
     sums: Sums,
 }
 
@@ -66,6 +66,11 @@ impl Trainer {
     /// If the configuration is not valid, the data does not fit it, or the plan does not fit the
     /// device.
     pub fn new(device: &Device, config: &Config, train: &Dataset, test: &Dataset) -> Result<Self> {
+        if train.size() != test.size() {
+            let ([a, b], [c, d]) = (train.size(), test.size());
+            let what = format!("training images are {a}×{b}, test images {c}×{d}");
+            return Err(Error::config(what).hint("both must be of one size"));
+        }
         let vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {
             data.check(config.model.likelihood, config.train.pixels)?;
@@ -180,12 +185,12 @@ impl Trainer {
     /// A [`Numbers`](ErrorKind::Numbers) error if a step was found to break: its update and all
     /// later ones were not made. Also if the device is lost or does not finish in time.
     pub fn advance(&mut self, steps: u64) -> Result<()> {
-        let end = self.step + steps;
+        let end = self.step.saturating_add(steps);
         while self.step < end {
             let count = (end - self.step).min(self.steps_per_submit as u64);
             let records: Vec<_> = (self.step..self.step + count).map(|s| self.record(s)).collect();
-            self.session.run(self.ids.step, &records)?;
-            self.pending.extend(records);
+            let first = self.session.run(self.ids.step, &records)?;
+            self.pending.extend((first..).zip(records));
             self.step += count;
             self.collect(false)?;
         }
@@ -194,13 +199,17 @@ impl Trainer {
 
     /// Takes in the reports that have come, or all that will.
     pub(crate) fn collect(&mut self, wait: bool) -> Result<()> {
-        while !self.pending.is_empty() {
+        while let Some(&(tick, record)) = self.pending.front() {
             let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
-            let Some(record) = self.pending.pop_front() else { return Ok(()) };
-            if terms.status != 0 {
-                return Err(self.diagnose(record));
+            // A report of a look that was given up belongs to nobody.
+            if terms.tick != tick {
+                continue;
             }
-            self.sums.add(terms, record.rows as usize);
+            self.pending.pop_front();
+            match terms.status {
+                0 => self.sums.add(terms, record.rows as usize),
+                status => return Err(self.diagnose(record, status)),
+            }
         }
         Ok(())
     }
@@ -230,22 +239,28 @@ impl Trainer {
         self.sums.losses()
     }
 
-    /// Runs the broken step again, from the weights that it left as they were, and names the first
-    /// tensor in the order of the program that is not finite. If there is none, it was the update
-    /// itself that would have made a weight or moment infinite.
-    fn diagnose(&mut self, record: Record) -> Error {
+    /// Says what broke: if it was a loss or a gradient, the weights are as they were before the step.
+    /// Then it runs again, and the first tensor that is not finite is named, in the program's order.
+    fn diagnose(&mut self, record: Record, status: u32) -> Error {
         let step = u64::from(record.step) + 1;
-        let found = self.replay(record).unwrap_or_else(|e| Some(format!("(unknown: {e})")));
-        let what = found.unwrap_or_else(|| "the update of the weights left f32's range".to_owned());
+        let found = if status == WEIGHT { Ok(None) } else { self.replay(record) };
+        let what = match found {
+            Ok(Some(found)) => found,
+            Ok(None) => "the update of the weights left f32's range".to_owned(),
+            Err(e) => format!("what broke is not known, since {e}"),
+        };
+        let hint = match self.config.optimizer.clip_norm {
+            0.0 => "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)",
+            _ => "lower the learning rate (`--lr`)",
+        };
         Error::new(ErrorKind::Numbers, format!("the numbers broke at step {step}: {what}"))
-            .hint("lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)")
+            .hint(hint)
     }
 
     fn replay(&mut self, record: Record) -> Result<Option<String>> {
         // What is in flight changes nothing, but it writes the same buffers.
-        while !self.pending.is_empty() && self.session.next_terms(true)?.is_some() {
-            self.pending.pop_front();
-        }
+        while self.session.next_terms(true)?.is_some() {}
+        self.pending.clear();
         self.session.run(self.ids.step, &[record])?;
         self.session.next_terms(true)?;
         for dispatch in &self.vae.programs.step.dispatches {

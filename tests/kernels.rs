@@ -24,7 +24,7 @@ fn gpu_equals_reference() {
     let mut outcomes = Vec::new();
     let mut ran = Vec::new();
     for case in kernels::cases() {
-        let expected = expected(&case);
+        let expected = expected(&case).expect("enough memory");
         for &name in &names {
             let gpu = gpu.clone().with_schedule(name);
             let uses = |d: &elbo::engine::Dispatch| {
@@ -47,7 +47,10 @@ fn gpu_equals_reference() {
 fn cpu_schedules_equal_reference() {
     let outcomes: Vec<_> = kernels::cases()
         .iter()
-        .map(|case| check(case, &expected(case), Target::Cpu).expect("the CPU works"))
+        .map(|case| {
+            let expected = expected(case).expect("enough memory");
+            check(case, &expected, Target::Cpu).expect("the CPU works")
+        })
         .collect();
     assert_all_pass(&outcomes);
 }

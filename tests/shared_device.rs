@@ -78,7 +78,7 @@ fn two_trainers_share_a_device_with_its_host() {
     let weights = |trainer: &mut Trainer| trainer.weights().expect("the weights");
     assert!(weights(&mut first) == weights(&mut second), "equal runs side by side");
 
-    // A trainer on a device of our own ends at the same bits.
+    // A trainer on a device of our own, which may run by another schedule, ends at the same loss.
     let mut own = trainer(&Device::choose("gpu", 0).expect("an adapter").0).expect("a trainer");
     own.advance(100).expect("steps");
     let losses = |t: &mut Trainer| t.evaluate().expect("losses").sampled.loss;
@@ -101,10 +101,18 @@ fn a_device_with_small_limits_is_refused_by_name() {
     assert!(error.to_string().contains('`'), "a buffer is named: {error}");
     assert!(error.advice().is_some(), "there is a hint: {error}");
 
-    let host = Host::new(|limits| limits.max_storage_buffers_per_shader_stage = 4);
-    let error = trainer(&host.gpu()).expect_err("too few bindings");
-    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
-    assert_eq!(host.errors.load(Ordering::SeqCst), 0, "the host heard nothing of it");
+    let small: [fn(&mut wgpu::Limits); 4] = [
+        |limits| limits.max_storage_buffers_per_shader_stage = 4,
+        |limits| limits.max_compute_workgroup_size_x = 32,
+        |limits| limits.max_compute_workgroups_per_dimension = 100,
+        |limits| limits.max_compute_workgroup_storage_size = 256,
+    ];
+    for small in small {
+        let host = Host::new(small);
+        let error = trainer(&host.gpu()).expect_err("a limit is too small");
+        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+        assert_eq!(host.errors.load(Ordering::SeqCst), 0, "the host heard nothing of it");
+    }
 }
 
 #[test]

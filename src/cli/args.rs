@@ -16,9 +16,9 @@ pub(super) struct ConfigArgs {
     /// Start from a TOML file, such as the config.toml of a run
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Units of the hidden layers, from the image to z and, mirrored, back: 400 or 512,256
-    #[arg(long, value_name = "UNITS", value_delimiter = ',')]
-    hidden: Option<Vec<usize>>,
+    /// Units of the hidden layers, from the image to z and, mirrored, back: 400, 512,256 or none
+    #[arg(long, value_name = "UNITS")]
+    hidden: Option<String>,
     /// Dimensions of z
     #[arg(long, value_name = "N")]
     latent: Option<usize>,
@@ -99,6 +99,18 @@ fn set<T, U: From<T>>(to: &mut U, from: Option<T>) {
     }
 }
 
+/// The sizes of hidden layers as they are typed.
+fn units(text: &str) -> Result<Vec<usize>> {
+    if text == "none" {
+        return Ok(Vec::new());
+    }
+    let units: std::result::Result<_, _> = text.split(',').map(|n| n.trim().parse()).collect();
+    units.map_err(|_| {
+        Error::config(format!("`--hidden` is `{text}`; it must be sizes of layers"))
+            .hint("such as `400`, `512,256`, or `none`")
+    })
+}
+
 impl ConfigArgs {
     /// The configuration that the flags mean, judged.
     pub(super) fn config(&self) -> Result<Config> {
@@ -114,8 +126,8 @@ impl ConfigArgs {
             (None, preset) => Config::preset(preset.as_deref().unwrap_or("classic"))?,
         };
         if let Some(hidden) = &self.hidden {
-            config.model.encoder.clone_from(hidden);
-            config.model.decoder = hidden.iter().rev().copied().collect();
+            config.model.encoder = units(hidden)?;
+            config.model.decoder = config.model.encoder.iter().rev().copied().collect();
         }
         set(&mut config.model.latent, self.latent);
         set(&mut config.model.activation, self.activation);

@@ -11,13 +11,22 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(folder) = given {
         return Ok(folder.to_owned());
     }
+    if let Some(folder) = std::env::var_os("ELBO_DATA").map(PathBuf::from) {
+        if folder.is_dir() {
+            return Ok(folder);
+        }
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        return Err(Error::io("open $ELBO_DATA,", &folder, missing)
+            .hint("name a folder of IDX files there, or unset it"));
+    }
     let places = places();
     let exists = |folder: &&PathBuf| folder.is_dir();
     places.iter().find(exists).cloned().ok_or_else(|| {
         let listed: Vec<_> = places.iter().map(|p| format!("`{}`", p.display())).collect();
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-        Error::io("find MNIST, for one in", Path::new("assets/mnist"), missing).hint(format!(
-            "give a folder of IDX files with `--data`; looked in {}",
+        Error::io("find MNIST in", Path::new("assets/mnist"), missing).hint(format!(
+            "MNIST comes with elbo's repository, in assets/mnist; give that folder, or another of \
+             IDX files, with `--data`; looked in {}",
             listed.join(", ")
         ))
     })
@@ -25,8 +34,7 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
 
 fn places() -> Vec<PathBuf> {
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    let mut places: Vec<_> = variable("ELBO_DATA").into_iter().collect();
-    places.push(PathBuf::from("assets/mnist"));
+    let mut places = vec![PathBuf::from("assets/mnist")];
     let program = std::env::current_exe().unwrap_or_default();
     places.extend(program.ancestors().skip(1).take(4).map(|above| above.join("assets/mnist")));
     let home = variable("HOME").map(|home| home.join(".local/share"));

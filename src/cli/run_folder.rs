@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind as IoKind, Write};
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::write_whole;
+use elbo::checkpoint::{write_new, write_whole};
 use elbo::{Config, Error, Result};
 
 /// What a run writes; a folder that has any of it holds a run.
@@ -56,7 +56,9 @@ impl RunFolder {
             None => (next_number().map_err(|e| fail(Path::new("runs"), e))?, true),
         };
         let folder = Self { path };
-        let written = folder.write("config.toml", config.to_toml().as_bytes());
+        // Of two programs that were given one folder, the second finds it taken here.
+        let text = config.to_toml();
+        let written = write_new(&folder.path.join("config.toml"), text.as_bytes());
         if written.is_err() && made {
             // Nothing of ours is in it; if it cannot be removed either, the first error counts.
             let _ = fs::remove_dir(&folder.path);
@@ -66,11 +68,6 @@ impl RunFolder {
 
     pub(super) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Writes a file whole or not at all.
-    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        write_whole(&self.path.join(name), bytes)
     }
 
     /// Writes a picture.

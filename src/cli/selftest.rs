@@ -46,7 +46,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let (mut cases, mut failed) = (0, 0);
     for case in kernels::cases() {
-        let expected = expected(&case);
+        let expected = expected(&case)?;
         for target in targets(&device, &case) {
             let target = match &target {
                 Some(gpu) => Target::Gpu(gpu),

@@ -85,15 +85,16 @@ struct Run<'a> {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let config = args.config.config()?;
+    let mut config = args.config.config()?;
     if !(1..=SLOTS).contains(&args.steps_per_submit) {
         let what = format!("`--steps-per-submit` is {}", args.steps_per_submit);
         return Err(Error::config(format!("{what}; it must be between 1 and {SLOTS}"))
             .hint(format!("{STEPS_PER_SUBMIT} suits most; the results do not depend on it")));
     }
     RunFolder::refuse_taken(args.out.as_deref())?;
-    let folder = data_folder(args.data.as_deref())?;
-    let (train, test) = Dataset::from_idx_folder(&folder)?;
+    let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
+    let (train, test) = Dataset::from_idx_folder(&data)?;
+    config.train.data = Some(data.clone());
     let train = train.limited(config.train.limit);
     let (device, why) = Device::choose(&args.device, args.threads)?;
     if !args.quiet {
@@ -106,8 +107,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         let bytes = trainer.vae().plan.bytes() >> 20;
         let (images, tests) = (train.len(), test.len());
         talk(&format!(
-            "{parameters} parameters, {bytes} MiB planned, {images} images to train on, {tests} \
-             to test, seed {}",
+            "{parameters} parameters, {bytes} MiB planned, {images} images of `{}` to train on, \
+             {tests} to test, seed {}",
+            data.display(),
             config.train.seed
         ));
     }
@@ -118,7 +120,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.json {
         let line = json!({
             "event": "start", "device": device.kind(), "adapter": device.name(),
-            "parameters": parameters, "seed": config.train.seed,
+            "parameters": parameters, "seed": config.train.seed, "data": data.display().to_string(),
             "run": folder.path().display().to_string(),
         });
         print_line(&line.to_string())?;
@@ -261,7 +263,9 @@ impl Run<'_> {
             End::Signal(signal) => ("signal", 128 + u8::try_from(signal).unwrap_or(0)),
         };
         let (run, step) = (self.folder.path().display().to_string(), self.trainer.steps_taken());
-        let loss = self.last.map(|last| last.sampled.loss);
+        // After a signal the last evaluation is of earlier weights.
+        let last = self.last.filter(|_| code == 0);
+        let loss = last.map(|last| last.sampled.loss);
         if self.args.json {
             let line = json!({
                 "event": "end", "status": status, "step": step, "test_loss": loss, "run": run,
@@ -269,7 +273,7 @@ impl Run<'_> {
             print_line(&line.to_string())?;
             return Ok(code);
         }
-        if let Some(last) = self.last {
+        if let Some(last) = last {
             let Losses { loss, recon, kl } = last.sampled;
             print_line(&format!(
                 "test loss {loss:.2} nats per image (recon {recon:.2} + KL {kl:.2}; one sampled z)"

@@ -55,9 +55,14 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If there would be no image or no pixel.
+    /// If there would be no image, no pixel, or more of them than memory can hold.
     pub fn synthetic(count: usize, [height, width]: [usize; 2], seed: u64) -> Result<Self> {
-        let mut bytes = Vec::with_capacity(count * height * width);
+        let mut bytes = Vec::new();
+        let len = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(count));
+        if len.is_none_or(|len| bytes.try_reserve_exact(len).is_err()) {
+            let what = format!("no memory for {count} images of {height}×{width}");
+            return Err(Error::new(ErrorKind::Limit, what).hint("make fewer or smaller images"));
+        }
         for image in 0..count {
             let drawn: [f64; 4] = normals_of(philox([image as u32, 0, 0, 0x5e7], key(seed)));
             let place = |size: usize, v: f64| size as f64 * (0.5 + 0.17 * v);

@@ -172,6 +172,12 @@ pub struct Limits {
     pub storage_bindings: u32,
     /// Invocations in one workgroup.
     pub invocations: u32,
+    /// The most invocations along the first and the second side of a workgroup.
+    pub workgroup_sides: [u32; 2],
+    /// The most workgroups along one side of a grid.
+    pub workgroups: u32,
+    /// Workgroup memory, in bytes.
+    pub workgroup_bytes: u32,
 }
 
 /// Every buffer of a model: nothing is allocated that is not in its plan.
@@ -267,17 +273,19 @@ impl Plan {
             Err(Error::new(ErrorKind::Limit, format!("the plan does not fit the device: {what}"))
                 .hint(hint))
         };
-        if (limits.storage_bindings as usize) < MAX_BINDINGS {
-            let found = limits.storage_bindings;
+        // What the schedules that run everywhere need: no more than WebGPU's default limits.
+        let needs = [
+            ("storage buffers in a stage", limits.storage_bindings, MAX_BINDINGS as u32),
+            ("invocations in a workgroup", limits.invocations, 256),
+            ("invocations along a workgroup", limits.workgroup_sides[0], 256),
+            ("invocations along a workgroup's second side", limits.workgroup_sides[1], 8),
+            ("workgroups along a grid", limits.workgroups, MAX_GROUPS as u32),
+            ("bytes of workgroup memory", limits.workgroup_bytes, 1024),
+        ];
+        if let Some((what, found, needed)) = needs.iter().find(|(_, found, needed)| found < needed)
+        {
             return fail(
-                format!("it allows {found} storage buffers in a stage, {MAX_BINDINGS} are needed"),
-                "ask for WebGPU's default limits when the device is made, or use `--device cpu`",
-            );
-        }
-        if limits.invocations < 256 {
-            let found = limits.invocations;
-            return fail(
-                format!("it allows {found} invocations in a workgroup, 256 are needed"),
+                format!("it allows {found} {what}, {needed} are needed"),
                 "ask for WebGPU's default limits when the device is made, or use `--device cpu`",
             );
         }

@@ -55,6 +55,17 @@ impl Tensor {
         Self { buffer, offset, rows: 1, cols: len, stride: words, words, dtype }
     }
 
+    /// The first rows of a matrix, as a tensor of their own that can be read.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn first_rows(&self, rows: usize) -> Self {
+        assert!(rows <= self.rows, "{rows} rows of {}", self.rows);
+        Self { rows, words: rows * self.stride, ..*self }
+    }
+
     /// The buffer this tensor is a range of.
     #[must_use]
     pub fn buffer(&self) -> BufferId {

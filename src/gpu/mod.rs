@@ -116,6 +116,9 @@ impl Gpu {
 
     /// Takes the host application's device. Its handlers and its limits stay as they are; whatever
     /// the device was not granted is not used.
+    ///
+    /// wgpu panics when a device is lost while it is waited for. That becomes an error here, but
+    /// only in programs that unwind: one built with `panic = "abort"` would end.
     #[must_use]
     pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let description = AdapterDescription::of(&device.adapter_info());
@@ -159,6 +162,12 @@ impl Gpu {
             binding_bytes: limits.max_storage_buffer_binding_size,
             storage_bindings: limits.max_storage_buffers_per_shader_stage,
             invocations: limits.max_compute_invocations_per_workgroup,
+            workgroup_sides: [
+                limits.max_compute_workgroup_size_x,
+                limits.max_compute_workgroup_size_y,
+            ],
+            workgroups: limits.max_compute_workgroups_per_dimension,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size,
         }
     }
 
@@ -206,7 +215,10 @@ impl Gpu {
                 Err(Error::new(ErrorKind::Device, format!("the device refused to {what}: {error}"))
                     .hint("`elbo selftest` tells whether the driver works"))
             }
-            (Err(_), None) => Err(self.lost_error(what)),
+            (Err(_), None) => {
+                let message = format!("wgpu gave up and said no more: it was to {what}");
+                Err(Error::new(ErrorKind::Lost, message).hint("start again from what was saved"))
+            }
         }
     }
 
@@ -244,6 +256,11 @@ impl Gpu {
             Ok(Ok(_)) => self.check_lost(),
             Ok(Err(_)) | Err(_) => Err(self.lost_error("poll")),
         }
+    }
+
+    /// Drops every pipeline, so that none of a load that failed is taken for a good one.
+    pub(crate) fn forget_pipelines(&self) {
+        self.pipelines.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The pipeline of a kernel, with its compiled-in parameters, made on first use.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::time::Duration;
 
 use crate::cpu::Terms;
 use crate::error::{Error, ErrorKind, Result};
@@ -11,6 +12,10 @@ use crate::kernels::reduce::METRICS;
 
 /// Submits that may be in flight: one that runs, one that waits, and one that is being encoded.
 const STAGES: usize = 3;
+
+/// How long a mapping's callback may be under way when the wait for its submit has ended: another
+/// thread may be the one that calls it.
+pub(super) const CALLBACK_PATIENCE: Duration = Duration::from_secs(10);
 
 const STAGE_BYTES: u64 = (4 * SLOTS * METRICS) as u64;
 
@@ -92,9 +97,7 @@ impl Ring {
             let result = match flight.mapped.try_recv() {
                 Err(TryRecvError::Empty) if wait => {
                     gpu.wait(Some(flight.submission.clone()), "finish a submit")?;
-                    // The wait may end before the mapping's callback has run.
-                    let patience = std::time::Duration::from_secs(10);
-                    flight.mapped.recv_timeout(patience).map_err(|_| unmapped())?
+                    flight.mapped.recv_timeout(CALLBACK_PATIENCE).map_err(|_| unmapped())?
                 }
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => return Err(unmapped()),
@@ -105,10 +108,11 @@ impl Ring {
             let Some(flight) = self.flights.pop_front() else { return Ok(()) };
             let view = flight.buffer.get_mapped_range(..).map_err(|_| unmapped())?;
             let values: &[f32] = bytemuck::cast_slice(&view);
-            for step in 0..flight.steps {
-                let slot = (flight.first_tick as usize + step) % SLOTS * METRICS;
+            for step in 0..flight.steps as u32 {
+                let tick = flight.first_tick.wrapping_add(step);
+                let slot = tick as usize % SLOTS * METRICS;
                 let [recon, kl, status] = [0, 1, 2].map(|i| f64::from(values[slot + i]));
-                self.done.push_back(Terms { recon, kl, status: status as u32 });
+                self.done.push_back(Terms { tick, recon, kl, status: status as u32 });
             }
             drop(view);
             flight.buffer.unmap();

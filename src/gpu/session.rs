@@ -1,12 +1,13 @@
 //! A plan made real on a device: everything is created once, then encoded anew for each step.
 
 use std::collections::HashMap;
+use std::sync::mpsc::channel;
 
 use crate::cpu::{ProgramId, Terms};
 use crate::engine::{Access, Dispatch, Dtype, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
-use crate::gpu::ring::Ring;
+use crate::gpu::ring::{CALLBACK_PATIENCE, Ring};
 use crate::kernels::common::{HEAD, Record, SLOT, SLOTS, Steps};
 
 /// Bytes that go to the device in one piece; more would need as much staging memory at once.
@@ -38,6 +39,8 @@ pub struct Session {
     metrics: Option<Tensor>,
     ring: Ring,
     tick: u32,
+    /// Whether a submit failed half-way: then host and device no longer agree on the tick.
+    broken: bool,
 }
 
 impl Session {
@@ -71,6 +74,7 @@ impl Session {
             metrics,
             ring,
             tick: 0,
+            broken: false,
         })
     }
 
@@ -89,7 +93,12 @@ impl Session {
         let gpu = self.gpu.clone();
         let dispatches = gpu.guarded(&format!("load `{}`", program.name), || {
             program.dispatches.iter().map(|dispatch| self.resolve(dispatch)).collect()
-        })?;
+        });
+        if dispatches.is_err() {
+            // What was made is invalid, and must not serve the next session.
+            gpu.forget_pipelines();
+        }
+        let dispatches = dispatches?;
         let ticks = program.dispatches.iter().any(|dispatch| {
             let mut uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
             uses.any(|(&t, binding)| t == self.steps.words && binding.access == Access::Write)
@@ -199,7 +208,7 @@ impl Session {
     /// If the device is lost or does not answer in time.
     pub fn read_buffer(&self, index: usize) -> Result<Vec<u32>> {
         let buffer = &self.buffers[index];
-        pollster::block_on(self.read_range(buffer, 0..buffer.size()))
+        self.read_range(buffer, 0..buffer.size())
     }
 
     /// Reads a tensor's elements, row by row, without padding. Waits for the device.
@@ -211,20 +220,15 @@ impl Session {
         assert_eq!(tensor.dtype(), Dtype::F32, "words are not read as floats");
         let range = tensor.range();
         let bytes = 4 * range.start as u64..4 * range.end as u64;
-        let bits =
-            pollster::block_on(self.read_range(&self.buffers[tensor.buffer().index()], bytes))?;
+        let bits = self.read_range(&self.buffers[tensor.buffer().index()], bytes)?;
         let (rows, cols, stride) = (tensor.rows(), tensor.cols(), tensor.stride());
         let row = |row: usize| &bits[row * stride..row * stride + cols];
         Ok((0..rows).flat_map(row).map(|&bits| f32::from_bits(bits)).collect())
     }
 
-    async fn read_range(
-        &self,
-        buffer: &wgpu::Buffer,
-        range: std::ops::Range<u64>,
-    ) -> Result<Vec<u32>> {
+    fn read_range(&self, buffer: &wgpu::Buffer, range: std::ops::Range<u64>) -> Result<Vec<u32>> {
         let size = range.end - range.start;
-        let (sender, receiver) = futures_intrusive::channel::shared::oneshot_channel();
+        let (sender, mapped) = channel();
         let (staging, submission) = self.gpu.guarded("read a tensor", || {
             let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("elbo staging"),
@@ -243,14 +247,14 @@ impl Session {
         })?;
         self.gpu.wait(Some(submission), "copy a tensor back")?;
         let lost = || Error::new(ErrorKind::Lost, "the device was lost while it was read");
-        let mapped = receiver.receive().await.ok_or_else(lost)?;
-        mapped.map_err(|_| lost())?;
+        let answer = mapped.recv_timeout(CALLBACK_PATIENCE).map_err(|_| lost())?;
+        answer.map_err(|_| lost())?;
         let view = staging.get_mapped_range(..).map_err(|_| lost())?;
         Ok(bytemuck::cast_slice(&view).to_vec())
     }
 
     /// Runs a program once for each record: one command buffer a record, one submit for them all.
-    /// It returns when the submit is queued; it waits only if too many are in flight.
+    /// It returns the first tick when the submit is queued; it waits only if too many are in flight.
     ///
     /// # Errors
     ///
@@ -259,15 +263,19 @@ impl Session {
     /// # Panics
     ///
     /// If there are more records than [`SLOTS`].
-    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<()> {
+    pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
         assert!(records.len() <= SLOTS, "{} records in one submit", records.len());
+        if self.broken {
+            let what = "an earlier submit failed, so that what the device holds is not known";
+            return Err(Error::new(ErrorKind::Lost, what).hint("start again from what was saved"));
+        }
         let ticks = self.programs[program.0].ticks;
         let stage = match self.metrics {
             Some(_) if ticks => Some(self.ring.take(&self.gpu)?),
             _ => None,
         };
-        let gpu = self.gpu.clone();
-        gpu.guarded("run a program", || {
+        let (gpu, first) = (self.gpu.clone(), self.tick);
+        let submitted = gpu.guarded("run a program", || {
             self.write_records(records);
             let mut commands: Vec<_> =
                 records.iter().map(|_| self.encode(program).finish()).collect();
@@ -279,13 +287,14 @@ impl Session {
             }
             let submission = gpu.queue.submit(commands);
             if let Some(stage) = stage {
-                self.ring.map(stage, submission, self.tick, records.len());
+                self.ring.map(stage, submission, first, records.len());
             }
-        })?;
+        });
+        self.broken = submitted.is_err();
         if ticks {
             self.tick = self.tick.wrapping_add(records.len() as u32);
         }
-        Ok(())
+        submitted.map(|()| first)
     }
 
     /// Writes each record to its slot. The queue does this before the next submit's commands and

@@ -89,6 +89,9 @@ pub struct Vae {
     pub programs: Programs,
 }
 
+/// The most shards of a dataset: 128 GiB.
+const MOST_SHARDS: u128 = 1024;
+
 /// Makes room for a dataset, in shards below the largest binding.
 fn shards(plan: &mut Plan, name: &str, spec: DataSpec) -> Vec<Shard> {
     let stride = spec.pixels.next_multiple_of(PAD);
@@ -194,6 +197,14 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
         let what = format!("{} images of {} pixels", train.images, train.pixels);
         return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
             .hint("train on a part of the data, or on smaller images"));
+    }
+    for spec in [train, test] {
+        let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
+        if bytes > u128::from(MAX_BINDING_BYTES) * MOST_SHARDS {
+            let what = format!("{} images of {} pixels", spec.images, spec.pixels);
+            return Err(Error::config(format!("{what} take {bytes} bytes, which no device holds"))
+                .hint("train on a part of the data, or on smaller images"));
+        }
     }
     // Every matrix is counted with 32 bits, those of activations as those of weights.
     let (model, pixels) = (&config.model, train.pixels);

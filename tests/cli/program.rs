@@ -161,17 +161,17 @@ pub(crate) struct Small(pub(crate) PathBuf);
 
 #[cfg(target_os = "linux")]
 impl Small {
-    /// Only root may mount; whoever is root must be able to.
+    /// Where mounting is not allowed (to who is not root, and to root in most containers) there is
+    /// none; a full disk is then tested by `/dev/full` and by a limit on files alone.
     pub(crate) fn mount(path: PathBuf) -> Option<Self> {
-        use std::os::unix::fs::MetadataExt;
-        if fs::metadata("/proc/self").expect("the kernel's own words").uid() != 0 {
-            println!("only root can mount a small filesystem: this test proves nothing here");
-            return None;
-        }
         fs::create_dir(&path).expect("a folder to mount on");
-        let small = Self(path);
-        small.call("mount", &["-t", "tmpfs", "-o", "size=64k", "tmpfs"]);
-        Some(small)
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&path);
+        let mounted = mount.output().is_ok_and(|output| output.status.success());
+        if !mounted {
+            println!("no small filesystem can be mounted here: this part proves nothing");
+        }
+        mounted.then_some(Self(path))
     }
 
     pub(crate) fn call(&self, program: &str, args: &[&str]) {

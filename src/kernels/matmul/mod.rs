@@ -277,7 +277,7 @@ fn backward_to_weight(
 }
 
 /// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
-/// and after; an input with two users; the classic and the big model's layers for the benches.
+/// and after; an input with two users; the classic model's layers for the benches.
 pub(crate) fn cases() -> Vec<Case> {
     let relu = Activation::Relu;
     let mut cases = Vec::new();
