@@ -17,6 +17,7 @@ use elbo::cpu::{self, ProgramId};
 use elbo::engine::Program;
 use elbo::gpu::{self, Gpu};
 use elbo::kernels::case::Case;
+use elbo::selftest::schedules;
 use elbo::{Device, kernels};
 
 /// Bytes of the cases' plans that are timed by default; the largest operations of the classic
@@ -89,19 +90,6 @@ fn chosen(cases: Vec<Case>) -> Vec<Case> {
         })
         .collect();
     cases.into_iter().zip(keep).filter_map(|(case, keep)| keep.then_some(case)).collect()
-}
-
-/// The names of the schedules that some dispatch of a case has and the device can run; where there
-/// is a choice, what has none goes without saying.
-fn schedules(case: &Case, gpu: &Gpu) -> Vec<&'static str> {
-    let all = case.program.dispatches.iter().flat_map(|d| d.kernel.schedules());
-    let mut names: Vec<_> = all.filter(|s| gpu.can_run(s)).map(|s| s.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.len() > 1 {
-        names.retain(|&name| name != "plain");
-    }
-    names
 }
 
 fn throughput(case: &Case) -> Throughput {

@@ -70,8 +70,8 @@ impl Trainer {
         Ok(())
     }
 
-    /// Runs a program once, and waits until it is done.
-    fn run_one(&mut self, program: ProgramId, record: Record) -> Result<()> {
+    /// Runs a program once, and waits until it is done. Reports before its own belong to nobody.
+    pub(crate) fn run_one(&mut self, program: ProgramId, record: Record) -> Result<()> {
         let tick = self.session.run(program, &[record])?;
         while let Some(terms) = self.session.next_terms(true)? {
             if terms.tick == tick {

@@ -81,16 +81,27 @@ pub fn check(case: &Case, expected: &[Vec<f64>], target: Target<'_>) -> Result<O
     Ok(outcome)
 }
 
-fn gpu_schedules(case: &Case, gpu: &Gpu) -> String {
-    let dispatches = case.program.dispatches.iter();
-    let mut names: Vec<_> = dispatches.map(|d| gpu.schedule(d.kernel).name).collect();
+/// The names of the schedules that some dispatch of a case has and the device can run; where there
+/// is a choice, what has none goes without saying.
+#[must_use]
+pub fn schedules(case: &Case, gpu: &Gpu) -> Vec<&'static str> {
+    let all = case.program.dispatches.iter().flat_map(|d| d.kernel.schedules());
+    distinct(all.filter(|s| gpu.can_run(s)).map(|s| s.name).collect())
+}
+
+/// Each name once, and `plain` only where it stands alone.
+fn distinct(mut names: Vec<&'static str>) -> Vec<&'static str> {
     names.sort_unstable();
     names.dedup();
-    // A plain schedule beside a chosen one says nothing.
     if names.len() > 1 {
         names.retain(|&name| name != "plain");
     }
-    names.join(" ")
+    names
+}
+
+fn gpu_schedules(case: &Case, gpu: &Gpu) -> String {
+    let dispatches = case.program.dispatches.iter();
+    distinct(dispatches.map(|d| gpu.schedule(d.kernel).name).collect()).join(" ")
 }
 
 fn on_gpu(case: &Case, gpu: &Gpu) -> Result<Vec<Vec<u32>>> {

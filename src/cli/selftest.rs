@@ -1,7 +1,7 @@
 //! `elbo selftest`: every kernel's cases on the user's device, the first thing to ask for in a report.
 
 use elbo::kernels;
-use elbo::selftest::{Outcome, Target, check, expected};
+use elbo::selftest::{Outcome, Target, check, expected, schedules};
 use elbo::{Device, Result};
 use serde_json::json;
 
@@ -69,14 +69,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 /// The device once for each schedule of the case that it can run; none stands for the CPU.
 fn targets(device: &Device, case: &kernels::case::Case) -> Vec<Option<elbo::gpu::Gpu>> {
     let Device::Gpu(gpu) = device else { return vec![None] };
-    let schedules = case.program.dispatches.iter().flat_map(|d| d.kernel.schedules());
-    let mut names: Vec<_> = schedules.filter(|s| gpu.can_run(s)).map(|s| s.name).collect();
-    names.sort_unstable();
-    names.dedup();
-    if names.len() > 1 {
-        names.retain(|&name| name != "plain");
-    }
-    names.into_iter().map(|name| Some(gpu.clone().with_schedule(name))).collect()
+    schedules(case, gpu).into_iter().map(|name| Some(gpu.clone().with_schedule(name))).collect()
 }
 
 fn show(outcome: &Outcome, json: bool) -> Result<()> {
