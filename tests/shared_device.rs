@@ -148,3 +148,15 @@ fn a_wait_ends() {
     let error = error.expect_err("nothing is done in no time");
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
 }
+
+#[test]
+fn a_failed_submit_breaks_the_session() {
+    let host = Host::new(|_| {});
+    let mut trainer = trainer(&host.gpu()).expect("a trainer");
+    trainer.advance(10).and_then(|()| trainer.wait()).expect("steps, and nothing in flight");
+    host.device.destroy();
+    let first = trainer.advance(1).expect_err("nothing can be submitted");
+    let second = trainer.advance(1).expect_err("host and device no longer agree on the tick");
+    assert_eq!(second.kind(), ErrorKind::Lost, "{first}, then {second}");
+    assert!(second.to_string().contains("an earlier submit failed"), "{first}, then {second}");
+}

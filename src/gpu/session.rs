@@ -39,7 +39,7 @@ pub struct Session {
     metrics: Option<Tensor>,
     ring: Ring,
     tick: u32,
-    /// Whether a submit failed half-way: then host and device no longer agree on the tick.
+    /// Whether a submit failed, or its report: then host and device may not agree on the tick.
     broken: bool,
 }
 
@@ -271,7 +271,10 @@ impl Session {
         }
         let ticks = self.programs[program.0].ticks;
         let stage = match self.metrics {
-            Some(_) if ticks => Some(self.ring.take(&self.gpu)?),
+            Some(_) if ticks => {
+                let taken = self.ring.take(&self.gpu);
+                Some(self.note(taken)?)
+            }
             _ => None,
         };
         let (gpu, first) = (self.gpu.clone(), self.tick);
@@ -290,11 +293,18 @@ impl Session {
                 self.ring.map(stage, submission, first, records.len());
             }
         });
-        self.broken = submitted.is_err();
+        let submitted = self.note(submitted);
         if ticks {
             self.tick = self.tick.wrapping_add(records.len() as u32);
         }
         submitted.map(|()| first)
+    }
+
+    /// Remembers a failure that the session cannot go on after. A wait that ended early is none:
+    /// what it waited for is still under way.
+    fn note<R>(&mut self, result: Result<R>) -> Result<R> {
+        self.broken |= result.as_ref().is_err_and(|e| e.kind() != ErrorKind::Timeout);
+        result
     }
 
     /// Writes each record to its slot. The queue does this before the next submit's commands and
@@ -342,7 +352,8 @@ impl Session {
             return Ok(Some(terms));
         }
         let wait = wait && self.ring.in_flight();
-        self.ring.collect(&self.gpu, wait)?;
+        let collected = self.ring.collect(&self.gpu, wait);
+        self.note(collected)?;
         Ok(self.ring.next())
     }
 }
