@@ -128,7 +128,7 @@ fn time(criterion: &mut Criterion, family: &str, cases: &[Case], gpu: Option<&Gp
 
 /// A case in the CPU session, with its inputs.
 fn on_cpu(case: &Case) -> elbo::Result<(cpu::Session<f32>, ProgramId)> {
-    let mut session = cpu::Session::new(&case.plan, case.steps, None, 0)?;
+    let mut session = cpu::Session::new(&case.plan, None, 0)?;
     for (tensor, fill) in &case.inputs {
         session.write_bits(*tensor, 0, &fill.bits(*tensor));
     }
@@ -146,7 +146,7 @@ struct OnGpu<'a> {
 
 impl<'a> OnGpu<'a> {
     fn new(case: &'a Case, gpu: &Gpu) -> elbo::Result<Self> {
-        let mut session = gpu::Session::new(gpu, &case.plan, case.steps, None)?;
+        let mut session = gpu::Session::new(gpu, &case.plan, None)?;
         for (tensor, fill) in &case.inputs {
             session.write_bits(*tensor, 0, &fill.bits(*tensor))?;
         }
@@ -162,14 +162,18 @@ impl<'a> OnGpu<'a> {
         Ok(made)
     }
 
-    /// The time of so many runs, from whole submits; the last is waited for by reading 4 KB.
+    /// The time of so many runs, from whole submits; the last is waited for by reading the smallest
+    /// buffer.
     fn time(&mut self, times: u64) -> elbo::Result<Duration> {
         let submits = times.div_ceil(self.repeats);
+        let buffers = self.case.plan.buffers();
+        let smallest = (0..buffers.len()).min_by_key(|&i| buffers[i].words);
+        let smallest = smallest.expect("a case has a buffer");
         let start = Instant::now();
         for _ in 0..submits {
             self.session.run(self.program, &[self.case.record])?;
         }
-        self.session.read(self.case.steps.rates)?;
+        self.session.read_buffer(smallest)?;
         Ok(start.elapsed().mul_f64(times as f64 / (submits * self.repeats) as f64))
     }
 }

@@ -6,10 +6,10 @@ struct Bernoulli { rows: u32, cols: u32, stride: u32 }
 const WIDTH = 64u;
 var<workgroup> partial: array<f32, WIDTH>;
 
-@group(0) @binding(3) var<storage, read> logits: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read> x: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> nll: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dlogits: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> logits: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> nll: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dlogits: array<vec4<f32>>;
 
 // One row a workgroup.
 @compute @workgroup_size(WIDTH)
@@ -19,8 +19,8 @@ fn forward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let row = flat_group(group, groups);
-    let inside = row < step_word(ROWS);
-    let scale = select(0.0, step_rate(LOSS_SCALE), inside);
+    let inside = row < record.rows;
+    let scale = select(0.0, record.loss_scale, inside);
     var sum = 0.0;
     if row < p.rows {
         for (var block = lane; block < p.stride / 4u; block += WIDTH) {

@@ -1,45 +1,14 @@
 // What several kernels share: the step's record, indices of folded grids, and the activations.
 
-// The record of the running step: words and rates of slot `tick mod SLOTS`, tick being words[0].
-// A kernel that needs it binds both tables first.
-@group(0) @binding(1) var<storage, read> steps: array<u32>;
-@group(0) @binding(2) var<storage, read> rates: array<f32>;
-
-const SLOTS = 64u;
-const HEAD = 16u; // Words before the first slot: the tick, then padding.
-const SLOT = 16u; // Words, and rates, of a slot.
-
-const FIRST = 0u;
-const ROWS = 1u;
-const STEP = 2u;
-const EPOCH = 3u;
-const IMAGES = 4u;
-const SHUFFLE = 5u;
-const STREAM = 6u;
-const SEED_LOW = 7u;
-const SEED_HIGH = 8u;
-
-const LOSS_SCALE = 0u;
-const KL_WEIGHT = 1u;
-const RATE = 2u;
-const BETA1 = 3u;
-const ONE_MINUS_BETA1 = 4u;
-const BETA2 = 5u;
-const ONE_MINUS_BETA2 = 6u;
-const STEP_SIZE = 7u;
-const ROOT_CORRECTION = 8u;
-const EPSILON = 9u;
-const DECAY = 10u;
-const MOMENTUM = 11u;
-const MAX_NORM = 12u;
-
-fn step_word(i: u32) -> u32 {
-    return steps[HEAD + (steps[0] % SLOTS) * SLOT + i];
+// What the host tells the running step. Each record has a bind group of its own.
+struct Record {
+    first: u32, rows: u32, step: u32, epoch: u32, images: u32, shuffle: u32, stream: u32,
+    seed_low: u32, seed_high: u32, slot: u32,
+    loss_scale: f32, kl_weight: f32, rate: f32, beta1: f32, one_minus_beta1: f32, beta2: f32,
+    one_minus_beta2: f32, step_size: f32, root_correction: f32, epsilon: f32, decay: f32,
+    momentum: f32, max_norm: f32,
 }
-
-fn step_rate(i: u32) -> f32 {
-    return rates[(steps[0] % SLOTS) * SLOT + i];
-}
+@group(1) @binding(0) var<uniform> record: Record;
 
 // The index of an invocation, and of a workgroup, in a flat grid that was folded in two to fit
 // 65,535 workgroups a side.

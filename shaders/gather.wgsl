@@ -6,9 +6,9 @@ struct Gather { len: u32, stride: u32, shard_first: u32, shard_rows: u32, binari
 @group(0) @binding(0) var<uniform> p: Gather;
 const WIDTH = 64u;
 
-@group(0) @binding(2) var<storage, read> pixels: array<vec4<u32>>;
-@group(0) @binding(3) var<storage, read_write> x: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> image: array<u32>;
+@group(0) @binding(1) var<storage, read> pixels: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> image: array<u32>;
 
 struct Place { row: u32, block: u32, inside: bool, mine: bool, source: u32 }
 
@@ -16,12 +16,12 @@ struct Place { row: u32, block: u32, inside: bool, mine: bool, source: u32 }
 fn place(i: u32) -> Place {
     let blocks = p.stride / 16u;
     var at = Place(i / blocks, i % blocks, false, false, 0u);
-    at.inside = at.row < step_word(ROWS);
+    at.inside = at.row < record.rows;
     if at.inside {
-        at.source = step_word(FIRST) + at.row;
-        if step_word(SHUFFLE) != 0u {
-            let key = vec2<u32>(step_word(SEED_LOW), step_word(SEED_HIGH));
-            at.source = shuffled(at.source, step_word(IMAGES), step_word(EPOCH), ORDER, key);
+        at.source = record.first + at.row;
+        if record.shuffle != 0u {
+            let key = vec2<u32>(record.seed_low, record.seed_high);
+            at.source = shuffled(at.source, record.images, record.epoch, ORDER, key);
         }
         at.mine = at.source >= p.shard_first && at.source - p.shard_first < p.shard_rows;
     }
@@ -30,9 +30,9 @@ fn place(i: u32) -> Place {
 
 // Random words for four neighbouring pixels.
 fn coins(source: u32, block: u32) -> vec4<u32> {
-    let key = vec2<u32>(step_word(SEED_LOW), step_word(SEED_HIGH));
-    let purpose = 16u * step_word(STREAM) + PIXELS;
-    return philox(vec4<u32>(block, source, step_word(STEP), purpose), key);
+    let key = vec2<u32>(record.seed_low, record.seed_high);
+    let purpose = 16u * record.stream + PIXELS;
+    return philox(vec4<u32>(block, source, record.step, purpose), key);
 }
 
 fn clear(i: u32, at: Place) {
@@ -61,7 +61,7 @@ fn bytes(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     }
 }
 
-@group(0) @binding(2) var<storage, read> values: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read> values: array<vec4<f32>>;
 
 @compute @workgroup_size(WIDTH)
 fn floats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

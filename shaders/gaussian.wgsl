@@ -8,11 +8,11 @@ const WIDTH = 32u;
 const LOWEST = -30.0;
 const HIGHEST = 20.0;
 
-@group(0) @binding(2) var<storage, read> image: array<u32>;
-@group(0) @binding(3) var<storage, read> h: array<f32>;
-@group(0) @binding(4) var<storage, read_write> eps: array<f32>;
-@group(0) @binding(5) var<storage, read_write> z: array<f32>;
-@group(0) @binding(6) var<storage, read_write> kl: array<f32>;
+@group(0) @binding(1) var<storage, read> image: array<u32>;
+@group(0) @binding(2) var<storage, read> h: array<f32>;
+@group(0) @binding(3) var<storage, read_write> eps: array<f32>;
+@group(0) @binding(4) var<storage, read_write> z: array<f32>;
+@group(0) @binding(5) var<storage, read_write> kl: array<f32>;
 
 // exp x − 1 − x. Near zero, where posteriors start, the difference has no digits left; there it is
 // the series.
@@ -36,11 +36,11 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let row = flat_index(id, groups, WIDTH);
     if row >= p.rows { return; }
     var sum = 0.0;
-    if row < step_word(ROWS) {
-        let key = vec2<u32>(step_word(SEED_LOW), step_word(SEED_HIGH));
-        let purpose = 16u * step_word(STREAM) + NOISE;
+    if row < record.rows {
+        let key = vec2<u32>(record.seed_low, record.seed_high);
+        let purpose = 16u * record.stream + NOISE;
         for (var j = 0u; j < p.latent; j += 4u) {
-            let counter = vec4<u32>(j / 4u, image[row], step_word(STEP), purpose);
+            let counter = vec4<u32>(j / 4u, image[row], record.step, purpose);
             let noise = normals_of(philox(counter, key));
             for (var k = 0u; k < min(4u, p.latent - j); k++) {
                 eps[row * p.z_stride + j + k] = noise[k];
@@ -56,17 +56,17 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     kl[row] = sum;
 }
 
-@group(0) @binding(2) var<storage, read> given_h: array<f32>;
-@group(0) @binding(3) var<storage, read> given_eps: array<f32>;
-@group(0) @binding(4) var<storage, read_write> given_z: array<f32>;
-@group(0) @binding(5) var<storage, read_write> given_kl: array<f32>;
+@group(0) @binding(1) var<storage, read> given_h: array<f32>;
+@group(0) @binding(2) var<storage, read> given_eps: array<f32>;
+@group(0) @binding(3) var<storage, read_write> given_z: array<f32>;
+@group(0) @binding(4) var<storage, read_write> given_kl: array<f32>;
 
 // Takes ε as it is given.
 @compute @workgroup_size(WIDTH)
 fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let row = flat_index(id, groups, WIDTH);
     if row >= p.rows { return; }
-    let inside = row < step_word(ROWS);
+    let inside = row < record.rows;
     var sum = 0.0;
     for (var j = 0u; j < p.latent; j++) {
         let mu = given_h[row * p.h_stride + j];
@@ -78,10 +78,10 @@ fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     given_kl[row] = select(0.0, sum, inside);
 }
 
-@group(0) @binding(3) var<storage, read> back_h: array<f32>;
-@group(0) @binding(4) var<storage, read> back_eps: array<f32>;
-@group(0) @binding(5) var<storage, read> dz: array<f32>;
-@group(0) @binding(6) var<storage, read_write> dh: array<f32>;
+@group(0) @binding(1) var<storage, read> back_h: array<f32>;
+@group(0) @binding(2) var<storage, read> back_eps: array<f32>;
+@group(0) @binding(3) var<storage, read> dz: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dh: array<f32>;
 
 fn store(at: u32, value: f32) {
     dh[at] = select(0.0, dh[at], p.accumulate != 0u) + value;
@@ -98,8 +98,8 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     let mu = back_h[at_mu];
     let raw = back_h[at_log_var];
     let log_var = clamp(raw, LOWEST, HIGHEST);
-    let weight = step_rate(KL_WEIGHT) * step_rate(LOSS_SCALE);
-    let inside = row < step_word(ROWS);
+    let weight = record.kl_weight * record.loss_scale;
+    let inside = row < record.rows;
     let up = dz[row * p.z_stride + j];
     let along = up * back_eps[row * p.z_stride + j] * exp(0.5 * log_var);
     let half = 0.5 * (along + weight * (log_var + excess(log_var)));

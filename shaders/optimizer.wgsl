@@ -6,12 +6,12 @@ struct Optimizer { len: u32, decoupled: u32, nesterov: u32, clip: u32, first: u3
 @group(0) @binding(0) var<uniform> p: Optimizer;
 const WIDTH = 64u;
 
-@group(0) @binding(3) var<storage, read_write> guard_words: array<atomic<u32>>;
-@group(0) @binding(4) var<storage, read> norms: array<f32>;
-@group(0) @binding(5) var<storage, read> g: array<vec4<f32>>;
-@group(0) @binding(6) var<storage, read_write> w: array<vec4<f32>>;
-@group(0) @binding(7) var<storage, read_write> m: array<vec4<f32>>;
-@group(0) @binding(8) var<storage, read_write> v: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> guard_words: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read> norms: array<f32>;
+@group(0) @binding(3) var<storage, read> g: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> w: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
 
 // Which of four are finite, by the bits.
 fn each_finite(x: vec4<f32>) -> vec4<bool> {
@@ -42,14 +42,14 @@ fn adam(
     if atomicLoad(&guard_words[0]) != 0u { return; }
     let scale = clipping();
     // Weight decay is a part of the gradient, or apart from it.
-    let decay = step_rate(DECAY) * select(1.0, step_rate(RATE), p.decoupled != 0u);
-    let beta1 = step_rate(BETA1);
-    let beta2 = step_rate(BETA2);
-    let one_minus_beta1 = step_rate(ONE_MINUS_BETA1);
-    let one_minus_beta2 = step_rate(ONE_MINUS_BETA2);
-    let correction = step_rate(ROOT_CORRECTION);
-    let epsilon = step_rate(EPSILON);
-    let step_size = step_rate(STEP_SIZE);
+    let decay = record.decay * select(1.0, record.rate, p.decoupled != 0u);
+    let beta1 = record.beta1;
+    let beta2 = record.beta2;
+    let one_minus_beta1 = record.one_minus_beta1;
+    let one_minus_beta2 = record.one_minus_beta2;
+    let correction = record.root_correction;
+    let epsilon = record.epsilon;
+    let step_size = record.step_size;
     let start = first_group(group, groups, lane);
     for (var k = 0u; k < EACH; k++) {
         let i = start + k * WIDTH;
@@ -78,9 +78,9 @@ fn sgd(
 ) {
     if atomicLoad(&guard_words[0]) != 0u { return; }
     let scale = clipping();
-    let decay = step_rate(DECAY);
-    let momentum = step_rate(MOMENTUM);
-    let rate = step_rate(RATE);
+    let decay = record.decay;
+    let momentum = record.momentum;
+    let rate = record.rate;
     let start = first_group(group, groups, lane);
     for (var k = 0u; k < EACH; k++) {
         let i = start + k * WIDTH;
@@ -124,8 +124,8 @@ fn square_sums(
     if lane == 0u && chunk * SUMMED < p.len { sums[p.first + chunk] = partial[0]; }
 }
 
-@group(0) @binding(4) var<storage, read> all_sums: array<f32>;
-@group(0) @binding(5) var<storage, read_write> scale: array<f32>;
+@group(0) @binding(2) var<storage, read> all_sums: array<f32>;
+@group(0) @binding(3) var<storage, read_write> scale: array<f32>;
 
 // scale[0] = min(1, max_norm / (‖g‖ + 10⁻⁶)) of all len partial sums, as PyTorch clips. One workgroup.
 @compute @workgroup_size(SUMMING)
@@ -139,7 +139,7 @@ fn clip(@builtin(local_invocation_index) lane: u32) {
     }
     if lane == 0u {
         let norm = sqrt(partial[0]);
-        scale[0] = min(1.0, step_rate(MAX_NORM) / (norm + 1e-6));
+        scale[0] = min(1.0, record.max_norm / (norm + 1e-6));
         scale[1] = norm;
         if !is_finite(bitcast<u32>(partial[0])) { atomicOr(&guard_words[0], 2u); }
     }

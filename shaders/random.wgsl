@@ -5,7 +5,7 @@ struct Random { len: u32, cols: u32, stride: u32 }
 @group(0) @binding(0) var<uniform> p: Random;
 const WIDTH = 64u;
 
-@group(0) @binding(2) var<storage, read_write> z: array<vec4<f32>>;
+@group(0) @binding(1) var<storage, read_write> z: array<vec4<f32>>;
 
 // Four neighbours of a row. The image that noise belongs to is here the row's position.
 @compute @workgroup_size(WIDTH)
@@ -14,12 +14,12 @@ fn normals(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     if i >= p.len { return; }
     let row = 4u * i / p.stride;
     let col = 4u * i % p.stride;
-    let key = vec2<u32>(step_word(SEED_LOW), step_word(SEED_HIGH));
-    let purpose = 16u * step_word(STREAM) + NOISE;
-    let counter = vec4<u32>(col / 4u, step_word(FIRST) + row, step_word(STEP), purpose);
+    let key = vec2<u32>(record.seed_low, record.seed_high);
+    let purpose = 16u * record.stream + NOISE;
+    let counter = vec4<u32>(col / 4u, record.first + row, record.step, purpose);
     let drawn = normals_of(philox(counter, key));
     let inside = vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.cols);
-    z[i] = select(vec4<f32>(), drawn, inside & vec4<bool>(row < step_word(ROWS)));
+    z[i] = select(vec4<f32>(), drawn, inside & vec4<bool>(row < record.rows));
 }
 
 @group(0) @binding(1) var<storage, read> counters: array<vec4<u32>>;

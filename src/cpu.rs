@@ -4,10 +4,9 @@
 
 use std::collections::VecDeque;
 
-use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Tensor, real};
+use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::common::{HEAD, Record, SLOT, SLOTS, Steps};
-use crate::kernels::reduce::METRICS;
+use crate::kernels::reduce::Reports;
 
 /// What a step reports: sums over the minibatch's images, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,8 +48,8 @@ const MOST_THREADS: usize = 1024;
 pub struct Session<T> {
     buffers: Vec<Buffer<T>>,
     programs: Vec<Program>,
-    steps: Steps,
-    metrics: Option<Tensor>,
+    reports: Option<Reports>,
+    tick: u32,
     done: VecDeque<Terms>,
     pool: rayon::ThreadPool,
     schedules: Schedules,
@@ -58,12 +57,12 @@ pub struct Session<T> {
 
 impl<T: Real> Session<T> {
     /// Makes every buffer of a plan, filled with zeros. `threads` 0 takes as many as there are
-    /// cores; the results do not depend on it.
+    /// cores; the results do not depend on it. Programs that write the metrics report.
     ///
     /// # Errors
     ///
     /// If the system gives no threads or no memory.
-    pub fn new(plan: &Plan, steps: Steps, metrics: Option<Tensor>, threads: usize) -> Result<Self> {
+    pub fn new(plan: &Plan, reports: Option<Reports>, threads: usize) -> Result<Self> {
         let fail = |what: &str| Err(Error::new(ErrorKind::Limit, what));
         if threads > MOST_THREADS {
             let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
@@ -98,7 +97,7 @@ impl<T: Real> Session<T> {
         };
         let schedules = Schedules::Fast;
         let (programs, done) = (Vec::new(), VecDeque::new());
-        Ok(Self { buffers, programs, steps, metrics, done, pool, schedules })
+        Ok(Self { buffers, programs, reports, tick: 0, done, pool, schedules })
     }
 
     /// Chooses between the CPU schedules and the references.
@@ -187,29 +186,29 @@ impl<T: Real> Session<T> {
 
     /// Runs a program once for each record; gives the tick of the first.
     pub fn run(&mut self, program: ProgramId, records: &[Record]) -> u32 {
-        let first = self.words(self.steps.words)[0];
+        let first = self.tick;
         for record in records {
-            let tick = self.words(self.steps.words)[0];
-            let slot = tick as usize % SLOTS * SLOT;
-            let words = HEAD + slot;
-            self.words(self.steps.words)[words..words + SLOT].copy_from_slice(&record.words());
-            let rates = record.rates.map(real::<T>);
-            self.floats(self.steps.rates)[slot..slot + SLOT].copy_from_slice(&rates);
             let (buffers, schedules) = (&mut self.buffers, self.schedules);
-            let dispatches = &self.programs[program.0].dispatches;
+            let program = &self.programs[program.0];
             self.pool.install(|| {
-                for dispatch in dispatches {
-                    execute(buffers, dispatch, schedules);
+                for dispatch in &program.dispatches {
+                    execute(buffers, dispatch, record, schedules);
                 }
             });
-            if let Some(metrics) = self.metrics {
-                let slot = tick as usize % SLOTS * METRICS;
-                let terms = &self.floats(metrics)[slot..slot + METRICS];
-                let [recon, kl, status] = [0, 1, 2].map(|i| terms[i].widen());
-                self.done.push_back(Terms { tick, recon, kl, status: status as u32 });
+            if let Some(reports) = self.reports.filter(|reports| program.writes(reports.metrics)) {
+                self.report(reports);
             }
         }
         first
+    }
+
+    /// Reads what the step that just ran has left.
+    fn report(&mut self, Reports { metrics, guard }: Reports) {
+        let [recon, kl] = [0, 1].map(|i| self.floats(metrics)[i].widen());
+        let guard = self.words(guard);
+        let status = guard[0] | guard[1];
+        self.done.push_back(Terms { tick: self.tick, recon, kl, status });
+        self.tick = self.tick.wrapping_add(1);
     }
 
     /// The oldest step's report that was not taken yet.
@@ -219,9 +218,14 @@ impl<T: Real> Session<T> {
 }
 
 /// Runs one dispatch.
-fn execute<T: Real>(buffers: &mut [Buffer<T>], dispatch: &Dispatch, schedules: Schedules) {
+fn execute<T: Real>(
+    buffers: &mut [Buffer<T>],
+    dispatch: &Dispatch,
+    record: &Record,
+    schedules: Schedules,
+) {
     let args = arguments(buffers, dispatch);
-    T::run(dispatch.kernel, &dispatch.params, args, schedules == Schedules::Reference);
+    T::run(dispatch.kernel, &dispatch.params, record, args, schedules == Schedules::Reference);
 }
 
 /// Borrows each binding's range: shared where it is read, disjoint parts where it is written.

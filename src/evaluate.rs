@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use crate::config::Likelihood;
 use crate::cpu::{ProgramId, Terms};
+use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::common::{Record, sigmoid};
+use crate::kernels::common::sigmoid;
 use crate::metrics::{Losses, Sums};
 use crate::train::{Trainer, stream};
 

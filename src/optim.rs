@@ -1,11 +1,12 @@
 //! What a step is told of learning: the rates of its record.
 
 use crate::config::{Config, Reduction};
-use crate::kernels::common::{SLOT, optimizer_rates, rate};
+use crate::engine::record::{RATES, rate};
+use crate::kernels::common::optimizer_rates;
 
 /// The rates of training step `t`, counted from one, on a minibatch of so many images.
 #[must_use]
-pub fn rates(config: &Config, t: u64, rows: usize) -> [f64; SLOT] {
+pub fn rates(config: &Config, t: u64, rows: usize) -> [f64; RATES] {
     let mut rates = optimizer_rates(&config.optimizer, config.optimizer.lr, t);
     rates[rate::KL_WEIGHT] = config.objective.beta;
     rates[rate::LOSS_SCALE] = match config.objective.reduction {

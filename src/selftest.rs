@@ -39,7 +39,7 @@ pub enum Target<'a> {
 ///
 /// If the system gives no memory or no thread.
 pub fn expected(case: &Case) -> Result<Vec<Vec<f64>>> {
-    let mut session = cpu::Session::<f64>::new(&case.plan, case.steps, None, 1)?;
+    let mut session = cpu::Session::<f64>::new(&case.plan, None, 1)?;
     for (tensor, fill) in &case.inputs {
         session.write_bits(*tensor, 0, &fill.bits(*tensor));
     }
@@ -105,7 +105,7 @@ fn gpu_schedules(case: &Case, gpu: &Gpu) -> String {
 }
 
 fn on_gpu(case: &Case, gpu: &Gpu) -> Result<Vec<Vec<u32>>> {
-    let mut session = gpu::Session::new(gpu, &case.plan, case.steps, None)?;
+    let mut session = gpu::Session::new(gpu, &case.plan, None)?;
     session.fill_margins(&case.plan, SENTINEL)?;
     for (tensor, fill) in &case.inputs {
         session.write_bits(*tensor, 0, &fill.bits(*tensor))?;
@@ -116,7 +116,7 @@ fn on_gpu(case: &Case, gpu: &Gpu) -> Result<Vec<Vec<u32>>> {
 }
 
 fn on_cpu(case: &Case) -> Result<Vec<Vec<u32>>> {
-    let mut session = cpu::Session::<f32>::new(&case.plan, case.steps, None, 0)?;
+    let mut session = cpu::Session::<f32>::new(&case.plan, None, 0)?;
     for (tensor, fill) in &case.inputs {
         session.write_bits(*tensor, 0, &fill.bits(*tensor));
     }

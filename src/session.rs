@@ -1,10 +1,10 @@
 //! The choice between the two sessions: which device to run on, and one that runs there.
 
 use crate::cpu::{self, ProgramId, Terms};
-use crate::engine::{Plan, Program, Tensor};
+use crate::engine::{Plan, Program, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{self, Gpu, adapters};
-use crate::kernels::common::{Record, Steps};
+use crate::kernels::reduce::Reports;
 
 /// Where programs run.
 #[derive(Clone, Debug)]
@@ -99,14 +99,12 @@ impl Session {
     /// # Errors
     ///
     /// If the plan does not fit the device or its memory.
-    pub fn new(device: &Device, plan: &Plan, steps: Steps, metrics: Tensor) -> Result<Self> {
+    pub fn new(device: &Device, plan: &Plan, reports: Reports) -> Result<Self> {
         Ok(match device {
             Device::Cpu(threads) => {
-                Self::Cpu(Box::new(cpu::Session::new(plan, steps, Some(metrics), *threads)?))
+                Self::Cpu(Box::new(cpu::Session::new(plan, Some(reports), *threads)?))
             }
-            Device::Gpu(gpu) => {
-                Self::Gpu(Box::new(gpu::Session::new(gpu, plan, steps, Some(metrics))?))
-            }
+            Device::Gpu(gpu) => Self::Gpu(Box::new(gpu::Session::new(gpu, plan, Some(reports))?)),
         })
     }
 
@@ -177,7 +175,7 @@ impl Session {
     ///
     /// # Panics
     ///
-    /// If there are more records than [`SLOTS`](crate::kernels::common::SLOTS).
+    /// If there are more records than [`SLOTS`](crate::engine::record::SLOTS).
     pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
         match self {
             Self::Cpu(session) => Ok(session.run(program, records)),

@@ -7,9 +7,9 @@ use crate::checkpoint::{Weight, weights_to_bytes, write_whole};
 use crate::config::Config;
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
+use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Access, Dtype, Init, Tensor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::common::{Record, SLOTS};
 use crate::kernels::finite::{LARGEST, WEIGHT};
 use crate::kernels::gather::Shard;
 use crate::kernels::random::initial_uniform;
@@ -75,7 +75,7 @@ impl Trainer {
         for data in [train, test] {
             data.check(config.model.likelihood, config.train.pixels)?;
         }
-        let mut session = Session::new(device, &vae.plan, vae.steps, vae.metrics)?;
+        let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let programs = &vae.programs;
         let ids = Ids {
             step: session.load(&programs.step)?,

@@ -51,7 +51,7 @@ struct Count {
 
 impl<'a> Oracle<'a> {
     fn new(case: &'a Case) -> Self {
-        let mut session = Session::<f64>::new(&case.plan, case.steps, None, 1)
+        let mut session = Session::<f64>::new(&case.plan, None, 1)
             .expect("a case is small enough for the memory and one thread can be had");
         for (tensor, fill) in &case.inputs {
             session.write_bits(*tensor, 0, &fill.bits(*tensor));

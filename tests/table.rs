@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, HashSet};
 
 use elbo::config::{Activation, LOG_VAR_BOUNDS};
 use elbo::engine::plan::MAX_BINDINGS;
+use elbo::engine::record::{self, rate};
 use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
-use elbo::kernels::common::{self, rate, word};
+use elbo::kernels::common;
 use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite};
@@ -135,27 +136,42 @@ fn bindings_are_those_that_the_entry_uses() {
     });
 }
 
+/// The names of a uniform's fields, which are scalars without gaps, and their kinds.
+fn uniform<'a>(shader: &'a Shader, variable: &naga::GlobalVariable) -> Vec<(&'a str, ScalarKind)> {
+    let (at, types) = (&shader.at, &shader.module.types);
+    let TypeInner::Struct { ref members, .. } = types[variable.ty].inner else {
+        panic!("{at}: a uniform is {:?}", types[variable.ty])
+    };
+    let field = |(i, member): (usize, &'a naga::StructMember)| {
+        let name = member.name.as_deref().unwrap_or_default();
+        assert_eq!(member.offset as usize, 4 * i, "{at}: the offset of {name}");
+        match types[member.ty].inner {
+            TypeInner::Scalar(scalar @ (naga::Scalar::U32 | naga::Scalar::F32)) => {
+                (name, scalar.kind)
+            }
+            ref inner => panic!("{at}: the type {inner:?} of {name}"),
+        }
+    };
+    members.iter().enumerate().map(field).collect()
+}
+
 #[test]
-fn parameters_are_the_uniform() {
+fn uniforms_are_the_parameters_and_the_record() {
+    let words = [ScalarKind::Uint; record::WORDS].into_iter();
+    let rates = [ScalarKind::Float; record::RATES];
+    let of_record: Vec<_> = record::FIELDS.into_iter().zip(words.chain(rates)).collect();
     for_each(|kernel, _, shader| {
         let at = &shader.at;
         for variable in shader.used() {
             if variable.space != AddressSpace::Uniform {
                 continue;
             }
-            let number = variable.binding.as_ref().map(|b| (b.group, b.binding));
-            assert_eq!(number, Some((0, 0)), "{at}: the binding of the parameters");
-            let TypeInner::Struct { ref members, .. } = shader.module.types[variable.ty].inner
-            else {
-                panic!("{at}: the parameters are {:?}", shader.module.types[variable.ty])
-            };
-            let names: Vec<_> = members.iter().filter_map(|m| m.name.as_deref()).collect();
-            assert_eq!(names, kernel.params_fields(), "{at}: fields in the shader, in the table");
-            for (i, member) in members.iter().enumerate() {
-                let inner = &shader.module.types[member.ty].inner;
-                assert_eq!(member.offset as usize, 4 * i, "{at}: the offset of {}", names[i]);
-                let scalars = [naga::Scalar::U32, naga::Scalar::F32].map(TypeInner::Scalar);
-                assert!(scalars.contains(inner), "{at}: the type {inner:?} of {}", names[i]);
+            let fields = uniform(shader, variable);
+            let names: Vec<_> = fields.iter().map(|&(name, _)| name).collect();
+            match variable.binding.as_ref().map(|b| (b.group, b.binding)) {
+                Some((0, 0)) => assert_eq!(names, kernel.params_fields(), "{at}: parameters"),
+                Some((1, 0)) => assert_eq!(fields, of_record, "{at}: the record"),
+                other => panic!("{at}: a uniform at {other:?}"),
             }
         }
     });
@@ -245,29 +261,35 @@ fn assert_floats(source: &str, expected: &[(&str, f32)]) {
 }
 
 #[test]
-#[rustfmt::skip]
 fn what_kernels_share_is_the_same_in_both_languages() {
-    let words = [
-        ("SLOTS", common::SLOTS), ("HEAD", common::HEAD), ("SLOT", common::SLOT),
-        ("FIRST", word::FIRST), ("ROWS", word::ROWS), ("STEP", word::STEP),
-        ("EPOCH", word::EPOCH), ("IMAGES", word::IMAGES), ("SHUFFLE", word::SHUFFLE),
-        ("STREAM", word::STREAM), ("SEED_LOW", word::SEED_LOW), ("SEED_HIGH", word::SEED_HIGH),
-        ("LOSS_SCALE", rate::LOSS_SCALE), ("KL_WEIGHT", rate::KL_WEIGHT), ("RATE", rate::RATE),
-        ("BETA1", rate::BETA1), ("ONE_MINUS_BETA1", rate::ONE_MINUS_BETA1),
-        ("BETA2", rate::BETA2), ("ONE_MINUS_BETA2", rate::ONE_MINUS_BETA2),
-        ("STEP_SIZE", rate::STEP_SIZE), ("ROOT_CORRECTION", rate::ROOT_CORRECTION),
-        ("EPSILON", rate::EPSILON), ("DECAY", rate::DECAY), ("MOMENTUM", rate::MOMENTUM),
-        ("MAX_NORM", rate::MAX_NORM),
-    ];
     let source = include_str!("../shaders/common.wgsl");
-    assert_words(source, &words);
     let leak = -common::activate::<f64>(Activation::LeakyRelu, -1.0);
     assert_floats(source, &[("LEAK", leak as f32)]);
     // Nothing that is added to the file is left out here.
     let declared = source.lines().filter_map(|line| line.strip_prefix("const "));
-    let declared: BTreeSet<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
-    let compared = words.iter().map(|&(name, _)| name).chain(["LEAK"]).collect();
-    assert_eq!(declared, compared, "the constants of common.wgsl, and those compared");
+    let declared: Vec<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
+    assert_eq!(declared, ["LEAK"], "the constants of common.wgsl, and those compared");
+}
+
+#[test]
+fn rates_are_the_fields_of_their_names() {
+    for (place, name) in [
+        (rate::LOSS_SCALE, "loss_scale"),
+        (rate::KL_WEIGHT, "kl_weight"),
+        (rate::RATE, "rate"),
+        (rate::BETA1, "beta1"),
+        (rate::ONE_MINUS_BETA1, "one_minus_beta1"),
+        (rate::BETA2, "beta2"),
+        (rate::ONE_MINUS_BETA2, "one_minus_beta2"),
+        (rate::STEP_SIZE, "step_size"),
+        (rate::ROOT_CORRECTION, "root_correction"),
+        (rate::EPSILON, "epsilon"),
+        (rate::DECAY, "decay"),
+        (rate::MOMENTUM, "momentum"),
+        (rate::MAX_NORM, "max_norm"),
+    ] {
+        assert_eq!(record::FIELDS[record::WORDS + place], name, "the rate at {place}");
+    }
 }
 
 #[test]

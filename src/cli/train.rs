@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use elbo::data::grid::encode_grid;
-use elbo::kernels::common::SLOTS;
+use elbo::engine::record::SLOTS;
 use elbo::train::STEPS_PER_SUBMIT;
 use elbo::{Dataset, Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};

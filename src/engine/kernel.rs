@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use bytemuck::Pod;
 
 use crate::engine::plan::Grid;
+use crate::engine::record::Record;
 use crate::engine::tensor::Dtype;
 
 /// How a kernel uses a binding.
@@ -39,7 +40,8 @@ impl Data {
     }
 }
 
-/// One storage binding of a kernel; its number is its position plus one, 0 being the parameters.
+/// One storage binding of a kernel, in group 0; its number is its position plus one, 0 being the
+/// parameters. Group 1 is the step's record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// The variable's name in the shader.
@@ -146,7 +148,13 @@ impl Schedule {
 pub trait Real: num_traits::Float + num_traits::NumAssign + Pod + Send + Sync + Debug {
     /// Runs a kernel: its CPU schedule if it has one for this type, unless the `reference` is asked
     /// for.
-    fn run(kernel: &dyn AnyKernel, params: &[u8], args: Vec<Arg<'_, Self>>, reference: bool);
+    fn run(
+        kernel: &dyn AnyKernel,
+        params: &[u8],
+        record: &Record,
+        args: Vec<Arg<'_, Self>>,
+        reference: bool,
+    );
     /// The error function.
     fn erf(self) -> Self;
     /// Widens to f64.
@@ -156,8 +164,14 @@ pub trait Real: num_traits::Float + num_traits::NumAssign + Pod + Send + Sync + 
 }
 
 impl Real for f32 {
-    fn run(kernel: &dyn AnyKernel, params: &[u8], args: Vec<Arg<'_, Self>>, reference: bool) {
-        kernel.run_f32(params, args, reference);
+    fn run(
+        kernel: &dyn AnyKernel,
+        params: &[u8],
+        record: &Record,
+        args: Vec<Arg<'_, Self>>,
+        reference: bool,
+    ) {
+        kernel.run_f32(params, record, args, reference);
     }
     fn erf(self) -> Self {
         libm::erff(self)
@@ -171,8 +185,14 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
-    fn run(kernel: &dyn AnyKernel, params: &[u8], args: Vec<Arg<'_, Self>>, _: bool) {
-        kernel.run_f64(params, args);
+    fn run(
+        kernel: &dyn AnyKernel,
+        params: &[u8],
+        record: &Record,
+        args: Vec<Arg<'_, Self>>,
+        _: bool,
+    ) {
+        kernel.run_f64(params, record, args);
     }
     fn erf(self) -> Self {
         libm::erf(self)
@@ -268,8 +288,9 @@ macro_rules! params {
 }
 pub(crate) use params;
 
-/// A reference or a CPU schedule of a kernel, for one number type.
-pub type Reference<P, T, const N: usize> = fn(&P, [Arg<'_, T>; N]);
+/// A reference or a CPU schedule of a kernel, for one number type. It runs one step at a time, whose
+/// metric slot is the first.
+pub type Reference<P, T, const N: usize> = fn(&P, &Record, [Arg<'_, T>; N]);
 
 /// A row of the kernel table: WGSL, bindings, parameters and reference in one value.
 #[derive(Debug)]
@@ -308,9 +329,9 @@ pub trait AnyKernel: Sync {
     /// Whether there is a CPU schedule beside the reference.
     fn has_cpu_schedule(&self) -> bool;
     /// Runs the CPU schedule if there is one, unless the `reference` is asked for, in f32.
-    fn run_f32(&self, params: &[u8], args: Vec<Arg<'_, f32>>, reference: bool);
+    fn run_f32(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f32>>, reference: bool);
     /// Runs the reference in f64.
-    fn run_f64(&self, params: &[u8], args: Vec<Arg<'_, f64>>);
+    fn run_f64(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f64>>);
 }
 
 impl Debug for dyn AnyKernel {
@@ -319,9 +340,14 @@ impl Debug for dyn AnyKernel {
     }
 }
 
-fn call<P: Params, T, const N: usize>(f: Reference<P, T, N>, params: &[u8], args: Vec<Arg<'_, T>>) {
+fn call<P: Params, T, const N: usize>(
+    f: Reference<P, T, N>,
+    params: &[u8],
+    record: &Record,
+    args: Vec<Arg<'_, T>>,
+) {
     let args = args.try_into().ok().expect("the session passes one argument a binding");
-    f(&bytemuck::pod_read_unaligned(params), args);
+    f(&bytemuck::pod_read_unaligned(params), record, args);
 }
 
 impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
@@ -346,11 +372,11 @@ impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
     fn has_cpu_schedule(&self) -> bool {
         self.cpu.is_some()
     }
-    fn run_f32(&self, params: &[u8], args: Vec<Arg<'_, f32>>, reference: bool) {
+    fn run_f32(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f32>>, reference: bool) {
         let schedule = self.cpu.filter(|_| !reference);
-        call(schedule.unwrap_or(self.reference.0), params, args);
+        call(schedule.unwrap_or(self.reference.0), params, record, args);
     }
-    fn run_f64(&self, params: &[u8], args: Vec<Arg<'_, f64>>) {
-        call(self.reference.1, params, args);
+    fn run_f64(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f64>>) {
+        call(self.reference.1, params, record, args);
     }
 }

@@ -5,6 +5,7 @@
 pub mod kernel;
 pub mod params;
 pub mod plan;
+pub mod record;
 pub mod tape;
 pub mod tensor;
 
@@ -13,5 +14,6 @@ pub use kernel::{
 };
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
+pub use record::{Record, rate};
 pub use tape::{GradSite, Tape};
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

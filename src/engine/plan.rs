@@ -98,6 +98,15 @@ impl Program {
         Self { name: name.to_owned(), dispatches: sections.concat() }
     }
 
+    /// Whether some dispatch writes a tensor.
+    #[must_use]
+    pub fn writes(&self, tensor: Tensor) -> bool {
+        self.dispatches.iter().any(|dispatch| {
+            let mut uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
+            uses.any(|(&used, binding)| used == tensor && binding.access == Access::Write)
+        })
+    }
+
     /// The number of barriers that wgpu puts between the dispatches: one before each dispatch that
     /// uses a buffer which an earlier one wrote, or writes one which an earlier one used, with no
     /// barrier since. Usage counts by the buffer, so disjoint ranges do not help.
@@ -170,6 +179,10 @@ pub struct Limits {
     pub binding_bytes: u64,
     /// Storage bindings in one dispatch.
     pub storage_bindings: u32,
+    /// Uniform bindings in one dispatch.
+    pub uniform_bindings: u32,
+    /// Bind groups in one dispatch.
+    pub bind_groups: u32,
     /// Invocations in one workgroup.
     pub invocations: u32,
     /// The most invocations along the first and the second side of a workgroup.
@@ -276,11 +289,13 @@ impl Plan {
         // What the schedules that run everywhere need: no more than WebGPU's default limits.
         let needs = [
             ("storage buffers in a stage", limits.storage_bindings, MAX_BINDINGS as u32),
+            ("uniform buffers in a stage", limits.uniform_bindings, 2),
+            ("bind groups", limits.bind_groups, 2),
             ("invocations in a workgroup", limits.invocations, 256),
             ("invocations along a workgroup", limits.workgroup_sides[0], 256),
             ("invocations along a workgroup's second side", limits.workgroup_sides[1], 8),
             ("workgroups along a grid", limits.workgroups, MAX_GROUPS as u32),
-            ("bytes of workgroup memory", limits.workgroup_bytes, 1024),
+            ("bytes of workgroup memory", limits.workgroup_bytes, 2048),
         ];
         if let Some((what, found, needed)) = needs.iter().find(|(_, found, needed)| found < needed)
         {

@@ -4,6 +4,7 @@
 //! touched: no handler is set, every call is made inside error scopes of its own, and it is only
 //! waited for inside calls that say so.
 
+mod records;
 mod ring;
 mod session;
 
@@ -161,6 +162,8 @@ impl Gpu {
             buffer_bytes: limits.max_buffer_size,
             binding_bytes: limits.max_storage_buffer_binding_size,
             storage_bindings: limits.max_storage_buffers_per_shader_stage,
+            uniform_bindings: limits.max_uniform_buffers_per_shader_stage,
+            bind_groups: limits.max_bind_groups,
             invocations: limits.max_compute_invocations_per_workgroup,
             workgroup_sides: [
                 limits.max_compute_workgroup_size_x,
@@ -314,7 +317,7 @@ fn make_pipeline(
     });
     let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: Some(&label),
-        bind_group_layouts: &[Some(&group)],
+        bind_group_layouts: &[Some(&group), Some(&records::layout(device))],
         immediate_size: 0,
     });
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {

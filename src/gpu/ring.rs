@@ -5,9 +5,9 @@ use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use crate::cpu::Terms;
+use crate::engine::record::SLOTS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
-use crate::kernels::common::SLOTS;
 use crate::kernels::reduce::METRICS;
 
 /// Submits that may be in flight: one that runs, one that waits, and one that is being encoded.
@@ -17,7 +17,10 @@ const STAGES: usize = 3;
 /// thread may be the one that calls it.
 pub(super) const CALLBACK_PATIENCE: Duration = Duration::from_secs(10);
 
-const STAGE_BYTES: u64 = (4 * SLOTS * METRICS) as u64;
+/// Words of a staging buffer that are for metric slots; the two of the guard follow.
+const SLOT_WORDS: usize = SLOTS * METRICS;
+
+const STAGE_BYTES: u64 = 4 * (SLOT_WORDS as u64 + 2);
 
 /// One submit whose metrics have not been read.
 #[derive(Debug)]
@@ -66,13 +69,17 @@ impl Ring {
         self.free.pop().ok_or_else(missing)
     }
 
-    /// Encodes the copy of all metric slots; inside an error scope.
+    /// Encodes the copies of so many metric slots, and of the guard; inside an error scope.
     pub(super) fn copy(
         encoder: &mut wgpu::CommandEncoder,
-        metrics: (&wgpu::Buffer, u64),
+        (metrics, metrics_at): (&wgpu::Buffer, u64),
+        (guard, guard_at): (&wgpu::Buffer, u64),
         stage: &wgpu::Buffer,
+        steps: usize,
     ) {
-        encoder.copy_buffer_to_buffer(metrics.0, metrics.1, stage, 0, STAGE_BYTES);
+        let bytes = (4 * METRICS * steps) as u64;
+        encoder.copy_buffer_to_buffer(metrics, metrics_at, stage, 0, bytes);
+        encoder.copy_buffer_to_buffer(guard, guard_at, stage, 4 * SLOT_WORDS as u64, 8);
     }
 
     /// Asks for a submit's metrics to be mapped once it is done; inside an error scope.
@@ -107,13 +114,7 @@ impl Ring {
             result.map_err(|_| unmapped())?;
             let Some(flight) = self.flights.pop_front() else { return Ok(()) };
             let view = flight.buffer.get_mapped_range(..).map_err(|_| unmapped())?;
-            let values: &[f32] = bytemuck::cast_slice(&view);
-            for step in 0..flight.steps as u32 {
-                let tick = flight.first_tick.wrapping_add(step);
-                let slot = tick as usize % SLOTS * METRICS;
-                let [recon, kl, status] = [0, 1, 2].map(|i| f64::from(values[slot + i]));
-                self.done.push_back(Terms { tick, recon, kl, status: status as u32 });
-            }
+            self.done.extend(terms(bytemuck::cast_slice(&view), flight.first_tick, flight.steps));
             drop(view);
             flight.buffer.unmap();
             self.free.push(flight.buffer);
@@ -130,6 +131,22 @@ impl Ring {
     pub(super) fn next(&mut self) -> Option<Terms> {
         self.done.pop_front()
     }
+}
+
+/// The reports in a staging buffer. A slot holds the status that the steps before left, so that a
+/// step's own is in the next one, and the last step's is what the guard says in the end.
+fn terms(words: &[u32], first_tick: u32, steps: usize) -> impl Iterator<Item = Terms> {
+    let metric = |step: usize, i: usize| f64::from(f32::from_bits(words[step * METRICS + i]));
+    (0..steps).map(move |step| Terms {
+        tick: first_tick.wrapping_add(step as u32),
+        recon: metric(step, 0),
+        kl: metric(step, 1),
+        status: if step + 1 < steps {
+            metric(step + 1, 2) as u32
+        } else {
+            words[SLOT_WORDS] | words[SLOT_WORDS + 1]
+        },
+    })
 }
 
 /// Mapping fails only on a device that is lost or was destroyed by its owner.

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::mpsc::channel;
 
 use crate::cpu::{ProgramId, Terms};
-use crate::engine::{Access, Dispatch, Dtype, Plan, Program, Tensor};
+use crate::engine::record::{Record, SLOTS};
+use crate::engine::{Dispatch, Dtype, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
+use crate::gpu::records::Records;
 use crate::gpu::ring::{CALLBACK_PATIENCE, Ring};
-use crate::kernels::common::{HEAD, Record, SLOT, SLOTS, Steps};
+use crate::kernels::reduce::Reports;
 
 /// Bytes that go to the device in one piece; more would need as much staging memory at once.
 const PIECE: usize = 8 << 20;
@@ -24,8 +26,8 @@ struct Resolved {
 #[derive(Debug)]
 struct Loaded {
     dispatches: Vec<Resolved>,
-    /// Whether the program ends a tick and leaves metrics.
-    ticks: bool,
+    /// Where the program leaves what it reports, if it does.
+    reports: Option<Reports>,
 }
 
 /// A plan made real on a device.
@@ -35,24 +37,25 @@ pub struct Session {
     buffers: Vec<wgpu::Buffer>,
     programs: Vec<Loaded>,
     resolved: HashMap<(&'static str, Vec<u8>, Vec<Tensor>), Resolved>,
-    steps: Steps,
-    metrics: Option<Tensor>,
+    reports: Option<Reports>,
+    records: Records,
     ring: Ring,
+    /// Reports that were asked for so far.
     tick: u32,
-    /// Whether a submit failed, or its report: then host and device may not agree on the tick.
+    /// Whether a submit failed, or its report: then it is not known what the device holds.
     broken: bool,
 }
 
 impl Session {
-    /// Makes every buffer of a plan, filled with zeros.
+    /// Makes every buffer of a plan, filled with zeros. Programs that write the metrics report.
     ///
     /// # Errors
     ///
     /// If the plan does not fit the device's limits or its memory.
-    pub fn new(gpu: &Gpu, plan: &Plan, steps: Steps, metrics: Option<Tensor>) -> Result<Self> {
+    pub fn new(gpu: &Gpu, plan: &Plan, reports: Option<Reports>) -> Result<Self> {
         plan.check(&gpu.limits())?;
         let what = format!("allocate {} bytes", plan.bytes());
-        let (buffers, ring) = gpu.guarded(&what, || {
+        let (buffers, records, ring) = gpu.guarded(&what, || {
             let make = |spec: &crate::engine::plan::BufferSpec| {
                 gpu.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some(&format!("elbo {}", spec.name)),
@@ -63,15 +66,15 @@ impl Session {
                     mapped_at_creation: false,
                 })
             };
-            (plan.buffers().iter().map(make).collect(), Ring::new(gpu))
+            (plan.buffers().iter().map(make).collect(), Records::new(gpu), Ring::new(gpu))
         })?;
         Ok(Self {
             gpu: gpu.clone(),
             buffers,
             programs: Vec::new(),
             resolved: HashMap::new(),
-            steps,
-            metrics,
+            reports,
+            records,
             ring,
             tick: 0,
             broken: false,
@@ -99,11 +102,8 @@ impl Session {
             gpu.forget_pipelines();
         }
         let dispatches = dispatches?;
-        let ticks = program.dispatches.iter().any(|dispatch| {
-            let mut uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
-            uses.any(|(&t, binding)| t == self.steps.words && binding.access == Access::Write)
-        });
-        self.programs.push(Loaded { dispatches, ticks });
+        let reports = self.reports.filter(|reports| program.writes(reports.metrics));
+        self.programs.push(Loaded { dispatches, reports });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -269,27 +269,27 @@ impl Session {
             let what = "an earlier submit failed, so that what the device holds is not known";
             return Err(Error::new(ErrorKind::Lost, what).hint("start again from what was saved"));
         }
-        let ticks = self.programs[program.0].ticks;
-        let stage = match self.metrics {
-            Some(_) if ticks => {
+        let report = match self.programs[program.0].reports {
+            Some(reports) => {
                 let taken = self.ring.take(&self.gpu);
-                Some(self.note(taken)?)
+                Some((reports, self.note(taken)?))
             }
-            _ => None,
+            None => None,
         };
+        let ticks = report.is_some();
         let (gpu, first) = (self.gpu.clone(), self.tick);
         let submitted = gpu.guarded("run a program", || {
-            self.write_records(records);
+            self.records.write(&gpu.queue, records);
             let mut commands: Vec<_> =
-                records.iter().map(|_| self.encode(program).finish()).collect();
-            if let (Some(stage), Some(metrics)) = (&stage, self.metrics) {
+                (0..records.len()).map(|slot| self.encode(program, slot).finish()).collect();
+            if let Some((reports, stage)) = &report {
                 let mut encoder = gpu.device.create_command_encoder(&Default::default());
-                let at = 4 * metrics.range().start as u64;
-                Ring::copy(&mut encoder, (&self.buffers[metrics.buffer().index()], at), stage);
+                let [metrics, guard] = [reports.metrics, reports.guard].map(|t| self.start(t));
+                Ring::copy(&mut encoder, metrics, guard, stage, records.len());
                 commands.push(encoder.finish());
             }
             let submission = gpu.queue.submit(commands);
-            if let Some(stage) = stage {
+            if let Some((_, stage)) = report {
                 self.ring.map(stage, submission, first, records.len());
             }
         });
@@ -307,29 +307,16 @@ impl Session {
         result
     }
 
-    /// Writes each record to its slot. The queue does this before the next submit's commands and
-    /// after the last one's, so that slots in flight are not disturbed.
-    fn write_records(&self, records: &[Record]) {
-        let write = |tensor: Tensor, element: usize, bytes: &[u8]| {
-            let at = 4 * (tensor.range().start + element) as u64;
-            self.gpu.queue.write_buffer(&self.buffers[tensor.buffer().index()], at, bytes);
-        };
-        let mut slot = self.tick as usize % SLOTS;
-        let (before_the_end, from_the_start) = records.split_at(records.len().min(SLOTS - slot));
-        for records in [before_the_end, from_the_start].into_iter().filter(|r| !r.is_empty()) {
-            let words: Vec<u32> = records.iter().flat_map(Record::words).collect();
-            write(self.steps.words, HEAD + slot * SLOT, bytemuck::cast_slice(&words));
-            let rates = records.iter().flat_map(|record| record.rates);
-            let rates: Vec<f32> = rates.map(|rate| rate as f32).collect();
-            write(self.steps.rates, slot * SLOT, bytemuck::cast_slice(&rates));
-            slot = 0;
-        }
+    /// The buffer of a tensor, and where in it the tensor starts, in bytes.
+    fn start(&self, tensor: Tensor) -> (&wgpu::Buffer, u64) {
+        (&self.buffers[tensor.buffer().index()], 4 * tensor.range().start as u64)
     }
 
-    /// Encodes a program as one pass in one command buffer.
-    fn encode(&self, program: ProgramId) -> wgpu::CommandEncoder {
+    /// Encodes a program for the submit's record of this number, as one pass in one command buffer.
+    fn encode(&self, program: ProgramId, slot: usize) -> wgpu::CommandEncoder {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
+        pass.set_bind_group(1, self.records.group(slot), &[]);
         for Resolved { pipeline, group, workgroups: [x, y, z] } in
             &self.programs[program.0].dispatches
         {

@@ -3,7 +3,9 @@
 use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
-use crate::engine::{Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor};
+use crate::engine::{
+    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+};
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{activate, activation_of, plain, slope, slope_at_output, wgsl};
 
@@ -54,7 +56,7 @@ pub static BACKWARD_AT_OUTPUT: Kernel<Activate, 3> = Kernel {
     cpu: None,
 };
 
-fn forward<T: Real>(p: &Activate, [x, y]: [Arg<'_, T>; 2]) {
+fn forward<T: Real>(p: &Activate, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
     let kind = activation_of(p.activation);
     for (y, &x) in y.write().iter_mut().zip(x.read()) {
         *y = activate(kind, x);
@@ -69,11 +71,11 @@ fn scale<T: Real>(p: &Activate, [at, dy, dx]: [Arg<'_, T>; 3], slope: fn(Activat
     }
 }
 
-fn backward<T: Real>(p: &Activate, args: [Arg<'_, T>; 3]) {
+fn backward<T: Real>(p: &Activate, _: &Record, args: [Arg<'_, T>; 3]) {
     scale(p, args, slope);
 }
 
-fn backward_at_output<T: Real>(p: &Activate, args: [Arg<'_, T>; 3]) {
+fn backward_at_output<T: Real>(p: &Activate, _: &Record, args: [Arg<'_, T>; 3]) {
     scale(p, args, slope_at_output);
 }
 
@@ -119,7 +121,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let mut case = Case::new(format!("activation {rows}×{cols} {}", kind.name()), rows);
             let x = case.input("x", [rows, cols], Fill::Uniform(1, -5.0, 5.0));
             let weights = [case.weight([rows, cols]), case.weight([rows, cols])];
-            let (ys, dx) = case.record(|tape, _| {
+            let (ys, dx) = case.record(|tape| {
                 let ys = [activation(tape, kind, x), activation(tape, kind, x)];
                 for (y, weight) in ys.into_iter().zip(weights) {
                     tape.set_grad(y, weight);

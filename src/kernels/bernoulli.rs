@@ -3,12 +3,13 @@
 use rayon::prelude::*;
 
 use crate::engine::kernel::params;
+use crate::engine::record::rate;
 use crate::engine::tensor::size;
-use crate::engine::{Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor};
-use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{
-    Steps, plain, rate, sigmoid, softplus, step_rates, step_words, wgsl, word,
+use crate::engine::{
+    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
+use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::common::{plain, sigmoid, softplus, wgsl};
 use crate::kernels::fast::{exp_negative, ln_1p_unit, vectorised};
 
 params! {
@@ -26,12 +27,10 @@ params! {
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("bernoulli.wgsl"), Cover::Row)];
 
 /// −log p(x | logits) of each image, and its gradient.
-pub static FORWARD: Kernel<Bernoulli, 6> = Kernel {
+pub static FORWARD: Kernel<Bernoulli, 4> = Kernel {
     name: "bernoulli.forward",
     entry: "forward",
     bindings: [
-        Binding::read_words("steps"),
-        Binding::read("rates"),
         Binding::read("logits"),
         Binding::read("x"),
         Binding::write("nll"),
@@ -43,28 +42,25 @@ pub static FORWARD: Kernel<Bernoulli, 6> = Kernel {
     cpu: Some(forward_cpu),
 };
 
-fn forward<T: Real>(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg<'_, T>; 6]) {
-    let steps = steps.words();
-    let (record, rates) = (step_words(steps), step_rates(steps, rates.read()));
+fn forward<T: Real>(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, T>; 4]) {
+    let scale = real::<T>(record.rates[rate::LOSS_SCALE]);
     let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
     for row in 0..p.rows as usize {
         nll[row] = T::zero();
         dlogits[row * stride..(row + 1) * stride].fill(T::zero());
-        if row >= record[word::ROWS] as usize {
+        if row >= record.rows as usize {
             continue;
         }
         for at in row * stride..row * stride + cols {
             nll[row] += softplus(logits[at]) - logits[at] * x[at];
-            dlogits[at] = (sigmoid(logits[at]) - x[at]) * rates[rate::LOSS_SCALE];
+            dlogits[at] = (sigmoid(logits[at]) - x[at]) * scale;
         }
     }
 }
 
-fn forward_cpu(p: &Bernoulli, [steps, rates, logits, x, nll, dlogits]: [Arg<'_, f32>; 6]) {
-    let steps = steps.words();
-    let rows = step_words(steps)[word::ROWS] as usize;
-    let scale = step_rates(steps, rates.read())[rate::LOSS_SCALE];
+fn forward_cpu(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, f32>; 4]) {
+    let (rows, scale) = (record.rows as usize, record.rates[rate::LOSS_SCALE] as f32);
     let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
     let inputs = logits.par_chunks(stride).zip(x.par_chunks(stride));
@@ -102,12 +98,12 @@ fn row_cpu(cols: usize, scale: f32, logits: &[f32], x: &[f32], dlogits: &mut [f3
 
 /// Records nll (rows), in nats per image, of x (rows, n) under logits (rows, n). The gradient at
 /// the logits, times the record's scale, is made at once.
-pub fn bernoulli(tape: &mut Tape<'_>, steps: Steps, logits: Tensor, x: Tensor, nll: Tensor) {
+pub fn bernoulli(tape: &mut Tape<'_>, logits: Tensor, x: Tensor, nll: Tensor) {
     assert_eq!(logits.stride(), x.stride(), "bernoulli: logits and x have one layout");
     let dlogits = tape.plan.matrix("dlogits", logits.rows(), logits.cols());
     let p =
         Bernoulli { rows: size(x.padded_rows()), cols: size(x.cols()), stride: size(x.stride()) };
-    let bindings = [steps.words, steps.rates, logits, x, nll, dlogits];
+    let bindings = [logits, x, nll, dlogits];
     tape.dispatch(&FORWARD, p, bindings, Grid::Rows(x.padded_rows()));
     tape.set_grad(logits, dlogits);
 }
@@ -124,8 +120,8 @@ fn case(rows: usize, cols: usize, record_rows: usize) -> Case {
     let made = case.input("made", [rows, cols], Fill::Uniform(1, -6.0, 6.0));
     let x = case.input("x", [rows, cols], Fill::Uniform(2, 0.0, 1.0));
     let nll = case.plan.vector("nll", rows);
-    let gradient = case.record(|tape, steps| {
-        bernoulli(tape, steps, made, x, nll);
+    let gradient = case.record(|tape| {
+        bernoulli(tape, made, x, nll);
         tape.grad(made, GradSite::Output).expect("the loss made it")
     });
     case.outputs.push((nll, Weight::Same(case.record.rates[rate::LOSS_SCALE])));

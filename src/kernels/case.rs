@@ -1,7 +1,7 @@
 //! Cases: a recorded operation with its inputs, used to compare, to differentiate and to time.
 
+use crate::engine::record::{RATES, Record, rate};
 use crate::engine::{Dtype, Plan, Program, Tape, Tensor};
-use crate::kernels::common::{Record, SLOT, Steps, rate};
 use crate::kernels::philox::philox;
 
 /// What an input holds; padding stays zero.
@@ -65,8 +65,6 @@ pub struct Case {
     pub plan: Plan,
     /// Forward and, where there is one, backward.
     pub program: Program,
-    /// The tables of records.
-    pub steps: Steps,
     /// The record to run with.
     pub record: Record,
     /// The inputs and what they hold.
@@ -86,9 +84,7 @@ impl Case {
     /// A case whose record has so many rows.
     #[must_use]
     pub fn new(name: String, rows: usize) -> Self {
-        let mut plan = Plan::with_margins();
-        let steps = Steps::new(&mut plan);
-        let mut rates = [0.0; SLOT];
+        let mut rates = [0.0; RATES];
         rates[rate::LOSS_SCALE] = 0.25;
         rates[rate::KL_WEIGHT] = 1.5;
         let record = Record {
@@ -104,9 +100,8 @@ impl Case {
         };
         Self {
             name,
-            plan,
+            plan: Plan::with_margins(),
             program: Program::default(),
-            steps,
             record,
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -140,9 +135,9 @@ impl Case {
     }
 
     /// Records the operation.
-    pub fn record<R>(&mut self, record: impl FnOnce(&mut Tape<'_>, Steps) -> R) -> R {
+    pub fn record<R>(&mut self, record: impl FnOnce(&mut Tape<'_>) -> R) -> R {
         let mut tape = Tape::new(&mut self.plan);
-        let result = record(&mut tape, self.steps);
+        let result = record(&mut tape);
         self.program.dispatches.append(&mut tape.take());
         self.program.name.clone_from(&self.name);
         result

@@ -2,10 +2,12 @@
 
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
-use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor, real};
+use crate::engine::{
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+};
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{Steps, plain, step_words, wgsl, word};
-use crate::kernels::philox::{coin, philox, purpose, shuffled};
+use crate::kernels::common::{plain, wgsl};
+use crate::kernels::philox::{coin, key, philox, purpose, shuffled};
 
 params! {
     /// Parameters of the gather kernels.
@@ -26,15 +28,10 @@ params! {
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gather.wgsl"), Cover::Items(64))];
 
 /// Rows of a dataset of bytes, four to a word.
-pub static BYTES: Kernel<Gather, 4> = Kernel {
+pub static BYTES: Kernel<Gather, 3> = Kernel {
     name: "gather.bytes",
     entry: "bytes",
-    bindings: [
-        Binding::read_words("steps"),
-        Binding::read_words("pixels"),
-        Binding::write("x"),
-        Binding::write_words("image"),
-    ],
+    bindings: [Binding::read_words("pixels"), Binding::write("x"), Binding::write_words("image")],
     overrides: &[],
     schedules: SCHEDULES,
     reference: (bytes, bytes),
@@ -42,15 +39,10 @@ pub static BYTES: Kernel<Gather, 4> = Kernel {
 };
 
 /// Rows of a dataset of floats.
-pub static FLOATS: Kernel<Gather, 4> = Kernel {
+pub static FLOATS: Kernel<Gather, 3> = Kernel {
     name: "gather.floats",
     entry: "floats",
-    bindings: [
-        Binding::read_words("steps"),
-        Binding::read("values"),
-        Binding::write("x"),
-        Binding::write_words("image"),
-    ],
+    bindings: [Binding::read("values"), Binding::write("x"), Binding::write_words("image")],
     overrides: &[],
     schedules: SCHEDULES,
     reference: (floats, floats),
@@ -61,20 +53,20 @@ pub static FLOATS: Kernel<Gather, 4> = Kernel {
 /// rows past the record's become zero.
 fn rows<T: Real>(
     p: &Gather,
-    record: &[u32],
+    record: &Record,
     (x, image): (&mut [T], &mut [u32]),
     mut fill: impl FnMut(&mut [T], usize, u32),
 ) {
-    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
+    let key = key(record.seed);
     for (row, x) in x.chunks_mut(p.stride as usize).enumerate() {
-        if row >= record[word::ROWS] as usize {
+        if row >= record.rows as usize {
             x.fill(T::zero());
             image[row] = 0;
             continue;
         }
-        let mut source = record[word::FIRST] + row as u32;
-        if record[word::SHUFFLE] != 0 {
-            let (images, epoch) = (record[word::IMAGES], record[word::EPOCH]);
+        let mut source = record.first + row as u32;
+        if record.shuffle {
+            let (images, epoch) = (record.images, record.epoch);
             source = shuffled(source, images, epoch, purpose::ORDER, key);
         }
         if let Some(at) = source.checked_sub(p.shard_first).filter(|&at| at < p.shard_rows) {
@@ -85,14 +77,13 @@ fn rows<T: Real>(
 }
 
 /// The random word of a pixel.
-fn coin_word(record: &[u32], pixel: usize, source: u32) -> u32 {
-    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
-    let purpose = 16 * record[word::STREAM] + purpose::PIXELS;
-    philox([pixel as u32 / 4, source, record[word::STEP], purpose], key)[pixel % 4]
+fn coin_word(record: &Record, pixel: usize, source: u32) -> u32 {
+    let purpose = 16 * record.stream + purpose::PIXELS;
+    philox([pixel as u32 / 4, source, record.step, purpose], key(record.seed))[pixel % 4]
 }
 
-fn bytes<T: Real>(p: &Gather, [steps, pixels, x, image]: [Arg<'_, T>; 4]) {
-    let (record, pixels) = (step_words(steps.words()), pixels.words());
+fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 3]) {
+    let pixels = pixels.words();
     let levels: [T; 256] = std::array::from_fn(|byte| real::<T>(byte as f64) / real(255.0));
     let words = p.stride as usize / 4;
     rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
@@ -112,8 +103,8 @@ fn bytes<T: Real>(p: &Gather, [steps, pixels, x, image]: [Arg<'_, T>; 4]) {
     });
 }
 
-fn floats<T: Real>(p: &Gather, [steps, values, x, image]: [Arg<'_, T>; 4]) {
-    let (record, values) = (step_words(steps.words()), values.read());
+fn floats<T: Real>(p: &Gather, record: &Record, [values, x, image]: [Arg<'_, T>; 3]) {
+    let values = values.read();
     let stride = p.stride as usize;
     rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
         x.copy_from_slice(&values[at * stride..(at + 1) * stride]);
@@ -139,13 +130,7 @@ pub struct Shard {
 }
 
 /// Records x (batch, n) = the record's rows of a dataset in shards, and image (batch) = which.
-pub fn gather(
-    tape: &mut Tape<'_>,
-    steps: Steps,
-    shards: &[Shard],
-    binarise: bool,
-    (x, image): (Tensor, Tensor),
-) {
+pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], binarise: bool, (x, image): (Tensor, Tensor)) {
     for shard in shards {
         let len = x.words() / 16;
         let p = Gather {
@@ -155,7 +140,7 @@ pub fn gather(
             shard_rows: size(shard.rows),
             binarise: u32::from(binarise),
         };
-        let bindings = [steps.words, shard.data, x, image];
+        let bindings = [shard.data, x, image];
         let kernel = match shard.data.dtype() {
             Dtype::U32 => &BYTES,
             Dtype::F32 => &FLOATS,
@@ -201,7 +186,7 @@ pub(crate) fn cases() -> Vec<Case> {
             }
             let x = case.plan.matrix("x", rows, cols);
             let image = case.plan.words("image", rows);
-            case.record(|tape, steps| gather(tape, steps, &shards, binarise, (x, image)));
+            case.record(|tape| gather(tape, &shards, binarise, (x, image)));
             cases.push(case);
         }
     }

@@ -2,13 +2,14 @@
 
 use crate::config::LOG_VAR_BOUNDS;
 use crate::engine::kernel::params;
+use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{Steps, plain, rate, step_rates, step_words, wgsl, word};
-use crate::kernels::philox::{normals_of, philox, purpose};
+use crate::kernels::common::{plain, wgsl};
+use crate::kernels::philox::{key, normals_of, philox, purpose};
 
 params! {
     /// Parameters of the Gaussian kernels.
@@ -29,11 +30,10 @@ params! {
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gaussian.wgsl"), Cover::Items(32))];
 
 /// z, KL and ε of h, drawing ε.
-pub static DRAW: Kernel<Gaussian, 6> = Kernel {
+pub static DRAW: Kernel<Gaussian, 5> = Kernel {
     name: "gaussian.draw",
     entry: "draw",
     bindings: [
-        Binding::read_words("steps"),
         Binding::read_words("image"),
         Binding::read("h"),
         Binding::write("eps"),
@@ -47,11 +47,10 @@ pub static DRAW: Kernel<Gaussian, 6> = Kernel {
 };
 
 /// z and KL of h and a given ε.
-pub static GIVEN: Kernel<Gaussian, 5> = Kernel {
+pub static GIVEN: Kernel<Gaussian, 4> = Kernel {
     name: "gaussian.given",
     entry: "given",
     bindings: [
-        Binding::read_words("steps"),
         Binding::read("given_h"),
         Binding::read("given_eps"),
         Binding::write("given_z"),
@@ -64,12 +63,10 @@ pub static GIVEN: Kernel<Gaussian, 5> = Kernel {
 };
 
 /// The gradient at h of what comes after z, and of the weighted KL.
-pub static BACKWARD: Kernel<Gaussian, 6> = Kernel {
+pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
     name: "gaussian.backward",
     entry: "backward",
     bindings: [
-        Binding::read_words("steps"),
-        Binding::read("rates"),
         Binding::read("back_h"),
         Binding::read("back_eps"),
         Binding::read("dz"),
@@ -87,27 +84,26 @@ fn clamped<T: Real>(log_var: T) -> T {
     log_var.max(T::from_f32(lowest)).min(T::from_f32(highest))
 }
 
-fn draw<T: Real>(p: &Gaussian, [steps, image, h, eps, z, kl]: [Arg<'_, T>; 6]) {
-    let (record, image) = (step_words(steps.words()), image.words());
-    let (h, eps, z, kl) = (h.read(), eps.write(), z.write(), kl.write());
-    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
-    let purpose = 16 * record[word::STREAM] + purpose::NOISE;
+fn draw<T: Real>(p: &Gaussian, record: &Record, [image, h, eps, z, kl]: [Arg<'_, T>; 5]) {
+    let (image, h, eps, z, kl) = (image.words(), h.read(), eps.write(), z.write(), kl.write());
+    let key = key(record.seed);
+    let purpose = 16 * record.stream + purpose::NOISE;
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
     for row in 0..p.rows as usize {
         for j in (0..latent).step_by(4) {
-            let counter = [j as u32 / 4, image[row], record[word::STEP], purpose];
+            let counter = [j as u32 / 4, image[row], record.step, purpose];
             let noise = normals_of::<T>(philox(counter, key));
             for k in j..latent.min(j + 4) {
-                let inside = row < record[word::ROWS] as usize;
+                let inside = row < record.rows as usize;
                 eps[row * stride + k] = if inside { noise[k - j] } else { T::zero() };
             }
         }
     }
-    sample(p, record[word::ROWS] as usize, h, eps, z, kl);
+    sample(p, record.rows as usize, h, eps, z, kl);
 }
 
-fn given<T: Real>(p: &Gaussian, [steps, h, eps, z, kl]: [Arg<'_, T>; 5]) {
-    let rows = step_words(steps.words())[word::ROWS] as usize;
+fn given<T: Real>(p: &Gaussian, record: &Record, [h, eps, z, kl]: [Arg<'_, T>; 4]) {
+    let rows = record.rows as usize;
     sample(p, rows, h.read(), eps.read(), z.write(), kl.write());
 }
 
@@ -129,12 +125,11 @@ fn sample<T: Real>(p: &Gaussian, rows: usize, h: &[T], eps: &[T], z: &mut [T], k
     }
 }
 
-fn backward<T: Real>(p: &Gaussian, [steps, rates, h, eps, dz, dh]: [Arg<'_, T>; 6]) {
-    let steps = steps.words();
-    let (record, rates) = (step_words(steps), step_rates(steps, rates.read()));
+fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]: [Arg<'_, T>; 4]) {
     let (h, eps, dz, dh) = (h.read(), eps.read(), dz.read(), dh.write());
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
-    let weight = rates[rate::KL_WEIGHT] * rates[rate::LOSS_SCALE];
+    let rate = |place: usize| real::<T>(record.rates[place]);
+    let weight = rate(rate::KL_WEIGHT) * rate(rate::LOSS_SCALE);
     for row in 0..p.rows as usize {
         for j in 0..latent {
             let at = row * p.h_stride as usize + j;
@@ -147,7 +142,7 @@ fn backward<T: Real>(p: &Gaussian, [steps, rates, h, eps, dz, dh]: [Arg<'_, T>; 
             if raw != clamped(raw) {
                 d_log_var = T::zero();
             }
-            if row >= record[word::ROWS] as usize {
+            if row >= record.rows as usize {
                 (d_mu, d_log_var) = (T::zero(), T::zero());
             }
             let before = |at: usize| if p.accumulate != 0 { dh[at] } else { T::zero() };
@@ -174,7 +169,6 @@ pub enum Noise {
 /// `eps` and `z` are (rows, n), `kl` (rows) in nats per image.
 pub fn gaussian(
     tape: &mut Tape<'_>,
-    steps: Steps,
     noise: Noise,
     h: Tensor,
     (eps, z, kl): (Tensor, Tensor, Tensor),
@@ -190,16 +184,16 @@ pub fn gaussian(
     let rows = Grid::Flat(z.padded_rows());
     match noise {
         Noise::Drawn { image } => {
-            tape.dispatch(&DRAW, p, [steps.words, image, h, eps, z, kl], rows);
+            tape.dispatch(&DRAW, p, [image, h, eps, z, kl], rows);
         }
-        Noise::Given => tape.dispatch(&GIVEN, p, [steps.words, h, eps, z, kl], rows),
+        Noise::Given => tape.dispatch(&GIVEN, p, [h, eps, z, kl], rows),
     }
     tape.on_backward(move |tape| {
         let dz = tape.grad(z, GradSite::Output).expect("the decoder used z");
         let (dh, accumulate) = tape.grad_out(h, GradSite::Output);
         let p = Gaussian { accumulate: u32::from(accumulate), ..p };
         let grid = Grid::Flat(z.padded_rows() * z.cols());
-        tape.dispatch(&BACKWARD, p, [steps.words, steps.rates, h, eps, dz, dh], grid);
+        tape.dispatch(&BACKWARD, p, [h, eps, dz, dh], grid);
     });
 }
 
@@ -230,8 +224,8 @@ fn case(rows: usize, latent: usize, record_rows: usize, reach: f32, drawn: bool)
         (case.input("eps", [rows, latent], Fill::Uniform(5, -2.0, 2.0)), Noise::Given)
     };
     let (z, kl) = (case.plan.matrix("z", rows, latent), case.plan.vector("kl", rows));
-    let dh = case.record(|tape, steps| {
-        gaussian(tape, steps, noise, h, (eps, z, kl));
+    let dh = case.record(|tape| {
+        gaussian(tape, noise, h, (eps, z, kl));
         tape.set_grad(z, weight);
         tape.backward();
         tape.grad(h, GradSite::Output).expect("the rule wrote it")

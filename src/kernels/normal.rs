@@ -1,12 +1,13 @@
 //! The normal likelihood with a fixed deviation, with its gradient in the same dispatch.
 
 use crate::engine::kernel::params;
+use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{Steps, plain, rate, step_rates, step_words, wgsl, word};
+use crate::kernels::common::{plain, wgsl};
 
 params! {
     /// Parameters of the normal kernel.
@@ -27,26 +28,18 @@ params! {
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("normal.wgsl"), Cover::Row)];
 
 /// −log N(x; m, σ²) of each image, and its gradient.
-pub static FORWARD: Kernel<Normal, 6> = Kernel {
+pub static FORWARD: Kernel<Normal, 4> = Kernel {
     name: "normal.forward",
     entry: "forward",
-    bindings: [
-        Binding::read_words("steps"),
-        Binding::read("rates"),
-        Binding::read("m"),
-        Binding::read("x"),
-        Binding::write("nll"),
-        Binding::write("dm"),
-    ],
+    bindings: [Binding::read("m"), Binding::read("x"), Binding::write("nll"), Binding::write("dm")],
     overrides: &[],
     schedules: SCHEDULES,
     reference: (forward, forward),
     cpu: None,
 };
 
-fn forward<T: Real>(p: &Normal, [steps, rates, m, x, nll, dm]: [Arg<'_, T>; 6]) {
-    let steps = steps.words();
-    let (record, rates) = (step_words(steps), step_rates(steps, rates.read()));
+fn forward<T: Real>(p: &Normal, record: &Record, [m, x, nll, dm]: [Arg<'_, T>; 4]) {
+    let scale = real::<T>(record.rates[rate::LOSS_SCALE]);
     let (m, x, nll, dm) = (m.read(), x.read(), nll.write(), dm.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
     // Both parameters follow from σ; the oracle takes the constant from it in full precision.
@@ -55,26 +48,20 @@ fn forward<T: Real>(p: &Normal, [steps, rates, m, x, nll, dm]: [Arg<'_, T>; 6]) 
     for row in 0..p.rows as usize {
         nll[row] = T::zero();
         dm[row * stride..(row + 1) * stride].fill(T::zero());
-        if row >= record[word::ROWS] as usize {
+        if row >= record.rows as usize {
             continue;
         }
         for at in row * stride..row * stride + cols {
             let error = (m[at] - x[at]) * inverse;
             nll[row] += error * error * real(0.5) + log_norm;
-            dm[at] = error * inverse * rates[rate::LOSS_SCALE];
+            dm[at] = error * inverse * scale;
         }
     }
 }
 
 /// Records nll (rows), in nats per image, of x (rows, n) round m (rows, n) with deviation `sigma`.
 /// The gradient at m, times the record's scale, is made at once.
-pub fn normal(
-    tape: &mut Tape<'_>,
-    steps: Steps,
-    sigma: f64,
-    (m, x): (Tensor, Tensor),
-    nll: Tensor,
-) {
+pub fn normal(tape: &mut Tape<'_>, sigma: f64, (m, x): (Tensor, Tensor), nll: Tensor) {
     assert_eq!(m.stride(), x.stride(), "normal: m and x have one layout");
     let dm = tape.plan.matrix("dm", m.rows(), m.cols());
     let p = Normal {
@@ -84,7 +71,7 @@ pub fn normal(
         inverse_sigma: (1.0 / sigma) as f32,
         log_norm: (0.5 * (std::f64::consts::TAU * sigma * sigma).ln()) as f32,
     };
-    let bindings = [steps.words, steps.rates, m, x, nll, dm];
+    let bindings = [m, x, nll, dm];
     tape.dispatch(&FORWARD, p, bindings, Grid::Rows(x.padded_rows()));
     tape.set_grad(m, dm);
 }
@@ -101,8 +88,8 @@ fn case(rows: usize, cols: usize, record_rows: usize) -> Case {
     let made = case.input("made", [rows, cols], Fill::Uniform(1, -6.0, 6.0));
     let x = case.input("x", [rows, cols], Fill::Uniform(2, 0.0, 1.0));
     let nll = case.plan.vector("nll", rows);
-    let gradient = case.record(|tape, steps| {
-        normal(tape, steps, 0.7, (made, x), nll);
+    let gradient = case.record(|tape| {
+        normal(tape, 0.7, (made, x), nll);
         tape.grad(made, GradSite::Output).expect("the loss made it")
     });
     case.outputs.push((nll, Weight::Same(case.record.rates[rate::LOSS_SCALE])));

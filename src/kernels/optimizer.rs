@@ -5,10 +5,13 @@ use rayon::prelude::*;
 use crate::config::{OptimizerConfig, Rule};
 use crate::engine::kernel::params;
 use crate::engine::params::Arena;
+use crate::engine::record::{RATES, rate};
 use crate::engine::tensor::size;
-use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor, real};
+use crate::engine::{
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+};
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{SLOT, Steps, plain, rate, step_rates, wgsl};
+use crate::kernels::common::{plain, wgsl};
 use crate::kernels::fast::vectorised;
 use crate::kernels::finite::{GRADIENT, WEIGHT};
 
@@ -35,12 +38,10 @@ const SUMS: &[Schedule] = &[plain(wgsl!("optimizer.wgsl"), Cover::Row)];
 const SUMMED: usize = 1024;
 
 /// Adam and `AdamW`.
-pub static ADAM: Kernel<Optimizer, 8> = Kernel {
+pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     name: "optimizer.adam",
     entry: "adam",
     bindings: [
-        Binding::read_words("steps"),
-        Binding::read("rates"),
         Binding::write_words("guard_words"),
         Binding::read("norms"),
         Binding::read("g"),
@@ -55,12 +56,10 @@ pub static ADAM: Kernel<Optimizer, 8> = Kernel {
 };
 
 /// SGD with momentum.
-pub static SGD: Kernel<Optimizer, 7> = Kernel {
+pub static SGD: Kernel<Optimizer, 5> = Kernel {
     name: "optimizer.sgd",
     entry: "sgd",
     bindings: [
-        Binding::read_words("steps"),
-        Binding::read("rates"),
         Binding::write_words("guard_words"),
         Binding::read("norms"),
         Binding::read("g"),
@@ -85,12 +84,10 @@ pub static SQUARE_SUMS: Kernel<Optimizer, 2> = Kernel {
 };
 
 /// The factor that clips, from all partial sums.
-pub static CLIP: Kernel<Optimizer, 5> = Kernel {
+pub static CLIP: Kernel<Optimizer, 3> = Kernel {
     name: "optimizer.clip",
     entry: "clip",
     bindings: [
-        Binding::read_words("steps"),
-        Binding::read("rates"),
         Binding::write_words("guard_words"),
         Binding::read("all_sums"),
         Binding::write("scale"),
@@ -109,14 +106,20 @@ fn fits<T: Real>(x: T) -> bool {
 
 /// The gradient as the update sees it.
 #[inline(always)]
-fn gradient<T: Real>(p: &Optimizer, r: &[T; SLOT], norm: T, g: T, w: T) -> T {
+fn gradient<T: Real>(p: &Optimizer, r: &[T; RATES], norm: T, g: T, w: T) -> T {
     let clipped = if p.clip != 0 { g * norm } else { g };
     if p.decoupled != 0 { clipped } else { clipped + r[rate::DECAY] * w }
 }
 
 /// One element of Adam: the new weight and moments.
 #[inline(always)]
-fn adam_element<T: Real>(p: &Optimizer, r: &[T; SLOT], norm: T, g: T, [w, m, v]: [T; 3]) -> [T; 3] {
+fn adam_element<T: Real>(
+    p: &Optimizer,
+    r: &[T; RATES],
+    norm: T,
+    g: T,
+    [w, m, v]: [T; 3],
+) -> [T; 3] {
     let g = gradient(p, r, norm, g, w);
     let m = r[rate::BETA1] * m + r[rate::ONE_MINUS_BETA1] * g;
     let v = r[rate::BETA2] * v + r[rate::ONE_MINUS_BETA2] * g * g;
@@ -125,14 +128,14 @@ fn adam_element<T: Real>(p: &Optimizer, r: &[T; SLOT], norm: T, g: T, [w, m, v]:
     [w - decay - r[rate::STEP_SIZE] * m / root, m, v]
 }
 
-fn adam<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, T>; 8]) {
-    let (rates, guard, norm) = (step_rates(steps.words(), rates.read()), guard.words_mut(), norms);
-    let (norm, g, w, m, v) = (norm.read()[0], g.read(), w.write(), m.write(), v.write());
+fn adam<T: Real>(p: &Optimizer, record: &Record, [guard, norms, g, w, m, v]: [Arg<'_, T>; 6]) {
+    let (rates, guard) = (record.rates.map(real::<T>), guard.words_mut());
+    let (norm, g, w, m, v) = (norms.read()[0], g.read(), w.write(), m.write(), v.write());
     if guard[0] != 0 {
         return;
     }
     for i in 0..4 * p.len as usize {
-        let new = adam_element(p, rates, norm, g[i], [w[i], m[i], v[i]]);
+        let new = adam_element(p, &rates, norm, g[i], [w[i], m[i], v[i]]);
         if new.iter().all(|&x| fits(x)) {
             [w[i], m[i], v[i]] = new;
         } else {
@@ -144,8 +147,8 @@ fn adam<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'
 /// Elements in a chunk of the CPU schedule: fixed, though for an elementwise rule it cannot matter.
 const CHUNK: usize = 16_384;
 
-fn adam_cpu(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, f32>; 8]) {
-    let (rates, guard) = (step_rates(steps.words(), rates.read()), guard.words_mut());
+fn adam_cpu(p: &Optimizer, record: &Record, [guard, norms, g, w, m, v]: [Arg<'_, f32>; 6]) {
+    let (rates, guard) = (record.rates.map(|rate| rate as f32), guard.words_mut());
     let (norm, g, w, m, v) = (norms.read()[0], g.read(), w.write(), m.write(), v.write());
     if guard[0] != 0 {
         return;
@@ -155,7 +158,7 @@ fn adam_cpu(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, f3
         .par_chunks_mut(CHUNK)
         .zip(moments)
         .zip(g.par_chunks(CHUNK))
-        .map(|((w, (m, v)), g)| vectorised(|| adam_chunk(*p, *rates, norm, (w, m, v), g)))
+        .map(|((w, (m, v)), g)| vectorised(|| adam_chunk(*p, rates, norm, (w, m, v), g)))
         .reduce(|| false, |a, b| a | b);
     if broken {
         guard[1] |= WEIGHT;
@@ -166,7 +169,7 @@ fn adam_cpu(p: &Optimizer, [steps, rates, guard, norms, g, w, m, v]: [Arg<'_, f3
 #[inline(always)]
 fn adam_chunk(
     p: Optimizer,
-    rates: [f32; SLOT],
+    rates: [f32; RATES],
     norm: f32,
     (w, m, v): (&mut [f32], &mut [f32], &mut [f32]),
     g: &[f32],
@@ -183,8 +186,8 @@ fn adam_chunk(
     broken != 0
 }
 
-fn sgd<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m]: [Arg<'_, T>; 7]) {
-    let (r, guard) = (step_rates(steps.words(), rates.read()), guard.words_mut());
+fn sgd<T: Real>(p: &Optimizer, record: &Record, [guard, norms, g, w, m]: [Arg<'_, T>; 5]) {
+    let (r, guard) = (&record.rates.map(real::<T>), guard.words_mut());
     let (norm, g, w, m) = (norms.read()[0], g.read(), w.write(), m.write());
     if guard[0] != 0 {
         return;
@@ -202,7 +205,7 @@ fn sgd<T: Real>(p: &Optimizer, [steps, rates, guard, norms, g, w, m]: [Arg<'_, T
     }
 }
 
-fn square_sums<T: Real>(p: &Optimizer, [grads, sums]: [Arg<'_, T>; 2]) {
+fn square_sums<T: Real>(p: &Optimizer, _: &Record, [grads, sums]: [Arg<'_, T>; 2]) {
     let (grads, sums) = (&grads.read()[..4 * p.len as usize], sums.write());
     for (chunk, sum) in grads.chunks(4 * SUMMED).zip(&mut sums[p.first as usize..]) {
         *sum = T::zero();
@@ -210,8 +213,8 @@ fn square_sums<T: Real>(p: &Optimizer, [grads, sums]: [Arg<'_, T>; 2]) {
     }
 }
 
-fn clip<T: Real>(p: &Optimizer, [steps, rates, guard, sums, scale]: [Arg<'_, T>; 5]) {
-    let max_norm = step_rates(steps.words(), rates.read())[rate::MAX_NORM];
+fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, T>; 3]) {
+    let max_norm = real::<T>(record.rates[rate::MAX_NORM]);
     let (sums, scale) = (sums.read(), scale.write());
     let mut total = T::zero();
     sums[..p.len as usize].iter().for_each(|&sum| total += sum);
@@ -223,13 +226,7 @@ fn clip<T: Real>(p: &Optimizer, [steps, rates, guard, sums, scale]: [Arg<'_, T>;
 }
 
 /// Records the update of every arena. Where the norm is clipped, all gradients are summed first.
-pub fn update(
-    tape: &mut Tape<'_>,
-    config: &OptimizerConfig,
-    steps: Steps,
-    arenas: &[Arena],
-    guard: Tensor,
-) {
+pub fn update(tape: &mut Tape<'_>, config: &OptimizerConfig, arenas: &[Arena], guard: Tensor) {
     let clipped = config.clip_norm > 0.0;
     let norms = tape.plan.vector("gradient norm", 2);
     let p = Optimizer {
@@ -250,20 +247,19 @@ pub fn update(
             first += chunks(arena);
         }
         let p = Optimizer { len: size(total), ..p };
-        tape.dispatch(&CLIP, p, [steps.words, steps.rates, guard, sums, norms], Grid::Rows(1));
+        tape.dispatch(&CLIP, p, [guard, sums, norms], Grid::Rows(1));
     }
     for arena in arenas {
         let len = arena.grads.words() / 4;
         let p = Optimizer { len: size(len), ..p };
         let Arena { values, grads, first, second } = *arena;
-        let Steps { words, rates } = steps;
         match config.rule {
             Rule::Adam | Rule::Adamw => {
-                let bindings = [words, rates, guard, norms, grads, values, first, second];
+                let bindings = [guard, norms, grads, values, first, second];
                 tape.dispatch(&ADAM, p, bindings, Grid::Flat(len));
             }
             Rule::Sgd => {
-                let bindings = [words, rates, guard, norms, grads, values, first];
+                let bindings = [guard, norms, grads, values, first];
                 tape.dispatch(&SGD, p, bindings, Grid::Flat(len));
             }
         }
@@ -324,7 +320,7 @@ fn case(config: &OptimizerConfig, len: usize, status: u32, lr: f64) -> Case {
     let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
     let rates = &mut case.record.rates;
     *rates = crate::kernels::common::optimizer_rates(config, lr, 3);
-    case.record(|tape, steps| update(tape, config, steps, &[arena], guard));
+    case.record(|tape| update(tape, config, &[arena], guard));
     if clip > 0.0 {
         // The reference's plain f32 sums of 4,096 squares err by about as many roundings' root.
         case.tolerance = 5e-6;

@@ -2,9 +2,11 @@
 
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
-use crate::engine::{Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Schedule, Tape, Tensor};
+use crate::engine::{
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+};
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{Steps, plain, step_words, wgsl, word};
+use crate::kernels::common::{plain, wgsl};
 use crate::kernels::philox::{key, normals_of, philox, purpose};
 
 params! {
@@ -22,28 +24,27 @@ params! {
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "random.wgsl"), Cover::Items(64))];
 
 /// Fills a matrix with standard normals.
-pub static NORMALS: Kernel<Random, 2> = Kernel {
+pub static NORMALS: Kernel<Random, 1> = Kernel {
     name: "random.normals",
     entry: "normals",
-    bindings: [Binding::read_words("steps"), Binding::write("z")],
+    bindings: [Binding::write("z")],
     overrides: &[],
     schedules: SCHEDULES,
     reference: (normals, normals),
     cpu: None,
 };
 
-fn normals<T: Real>(p: &Random, [steps, z]: [Arg<'_, T>; 2]) {
-    let (record, z) = (step_words(steps.words()), z.write());
-    let key = [record[word::SEED_LOW], record[word::SEED_HIGH]];
-    let purpose = 16 * record[word::STREAM] + purpose::NOISE;
+fn normals<T: Real>(p: &Random, record: &Record, [z]: [Arg<'_, T>; 1]) {
+    let z = z.write();
+    let purpose = 16 * record.stream + purpose::NOISE;
     for (row, z) in z.chunks_mut(p.stride as usize).enumerate() {
         z.fill(T::zero());
-        if row >= record[word::ROWS] as usize {
+        if row >= record.rows as usize {
             continue;
         }
         for (j, z) in z[..p.cols as usize].iter_mut().enumerate() {
-            let image = record[word::FIRST] + row as u32;
-            let words = philox([j as u32 / 4, image, record[word::STEP], purpose], key);
+            let image = record.first + row as u32;
+            let words = philox([j as u32 / 4, image, record.step, purpose], key(record.seed));
             *z = normals_of(words)[j % 4];
         }
     }
@@ -64,7 +65,7 @@ pub static WORDS: Kernel<Random, 3> = Kernel {
     cpu: None,
 };
 
-fn words<T: Real>(p: &Random, [counters, keys, drawn]: [Arg<'_, T>; 3]) {
+fn words<T: Real>(p: &Random, _: &Record, [counters, keys, drawn]: [Arg<'_, T>; 3]) {
     let (counters, keys, drawn) = (counters.words(), keys.words(), drawn.words_mut());
     for i in 0..p.len as usize {
         let counter = std::array::from_fn(|j| counters[4 * i + j]);
@@ -73,10 +74,10 @@ fn words<T: Real>(p: &Random, [counters, keys, drawn]: [Arg<'_, T>; 3]) {
 }
 
 /// Records z ~ N(0, 1), (rows, n), of the record's stream; rows past the record's are zero.
-pub fn draw_normals(tape: &mut Tape<'_>, steps: Steps, z: Tensor) {
+pub fn draw_normals(tape: &mut Tape<'_>, z: Tensor) {
     let len = z.words() / 4;
     let p = Random { len: size(len), cols: size(z.cols()), stride: size(z.stride()) };
-    tape.dispatch(&NORMALS, p, [steps.words, z], Grid::Flat(len));
+    tape.dispatch(&NORMALS, p, [z], Grid::Flat(len));
 }
 
 /// Records random words of n counters and keys of four words each.
@@ -103,7 +104,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let mut case = Case::new(format!("random.normals {rows}×{cols}"), record_rows);
         let z = case.plan.matrix("z", rows, cols);
         case.record.first = 5;
-        case.record(|tape, steps| draw_normals(tape, steps, z));
+        case.record(|tape| draw_normals(tape, z));
         case.tolerance = 2e-6;
         cases.push(case);
     }
@@ -115,7 +116,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let counters = case.input_line("counters", len, Dtype::U32, counters);
         let keys = case.input_line("keys", len, Dtype::U32, keys);
         let drawn = case.plan.words("drawn", len);
-        case.record(|tape, _| draw_words(tape, counters, keys, drawn));
+        case.record(|tape| draw_words(tape, counters, keys, drawn));
         cases.push(case);
     };
     let (counters, keys) = (vectors.0.concat(), vectors.1.concat());

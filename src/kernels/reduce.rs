@@ -1,32 +1,38 @@
-//! The end of a step: sums of the losses to the metric slot, and the tick advances.
+//! What a step reports: the sums of its losses, and the status that the steps before left.
 
 use crate::engine::kernel::params;
+use crate::engine::record::SLOTS;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{SLOTS, Steps, plain, wgsl};
+use crate::kernels::common::{plain, wgsl};
+use crate::kernels::finite::{LOSS, guard};
 
 params! {
     /// Parameters of the reduce kernel.
     pub struct Reduce {
-        /// Rows, with the padding, which is zero.
-        rows: u32,
+        /// Groups of four elements of nll, with the padding, which is zero.
+        nll_len: u32,
+        /// Groups of four elements of KL.
+        kl_len: u32,
+        /// Whether a sum that is not finite sets the guard's status.
+        judged: u32,
     }
 }
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("reduce.wgsl"), Cover::Row)];
 
-/// Floats in a metric slot: the sum of nll, the sum of KL, the guard's status, and one unused.
+/// Floats in a metric slot: the sum of nll, the sum of KL, the guard's status as the steps before
+/// left it, and one unused.
 pub const METRICS: usize = 4;
 
-/// The sums of a step's losses, and the next tick.
-pub static TERMS: Kernel<Reduce, 5> = Kernel {
+/// The sums of a step's losses.
+pub static TERMS: Kernel<Reduce, 4> = Kernel {
     name: "reduce.terms",
     entry: "terms",
     bindings: [
-        Binding::write_words("clock"),
         Binding::read("nll"),
         Binding::read("kl"),
         Binding::write_words("guard_words"),
@@ -38,52 +44,85 @@ pub static TERMS: Kernel<Reduce, 5> = Kernel {
     cpu: None,
 };
 
-fn terms<T: Real>(p: &Reduce, [clock, nll, kl, guard, metrics]: [Arg<'_, T>; 5]) {
-    let (clock, guard, metrics) = (clock.words_mut(), guard.words_mut(), metrics.write());
-    let total = |values: &[T]| {
+fn terms<T: Real>(p: &Reduce, _: &Record, [nll, kl, guard, metrics]: [Arg<'_, T>; 4]) {
+    let (guard, metrics) = (guard.words_mut(), metrics.write());
+    let total = |values: &[T], len: u32| {
         let mut sum = T::zero();
-        values[..p.rows as usize].iter().for_each(|&v| sum += v);
+        values[..4 * len as usize].iter().for_each(|&v| sum += v);
         sum
     };
-    guard[0] |= guard[1];
-    let slot = clock[0] as usize % SLOTS * METRICS;
-    metrics[slot] = total(nll.read());
-    metrics[slot + 1] = total(kl.read());
-    metrics[slot + 2] = real(f64::from(guard[0]));
-    metrics[slot + 3] = T::zero();
-    clock[0] = clock[0].wrapping_add(1);
+    let (recon, divergence) = (total(nll.read(), p.nll_len), total(kl.read(), p.kl_len));
+    let before = guard[0] | guard[1];
+    metrics[..METRICS].copy_from_slice(&[recon, divergence, real(f64::from(before)), T::zero()]);
+    let broken = p.judged != 0 && !(recon.is_finite() && divergence.is_finite());
+    guard[0] = before | if broken { LOSS } else { 0 };
 }
 
-/// The metric slots of a plan.
-pub fn metric_slots(plan: &mut Plan) -> Tensor {
-    plan.vector("metrics", SLOTS * METRICS)
+/// Where a session finds what a step reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Reports {
+    /// The metric slots.
+    pub metrics: Tensor,
+    /// The guard's words: what one says or the other is the status.
+    pub guard: Tensor,
 }
 
-/// Records the end of a step, for nll and KL of (rows).
-pub fn reduce(
-    tape: &mut Tape<'_>,
-    steps: Steps,
-    (nll, kl): (Tensor, Tensor),
-    guard: Tensor,
-    metrics: Tensor,
-) {
-    let p = Reduce { rows: size(nll.words()) };
-    tape.dispatch(&TERMS, p, [steps.words, nll, kl, guard, metrics], Grid::Rows(1));
+impl Reports {
+    /// Adds both to a plan.
+    pub fn new(plan: &mut Plan) -> Self {
+        Self { metrics: plan.vector("metrics", SLOTS * METRICS), guard: guard(plan) }
+    }
 }
 
-/// Fewer rows than lanes, as many, and more.
-pub(crate) fn cases() -> Vec<Case> {
-    let case = |rows: usize| {
-        let mut case = Case::new(format!("reduce.terms {rows}"), rows);
-        let fill = |seed| Fill::Uniform(seed, 0.0, 200.0);
-        let nll = case.input_line("nll", rows, Dtype::F32, fill(1));
-        let kl = case.input_line("kl", rows, Dtype::F32, fill(2));
-        let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![1, 4]));
-        let metrics = metric_slots(&mut case.plan);
-        case.record(|tape, steps| reduce(tape, steps, (nll, kl), guard, metrics));
-        // The reference's plain f32 sum errs by about √rows roundings.
-        case.tolerance = 5e-6;
-        case
+/// Records the sums of nll and KL. In training they are `judged`, before the optimiser; where a
+/// program only looks, a broken loss is no reason to stop the training that may follow.
+pub fn reduce(tape: &mut Tape<'_>, (nll, kl): (Tensor, Tensor), reports: Reports, judged: bool) {
+    let p = Reduce {
+        nll_len: size(nll.words() / 4),
+        kl_len: size(kl.words() / 4),
+        judged: u32::from(judged),
     };
-    [1, 63, 64, 65, 128, 5000].map(case).into()
+    tape.dispatch(&TERMS, p, [nll, kl, reports.guard, reports.metrics], Grid::Rows(1));
+}
+
+/// Fewer rows than lanes, as many, and more; a matrix; a status from before; sums that break at the
+/// first or the last place, judged or not.
+pub(crate) fn cases() -> Vec<Case> {
+    let plain = |seed| Fill::Uniform(seed, 0.0, 200.0);
+    let mut cases: Vec<_> = [1, 63, 64, 255, 1024, 1025, 5000]
+        .map(|rows| case(&format!("{rows}"), ([1, rows], plain(1)), (rows, plain(2)), [1, 4], true))
+        .into();
+    cases.push(case("of parts", ([37, 20], plain(1)), (37, plain(2)), [0, 0], true));
+    let one = |at, value| Fill::OnesBut(at, value);
+    for judged in [true, false] {
+        let mut broken = |what: &str, nll: Fill, kl: Fill| {
+            let name = format!("of {what}, judged {judged}");
+            cases.push(case(&name, ([1, 700], nll), (700, kl), [2, 0], judged));
+        };
+        broken("a NaN loss", one(699, f32::NAN), one(0, 1.0));
+        broken("an infinite loss", one(0, f32::NEG_INFINITY), one(0, 1.0));
+        broken("an infinite KL", one(0, 1.0), one(699, f32::INFINITY));
+    }
+    cases
+}
+
+fn case(
+    name: &str,
+    ([rows, cols], nll): ([usize; 2], Fill),
+    (images, kl): (usize, Fill),
+    status: [u32; 2],
+    judged: bool,
+) -> Case {
+    let mut case = Case::new(format!("reduce.terms {name}"), images);
+    let nll = match rows {
+        1 => case.input_line("nll", cols, Dtype::F32, nll),
+        _ => case.input("nll", [rows, cols], nll),
+    };
+    let kl = case.input_line("kl", images, Dtype::F32, kl);
+    let reports = Reports::new(&mut case.plan);
+    case.inputs.push((reports.guard, Fill::Words(status.into())));
+    case.record(|tape| reduce(tape, (nll, kl), reports, judged));
+    // The reference's plain f32 sum errs by about √rows roundings.
+    case.tolerance = 5e-6;
+    case
 }

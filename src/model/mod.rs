@@ -6,8 +6,8 @@ use crate::config::Config;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tensor};
 use crate::error::{Error, Result};
-use crate::kernels::common::Steps;
 use crate::kernels::gather::Shard;
+use crate::kernels::reduce::Reports;
 use sections::{Room, Sections};
 
 /// What a model must know of a dataset to make room for it.
@@ -61,10 +61,8 @@ pub struct Vae {
     pub plan: Plan,
     /// The parameters.
     pub parameters: Parameters,
-    /// The tables of records.
-    pub steps: Steps,
-    /// The metric slots.
-    pub metrics: Tensor,
+    /// Where a session finds what steps report.
+    pub reports: Reports,
     /// The training images.
     pub train: Vec<Shard>,
     /// The test images.
@@ -155,12 +153,11 @@ impl Vae {
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
         let Sections { h, made, .. } = network;
-        let Room { steps, metrics, x, image, eps, z, nll, kl, .. } = room;
+        let Room { reports, x, image, eps, z, nll, kl, .. } = room;
         Ok(Self {
             plan,
             parameters,
-            steps,
-            metrics,
+            reports,
             train,
             test,
             x,

@@ -4,14 +4,13 @@ use crate::config::{Activation, Config, Likelihood, Pixels};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
 use crate::kernels::bernoulli::bernoulli;
-use crate::kernels::common::Steps;
-use crate::kernels::finite::{check_finite, guard};
+use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
 use crate::kernels::normal::normal;
 use crate::kernels::optimizer::update;
 use crate::kernels::random::draw_normals;
-use crate::kernels::reduce::{metric_slots, reduce};
+use crate::kernels::reduce::{Reports, reduce};
 use crate::model::{Programs, TrainingNoise};
 use crate::nn::Network;
 
@@ -49,9 +48,7 @@ impl LayerNames {
 
 /// The tensors that do not depend on the layers.
 pub(super) struct Room {
-    pub(super) steps: Steps,
-    pub(super) metrics: Tensor,
-    pub(super) guard: Tensor,
+    pub(super) reports: Reports,
     pub(super) x: Tensor,
     pub(super) image: Tensor,
     pub(super) eps: Tensor,
@@ -66,9 +63,7 @@ impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
         let (batch, latent) = (config.train.batch_size, config.model.latent);
         Self {
-            steps: Steps::new(plan),
-            metrics: metric_slots(plan),
-            guard: guard(plan),
+            reports: Reports::new(plan),
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
             eps: plan.matrix("eps", batch, latent),
@@ -88,8 +83,9 @@ pub(super) struct Sections {
     posterior: Vec<Dispatch>,
     decoder: Vec<Dispatch>,
     likelihood: Vec<Dispatch>,
-    /// The way back, the guard and the update.
+    /// The way back, the report, the guard and the update.
     learning: Vec<Dispatch>,
+    /// The report of what only looks.
     end: Vec<Dispatch>,
 }
 
@@ -103,7 +99,7 @@ impl Sections {
         noise: TrainingNoise,
         pixels: usize,
     ) -> Self {
-        let &Room { steps, metrics, guard, x, image, eps, z, kl, nll, .. } = room;
+        let &Room { reports, x, image, eps, z, kl, nll, .. } = room;
         let mut tape = Tape::new(plan);
         let names = LayerNames::of(config);
         let h = encoder(&mut tape, parameters, config, &names, x);
@@ -112,20 +108,23 @@ impl Sections {
             TrainingNoise::Drawn => Noise::Drawn { image },
             TrainingNoise::Given => Noise::Given,
         };
-        gaussian(&mut tape, steps, noise, h, (eps, z, kl));
+        gaussian(&mut tape, noise, h, (eps, z, kl));
         let posterior = tape.take();
         let made = decoder(&mut tape, parameters, config, &names, (z, pixels));
         let decoder = tape.take();
-        likelihood(&mut tape, config, steps, (made, x), nll);
+        likelihood(&mut tape, config, (made, x), nll);
         let likelihood = tape.take();
         tape.backward();
+        // Among the gradients of parameters, which wait for nothing either, and before the update,
+        // which a broken loss must stop.
+        reduce(&mut tape, (nll, kl), reports, true);
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
-            check_finite(&mut tape, arena.grads, (nll, kl), guard);
+            check_finite(&mut tape, arena.grads, reports.guard);
         }
-        update(&mut tape, &config.optimizer, steps, &arenas, guard);
+        update(&mut tape, &config.optimizer, &arenas, reports.guard);
         let learning = tape.take();
-        reduce(&mut tape, steps, (nll, kl), guard, metrics);
+        reduce(&mut tape, (nll, kl), reports, false);
         let end = tape.take();
         Self { h, made, encoder, posterior, decoder, likelihood, learning, end }
     }
@@ -139,26 +138,26 @@ impl Sections {
         room: &Room,
         (train, test): (&[Shard], &[Shard]),
     ) -> Programs {
-        let &Room { steps, x, image, eps, at_mean, z, kl, .. } = room;
+        let &Room { x, image, eps, at_mean, z, kl, .. } = room;
         let binarise = config.train.pixels == Pixels::Binarised;
         let mut tape = Tape::new(plan);
-        gather(&mut tape, steps, train, binarise, (x, image));
+        gather(&mut tape, train, binarise, (x, image));
         let gather_train = tape.take();
-        gather(&mut tape, steps, test, binarise, (x, image));
+        gather(&mut tape, test, binarise, (x, image));
         let gather_test = tape.take();
-        gaussian(&mut tape, steps, Noise::Given, self.h, (at_mean, z, kl));
+        gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
         let mean = tape.take();
-        gaussian(&mut tape, steps, Noise::Drawn { image }, self.h, (eps, z, kl));
+        gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl));
         let drawn = tape.take();
-        draw_normals(&mut tape, steps, z);
+        draw_normals(&mut tape, z);
         let prior = tape.take();
 
         let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;
         let look = |name: &str, sample: &Vec<Dispatch>| {
             Program::new(name, &[&gather_test, encoder, sample, decoder, likelihood, end])
         };
-        let step: [&[Dispatch]; 7] =
-            [&gather_train, encoder, posterior, decoder, likelihood, learning, end];
+        let step: [&[Dispatch]; 6] =
+            [&gather_train, encoder, posterior, decoder, likelihood, learning];
         Programs {
             step: Program::new("step", &step),
             evaluate: look("evaluate", &drawn),
@@ -206,15 +205,9 @@ fn decoder(
 }
 
 /// Records nll (n), and the gradient at what the decoder made.
-fn likelihood(
-    tape: &mut Tape<'_>,
-    config: &Config,
-    steps: Steps,
-    (made, x): (Tensor, Tensor),
-    nll: Tensor,
-) {
+fn likelihood(tape: &mut Tape<'_>, config: &Config, (made, x): (Tensor, Tensor), nll: Tensor) {
     match config.model.likelihood {
-        Likelihood::Bernoulli => bernoulli(tape, steps, made, x, nll),
-        Likelihood::Normal => normal(tape, steps, config.model.sigma, (made, x), nll),
+        Likelihood::Bernoulli => bernoulli(tape, made, x, nll),
+        Likelihood::Normal => normal(tape, config.model.sigma, (made, x), nll),
     }
 }

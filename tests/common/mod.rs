@@ -6,9 +6,8 @@ use std::path::Path;
 use elbo::Dataset;
 use elbo::config::Config;
 use elbo::cpu;
-use elbo::engine::{Parameter, Tensor};
+use elbo::engine::{Parameter, Record, Tensor};
 use elbo::gpu::{Gpu, adapters};
-use elbo::kernels::common::Record;
 use elbo::model::{DataSpec, TrainingNoise, Vae};
 use elbo::optim::rates;
 use elbo::session::{Device, Session};
@@ -103,16 +102,15 @@ impl Bench {
         let images = bytes.len() / pixels;
         let spec = DataSpec { images, pixels, bytes: true };
         let vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
-        let (steps, metrics) = (vae.steps, vae.metrics);
         let (mut session, program) = match device {
             None => {
-                let made = cpu::Session::new(&vae.plan, steps, Some(metrics), 1);
+                let made = cpu::Session::new(&vae.plan, Some(vae.reports), 1);
                 let mut session = made.expect("enough memory");
                 let program = session.load(&vae.programs.step);
                 (Under::Oracle(Box::new(session)), program)
             }
             Some(device) => {
-                let made = Session::new(device, &vae.plan, steps, metrics);
+                let made = Session::new(device, &vae.plan, vae.reports);
                 let mut session = made.expect("the device takes the plan");
                 let program = session.load(&vae.programs.step).expect("the device takes it");
                 (Under::Device(Box::new(session)), program)

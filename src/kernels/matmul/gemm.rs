@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::config::Activation;
-use crate::engine::Arg;
+use crate::engine::{Arg, Record};
 use crate::kernels::common::{activate, activation_of, slope_at_output};
 use crate::kernels::matmul::Product;
 
@@ -70,7 +70,7 @@ fn product(p: &Product, c: &mut [f32], a: View<'_>, b: View<'_>, add: bool) {
     }
 }
 
-pub(super) fn forward(p: &Product, [x, b, w, y]: [Arg<'_, f32>; 4]) {
+pub(super) fn forward(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, f32>; 4]) {
     let (b, y) = (b.read(), y.write());
     let (x, w) = (View::rows(x.read(), p.a_stride), View::rows(w.read(), p.b_stride));
     product(p, y, x, w.transposed(), false);
@@ -91,7 +91,7 @@ pub(super) fn forward(p: &Product, [x, b, w, y]: [Arg<'_, f32>; 4]) {
     });
 }
 
-pub(super) fn backward_x(p: &Product, [dy, x, w, dx]: [Arg<'_, f32>; 4]) {
+pub(super) fn backward_x(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, f32>; 4]) {
     let (x, dx) = (x.read(), dx.write());
     let (dy, w) = (View::rows(dy.read(), p.a_stride), View::rows(w.read(), p.b_stride));
     let kind = activation_of(p.activation);
@@ -121,7 +121,7 @@ fn scale(kind: Activation, dx: &mut [f32], x: &[f32]) {
     });
 }
 
-pub(super) fn backward_w(p: &Product, [dy, x, dw, db]: [Arg<'_, f32>; 4]) {
+pub(super) fn backward_w(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, f32>; 4]) {
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
     let (dy_view, x) = (View::rows(dy, p.a_stride), View::rows(x, p.b_stride));
     product(p, dw, dy_view.transposed(), x, p.accumulate != 0);

@@ -8,7 +8,7 @@ use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Needs, Real, Schedule, Tape, Tensor,
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Tape, Tensor,
 };
 use crate::kernels::activation::{activation, through_activation};
 use crate::kernels::case::{Case, Fill, Weight};
@@ -141,7 +141,7 @@ fn sum<T: Real>(p: &Product, f: impl Fn(usize) -> T) -> T {
     total
 }
 
-fn forward<T: Real>(p: &Product, [x, b, w, y]: [Arg<'_, T>; 4]) {
+fn forward<T: Real>(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, T>; 4]) {
     let (x, b, w, y) = (x.read(), b.read(), w.read(), y.write());
     let kind = activation_of(p.activation);
     each(p, |row, col, at| {
@@ -151,7 +151,7 @@ fn forward<T: Real>(p: &Product, [x, b, w, y]: [Arg<'_, T>; 4]) {
     });
 }
 
-fn backward_x<T: Real>(p: &Product, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
+fn backward_x<T: Real>(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
     let (dy, x, w, dx) = (dy.read(), x.read(), w.read(), dx.write());
     let kind = activation_of(p.activation);
     each(p, |row, col, at| {
@@ -164,7 +164,7 @@ fn backward_x<T: Real>(p: &Product, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
     });
 }
 
-fn backward_w<T: Real>(p: &Product, [dy, x, dw, db]: [Arg<'_, T>; 4]) {
+fn backward_w<T: Real>(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, T>; 4]) {
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
     let (a, b) = (p.a_stride as usize, p.b_stride as usize);
     let before = |value: T| if p.accumulate != 0 { value } else { T::zero() };
@@ -325,7 +325,7 @@ fn layer(rows: usize, inputs: usize, outputs: usize, kind: Activation) -> Case {
     let before = learned(&mut case, "before", 5, inputs);
     let after = learned(&mut case, "after", inputs, outputs);
     let weight = case.weight([rows, outputs]);
-    let (y, dx) = case.record(|tape, _| {
+    let (y, dx) = case.record(|tape| {
         let made = linear(tape, "made", (x, true), before, kind);
         let y = linear(tape, "y", (made, true), after, kind);
         tape.set_grad(y, weight);
@@ -348,7 +348,7 @@ fn two_users() -> Case {
     let shared = learned(&mut case, "shared", inputs, between);
     let users = ["first", "second"].map(|name| learned(&mut case, name, between, outputs));
     let weights = [outputs, outputs, between].map(|cols| case.weight([rows, cols]));
-    let (ys, dx) = case.record(|tape, _| {
+    let (ys, dx) = case.record(|tape| {
         let made = linear(tape, "made", (x, true), shared, Activation::Tanh);
         let first = linear(tape, "a", (made, true), users[0], Activation::Identity);
         let second = linear(tape, "b", (made, true), users[1], Activation::Sigmoid);
