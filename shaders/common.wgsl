@@ -83,3 +83,41 @@ fn slope_at_output(kind: u32, y: f32) -> f32 {
         default: { return 1.0; }
     }
 }
+
+// log σ² within its bounds, outside of which it has no gradient.
+const LOWEST = -30.0;
+const HIGHEST = 20.0;
+
+fn clamp_log_var(x: f32) -> f32 {
+    return clamp(x, LOWEST, HIGHEST);
+}
+
+// exp x − 1 − x. Near zero, where posteriors start, the difference has no digits left; there it is
+// the series.
+fn excess(x: f32) -> f32 {
+    let tail = 0.0083333333 + x * (0.0013888889 + x * (1.9841270e-4 + x * 2.4801587e-5));
+    let near = x * x * (0.5 + x * (0.16666667 + x * (0.041666667 + x * tail)));
+    return select(exp(x) - 1.0 - x, near, abs(x) < 0.5);
+}
+
+// Which of four are finite, by the bits.
+fn each_finite(x: vec4<f32>) -> vec4<bool> {
+    let exponent = bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u);
+    return exponent != vec4<u32>(0x7f800000u);
+}
+
+struct Updated { weight: vec4<f32>, first: vec4<f32>, second: vec4<f32>, broken: bool }
+
+// Four weights and their moments after Adam or AdamW (`optimizer.wgsl`). One that would not be
+// finite keeps its own.
+fn adam_of(decoupled: u32, g: vec4<f32>, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> Updated {
+    // Weight decay is a part of the gradient, or apart from it.
+    let apart = decoupled != 0u;
+    let grad = g + select(record.decay, 0.0, apart) * w;
+    let first = record.beta1 * m + record.one_minus_beta1 * grad;
+    let second = record.beta2 * v + record.one_minus_beta2 * grad * grad;
+    let shrunk = w - select(0.0, record.rate * record.decay, apart) * w;
+    let weight = shrunk - record.step_size * first / (sqrt(second) * record.root_correction + record.epsilon);
+    let fine = each_finite(weight) & each_finite(first) & each_finite(second);
+    return Updated(select(w, weight, fine), select(m, first, fine), select(v, second, fine), !all(fine));
+}

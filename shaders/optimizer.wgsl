@@ -13,13 +13,7 @@ const WIDTH = 64u;
 @group(0) @binding(5) var<storage, read_write> m: array<vec4<f32>>;
 @group(0) @binding(6) var<storage, read_write> v: array<vec4<f32>>;
 
-// Which of four are finite, by the bits.
-fn each_finite(x: vec4<f32>) -> vec4<bool> {
-    let exponent = bitcast<vec4<u32>>(x) & vec4<u32>(0x7f800000u);
-    return exponent != vec4<u32>(0x7f800000u);
-}
-
-// Groups of four elements that an invocation updates, so that it loads the rates once for them all.
+// Groups of four elements that an invocation updates, so that it looks at the guard once for them all.
 const EACH = 4u;
 
 // The first group of an invocation; the others follow WIDTH apart.
@@ -41,32 +35,15 @@ fn adam(
 ) {
     if atomicLoad(&guard_words[0]) != 0u { return; }
     let scale = clipping();
-    // Weight decay is a part of the gradient, or apart from it.
-    let decay = record.decay * select(1.0, record.rate, p.decoupled != 0u);
-    let beta1 = record.beta1;
-    let beta2 = record.beta2;
-    let one_minus_beta1 = record.one_minus_beta1;
-    let one_minus_beta2 = record.one_minus_beta2;
-    let correction = record.root_correction;
-    let epsilon = record.epsilon;
-    let step_size = record.step_size;
     let start = first_group(group, groups, lane);
     for (var k = 0u; k < EACH; k++) {
         let i = start + k * WIDTH;
         if i >= p.len { break; }
-        let w_old = w[i];
-        let m_old = m[i];
-        let v_old = v[i];
-        let grad = scale * g[i] + select(decay, 0.0, p.decoupled != 0u) * w_old;
-        let first = beta1 * m_old + one_minus_beta1 * grad;
-        let second = beta2 * v_old + one_minus_beta2 * grad * grad;
-        let shrunk = w_old - select(0.0, decay, p.decoupled != 0u) * w_old;
-        let weight = shrunk - step_size * first / (sqrt(second) * correction + epsilon);
-        let fine = each_finite(weight) & each_finite(first) & each_finite(second);
-        w[i] = select(w_old, weight, fine);
-        m[i] = select(m_old, first, fine);
-        v[i] = select(v_old, second, fine);
-        if !all(fine) { atomicOr(&guard_words[1], 4u); }
+        let updated = adam_of(p.decoupled, scale * g[i], w[i], m[i], v[i]);
+        w[i] = updated.weight;
+        m[i] = updated.first;
+        v[i] = updated.second;
+        if updated.broken { atomicOr(&guard_words[1], 4u); }
     }
 }
 

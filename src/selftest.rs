@@ -101,7 +101,7 @@ fn distinct(mut names: Vec<&'static str>) -> Vec<&'static str> {
 
 fn gpu_schedules(case: &Case, gpu: &Gpu) -> String {
     let dispatches = case.program.dispatches.iter();
-    distinct(dispatches.map(|d| gpu.schedule(d.kernel).name).collect()).join(" ")
+    distinct(dispatches.map(|d| gpu.schedule(d.kernel, d.grid).name).collect()).join(" ")
 }
 
 fn on_gpu(case: &Case, gpu: &Gpu) -> Result<Vec<Vec<u32>>> {

@@ -78,7 +78,10 @@ impl Trainer {
         let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let programs = &vae.programs;
         let ids = Ids {
-            step: session.load(&programs.step)?,
+            step: session.load(match device {
+                Device::Cpu(_) => &programs.cpu_step,
+                Device::Gpu(_) => &programs.gpu_step,
+            })?,
             evaluate: session.load(&programs.evaluate)?,
             evaluate_at_mean: session.load(&programs.evaluate_at_mean)?,
             sample: session.load(&programs.sample)?,
@@ -260,7 +263,9 @@ impl Trainer {
     fn replay(&mut self, record: Record) -> Result<Option<String>> {
         // What is in flight changes nothing, and its reports say nothing new.
         self.pending.clear();
-        self.run_one(self.ids.step, record)?;
+        // As recorded: where it was fused, not everything was stored.
+        let step = self.session.load(&self.vae.programs.step)?;
+        self.run_one(step, record)?;
         for dispatch in &self.vae.programs.step.dispatches {
             for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
                 if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {

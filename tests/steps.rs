@@ -227,22 +227,6 @@ fn cpu_and_gpu_train_alike() {
 }
 
 #[test]
-fn a_step_has_few_dispatches() {
-    let images = mnist_bytes(128);
-    let bench = |config: &Config| Bench::new(config, (&images, 784), TrainingNoise::Drawn, None);
-    let classic = bench(&Config::default()).vae;
-    let step = &classic.programs.step;
-    assert_eq!(step.dispatches.len(), 18, "dispatches of the classic step");
-    assert_eq!(step.barriers(), 16, "barriers of the classic step");
-    assert_eq!(step.depth(), 14, "dispatches that wait for one another");
-    assert_eq!(classic.parameters.count(), 652_824, "parameters of the classic model");
-    // What nothing in a step waits for is no link of the chain.
-    let names: Vec<_> = step.dispatches.iter().map(|dispatch| dispatch.kernel.name()).collect();
-    let end = ["reduce.terms", "finite.check", "optimizer.adam"];
-    assert_eq!(names[15..], end, "the end of the classic step");
-}
-
-#[test]
 fn what_breaks_is_named_and_harms_nothing() {
     let data = Dataset::synthetic(64, [8, 8], 5).expect("a dataset");
     for device in [Device::Cpu(2), Device::Gpu(gpu())] {

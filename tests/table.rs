@@ -34,7 +34,7 @@ fn parse(at: &str, source: &str) -> Module {
 }
 
 fn validate(at: &str, module: &Module) -> ModuleInfo {
-    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP)
+    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_INT64)
         .validate(module)
         .unwrap_or_else(|error| panic!("{at}: {error:?}"))
 }
@@ -63,7 +63,8 @@ impl Shader {
         globals.filter(|&(handle, _)| used(handle)).map(|(_, variable)| variable).collect()
     }
 
-    /// The kind of the scalars in a runtime array of scalars, vectors or atomics of four bytes.
+    /// The kind of the scalars in a runtime array of scalars, vectors or atomics of four bytes; words
+    /// of eight are two floats each.
     fn element(&self, ty: Handle<Type>) -> Option<ScalarKind> {
         let TypeInner::Array { base, size: ArraySize::Dynamic, .. } = self.module.types[ty].inner
         else {
@@ -72,6 +73,11 @@ impl Shader {
         match self.module.types[base].inner {
             TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. } if scalar.width == 4 => {
                 Some(scalar.kind)
+            }
+            TypeInner::Scalar(scalar) | TypeInner::Vector { scalar, .. }
+                if scalar == naga::Scalar::U64 =>
+            {
+                Some(ScalarKind::Float)
             }
             TypeInner::Atomic(scalar) if scalar == naga::Scalar::U32 => Some(scalar.kind),
             _ => None,
@@ -96,6 +102,8 @@ fn names_say_the_file_and_the_entry() {
         assert!(names.insert(name), "two kernels are named {name}");
         let (file, entry) = name.split_once('.').expect("a kernel's name has a dot");
         assert_eq!(entry, kernel.entry(), "the entry point of {name}");
+        // The product's are generated, a file for each entry.
+        let file = if file == "matmul" { format!("matmul/{entry}.register") } else { file.into() };
         let path = shaders.join(format!("{file}.wgsl"));
         let content = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
         let last = kernel.schedules().last().unwrap_or_else(|| panic!("{name} has no schedule"));
@@ -268,7 +276,11 @@ fn what_kernels_share_is_the_same_in_both_languages() {
     // Nothing that is added to the file is left out here.
     let declared = source.lines().filter_map(|line| line.strip_prefix("const "));
     let declared: Vec<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
-    assert_eq!(declared, ["LEAK"], "the constants of common.wgsl, and those compared");
+    assert_eq!(
+        declared,
+        ["LEAK", "LOWEST", "HIGHEST"],
+        "the constants of common.wgsl, and those compared"
+    );
 }
 
 #[test]

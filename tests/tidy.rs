@@ -42,6 +42,10 @@ impl File {
 
     /// The file's name up to the first dot.
     fn stem(&self) -> &str {
+        // The product's shaders have a folder, a file for each entry and tile.
+        if self.path.starts_with("shaders/matmul/") {
+            return "matmul";
+        }
         let name = self.path.rsplit('/').next().unwrap_or_default();
         name.split('.').next().unwrap_or_default()
     }

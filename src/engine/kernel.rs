@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use bytemuck::Pod;
 
-use crate::engine::plan::Grid;
 use crate::engine::record::Record;
+use crate::engine::schedule::Schedule;
 use crate::engine::tensor::Dtype;
 
 /// How a kernel uses a binding.
@@ -50,97 +50,46 @@ pub struct Binding {
     pub access: Access,
     /// What is in it.
     pub data: Data,
+    /// Whether it is written by adding bits to words alone, so that those who do need not wait for
+    /// one another.
+    pub joins: bool,
 }
 
 impl Binding {
     /// Floats that are read.
     #[must_use]
     pub const fn read(name: &'static str) -> Self {
-        Self { name, access: Access::Read, data: Data::Floats }
+        Self { name, access: Access::Read, data: Data::Floats, joins: false }
     }
 
     /// Floats that are written.
     #[must_use]
     pub const fn write(name: &'static str) -> Self {
-        Self { name, access: Access::Write, data: Data::Floats }
+        Self { name, access: Access::Write, data: Data::Floats, joins: false }
     }
 
     /// Words that are read.
     #[must_use]
     pub const fn read_words(name: &'static str) -> Self {
-        Self { name, access: Access::Read, data: Data::Words }
+        Self { name, access: Access::Read, data: Data::Words, joins: false }
     }
 
     /// Words that are written.
     #[must_use]
     pub const fn write_words(name: &'static str) -> Self {
-        Self { name, access: Access::Write, data: Data::Words }
+        Self { name, access: Access::Write, data: Data::Words, joins: false }
+    }
+
+    /// Words that bits are added to, for a later dispatch that asks.
+    #[must_use]
+    pub const fn flags(name: &'static str) -> Self {
+        Self { name, access: Access::Write, data: Data::Words, joins: true }
     }
 
     /// Floats whose bits are read.
     #[must_use]
     pub const fn read_bits(name: &'static str) -> Self {
-        Self { name, access: Access::Read, data: Data::Bits }
-    }
-}
-
-/// What a schedule needs of the device beyond WebGPU's default limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Nothing: it runs everywhere.
-    Nothing,
-    /// Subgroup operations, with exactly this many lanes in every subgroup.
-    Subgroups(u32),
-}
-
-/// What one workgroup of a schedule covers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cover {
-    /// So many elements of a flat range.
-    Items(usize),
-    /// So many rows and columns of a matrix.
-    Tile(usize, usize),
-    /// One row.
-    Row,
-}
-
-/// One way to run a kernel on a device. All schedules of a kernel pass the same cases.
-#[derive(Clone, Copy, Debug)]
-pub struct Schedule {
-    /// The name that `selftest` and the benches print.
-    pub name: &'static str,
-    /// The WGSL, complete.
-    pub source: &'static str,
-    /// What it needs of the device.
-    pub needs: Needs,
-    /// What one workgroup covers.
-    pub cover: Cover,
-}
-
-/// The most workgroups along one side of a grid (WebGPU's default limit).
-pub const MAX_GROUPS: usize = 65_535;
-
-impl Schedule {
-    /// The workgroups for a grid. A flat grid that is too long for one side is folded into two.
-    ///
-    /// # Panics
-    ///
-    /// If the grid is not of the kind the schedule covers, or a tiled one is too large: both are
-    /// faults of the function that recorded the dispatch.
-    #[must_use]
-    pub fn groups(&self, grid: Grid) -> [u32; 3] {
-        let count = match (grid, self.cover) {
-            (Grid::Flat(len), Cover::Items(each)) => len.div_ceil(each).max(1),
-            (Grid::Rows(rows), Cover::Row) => rows.max(1),
-            (Grid::Matrix(rows, cols), Cover::Tile(tile_rows, tile_cols)) => {
-                let groups = [cols.div_ceil(tile_cols), rows.div_ceil(tile_rows)];
-                assert!(groups.iter().all(|&g| g <= MAX_GROUPS), "a grid of {groups:?} workgroups");
-                return [groups[0] as u32, groups[1] as u32, 1];
-            }
-            (grid, cover) => panic!("{}: a grid {grid:?} for a cover {cover:?}", self.name),
-        };
-        let folds = count.div_ceil(MAX_GROUPS);
-        [count.div_ceil(folds) as u32, folds as u32, 1]
+        Self { name, access: Access::Read, data: Data::Bits, joins: false }
     }
 }
 
@@ -279,7 +228,7 @@ macro_rules! params {
     ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$doc])*
         #[repr(C)]
-        #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+        #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
         pub struct $name { $($(#[$field_doc])* pub $field: $ty),* }
         impl $crate::engine::kernel::Params for $name {
             const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];

@@ -6,14 +6,14 @@ pub mod kernel;
 pub mod params;
 pub mod plan;
 pub mod record;
+pub mod schedule;
 pub mod tape;
 pub mod tensor;
 
-pub use kernel::{
-    Access, AnyKernel, Arg, Binding, Cover, Data, Kernel, Needs, Real, Schedule, real,
-};
+pub use kernel::{Access, AnyKernel, Arg, Binding, Data, Kernel, Real, real};
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};
+pub use schedule::{Cover, Needs, Schedule, Suits};
 pub use tape::{GradSite, Tape};
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::engine::kernel::{Access, AnyKernel, Kernel, MAX_GROUPS, Params};
+use crate::engine::kernel::{Access, AnyKernel, Kernel, Params};
+use crate::engine::schedule::MAX_GROUPS;
 use crate::engine::tensor::{BufferId, Dtype, PAD, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -129,7 +130,8 @@ impl Program {
     }
 
     /// The length of the longest chain of dispatches that need one another's results, by ranges:
-    /// what would be left if independent dispatches ran side by side.
+    /// what would be left if independent dispatches ran side by side. Those that only add bits to
+    /// the same words do not need one another.
     #[must_use]
     pub fn depth(&self) -> usize {
         let mut depths: Vec<usize> = Vec::new();
@@ -139,6 +141,7 @@ impl Program {
                     earlier.bindings.iter().zip(earlier.kernel.bindings()).any(|(b, y)| {
                         a.buffer == b.buffer
                             && (x.access == Access::Write || y.access == Access::Write)
+                            && !(x.joins && y.joins)
                             && a.range().start < b.range().end
                             && b.range().start < a.range().end
                     })

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::engine::{AnyKernel, Limits, Needs, Schedule};
+use crate::engine::{AnyKernel, Grid, Limits, Needs, Schedule, Suits};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use session::Session;
@@ -65,6 +65,9 @@ pub struct Gpu {
 /// of several steps of a large model takes seconds on a software adapter.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
+/// Features that schedules use where the device has them.
+const WANTED: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64);
+
 fn instance() -> wgpu::Instance {
     wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
 }
@@ -94,7 +97,7 @@ impl Gpu {
         let description = AdapterDescription::of(&adapter.get_info());
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),
-            required_features: adapter.features() & wgpu::Features::SUBGROUP,
+            required_features: adapter.features() & WANTED,
             required_limits: wgpu::Limits::default(),
             ..Default::default()
         });
@@ -180,17 +183,29 @@ impl Gpu {
         match schedule.needs {
             Needs::Nothing => true,
             Needs::Subgroups(lanes) => {
-                self.device.features().contains(wgpu::Features::SUBGROUP)
+                self.device.features().contains(WANTED)
                     && self.description.subgroups == (lanes, lanes)
             }
         }
     }
 
-    /// The schedule that a kernel runs by here.
-    pub(crate) fn schedule(&self, kernel: &dyn AnyKernel) -> &'static Schedule {
+    /// Whether a schedule that the device can run is worth choosing for a grid.
+    fn suits(&self, schedule: &Schedule, grid: Grid) -> bool {
+        match schedule.suits {
+            Suits::All => true,
+            Suits::Hardware { groups } => {
+                let [x, y, z] = schedule.groups(grid);
+                !self.description.software && (x * y * z) as usize >= groups
+            }
+        }
+    }
+
+    /// The schedule that a kernel runs by here, over a grid.
+    pub(crate) fn schedule(&self, kernel: &dyn AnyKernel, grid: Grid) -> &'static Schedule {
         let mut possible = kernel.schedules().iter().filter(|s| self.can_run(s));
         let named = possible.clone().find(|s| Some(s.name) == self.schedule);
-        named.or_else(|| possible.next()).expect("the last schedule of a row needs nothing")
+        let suited = possible.find(|s| self.suits(s, grid));
+        named.or(suited).expect("the last schedule of a row needs nothing")
     }
 
     /// Makes calls on the device inside error scopes of our own, and gives their first error.

@@ -113,7 +113,7 @@ impl Session {
         if let Some(resolved) = self.resolved.get(&key) {
             return resolved.clone();
         }
-        let schedule = self.gpu.schedule(kernel);
+        let schedule = self.gpu.schedule(kernel, dispatch.grid);
         let pipeline = self.gpu.pipeline(kernel, schedule, params);
         let mut bytes = params.clone();
         bytes.resize(bytes.len().next_multiple_of(16), 0);

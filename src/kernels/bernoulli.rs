@@ -43,17 +43,31 @@ pub static FORWARD: Kernel<Bernoulli, 4> = Kernel {
 };
 
 fn forward<T: Real>(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, T>; 4]) {
+    let given = (logits.read(), x.read());
+    forward_in_parts(p, record, given, nll.write(), dlogits.write(), (1, p.cols as usize));
+}
+
+/// The losses of each row in parts: how many, and of how many pixels.
+pub(super) fn forward_in_parts<T: Real>(
+    p: &Bernoulli,
+    record: &Record,
+    (logits, x): (&[T], &[T]),
+    nll: &mut [T],
+    dlogits: &mut [T],
+    (parts, width): (usize, usize),
+) {
     let scale = real::<T>(record.rates[rate::LOSS_SCALE]);
-    let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
     for row in 0..p.rows as usize {
-        nll[row] = T::zero();
+        let nll = &mut nll[row * parts..(row + 1) * parts];
+        nll.fill(T::zero());
         dlogits[row * stride..(row + 1) * stride].fill(T::zero());
         if row >= record.rows as usize {
             continue;
         }
-        for at in row * stride..row * stride + cols {
-            nll[row] += softplus(logits[at]) - logits[at] * x[at];
+        for col in 0..cols {
+            let at = row * stride + col;
+            nll[col / width] += softplus(logits[at]) - logits[at] * x[at];
             dlogits[at] = (sigmoid(logits[at]) - x[at]) * scale;
         }
     }

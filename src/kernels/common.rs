@@ -6,7 +6,7 @@ use crate::engine::{Real, real};
 
 /// A kernel's source: what kernels share, then its own file.
 macro_rules! wgsl {
-    ($($file:literal),+) => {
+    ($($file:expr),+) => {
         concat!(
             include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/common.wgsl"))
             $(, "\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file)))+
@@ -20,7 +20,8 @@ pub(crate) const fn plain(
     source: &'static str,
     cover: crate::engine::Cover,
 ) -> crate::engine::Schedule {
-    crate::engine::Schedule { name: "plain", source, needs: crate::engine::Needs::Nothing, cover }
+    use crate::engine::{Needs, Schedule, Suits};
+    Schedule { name: "plain", source, needs: Needs::Nothing, suits: Suits::All, cover }
 }
 
 /// The rates of an optimiser's step number `t`, counted from one, at a learning rate; the losses

@@ -49,6 +49,23 @@ pub static FLOATS: Kernel<Gather, 3> = Kernel {
     cpu: None,
 };
 
+/// The image that a row of the minibatch holds, if any.
+pub(super) fn chosen(record: &Record, row: u32) -> Option<u32> {
+    if row >= record.rows {
+        return None;
+    }
+    let position = record.first + row;
+    if !record.shuffle {
+        return Some(position);
+    }
+    Some(shuffled(position, record.images, record.epoch, purpose::ORDER, key(record.seed)))
+}
+
+/// What each byte stands for.
+pub(super) fn levels<T: Real>() -> [T; 256] {
+    std::array::from_fn(|byte| real::<T>(byte as f64) / real(255.0))
+}
+
 /// Calls `fill` with each row of x that the shard serves, its place in the shard and its image;
 /// rows past the record's become zero.
 fn rows<T: Real>(
@@ -57,18 +74,12 @@ fn rows<T: Real>(
     (x, image): (&mut [T], &mut [u32]),
     mut fill: impl FnMut(&mut [T], usize, u32),
 ) {
-    let key = key(record.seed);
     for (row, x) in x.chunks_mut(p.stride as usize).enumerate() {
-        if row >= record.rows as usize {
+        let Some(source) = chosen(record, row as u32) else {
             x.fill(T::zero());
             image[row] = 0;
             continue;
-        }
-        let mut source = record.first + row as u32;
-        if record.shuffle {
-            let (images, epoch) = (record.images, record.epoch);
-            source = shuffled(source, images, epoch, purpose::ORDER, key);
-        }
+        };
         if let Some(at) = source.checked_sub(p.shard_first).filter(|&at| at < p.shard_rows) {
             image[row] = source;
             fill(x, at as usize, source);
@@ -84,7 +95,7 @@ fn coin_word(record: &Record, pixel: usize, source: u32) -> u32 {
 
 fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 3]) {
     let pixels = pixels.words();
-    let levels: [T; 256] = std::array::from_fn(|byte| real::<T>(byte as f64) / real(255.0));
+    let levels = levels::<T>();
     let words = p.stride as usize / 4;
     rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
         let packed = &pixels[at * words..(at + 1) * words];

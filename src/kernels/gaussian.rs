@@ -85,7 +85,26 @@ fn clamped<T: Real>(log_var: T) -> T {
 }
 
 fn draw<T: Real>(p: &Gaussian, record: &Record, [image, h, eps, z, kl]: [Arg<'_, T>; 5]) {
-    let (image, h, eps, z, kl) = (image.words(), h.read(), eps.write(), z.write(), kl.write());
+    let whole = (1, p.latent as usize);
+    draw_in_parts(
+        p,
+        record,
+        (image.words(), h.read()),
+        (eps.write(), z.write()),
+        kl.write(),
+        whole,
+    );
+}
+
+/// The draw, with the KL of each row in parts: how many, and of how many dimensions.
+pub(super) fn draw_in_parts<T: Real>(
+    p: &Gaussian,
+    record: &Record,
+    (image, h): (&[u32], &[T]),
+    (eps, z): (&mut [T], &mut [T]),
+    kl: &mut [T],
+    parts: (usize, usize),
+) {
     let key = key(record.seed);
     let purpose = 16 * record.stream + purpose::NOISE;
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
@@ -99,18 +118,27 @@ fn draw<T: Real>(p: &Gaussian, record: &Record, [image, h, eps, z, kl]: [Arg<'_,
             }
         }
     }
-    sample(p, record.rows as usize, h, eps, z, kl);
+    sample(p, record.rows as usize, (h, eps), z, kl, parts);
 }
 
 fn given<T: Real>(p: &Gaussian, record: &Record, [h, eps, z, kl]: [Arg<'_, T>; 4]) {
     let rows = record.rows as usize;
-    sample(p, rows, h.read(), eps.read(), z.write(), kl.write());
+    let whole = (1, p.latent as usize);
+    sample(p, rows, (h.read(), eps.read()), z.write(), kl.write(), whole);
 }
 
-fn sample<T: Real>(p: &Gaussian, rows: usize, h: &[T], eps: &[T], z: &mut [T], kl: &mut [T]) {
+fn sample<T: Real>(
+    p: &Gaussian,
+    rows: usize,
+    (h, eps): (&[T], &[T]),
+    z: &mut [T],
+    kl: &mut [T],
+    (parts, width): (usize, usize),
+) {
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
     for row in 0..p.rows as usize {
-        kl[row] = T::zero();
+        let kl = &mut kl[row * parts..(row + 1) * parts];
+        kl.fill(T::zero());
         z[row * stride..row * stride + latent].fill(T::zero());
         if row >= rows {
             continue;
@@ -120,12 +148,12 @@ fn sample<T: Real>(p: &Gaussian, rows: usize, h: &[T], eps: &[T], z: &mut [T], k
             let log_var = clamped(h[row * p.h_stride as usize + latent + j]);
             let sigma = (log_var * real(0.5)).exp();
             z[row * stride + j] = mu + eps[row * stride + j] * sigma;
-            kl[row] += (mu * mu + log_var.exp_m1() - log_var) * real(0.5);
+            kl[j / width] += (mu * mu + log_var.exp_m1() - log_var) * real(0.5);
         }
     }
 }
 
-fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]: [Arg<'_, T>; 4]) {
+pub(super) fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]: [Arg<'_, T>; 4]) {
     let (h, eps, dz, dh) = (h.read(), eps.read(), dz.read(), dh.write());
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
     let rate = |place: usize| real::<T>(record.rates[place]);

@@ -42,7 +42,7 @@ pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     name: "optimizer.adam",
     entry: "adam",
     bindings: [
-        Binding::write_words("guard_words"),
+        Binding::flags("guard_words"),
         Binding::read("norms"),
         Binding::read("g"),
         Binding::write("w"),
@@ -60,7 +60,7 @@ pub static SGD: Kernel<Optimizer, 5> = Kernel {
     name: "optimizer.sgd",
     entry: "sgd",
     bindings: [
-        Binding::write_words("guard_words"),
+        Binding::flags("guard_words"),
         Binding::read("norms"),
         Binding::read("g"),
         Binding::write("w"),
@@ -100,7 +100,7 @@ pub static CLIP: Kernel<Optimizer, 3> = Kernel {
 
 /// Whether a number is finite in f32, also where the oracle could hold a larger one.
 #[inline(always)]
-fn fits<T: Real>(x: T) -> bool {
+pub(super) fn fits<T: Real>(x: T) -> bool {
     x.abs() <= T::from_f32(f32::MAX)
 }
 
@@ -113,7 +113,7 @@ fn gradient<T: Real>(p: &Optimizer, r: &[T; RATES], norm: T, g: T, w: T) -> T {
 
 /// One element of Adam: the new weight and moments.
 #[inline(always)]
-fn adam_element<T: Real>(
+pub(super) fn adam_element<T: Real>(
     p: &Optimizer,
     r: &[T; RATES],
     norm: T,
@@ -167,7 +167,7 @@ fn adam_cpu(p: &Optimizer, record: &Record, [guard, norms, g, w, m, v]: [Arg<'_,
 
 /// A chunk of the CPU schedule; whether something was not finite.
 #[inline(always)]
-fn adam_chunk(
+pub(super) fn adam_chunk(
     p: Optimizer,
     rates: [f32; RATES],
     norm: f32,

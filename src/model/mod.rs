@@ -33,8 +33,13 @@ pub enum TrainingNoise {
 /// The programs of a model; each is a function of its record's number of rows.
 #[derive(Clone, Debug)]
 pub struct Programs {
-    /// A minibatch of the training images: losses, gradients, update.
+    /// A minibatch of the training images: losses, gradients, update; as recorded, so that every
+    /// activation and every gradient is stored.
     pub step: Program,
+    /// The same step as the CPU session trains by: the update is fused with the gradients.
+    pub cpu_step: Program,
+    /// The same step as a GPU trains by: whatever can be fused is.
+    pub gpu_step: Program,
     /// A minibatch of the test images: losses with sampled z.
     pub evaluate: Program,
     /// A minibatch of the test images: losses at z = μ.
@@ -46,8 +51,9 @@ pub struct Programs {
 impl Programs {
     /// All of them.
     #[must_use]
-    pub fn all(&self) -> [&Program; 4] {
-        [&self.step, &self.evaluate, &self.evaluate_at_mean, &self.sample]
+    pub fn all(&self) -> [&Program; 6] {
+        let Self { step, cpu_step, gpu_step, evaluate, evaluate_at_mean, sample } = self;
+        [gpu_step, cpu_step, step, evaluate, evaluate_at_mean, sample]
     }
 }
 

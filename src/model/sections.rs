@@ -7,6 +7,7 @@ use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
+use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::normal::normal;
 use crate::kernels::optimizer::update;
 use crate::kernels::random::draw_normals;
@@ -158,8 +159,14 @@ impl Sections {
         };
         let step: [&[Dispatch]; 6] =
             [&gather_train, encoder, posterior, decoder, likelihood, learning];
+        let step = Program::new("step", &step);
+        let fused = |name: &str, plan: &mut Plan, fusion| {
+            Program::new(name, &[&fuse(plan, &step.dispatches, fusion)])
+        };
         Programs {
-            step: Program::new("step", &step),
+            cpu_step: fused("step on a CPU", plan, Fusion::Updates),
+            gpu_step: fused("step on a GPU", plan, Fusion::All),
+            step,
             evaluate: look("evaluate", &drawn),
             evaluate_at_mean: look("evaluate at the mean", &mean),
             sample: Program::new("sample", &[&prior, decoder, end]),

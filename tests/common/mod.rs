@@ -6,9 +6,9 @@ use std::path::Path;
 use elbo::Dataset;
 use elbo::config::Config;
 use elbo::cpu;
-use elbo::engine::{Parameter, Record, Tensor};
+use elbo::engine::{Parameter, Program, Record, Tensor};
 use elbo::gpu::{Gpu, adapters};
-use elbo::model::{DataSpec, TrainingNoise, Vae};
+use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::optim::rates;
 use elbo::session::{Device, Session};
 
@@ -92,12 +92,23 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    /// A model on the oracle, or on a device, with the images on it.
+    /// A model on the oracle, or on a device, with the images on it; its step is as recorded.
     pub(crate) fn new(
+        config: &Config,
+        data: (&[u8], usize),
+        noise: TrainingNoise,
+        device: Option<&Device>,
+    ) -> Self {
+        Self::with_step(config, data, noise, device, |programs| &programs.step)
+    }
+
+    /// A model that takes its steps by one of its programs.
+    pub(crate) fn with_step(
         config: &Config,
         (bytes, pixels): (&[u8], usize),
         noise: TrainingNoise,
         device: Option<&Device>,
+        step: fn(&Programs) -> &Program,
     ) -> Self {
         let images = bytes.len() / pixels;
         let spec = DataSpec { images, pixels, bytes: true };
@@ -106,13 +117,13 @@ impl Bench {
             None => {
                 let made = cpu::Session::new(&vae.plan, Some(vae.reports), 1);
                 let mut session = made.expect("enough memory");
-                let program = session.load(&vae.programs.step);
+                let program = session.load(step(&vae.programs));
                 (Under::Oracle(Box::new(session)), program)
             }
             Some(device) => {
                 let made = Session::new(device, &vae.plan, vae.reports);
                 let mut session = made.expect("the device takes the plan");
-                let program = session.load(&vae.programs.step).expect("the device takes it");
+                let program = session.load(step(&vae.programs)).expect("the device takes it");
                 (Under::Device(Box::new(session)), program)
             }
         };

@@ -3,9 +3,13 @@
 use rayon::prelude::*;
 
 use crate::config::Activation;
+use crate::engine::record::RATES;
 use crate::engine::{Arg, Record};
 use crate::kernels::common::{activate, activation_of, slope_at_output};
+use crate::kernels::fast::vectorised;
+use crate::kernels::finite::{GRADIENT, LARGEST, WEIGHT};
 use crate::kernels::matmul::Product;
+use crate::kernels::optimizer::{Optimizer, adam_chunk};
 
 /// A matrix as it is stored: elements, and the distances between its rows and its columns.
 #[derive(Clone, Copy)]
@@ -28,7 +32,13 @@ impl<'a> View<'a> {
 
 /// C = A B, or C += A B, for A (m, k), B (k, n) and C (m, n) with rows `c_stride` apart.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers; the sizes are checked here")]
-fn product(p: &Product, c: &mut [f32], a: View<'_>, b: View<'_>, add: bool) {
+fn product(
+    p: &Product,
+    c: &mut [f32],
+    (a, b): (View<'_>, View<'_>),
+    add: bool,
+    parallelism: gemm::Parallelism,
+) {
     let (m, n, k) = (p.rows as usize, p.cols as usize, p.depth as usize);
     let c_stride = p.c_stride as usize;
     assert!(m > 0 && n > 0 && k > 0, "a product of nothing: {m} × {k} × {n}");
@@ -36,12 +46,6 @@ fn product(p: &Product, c: &mut [f32], a: View<'_>, b: View<'_>, add: bool) {
     assert!(b.holds(k, n), "B holds {k} rows and {n} columns");
     assert!(n <= c_stride && (m - 1) * c_stride + n <= c.len(), "C holds {m} rows, {n} columns");
     let signed = |stride: usize| isize::try_from(stride).expect("strides are below 2³²");
-    let threads = rayon::current_num_threads();
-    let parallelism = if threads > 1 && m * n * k > 1 << 16 {
-        gemm::Parallelism::Rayon(threads)
-    } else {
-        gemm::Parallelism::None
-    };
     // SAFETY: `gemm` reads a[i, l], b[l, j] and writes c[i, j] for i < m, j < n, l < k, all inside
     // their slices by the assertions above (offsets grow with each index); distinct (i, j) of C are
     // distinct elements since n ≤ c_stride; C is borrowed mutably, so it overlaps neither A nor B.
@@ -70,10 +74,20 @@ fn product(p: &Product, c: &mut [f32], a: View<'_>, b: View<'_>, add: bool) {
     }
 }
 
+/// All threads, unless the product is too small for two.
+fn threads(p: &Product) -> gemm::Parallelism {
+    let threads = rayon::current_num_threads();
+    let work = u64::from(p.rows) * u64::from(p.cols) * u64::from(p.depth);
+    match threads {
+        2.. if work > 1 << 16 => gemm::Parallelism::Rayon(threads),
+        _ => gemm::Parallelism::None,
+    }
+}
+
 pub(super) fn forward(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, f32>; 4]) {
     let (b, y) = (b.read(), y.write());
     let (x, w) = (View::rows(x.read(), p.a_stride), View::rows(w.read(), p.b_stride));
-    product(p, y, x, w.transposed(), false);
+    product(p, y, (x, w.transposed()), false, threads(p));
     let (kind, inside) = (activation_of(p.activation), p.inside as usize);
     y.par_chunks_mut(p.c_stride as usize).for_each(|y| {
         y[inside..].fill(0.0);
@@ -96,13 +110,13 @@ pub(super) fn backward_x(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, f32>;
     let (dy, w) = (View::rows(dy.read(), p.a_stride), View::rows(w.read(), p.b_stride));
     let kind = activation_of(p.activation);
     if p.accumulate == 0 {
-        product(p, dx, dy, w, false);
+        product(p, dx, (dy, w), false, threads(p));
         scale(kind, dx, x);
         return;
     }
     // The slope belongs to this product alone, not to what it is added to.
     let mut own = vec![0.0; dx.len()];
-    product(p, &mut own, dy, w, false);
+    product(p, &mut own, (dy, w), false, threads(p));
     scale(kind, &mut own, x);
     dx.iter_mut().zip(own).for_each(|(dx, own)| *dx += own);
 }
@@ -124,11 +138,68 @@ fn scale(kind: Activation, dx: &mut [f32], x: &[f32]) {
 pub(super) fn backward_w(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, f32>; 4]) {
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
     let (dy_view, x) = (View::rows(dy, p.a_stride), View::rows(x, p.b_stride));
-    product(p, dw, dy_view.transposed(), x, p.accumulate != 0);
+    product(p, dw, (dy_view.transposed(), x), p.accumulate != 0, threads(p));
     if p.accumulate == 0 {
         db.fill(0.0);
     }
+    add_rows(p, dy, db);
+}
+
+/// Adds the rows of dy to db.
+fn add_rows(p: &Product, dy: &[f32], db: &mut [f32]) {
     for dy in dy.chunks_exact(p.a_stride as usize).take(p.depth as usize) {
         db.iter_mut().zip(dy).for_each(|(db, dy)| *db += dy);
     }
+}
+
+/// Rows of a weight whose gradient one task makes and uses while it is in the cache.
+const BLOCK: usize = 32;
+
+pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
+    let [dy, x, guard, weights, first, second] = args;
+    let (dy, guard) = (dy.read(), guard.words_mut());
+    if guard[0] != 0 {
+        return;
+    }
+    let a = View::rows(dy, p.a_stride).transposed();
+    let x = View::rows(x.read(), p.b_stride);
+    let rates = record.rates.map(|rate| rate as f32);
+    let update = |g: &[f32], values: [&mut [f32]; 3]| update_chunk(p.decoupled, &rates, g, values);
+    let stride = p.c_stride as usize;
+    let parts = [weights, first, second].map(Arg::write);
+    let [(w, b), (m, b_first), (v, b_second)] = parts.map(|all| all.split_at_mut(p.bias as usize));
+    let used = p.rows as usize * stride;
+    let [w, m, v] = [w, m, v].map(|all| all[..used].par_chunks_mut(BLOCK * stride));
+    let blocks = w.zip(m).zip(v).enumerate();
+    let status = blocks.map_init(
+        || vec![0.0; BLOCK * stride],
+        |g, (block, ((w, m), v))| {
+            let part = Product { rows: (w.len() / stride) as u32, ..*p };
+            let g = &mut g[..w.len()];
+            let a = View(&a.0[block * BLOCK..], a.1, a.2);
+            product(&part, g, (a, x), false, gemm::Parallelism::None);
+            update(g, [w, m, v])
+        },
+    );
+    let status = status.reduce(|| 0, |a, b| a | b);
+    let mut db = vec![0.0; p.rows as usize];
+    add_rows(p, dy, &mut db);
+    let [b, m, v] = [b, b_first, b_second].map(|all| &mut all[..db.len()]);
+    guard[1] |= status | update(&db, [b, m, v]);
+}
+
+/// Updates weights and moments by their gradients; what broke.
+fn update_chunk(
+    decoupled: u32,
+    rates: &[f32; RATES],
+    g: &[f32],
+    [w, m, v]: [&mut [f32]; 3],
+) -> u32 {
+    let rule = Optimizer { decoupled, ..Optimizer::default() };
+    if !vectorised(|| adam_chunk(rule, *rates, 1.0, (w, m, v), g)) {
+        return 0;
+    }
+    // A NaN is not below the limit.
+    let fine = g.iter().all(|g| g.abs() < LARGEST as f32);
+    if fine { WEIGHT } else { GRADIENT }
 }

@@ -1,5 +1,8 @@
 //! The fully connected layer: a product with bias and activation, and both products of its way back.
 
+mod cases;
+mod fuse;
+mod fused;
 mod gemm;
 #[cfg(test)]
 mod generate;
@@ -8,10 +11,9 @@ use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Tape, Tensor,
+    Arg, Binding, Cover, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Suits, Tape, Tensor,
 };
 use crate::kernels::activation::{activation, through_activation};
-use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{activate, activation_of, slope_at_output, wgsl};
 
 params! {
@@ -35,52 +37,81 @@ params! {
         activation: u32,
         /// Whether the result is added to what is there.
         accumulate: u32,
+        /// Dimensions of z, where h or z is made.
+        latent: u32,
+        /// The distance between rows of another matrix that the epilogue uses.
+        other_stride: u32,
+        /// The distance between rows of the losses' parts, of 32 columns each.
+        parts: u32,
+        /// Where the bias begins, behind the weight.
+        bias: u32,
+        /// Whether weight decay is apart from the gradient.
+        decoupled: u32,
     }
 }
 
 /// How a tile is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tile {
+    /// A workgroup is one subgroup of 8 lanes; it makes 16 × 32 elements. Each lane owns four
+    /// columns, the lanes load different k of A and hand them round, two floats in a load: few
+    /// loads for many products, which is what counts where a load costs more than twenty
+    /// multiply-adds.
+    Broadcast,
+    /// 64 × 64 elements through workgroup memory, 4 × 4 an invocation.
+    Wide,
+    /// 32 × 32 elements through workgroup memory by four groups of invocations, which take every
+    /// fourth part of the sums: for results of few tiles.
+    Deep,
     /// Each invocation makes 4 × 4 elements from vector loads; a workgroup is 8 × 8 of them. It
     /// needs nothing.
     Register,
-    /// A workgroup is one subgroup of 8 lanes; it makes 16 × 32 elements. Each lane owns four
-    /// columns, the lanes load different k of A and hand them round: few loads for many products,
-    /// which is what counts where a load costs more than twenty multiply-adds.
-    Broadcast,
 }
 
-const LANES: usize = 8;
-
 impl Tile {
-    /// Rows and columns of C that one workgroup makes.
-    const fn cover(self) -> (usize, usize) {
+    #[cfg(test)]
+    const ALL: [Self; 4] = [Self::Broadcast, Self::Wide, Self::Deep, Self::Register];
+
+    const fn name(self) -> &'static str {
         match self {
-            Self::Register => (32, 32),
-            Self::Broadcast => (16, 4 * LANES),
+            Self::Broadcast => "broadcast",
+            Self::Wide => "wide",
+            Self::Deep => "deep",
+            Self::Register => "register",
         }
+    }
+
+    /// A schedule of this tile; a lane of the broadcast owns so many columns.
+    const fn schedule(self, source: &'static str, lanes_own: usize) -> Schedule {
+        let (needs, suits, cover) = match self {
+            Self::Broadcast => (Needs::Subgroups(8), Suits::All, (16, 8 * lanes_own)),
+            Self::Wide => (Needs::Nothing, Suits::Hardware { groups: 128 }, (64, 64)),
+            Self::Deep => (Needs::Nothing, Suits::Hardware { groups: 0 }, (32, 32)),
+            Self::Register => (Needs::Nothing, Suits::All, (32, 32)),
+        };
+        let cover = Cover::Tile(cover.0, cover.1);
+        Schedule { name: self.name(), source, needs, suits, cover }
     }
 }
 
-const fn cover(tile: Tile) -> Cover {
-    let (rows, cols) = tile.cover();
-    Cover::Tile(rows, cols)
+/// The schedules of an entry, whose file for each tile is `matmul/entry.tile.wgsl`.
+macro_rules! schedules {
+    ($entry:literal, $lanes_own:literal) => {
+        schedules!($entry, $lanes_own, Broadcast "broadcast", Wide "wide", Deep "deep",
+            Register "register")
+    };
+    ($entry:literal, $lanes_own:literal, $($tile:ident $name:literal),*) => {
+        &[$(Tile::$tile.schedule(
+            wgsl!("philox.wgsl", concat!("matmul/", $entry, ".", $name, ".wgsl")),
+            $lanes_own,
+        )),*]
+    };
 }
 
-const SCHEDULES: &[Schedule] = &[
-    Schedule {
-        name: "broadcast",
-        source: wgsl!("matmul.broadcast.wgsl"),
-        needs: Needs::Subgroups(8),
-        cover: cover(Tile::Broadcast),
-    },
-    Schedule {
-        name: "register",
-        source: wgsl!("matmul.wgsl"),
-        needs: Needs::Nothing,
-        cover: cover(Tile::Register),
-    },
-];
+pub(crate) use cases::cases;
+pub use fuse::{Fusion, fuse};
+pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
+use schedules;
 
 /// y = f(x wᵀ + b).
 pub static FORWARD: Kernel<Product, 4> = Kernel {
@@ -88,7 +119,7 @@ pub static FORWARD: Kernel<Product, 4> = Kernel {
     entry: "forward",
     bindings: [Binding::read("x"), Binding::read("b"), Binding::read("w"), Binding::write("y")],
     overrides: &["activation"],
-    schedules: SCHEDULES,
+    schedules: schedules!("forward", 4),
     reference: (forward, forward),
     cpu: Some(gemm::forward),
 };
@@ -99,12 +130,12 @@ pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
     entry: "backward_x",
     bindings: [
         Binding::read("dy"),
-        Binding::read("x_in"),
+        Binding::read("made"),
         Binding::read("w"),
         Binding::write("dx"),
     ],
     overrides: &["activation"],
-    schedules: SCHEDULES,
+    schedules: schedules!("backward_x", 8),
     reference: (backward_x, backward_x),
     cpu: Some(gemm::backward_x),
 };
@@ -113,14 +144,9 @@ pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
 pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     name: "matmul.backward_w",
     entry: "backward_w",
-    bindings: [
-        Binding::read("dy"),
-        Binding::read("x_in"),
-        Binding::write("dw"),
-        Binding::write("db"),
-    ],
+    bindings: [Binding::read("dy"), Binding::read("x"), Binding::write("dw"), Binding::write("db")],
     overrides: &[],
-    schedules: SCHEDULES,
+    schedules: schedules!("backward_w", 8),
     reference: (backward_w, backward_w),
     cpu: Some(gemm::backward_w),
 };
@@ -218,6 +244,7 @@ pub fn linear(
         inside: size(outputs),
         activation: fused.code(),
         accumulate: 0,
+        ..Product::default()
     };
     let grid = Grid::Matrix(y.padded_rows(), y.stride());
     tape.dispatch(&FORWARD, p, [x, b.value, w.value, y], grid);
@@ -250,6 +277,7 @@ fn backward_to_input(tape: &mut Tape<'_>, (x, y): (Tensor, Tensor), w: Tensor, d
         inside: size(x.cols()),
         activation: made_by.code(),
         accumulate: u32::from(accumulate),
+        ..Product::default()
     };
     let grid = Grid::Matrix(x.padded_rows(), x.stride());
     tape.dispatch(&BACKWARD_X, p, [dy, x, w, dx], grid);
@@ -271,96 +299,8 @@ fn backward_to_weight(
         inside: size(w.value.cols()),
         activation: 0,
         accumulate: 0,
+        ..Product::default()
     };
     let grid = Grid::Matrix(w.value.padded_rows(), w.value.stride());
     tape.leaf(&BACKWARD_W, p, [dy, x, w.grad, b.grad], grid);
-}
-
-/// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
-/// and after; an input with two users; the classic model's layers for the benches.
-pub(crate) fn cases() -> Vec<Case> {
-    let relu = Activation::Relu;
-    let mut cases = Vec::new();
-    for [rows, inputs, outputs] in [
-        [1, 1, 1],
-        [15, 31, 33],
-        [16, 16, 32],
-        [17, 33, 31],
-        [31, 32, 33],
-        [33, 20, 65],
-        [65, 7, 3],
-    ] {
-        cases.push(layer(rows, inputs, outputs, relu));
-    }
-    for kind in Activation::ALL {
-        cases.push(layer(19, 21, 37, kind));
-    }
-    cases.push(two_users());
-    for [rows, inputs, outputs] in
-        [[128, 784, 400], [128, 400, 40], [128, 20, 400], [128, 400, 784]]
-    {
-        cases.push(layer(rows, inputs, outputs, relu));
-    }
-    cases
-}
-
-/// A layer's inputs in a case, and its share of what gradients are compared.
-fn learned(case: &mut Case, name: &str, inputs: usize, outputs: usize) -> (Learned, Learned) {
-    let spread = 2.0 / (inputs as f32).sqrt();
-    let shape = [outputs, inputs];
-    let value = case.input(&format!("{name}.w"), shape, Fill::Uniform(2, -spread, spread));
-    let w = Learned { value, grad: case.plan.matrix(&format!("d{name}.w"), outputs, inputs) };
-    let fill = Fill::Uniform(3, -0.5, 0.5);
-    let value = case.input_line(&format!("{name}.b"), outputs, Dtype::F32, fill);
-    let b = Learned { value, grad: case.plan.vector(&format!("d{name}.b"), outputs) };
-    case.gradients.extend([(w.value, w.grad), (b.value, b.grad)]);
-    (w, b)
-}
-
-/// A layer after a small one with the same activation, so that both epilogues see it.
-fn layer(rows: usize, inputs: usize, outputs: usize, kind: Activation) -> Case {
-    let name = format!("matmul {rows}×{inputs}→{outputs} {}", kind.name());
-    let mut case = Case::new(name, rows);
-    let x = case.input("x", [rows, 5], Fill::Uniform(1, -1.0, 1.0));
-    let before = learned(&mut case, "before", 5, inputs);
-    let after = learned(&mut case, "after", inputs, outputs);
-    let weight = case.weight([rows, outputs]);
-    let (y, dx) = case.record(|tape| {
-        let made = linear(tape, "made", (x, true), before, kind);
-        let y = linear(tape, "y", (made, true), after, kind);
-        tape.set_grad(y, weight);
-        tape.backward();
-        (y, tape.grad(x, GradSite::Output).expect("the first layer wants it"))
-    });
-    case.outputs.push((y, Weight::Of(weight)));
-    case.gradients.push((x, dx));
-    case.flops = 6 * (rows * inputs * (outputs + 5)) as u64;
-    case.tolerance = 3e-6;
-    case
-}
-
-/// A layer's output that two layers and an activation use: the first way back to come stores, the
-/// others add, before the activation and after it.
-fn two_users() -> Case {
-    let (rows, inputs, between, outputs) = (9, 6, 18, 7);
-    let mut case = Case::new("matmul with three users".to_owned(), rows);
-    let x = case.input("x", [rows, inputs], Fill::Uniform(1, -1.0, 1.0));
-    let shared = learned(&mut case, "shared", inputs, between);
-    let users = ["first", "second"].map(|name| learned(&mut case, name, between, outputs));
-    let weights = [outputs, outputs, between].map(|cols| case.weight([rows, cols]));
-    let (ys, dx) = case.record(|tape| {
-        let made = linear(tape, "made", (x, true), shared, Activation::Tanh);
-        let first = linear(tape, "a", (made, true), users[0], Activation::Identity);
-        let second = linear(tape, "b", (made, true), users[1], Activation::Sigmoid);
-        let third = activation(tape, Activation::Silu, made);
-        let ys = [first, second, third];
-        for (y, weight) in ys.into_iter().zip(weights) {
-            tape.set_grad(y, weight);
-        }
-        tape.backward();
-        (ys, tape.grad(x, GradSite::Output).expect("the first layer wants it"))
-    });
-    case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
-    case.gradients.push((x, dx));
-    case
 }

@@ -1,0 +1,207 @@
+// Written by `src/kernels/matmul/generate/`; change that, not this.
+// dz (rows, n) = dy w is not kept: dh (rows, 2 n), of the posterior h and its noise. As
+// `gaussian.wgsl` has it.
+
+struct Product {
+    rows: u32, cols: u32, depth: u32, a_stride: u32, b_stride: u32, c_stride: u32, inside: u32,
+    activation: u32, accumulate: u32, latent: u32, other_stride: u32, parts: u32, bias: u32,
+    decoupled: u32,
+}
+@group(0) @binding(0) var<uniform> p: Product;
+
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> h: array<f32>;
+@group(0) @binding(4) var<storage, read> eps: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dh: array<f32>;
+
+// A and B of each slice, k by k; then the sums of all slices but the first.
+var<workgroup> tiles: array<vec4<f32>, 544>;
+
+@compute @workgroup_size(16, 16, 1)
+fn backward_draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>) {
+    let own = 16u * id.y + id.x;
+    let first_row = 64u * group.x;
+    let first_col = 64u * group.y;
+    let row0 = first_row + 4u * id.y;
+    let col0 = first_col + 4u * id.x;
+    let tile_a = 544u * id.z;
+    let tile_b = tile_a + 272u;
+    var c0 = vec4<f32>();
+    var c1 = vec4<f32>();
+    var c2 = vec4<f32>();
+    var c3 = vec4<f32>();
+    let own_k = own / 16u;
+    let row_a = min(first_row + own / 4u, p.rows - 1u);
+    let a_at = row_a * p.a_stride / 4u + own % 4u;
+    let b_at = min(first_col / 4u + own % 16u, p.cols / 4u - 1u);
+    for (var block = 0u; block < p.depth; block += 16u) {
+        let k = block + 16u * id.z;
+        workgroupBarrier();
+        if k < p.depth {
+            let tile_a_four = dy[a_at + k / 4u];
+            let tile_a_at = tile_a + own % 4u * 68u + own / 16u;
+            let tile_a_part = own / 4u % 4u;
+            tiles[tile_a_at + 0u][tile_a_part] = tile_a_four[0];
+            tiles[tile_a_at + 17u][tile_a_part] = tile_a_four[1];
+            tiles[tile_a_at + 34u][tile_a_part] = tile_a_four[2];
+            tiles[tile_a_at + 51u][tile_a_part] = tile_a_four[3];
+            tiles[tile_b + own_k * 17u + own % 16u] = w[(k + own_k) * p.b_stride / 4u + b_at];
+        }
+        workgroupBarrier();
+        if k < p.depth {
+            {
+                let a = tiles[tile_a + 0u + id.y];
+                let b = tiles[tile_b + 0u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 17u + id.y];
+                let b = tiles[tile_b + 17u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 34u + id.y];
+                let b = tiles[tile_b + 34u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 51u + id.y];
+                let b = tiles[tile_b + 51u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 68u + id.y];
+                let b = tiles[tile_b + 68u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 85u + id.y];
+                let b = tiles[tile_b + 85u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 102u + id.y];
+                let b = tiles[tile_b + 102u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 119u + id.y];
+                let b = tiles[tile_b + 119u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 136u + id.y];
+                let b = tiles[tile_b + 136u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 153u + id.y];
+                let b = tiles[tile_b + 153u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 170u + id.y];
+                let b = tiles[tile_b + 170u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 187u + id.y];
+                let b = tiles[tile_b + 187u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 204u + id.y];
+                let b = tiles[tile_b + 204u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 221u + id.y];
+                let b = tiles[tile_b + 221u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 238u + id.y];
+                let b = tiles[tile_b + 238u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+            {
+                let a = tiles[tile_a + 255u + id.y];
+                let b = tiles[tile_b + 255u + id.x];
+                c0 += a.x * b;
+                c1 += a.y * b;
+                c2 += a.z * b;
+                c3 += a.w * b;
+            }
+        }
+    }
+    for (var i = 0u; i < min(4u, max(p.rows, row0) - row0); i++) {
+        let row = row0 + i;
+        if col0 + 0u < p.cols {
+            let col = col0 + 0u;
+            let value = c0;
+let weight = record.kl_weight * record.loss_scale;
+            let inside = row < record.rows;
+            for (var k = 0u; k < 4u; k++) {
+                let j = col + k;
+                if j >= p.inside { break; }
+                let mu = h[row * p.c_stride + j];
+                let raw = h[row * p.c_stride + p.latent + j];
+                let log_var = clamp_log_var(raw);
+                let along = value[k] * eps[row * p.other_stride + j] * exp(0.5 * log_var);
+                let half = 0.5 * (along + weight * (log_var + excess(log_var)));
+                let free = inside && raw == log_var;
+                dh[row * p.c_stride + j] = select(0.0, value[k] + weight * mu, inside);
+                dh[row * p.c_stride + p.latent + j] = select(0.0, half, free);
+            }
+        }
+        c0 = c1;
+        c1 = c2;
+        c2 = c3;
+    }
+}

@@ -1,0 +1,123 @@
+//! A fused step is the recorded step in fewer dispatches: the same numbers, on every device.
+
+mod common;
+
+use common::{Bench, distance, gpu, mnist_bytes};
+use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
+use elbo::engine::Program;
+use elbo::model::{Programs, TrainingNoise};
+use elbo::session::Device;
+
+#[test]
+fn a_step_has_few_dispatches() {
+    let images = mnist_bytes(128);
+    let bench = |config: &Config| Bench::new(config, (&images, 784), TrainingNoise::Drawn, None);
+    let classic = bench(&Config::default()).vae;
+    let step = &classic.programs.step;
+    assert_eq!(step.dispatches.len(), 18, "dispatches of the classic step");
+    assert_eq!(step.barriers(), 16, "barriers of the classic step");
+    assert_eq!(step.depth(), 14, "dispatches that wait for one another");
+    assert_eq!(classic.parameters.count(), 652_824, "parameters of the classic model");
+    // What nothing in a step waits for is no link of the chain.
+    let names: Vec<_> = step.dispatches.iter().map(|dispatch| dispatch.kernel.name()).collect();
+    let end = ["reduce.terms", "finite.check", "optimizer.adam"];
+    assert_eq!(names[15..], end, "the end of the classic step");
+}
+
+#[test]
+fn a_fused_step_has_few_dependent_dispatches() {
+    let images = mnist_bytes(128);
+    let bench = Bench::new(&Config::default(), (&images, 784), TrainingNoise::Drawn, None);
+    let step = &bench.vae.programs.gpu_step;
+    let names: Vec<_> = step.dispatches.iter().map(|d| d.kernel.name()).collect();
+    let expected = [
+        "matmul.forward_bytes",
+        "matmul.draw",
+        "matmul.forward",
+        "matmul.bernoulli_bytes",
+        "matmul.backward_x",
+        "matmul.backward_draw",
+        "matmul.backward_x",
+        "reduce.terms",
+        "matmul.adam",
+        "matmul.adam",
+        "matmul.adam",
+        "matmul.adam_bytes",
+    ];
+    assert_eq!(names, expected, "the classic step, fused");
+    assert_eq!(step.depth(), 8, "dispatches that wait for one another");
+    assert_eq!(step.barriers(), 11, "barriers of the fused classic step");
+}
+
+/// Small models of every kind, with the dispatches that each takes when it is fused as far as it
+/// can be.
+fn kinds() -> Vec<(&'static str, Config, usize)> {
+    let small = || {
+        let mut config = Config::default();
+        (config.model.encoder, config.model.decoder) = (vec![23], vec![23]);
+        (config.model.latent, config.train.batch_size) = (5, 12);
+        config
+    };
+    let kind = |name, change: fn(&mut Config), dispatches| {
+        let mut config = small();
+        change(&mut config);
+        (name, config, dispatches)
+    };
+    vec![
+        kind("classic", |_| (), 12),
+        // An activation whose slope is taken at its input is a dispatch of its own.
+        kind("gelu", |c| c.model.activation = Activation::Gelu, 16),
+        kind("deep", |c| (c.model.encoder, c.model.decoder) = (vec![31, 17, 9], vec![9, 33]), 21),
+        // Its one product draws, and cannot gather as well.
+        kind("shallow", |c| (c.model.encoder, c.model.decoder) = (vec![], vec![]), 7),
+        kind("normal", |c| c.model.likelihood = Likelihood::Normal, 14),
+        kind("binarised", |c| c.train.pixels = Pixels::Binarised, 13),
+        kind("adamw", |c| (c.optimizer.rule, c.optimizer.weight_decay) = (Rule::Adamw, 0.1), 12),
+        kind("sgd", |c| c.optimizer.rule = Rule::Sgd, 15),
+        kind("clipped", |c| c.optimizer.clip_norm = 0.1, 17),
+    ]
+}
+
+/// The parameters and their first moments, which after one step are the gradients, scaled.
+fn state(bench: &mut Bench) -> Vec<(String, Vec<f64>)> {
+    let mut state = bench.read_all(|parameter| parameter.value);
+    for arena in bench.vae.parameters.arenas(&bench.vae.plan) {
+        state.push(("first moments".to_owned(), bench.session.read(arena.first)));
+    }
+    state
+}
+
+#[test]
+fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
+    let images: Vec<u8> = mnist_bytes(40).chunks(784).flat_map(|x| x[300..337].to_vec()).collect();
+    let (data, noise) = ((images.as_slice(), 37), TrainingNoise::Drawn);
+    type Way = (&'static str, Option<Device>, fn(&Programs) -> &Program, f64);
+    let ways: [Way; 4] = [
+        ("oracle as on a GPU", None, |p| &p.gpu_step, 1e-12),
+        ("oracle as on a CPU", None, |p| &p.cpu_step, 1e-12),
+        ("gpu", Some(Device::Gpu(gpu())), |p| &p.gpu_step, 2e-5),
+        ("cpu", Some(Device::Cpu(2)), |p| &p.cpu_step, 2e-5),
+    ];
+    for (name, config, dispatches) in kinds() {
+        for (way, device, step, allowed) in &ways {
+            let mut recorded = Bench::new(&config, data, noise, None);
+            let mut fused = Bench::with_step(&config, data, noise, device.as_ref(), *step);
+            let count = fused.vae.programs.gpu_step.dispatches.len();
+            assert_eq!(count, dispatches, "dispatches of {name}, fused");
+            recorded.start(7);
+            fused.start(7);
+            for t in 1..=3 {
+                let record = recorded.record(t);
+                let (found, expected) = (fused.step(record), recorded.step(record));
+                let apart = distance(&found, &expected);
+                assert!(apart <= *allowed, "{name}, {way}, losses of step {t}: {apart:e} apart");
+                for ((key, found), (_, expected)) in
+                    state(&mut fused).iter().zip(&state(&mut recorded))
+                {
+                    let apart = distance(found, expected);
+                    assert!(apart <= *allowed, "{name}, {way}, {key}, step {t}: {apart:e} apart");
+                }
+            }
+        }
+    }
+}
