@@ -34,6 +34,7 @@ type BackEnd = fn(&Shader<'_>) -> Result<usize, String>;
 struct Shader<'a> {
     entry: &'a str,
     subgroups: bool,
+    matrices: bool,
     module: &'a Module,
     info: &'a ModuleInfo,
 }
@@ -60,6 +61,11 @@ fn to_spirv(shader: &Shader<'_>) -> Result<usize, String> {
         capabilities.push(spv::Capability::GroupNonUniformArithmetic);
         capabilities.push(spv::Capability::Int64);
     }
+    if shader.matrices {
+        capabilities.push(spv::Capability::Float16);
+        capabilities.push(spv::Capability::CooperativeMatrixKHR);
+        capabilities.push(spv::Capability::VulkanMemoryModel);
+    }
     let options = spv::Options {
         lang_version: if shader.subgroups { (1, 3) } else { (1, 0) },
         capabilities: Some(capabilities.into_iter().collect()),
@@ -83,7 +89,7 @@ fn to_msl(shader: &Shader<'_>) -> Result<usize, String> {
         ..Default::default()
     };
     let options = msl::Options {
-        lang_version: (2, 1),
+        lang_version: if shader.matrices { (2, 3) } else { (2, 1) },
         per_entry_point_map: [(shader.entry.to_owned(), resources)].into(),
         fake_missing_bindings: false,
         bounds_check_policies: CHECKED,
@@ -177,6 +183,7 @@ fn validator(schedule: &Schedule) -> Validator {
     let capabilities = match schedule.needs {
         Needs::Nothing => Capabilities::empty(),
         Needs::Subgroups(_) => Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
+        Needs::Matrices { .. } => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
     };
     Validator::new(ValidationFlags::all(), capabilities)
 }
@@ -208,12 +215,14 @@ fn write(
         let shader = Shader {
             entry: kernel.entry(),
             subgroups: schedule.needs != Needs::Nothing,
+            matrices: matches!(schedule.needs, Needs::Matrices { .. }),
             module: &module,
             info: &info,
         };
         for (name, back_end) in BACK_ENDS {
-            // On GL wgpu has no words of 64 bits, so that such a schedule is never chosen there.
-            if name == "GLSL" && shader.subgroups {
+            // On GL wgpu has no words of 64 bits and no cooperative matrices, and on DX12 none of
+            // the latter, so that such schedules are never chosen there.
+            if name == "GLSL" && shader.subgroups || name == "HLSL" && shader.matrices {
                 continue;
             }
             match back_end(&shader) {

@@ -22,6 +22,12 @@ const MOST_INVOCATIONS: u32 = 256;
 const LARGEST_WORKGROUP: [u32; 3] = [256, 256, 64];
 const WORKGROUP_BYTES: u32 = 16 << 10;
 
+/// What some schedule needs beyond WebGPU's first version.
+const CAPABILITIES: Capabilities = Capabilities::SUBGROUP
+    .union(Capabilities::SHADER_INT64)
+    .union(Capabilities::SHADER_FLOAT16)
+    .union(Capabilities::COOPERATIVE_MATRIX);
+
 /// A schedule's WGSL reduced to one entry point and what that uses.
 struct Shader {
     at: String,
@@ -34,7 +40,7 @@ fn parse(at: &str, source: &str) -> Module {
 }
 
 fn validate(at: &str, module: &Module) -> ModuleInfo {
-    Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_INT64)
+    Validator::new(ValidationFlags::all(), CAPABILITIES)
         .validate(module)
         .unwrap_or_else(|error| panic!("{at}: {error:?}"))
 }
@@ -223,6 +229,9 @@ fn workgroups_fit_the_default_limits() {
         }
         if let Needs::Subgroups(lanes) = schedule.needs {
             assert_eq!(invocations, lanes, "{at}: a workgroup is one subgroup");
+        }
+        if let Needs::Matrices { lanes, .. } = schedule.needs {
+            assert_eq!(invocations, 4 * lanes, "{at}: a workgroup is four subgroups");
         }
         let bytes: u32 = shader
             .used()

@@ -4,7 +4,31 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 use elbo::config::{Activation, Config, Likelihood, Pixels, Reduction, Rule};
-use elbo::{Error, Result};
+use elbo::{Device, Error, Result};
+
+/// What products are computed in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Precision {
+    /// Operands and sums in f32
+    #[default]
+    F32,
+    /// Operands in f16 and sums in f32, where the adapter has cooperative matrices and passes a test
+    Mixed,
+}
+
+impl Precision {
+    /// A device that computes so, and what came of it.
+    pub(super) fn of(self, device: Device) -> Result<(Device, String)> {
+        match (self, device) {
+            (Self::F32, device) => Ok((device, "f32".to_owned())),
+            (Self::Mixed, Device::Gpu(gpu)) => {
+                let (gpu, why) = gpu.with_mixed_precision()?;
+                Ok((Device::Gpu(gpu), why))
+            }
+            (Self::Mixed, cpu) => Ok((cpu, "f32, since the CPU session has no other".to_owned())),
+        }
+    }
+}
 
 /// The flags that make a configuration. What is not given is the configuration file's, and what
 /// that leaves out the preset's.

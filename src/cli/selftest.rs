@@ -5,6 +5,7 @@ use elbo::selftest::{Outcome, Target, check, expected, schedules};
 use elbo::{Device, Result};
 use serde_json::json;
 
+use crate::cli::args::Precision;
 use crate::cli::print_line;
 
 pub(super) const EXAMPLES: &str = "\
@@ -19,6 +20,9 @@ pub(super) struct Args {
     /// gpu (any adapter), cpu, auto, or a number or part of a name from `elbo devices`
     #[arg(long, default_value = "gpu", value_name = "DEVICE")]
     device: String,
+    /// What products are computed in
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -26,6 +30,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let (device, _) = Device::choose(&args.device, 0)?;
+    let (device, precision) = args.precision.of(device)?;
     let driver = match &device {
         Device::Cpu(_) => "no driver".to_owned(),
         Device::Gpu(gpu) => {
@@ -37,11 +42,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.json {
         let line = json!({
             "event": "start", "device": device.kind(), "adapter": name, "driver": driver,
-            "version": version,
+            "version": version, "precision": precision,
         });
         print_line(&line.to_string())?;
     } else {
-        print_line(&format!("elbo {version} on {name} ({driver})"))?;
+        print_line(&format!("elbo {version} on {name} ({driver}; precision: {precision})"))?;
         print_line(&format!("{:>9}  {:>9}  {:<10}  case", "error", "allowed", "schedule"))?;
     }
     let (mut cases, mut failed) = (0, 0);

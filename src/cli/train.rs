@@ -12,7 +12,7 @@ use elbo::{Dataset, Device, Error, ErrorKind, Evaluation, Losses, Result, Traine
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::cli::args::ConfigArgs;
+use crate::cli::args::{ConfigArgs, Precision};
 use crate::cli::find::data_folder;
 use crate::cli::run_folder::RunFolder;
 use crate::cli::{print_line, talk};
@@ -37,6 +37,9 @@ pub(super) struct Args {
     /// `elbo devices`
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
+    /// What products are computed in
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     /// Threads of the CPU session [default: one a core]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     threads: usize,
@@ -97,8 +100,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     config.train.data = Some(data.clone());
     let train = train.limited(config.train.limit);
     let (device, why) = Device::choose(&args.device, args.threads)?;
+    let (device, precision) = args.precision.of(device)?;
     if !args.quiet {
-        talk(&format!("device: {} ({why})", device.name()));
+        talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     }
     let mut trainer = Trainer::new(&device, &config, &train, &test)?;
     trainer.set_steps_per_submit(args.steps_per_submit);
@@ -120,6 +124,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.json {
         let line = json!({
             "event": "start", "device": device.kind(), "adapter": device.name(),
+            "precision": precision,
             "parameters": parameters, "seed": config.train.seed, "data": data.display().to_string(),
             "run": folder.path().display().to_string(),
         });

@@ -9,6 +9,13 @@ pub enum Needs {
     Nothing,
     /// Subgroup operations, with exactly this many lanes in every subgroup, and words of 64 bits.
     Subgroups(u32),
+    /// Cooperative matrices with operands in f16 and sums in f32.
+    Matrices {
+        /// Rows, columns and terms of one.
+        size: u32,
+        /// Lanes in every subgroup, exactly.
+        lanes: u32,
+    },
 }
 
 /// Where a schedule that can run is worth choosing.
@@ -22,6 +29,8 @@ pub enum Suits {
         /// The fewest workgroups.
         groups: usize,
     },
+    /// Where the user asked for mixed precision, and the device has passed a test of it.
+    Mixed,
 }
 
 /// What one workgroup of a schedule covers.

@@ -4,6 +4,7 @@
 //! touched: no handler is set, every call is made inside error scopes of its own, and it is only
 //! waited for inside calls that say so.
 
+mod mixed;
 mod records;
 mod ring;
 mod session;
@@ -57,6 +58,12 @@ pub struct Gpu {
     description: AdapterDescription,
     timeout: Duration,
     schedule: Option<&'static str>,
+    /// Where the adapter stands in [`adapters`], if the device is our own.
+    number: Option<usize>,
+    /// The cooperative matrices of the device: their size, if it was opened for them.
+    matrices: Vec<u32>,
+    /// Whether products use them.
+    mixed: bool,
     pipelines: Arc<Mutex<Pipelines>>,
     lost: Arc<Mutex<Option<String>>>,
 }
@@ -87,6 +94,10 @@ impl Gpu {
     ///
     /// If there is no such adapter, or it refuses WebGPU's default limits.
     pub fn open(number: usize) -> Result<Self> {
+        Self::open_for(number, false)
+    }
+
+    fn open_for(number: usize, mixed: bool) -> Result<Self> {
         let all = wgpu::Backends::all();
         let found = pollster::block_on(instance().enumerate_adapters(all));
         let count = found.len();
@@ -95,17 +106,20 @@ impl Gpu {
             return Err(Error::new(ErrorKind::Device, what).hint("`elbo devices` lists them"));
         };
         let description = AdapterDescription::of(&adapter.get_info());
+        let matrices = if mixed { mixed::sizes(&adapter) } else { Vec::new() };
+        let special = if matrices.is_empty() { wgpu::Features::empty() } else { mixed::FEATURES };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),
-            required_features: adapter.features() & WANTED,
+            required_features: adapter.features() & WANTED | special,
             required_limits: wgpu::Limits::default(),
+            experimental_features: mixed::experimental(!matrices.is_empty()),
             ..Default::default()
         });
         let (device, queue) = pollster::block_on(request).map_err(|e| {
             let what = format!("`{}` gives no device: {e}", description.name);
             Error::new(ErrorKind::Device, what).hint("`--device cpu` runs without one")
         })?;
-        let gpu = Self::from_wgpu(device, queue);
+        let gpu = Self { number: Some(number), matrices, ..Self::from_wgpu(device, queue) };
         let lost = Arc::clone(&gpu.lost);
         gpu.device.set_device_lost_callback(move |reason, message| {
             let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +146,9 @@ impl Gpu {
             description,
             timeout: DEFAULT_TIMEOUT,
             schedule: None,
+            number: None,
+            matrices: Vec::new(),
+            mixed: false,
             pipelines: Arc::default(),
             lost: Arc::default(),
         }
@@ -186,6 +203,9 @@ impl Gpu {
                 self.device.features().contains(WANTED)
                     && self.description.subgroups == (lanes, lanes)
             }
+            Needs::Matrices { size, lanes } => {
+                self.matrices.contains(&size) && self.description.subgroups == (lanes, lanes)
+            }
         }
     }
 
@@ -193,6 +213,7 @@ impl Gpu {
     fn suits(&self, schedule: &Schedule, grid: Grid) -> bool {
         match schedule.suits {
             Suits::All => true,
+            Suits::Mixed => self.mixed,
             Suits::Hardware { groups } => {
                 let [x, y, z] = schedule.groups(grid);
                 !self.description.software && (x * y * z) as usize >= groups

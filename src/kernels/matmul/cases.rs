@@ -107,6 +107,12 @@ fn two_users() -> Case {
     case
 }
 
+/// A layer and its gradients, ragged in each dimension and without a kink, that tells whether a
+/// device multiplies.
+pub(crate) fn trial() -> Case {
+    layer(37, 70, 85, Activation::Sigmoid)
+}
+
 /// What a fused case is: images in the dataset, rows of the batch, images in the minibatch.
 struct Batch {
     images: usize,

@@ -66,11 +66,16 @@ enum Tile {
     /// Each invocation makes 4 × 4 elements from vector loads; a workgroup is 8 × 8 of them. It
     /// needs nothing.
     Register,
+    /// Cooperative matrices of 8 × 8 by subgroups of 8 lanes: operands in f16, sums in f32.
+    Matrix8,
+    /// The same, 16 × 16 by subgroups of 32 lanes.
+    Matrix16,
 }
 
 impl Tile {
     #[cfg(test)]
-    const ALL: [Self; 4] = [Self::Broadcast, Self::Wide, Self::Deep, Self::Register];
+    const ALL: [Self; 6] =
+        [Self::Broadcast, Self::Wide, Self::Deep, Self::Register, Self::Matrix8, Self::Matrix16];
 
     const fn name(self) -> &'static str {
         match self {
@@ -78,6 +83,8 @@ impl Tile {
             Self::Wide => "wide",
             Self::Deep => "deep",
             Self::Register => "register",
+            Self::Matrix8 => "matrix8",
+            Self::Matrix16 => "matrix16",
         }
     }
 
@@ -88,6 +95,8 @@ impl Tile {
             Self::Wide => (Needs::Nothing, Suits::Hardware { groups: 128 }, (64, 64)),
             Self::Deep => (Needs::Nothing, Suits::Hardware { groups: 0 }, (32, 32)),
             Self::Register => (Needs::Nothing, Suits::All, (32, 32)),
+            Self::Matrix8 => (Needs::Matrices { size: 8, lanes: 8 }, Suits::Mixed, (32, 32)),
+            Self::Matrix16 => (Needs::Matrices { size: 16, lanes: 32 }, Suits::Mixed, (64, 64)),
         };
         let cover = Cover::Tile(cover.0, cover.1);
         Schedule { name: self.name(), source, needs, suits, cover }
@@ -97,18 +106,23 @@ impl Tile {
 /// The schedules of an entry, whose file for each tile is `matmul/entry.tile.wgsl`.
 macro_rules! schedules {
     ($entry:literal, $lanes_own:literal) => {
-        schedules!($entry, $lanes_own, Broadcast "broadcast", Wide "wide", Deep "deep",
-            Register "register")
+        schedules!($entry, $lanes_own,
+            Matrix16 "enable f16;\nenable wgpu_cooperative_matrix;\n" "matrix16",
+            Matrix8 "enable f16;\nenable wgpu_cooperative_matrix;\n" "matrix8",
+            Broadcast "" "broadcast", Wide "" "wide", Deep "" "deep", Register "" "register")
     };
-    ($entry:literal, $lanes_own:literal, $($tile:ident $name:literal),*) => {
+    ($entry:literal, $lanes_own:literal, $($tile:ident $enable:literal $name:literal),*) => {
         &[$(Tile::$tile.schedule(
-            wgsl!("philox.wgsl", concat!("matmul/", $entry, ".", $name, ".wgsl")),
+            concat!(
+                $enable,
+                wgsl!("philox.wgsl", concat!("matmul/", $entry, ".", $name, ".wgsl"))
+            ),
             $lanes_own,
         )),*]
     };
 }
 
-pub(crate) use cases::cases;
+pub(crate) use cases::{cases, trial};
 pub use fuse::{Fusion, fuse};
 pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
 use schedules;

@@ -12,6 +12,7 @@ macro_rules! line {
     }};
 }
 
+mod matrix;
 mod shared;
 
 /// The entry point: sums of products in `c0`, `c1`, … of four columns each, then what is done
@@ -22,6 +23,8 @@ pub(super) fn write(s: &mut String, tile: Tile, entry: &Entry) {
         Tile::Broadcast => broadcast(s, entry),
         Tile::Wide => shared::write(s, entry, 16, 1),
         Tile::Deep => shared::write(s, entry, 8, 4),
+        Tile::Matrix8 => matrix::write(s, entry, 8, 8),
+        Tile::Matrix16 => matrix::write(s, entry, 16, 32),
     }
 }
 

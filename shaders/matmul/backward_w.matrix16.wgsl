@@ -1,0 +1,136 @@
+// Written by `src/kernels/matmul/generate/`; change that, not this.
+// dw (outputs, inputs) = dyᵀ x and db = Σ dy, for dy (rows, outputs), x (rows, inputs).
+
+struct Product {
+    rows: u32, cols: u32, depth: u32, a_stride: u32, b_stride: u32, c_stride: u32, inside: u32,
+    activation: u32, accumulate: u32, latent: u32, other_stride: u32, parts: u32, bias: u32,
+    decoupled: u32,
+}
+@group(0) @binding(0) var<uniform> p: Product;
+
+@group(0) @binding(1) var<storage, read> dy: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> dw: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> db: array<vec4<f32>>;
+
+// A, row by row; B, k by k; and one matrix of sums of each subgroup.
+var<workgroup> tile_a: array<f16, 2048>;
+var<workgroup> tile_b: array<f16, 2048>;
+var<workgroup> sums: array<f32, 1024>;
+
+@compute @workgroup_size(128)
+fn backward_w(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) own: u32) {
+    let first_row = 64u * group.x;
+    let first_col = 64u * group.y;
+    let quarter = own / 32u;
+    let own_row = quarter / 2u * 32u;
+    let own_col = quarter % 2u * 32u;
+    var c00 = coop_mat16x16<f32, C>();
+    var c01 = coop_mat16x16<f32, C>();
+    var c10 = coop_mat16x16<f32, C>();
+    var c11 = coop_mat16x16<f32, C>();
+    for (var block = 0u; block < p.depth; block += 32u) {
+        workgroupBarrier();
+        for (var i = own; i < 512u; i += 128u) {
+            let tile_a_k = block + i / 16u;
+            let tile_a_four = vec4<f16>(select(vec4<f32>(), dy[min(tile_a_k, p.depth - 1u) * p.a_stride / 4u + min(first_row / 4u + i % 16u, p.rows / 4u - 1u)], tile_a_k < p.depth));
+            tile_a[(4u * (i % 16u) + 0u) * 32u + i / 16u] = tile_a_four[0];
+            tile_a[(4u * (i % 16u) + 1u) * 32u + i / 16u] = tile_a_four[1];
+            tile_a[(4u * (i % 16u) + 2u) * 32u + i / 16u] = tile_a_four[2];
+            tile_a[(4u * (i % 16u) + 3u) * 32u + i / 16u] = tile_a_four[3];
+            let tile_b_k = block + i / 16u;
+            let tile_b_four = vec4<f16>(select(vec4<f32>(), x[min(tile_b_k, p.depth - 1u) * p.b_stride / 4u + min(first_col / 4u + i % 16u, p.cols / 4u - 1u)], tile_b_k < p.depth));
+            tile_b[4u * i + 0u] = tile_b_four[0];
+            tile_b[4u * i + 1u] = tile_b_four[1];
+            tile_b[4u * i + 2u] = tile_b_four[2];
+            tile_b[4u * i + 3u] = tile_b_four[3];
+        }
+        workgroupBarrier();
+        {
+            let a0 = coopLoadT<coop_mat16x16<f16, A>>(&tile_a[(own_row + 0u) * 32u + 0u], 32u);
+            let b0 = coopLoadT<coop_mat16x16<f16, B>>(&tile_b[0u + own_col + 0u], 64u);
+            let a1 = coopLoadT<coop_mat16x16<f16, A>>(&tile_a[(own_row + 16u) * 32u + 0u], 32u);
+            let b1 = coopLoadT<coop_mat16x16<f16, B>>(&tile_b[0u + own_col + 16u], 64u);
+            c00 = coopMultiplyAdd(a0, b0, c00);
+            c01 = coopMultiplyAdd(a0, b1, c01);
+            c10 = coopMultiplyAdd(a1, b0, c10);
+            c11 = coopMultiplyAdd(a1, b1, c11);
+        }
+        {
+            let a0 = coopLoadT<coop_mat16x16<f16, A>>(&tile_a[(own_row + 0u) * 32u + 16u], 32u);
+            let b0 = coopLoadT<coop_mat16x16<f16, B>>(&tile_b[1024u + own_col + 0u], 64u);
+            let a1 = coopLoadT<coop_mat16x16<f16, A>>(&tile_a[(own_row + 16u) * 32u + 16u], 32u);
+            let b1 = coopLoadT<coop_mat16x16<f16, B>>(&tile_b[1024u + own_col + 16u], 64u);
+            c00 = coopMultiplyAdd(a0, b0, c00);
+            c01 = coopMultiplyAdd(a0, b1, c01);
+            c10 = coopMultiplyAdd(a1, b0, c10);
+            c11 = coopMultiplyAdd(a1, b1, c11);
+        }
+    }
+    workgroupBarrier();
+    coopStoreT(c00, &sums[quarter * 256u], 16u);
+    workgroupBarrier();
+    for (var i = own % 32u; i < 64u; i += 32u) {
+        let row = first_row + own_row + 0u + i / 4u;
+        let col = first_col + own_col + 0u + 4u * (i % 4u);
+        if row < p.rows && col < p.cols {
+            let place = quarter * 256u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+            let at = (row * p.c_stride + col) / 4u;
+var result = value;
+            if p.accumulate != 0u { result += dw[at]; }
+            dw[at] = result;
+        }
+    }
+    workgroupBarrier();
+    coopStoreT(c01, &sums[quarter * 256u], 16u);
+    workgroupBarrier();
+    for (var i = own % 32u; i < 64u; i += 32u) {
+        let row = first_row + own_row + 0u + i / 4u;
+        let col = first_col + own_col + 16u + 4u * (i % 4u);
+        if row < p.rows && col < p.cols {
+            let place = quarter * 256u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+            let at = (row * p.c_stride + col) / 4u;
+var result = value;
+            if p.accumulate != 0u { result += dw[at]; }
+            dw[at] = result;
+        }
+    }
+    workgroupBarrier();
+    coopStoreT(c10, &sums[quarter * 256u], 16u);
+    workgroupBarrier();
+    for (var i = own % 32u; i < 64u; i += 32u) {
+        let row = first_row + own_row + 16u + i / 4u;
+        let col = first_col + own_col + 0u + 4u * (i % 4u);
+        if row < p.rows && col < p.cols {
+            let place = quarter * 256u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+            let at = (row * p.c_stride + col) / 4u;
+var result = value;
+            if p.accumulate != 0u { result += dw[at]; }
+            dw[at] = result;
+        }
+    }
+    workgroupBarrier();
+    coopStoreT(c11, &sums[quarter * 256u], 16u);
+    workgroupBarrier();
+    for (var i = own % 32u; i < 64u; i += 32u) {
+        let row = first_row + own_row + 16u + i / 4u;
+        let col = first_col + own_col + 16u + 4u * (i % 4u);
+        if row < p.rows && col < p.cols {
+            let place = quarter * 256u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+            let at = (row * p.c_stride + col) / 4u;
+var result = value;
+            if p.accumulate != 0u { result += dw[at]; }
+            dw[at] = result;
+        }
+    }
+    let row = first_row + 4u * own;
+    if group.y == 0u && own < 16u && row < p.rows {
+        var bias4 = vec4<f32>();
+        for (var k = 0u; k < p.depth; k++) { bias4 += dy[(k * p.a_stride + row) / 4u]; }
+        db[row / 4u] = select(vec4<f32>(), db[row / 4u], p.accumulate != 0u) + bias4;
+    }
+}

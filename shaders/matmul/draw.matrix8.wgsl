@@ -1,0 +1,210 @@
+// Written by `src/kernels/matmul/generate/`; change that, not this.
+// h (rows, 2 n) = [μ | log σ²] = x wᵀ + b; z (rows, n) = μ + ε ⊗ exp(½ log σ²), ε drawn; kl = the
+// KL divergence of each row, in parts. As `gaussian.wgsl` has it.
+
+struct Product {
+    rows: u32, cols: u32, depth: u32, a_stride: u32, b_stride: u32, c_stride: u32, inside: u32,
+    activation: u32, accumulate: u32, latent: u32, other_stride: u32, parts: u32, bias: u32,
+    decoupled: u32,
+}
+@group(0) @binding(0) var<uniform> p: Product;
+
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> w: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> image: array<u32>;
+@group(0) @binding(5) var<storage, read_write> h: array<f32>;
+@group(0) @binding(6) var<storage, read_write> eps: array<f32>;
+@group(0) @binding(7) var<storage, read_write> z: array<f32>;
+@group(0) @binding(8) var<storage, read_write> kl: array<f32>;
+
+// The row of w that makes a column of the tile: of four neighbours, two are means and two the
+// log-variances of the same dimensions. Past the end it is the last mean.
+fn row_of_w(col: u32) -> u32 {
+    let dimension = min(col / 4u * 2u + col % 2u, p.latent - 1u);
+    return dimension + col % 4u / 2u * p.latent;
+}
+
+// A, row by row; B, k by k; and one matrix of sums of each subgroup.
+var<workgroup> tile_a: array<f16, 512>;
+var<workgroup> tile_b: array<f16, 512>;
+var<workgroup> sums: array<f32, 256>;
+var<workgroup> row_parts: array<f32, 256>;
+
+@compute @workgroup_size(32)
+fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) own: u32) {
+    let first_row = 32u * group.x;
+    let first_col = 32u * group.y;
+    let quarter = own / 8u;
+    let own_row = quarter / 2u * 16u;
+    let own_col = quarter % 2u * 16u;
+    var c00 = coop_mat8x8<f32, C>();
+    var c01 = coop_mat8x8<f32, C>();
+    var c10 = coop_mat8x8<f32, C>();
+    var c11 = coop_mat8x8<f32, C>();
+    for (var block = 0u; block < p.depth; block += 16u) {
+        workgroupBarrier();
+        for (var i = own; i < 128u; i += 32u) {
+            let tile_a_k = block + 4u * (i % 4u);
+            let tile_a_four = vec4<f16>(select(vec4<f32>(), x[min(first_row + i / 4u, p.rows - 1u) * p.a_stride / 4u + min(tile_a_k, p.depth - 4u) / 4u], tile_a_k < p.depth));
+            tile_a[4u * i + 0u] = tile_a_four[0];
+            tile_a[4u * i + 1u] = tile_a_four[1];
+            tile_a[4u * i + 2u] = tile_a_four[2];
+            tile_a[4u * i + 3u] = tile_a_four[3];
+            let tile_b_k = block + 4u * (i % 4u);
+            let tile_b_four = vec4<f16>(select(vec4<f32>(), w[row_of_w(first_col + i / 4u) * p.b_stride / 4u + min(tile_b_k, p.depth - 4u) / 4u], tile_b_k < p.depth));
+            tile_b[(4u * (i % 4u) + 0u) * 32u + i / 4u] = tile_b_four[0];
+            tile_b[(4u * (i % 4u) + 1u) * 32u + i / 4u] = tile_b_four[1];
+            tile_b[(4u * (i % 4u) + 2u) * 32u + i / 4u] = tile_b_four[2];
+            tile_b[(4u * (i % 4u) + 3u) * 32u + i / 4u] = tile_b_four[3];
+        }
+        workgroupBarrier();
+        {
+            let a0 = coopLoadT<coop_mat8x8<f16, A>>(&tile_a[(own_row + 0u) * 16u + 0u], 16u);
+            let b0 = coopLoadT<coop_mat8x8<f16, B>>(&tile_b[0u + own_col + 0u], 32u);
+            let a1 = coopLoadT<coop_mat8x8<f16, A>>(&tile_a[(own_row + 8u) * 16u + 0u], 16u);
+            let b1 = coopLoadT<coop_mat8x8<f16, B>>(&tile_b[0u + own_col + 8u], 32u);
+            c00 = coopMultiplyAdd(a0, b0, c00);
+            c01 = coopMultiplyAdd(a0, b1, c01);
+            c10 = coopMultiplyAdd(a1, b0, c10);
+            c11 = coopMultiplyAdd(a1, b1, c11);
+        }
+        {
+            let a0 = coopLoadT<coop_mat8x8<f16, A>>(&tile_a[(own_row + 0u) * 16u + 8u], 16u);
+            let b0 = coopLoadT<coop_mat8x8<f16, B>>(&tile_b[256u + own_col + 0u], 32u);
+            let a1 = coopLoadT<coop_mat8x8<f16, A>>(&tile_a[(own_row + 8u) * 16u + 8u], 16u);
+            let b1 = coopLoadT<coop_mat8x8<f16, B>>(&tile_b[256u + own_col + 8u], 32u);
+            c00 = coopMultiplyAdd(a0, b0, c00);
+            c01 = coopMultiplyAdd(a0, b1, c01);
+            c10 = coopMultiplyAdd(a1, b0, c10);
+            c11 = coopMultiplyAdd(a1, b1, c11);
+        }
+    }
+    workgroupBarrier();
+    coopStoreT(c00, &sums[quarter * 64u], 8u);
+    workgroupBarrier();
+    for (var i = own % 8u; i < 16u; i += 8u) {
+        let row = first_row + own_row + 0u + i / 2u;
+        let col = first_col + own_col + 0u + 4u * (i % 2u);
+        var part = 0.0;
+        if row < p.rows && col < p.cols {
+            let place = quarter * 64u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+let inside = row < record.rows;
+            let j = col / 2u;
+            let key = vec2<u32>(record.seed_low, record.seed_high);
+            let counter = vec4<u32>(j / 4u, image[row], record.step, 16u * record.stream + NOISE);
+            let noise = normals_of(philox(counter, key));
+            for (var k = 0u; k < min(2u, p.latent - j); k++) {
+                let mu = value[k] + b[(j + k) / 4u][(j + k) % 4u];
+                let raw = value[k + 2u] + b[(p.latent + j + k) / 4u][(p.latent + j + k) % 4u];
+                h[row * p.c_stride + j + k] = mu;
+                h[row * p.c_stride + p.latent + j + k] = raw;
+                let drawn = select(0.0, noise[(j + k) % 4u], inside);
+                let log_var = clamp_log_var(raw);
+                eps[row * p.other_stride + j + k] = drawn;
+                z[row * p.other_stride + j + k] =
+                    select(0.0, mu + drawn * exp(0.5 * log_var), inside);
+                part += select(0.0, 0.5 * (mu * mu + excess(log_var)), inside);
+            }
+        }
+        row_parts[(row - first_row) * 8u + (col - first_col) / 4u] = part;
+    }
+    workgroupBarrier();
+    coopStoreT(c01, &sums[quarter * 64u], 8u);
+    workgroupBarrier();
+    for (var i = own % 8u; i < 16u; i += 8u) {
+        let row = first_row + own_row + 0u + i / 2u;
+        let col = first_col + own_col + 8u + 4u * (i % 2u);
+        var part = 0.0;
+        if row < p.rows && col < p.cols {
+            let place = quarter * 64u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+let inside = row < record.rows;
+            let j = col / 2u;
+            let key = vec2<u32>(record.seed_low, record.seed_high);
+            let counter = vec4<u32>(j / 4u, image[row], record.step, 16u * record.stream + NOISE);
+            let noise = normals_of(philox(counter, key));
+            for (var k = 0u; k < min(2u, p.latent - j); k++) {
+                let mu = value[k] + b[(j + k) / 4u][(j + k) % 4u];
+                let raw = value[k + 2u] + b[(p.latent + j + k) / 4u][(p.latent + j + k) % 4u];
+                h[row * p.c_stride + j + k] = mu;
+                h[row * p.c_stride + p.latent + j + k] = raw;
+                let drawn = select(0.0, noise[(j + k) % 4u], inside);
+                let log_var = clamp_log_var(raw);
+                eps[row * p.other_stride + j + k] = drawn;
+                z[row * p.other_stride + j + k] =
+                    select(0.0, mu + drawn * exp(0.5 * log_var), inside);
+                part += select(0.0, 0.5 * (mu * mu + excess(log_var)), inside);
+            }
+        }
+        row_parts[(row - first_row) * 8u + (col - first_col) / 4u] = part;
+    }
+    workgroupBarrier();
+    coopStoreT(c10, &sums[quarter * 64u], 8u);
+    workgroupBarrier();
+    for (var i = own % 8u; i < 16u; i += 8u) {
+        let row = first_row + own_row + 8u + i / 2u;
+        let col = first_col + own_col + 0u + 4u * (i % 2u);
+        var part = 0.0;
+        if row < p.rows && col < p.cols {
+            let place = quarter * 64u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+let inside = row < record.rows;
+            let j = col / 2u;
+            let key = vec2<u32>(record.seed_low, record.seed_high);
+            let counter = vec4<u32>(j / 4u, image[row], record.step, 16u * record.stream + NOISE);
+            let noise = normals_of(philox(counter, key));
+            for (var k = 0u; k < min(2u, p.latent - j); k++) {
+                let mu = value[k] + b[(j + k) / 4u][(j + k) % 4u];
+                let raw = value[k + 2u] + b[(p.latent + j + k) / 4u][(p.latent + j + k) % 4u];
+                h[row * p.c_stride + j + k] = mu;
+                h[row * p.c_stride + p.latent + j + k] = raw;
+                let drawn = select(0.0, noise[(j + k) % 4u], inside);
+                let log_var = clamp_log_var(raw);
+                eps[row * p.other_stride + j + k] = drawn;
+                z[row * p.other_stride + j + k] =
+                    select(0.0, mu + drawn * exp(0.5 * log_var), inside);
+                part += select(0.0, 0.5 * (mu * mu + excess(log_var)), inside);
+            }
+        }
+        row_parts[(row - first_row) * 8u + (col - first_col) / 4u] = part;
+    }
+    workgroupBarrier();
+    coopStoreT(c11, &sums[quarter * 64u], 8u);
+    workgroupBarrier();
+    for (var i = own % 8u; i < 16u; i += 8u) {
+        let row = first_row + own_row + 8u + i / 2u;
+        let col = first_col + own_col + 8u + 4u * (i % 2u);
+        var part = 0.0;
+        if row < p.rows && col < p.cols {
+            let place = quarter * 64u + 4u * i;
+            let value = vec4<f32>(sums[place], sums[place + 1u], sums[place + 2u], sums[place + 3u]);
+let inside = row < record.rows;
+            let j = col / 2u;
+            let key = vec2<u32>(record.seed_low, record.seed_high);
+            let counter = vec4<u32>(j / 4u, image[row], record.step, 16u * record.stream + NOISE);
+            let noise = normals_of(philox(counter, key));
+            for (var k = 0u; k < min(2u, p.latent - j); k++) {
+                let mu = value[k] + b[(j + k) / 4u][(j + k) % 4u];
+                let raw = value[k + 2u] + b[(p.latent + j + k) / 4u][(p.latent + j + k) % 4u];
+                h[row * p.c_stride + j + k] = mu;
+                h[row * p.c_stride + p.latent + j + k] = raw;
+                let drawn = select(0.0, noise[(j + k) % 4u], inside);
+                let log_var = clamp_log_var(raw);
+                eps[row * p.other_stride + j + k] = drawn;
+                z[row * p.other_stride + j + k] =
+                    select(0.0, mu + drawn * exp(0.5 * log_var), inside);
+                part += select(0.0, 0.5 * (mu * mu + excess(log_var)), inside);
+            }
+        }
+        row_parts[(row - first_row) * 8u + (col - first_col) / 4u] = part;
+    }
+    workgroupBarrier();
+    for (var i = own; i < 32u; i += 32u) {
+        let row = first_row + i / 1u;
+        var sum = 0.0;
+        for (var j = 0u; j < 8u; j++) { sum += row_parts[8u * i + j]; }
+        if row < p.rows { kl[row * p.parts + 1u * group.y + i % 1u] = sum; }
+    }
+}
