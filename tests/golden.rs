@@ -100,6 +100,17 @@ fn targets_and_steps() -> Vec<(Target, Step)> {
     ways.collect()
 }
 
+/// The product's schedules that are not chosen here, each as a way to run.
+fn other_schedules() -> Vec<(Target, Step)> {
+    let gpu = gpu();
+    let others = ["register", "wide", "deep"].map(|name| {
+        let device = Device::Gpu(gpu.clone().with_schedule(name));
+        let step: Step = ("fused", |programs| &programs.gpu_step);
+        ((name, Some(device), SINGLE), step)
+    });
+    others.into()
+}
+
 fn assert_close(what: &str, found: &[f64], expected: &[f64], allowed: f64) {
     let apart = distance(found, expected);
     assert!(apart <= allowed, "{what}: {apart:e} apart, {allowed:e} allowed");
@@ -184,7 +195,8 @@ fn given_step(bench: &mut Bench, t: u64) -> [f64; 2] {
 #[test]
 fn small_nets_equal_pytorch() {
     let (golden, images) = (Golden::read("small.safetensors"), small_images());
-    for ((target, device, allowed), (fused, step)) in targets_and_steps() {
+    let ways = targets_and_steps().into_iter().chain(other_schedules());
+    for ((target, device, allowed), (fused, step)) in ways {
         for variant in VARIANTS {
             let config = small_config(variant);
             let (data, noise) = ((images.as_slice(), 37), TrainingNoise::Given);

@@ -158,8 +158,8 @@ fn trained(device: &Device, steps_per_submit: usize, seed: u64) -> (Vec<u32>, Lo
 
 #[test]
 fn same_seed_same_bits() {
-    let gpu = gpu();
-    for schedule in ["broadcast", "register"] {
+    let (gpu, _) = gpu().with_mixed_precision().expect("the adapter works");
+    for schedule in ["broadcast", "register", "wide", "deep", "matrix8", "matrix16"] {
         let device = Device::Gpu(gpu.clone().with_schedule(schedule));
         let first = trained(&device, 8, 1);
         for steps_per_submit in [1, 5, 8, 64] {
