@@ -3,6 +3,7 @@
 //! In f32 it is what trains on a machine without a GPU; in f64 it is the oracle of the tests.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
@@ -209,6 +210,21 @@ impl<T: Real> Session<T> {
         let status = guard[0] | guard[1];
         self.done.push_back(Terms { tick: self.tick, recon, kl, status });
         self.tick = self.tick.wrapping_add(1);
+    }
+
+    /// Runs a program once, and gives the kernels' names with the seconds that each dispatch took.
+    /// The step's report is left out.
+    pub fn profile(&mut self, program: ProgramId, record: Record) -> Vec<(&'static str, f64)> {
+        let (buffers, schedules) = (&mut self.buffers, self.schedules);
+        let dispatches = &self.programs[program.0].dispatches;
+        self.pool.install(|| {
+            let timed = dispatches.iter().map(|dispatch| {
+                let start = Instant::now();
+                execute(buffers, dispatch, &record, schedules);
+                (dispatch.kernel.name(), start.elapsed().as_secs_f64())
+            });
+            timed.collect()
+        })
     }
 
     /// The oldest step's report that was not taken yet.

@@ -30,6 +30,7 @@
 //! its handlers is touched, and nothing panics. To write models of your own, start from
 //! [`engine`], [`kernels`] and [`nn`], whose interfaces may still change in any minor release.
 
+pub mod bench;
 pub mod checkpoint;
 pub mod config;
 pub mod cpu;

@@ -3,7 +3,9 @@
 mod cli;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 fn main() -> ExitCode {
-    cli::run()
+    // Before anything else: `elbo bench` says how long the first step took from here.
+    cli::run(Instant::now())
 }

@@ -194,4 +194,34 @@ impl Session {
             Self::Gpu(session) => session.next_terms(wait),
         }
     }
+
+    /// Waits until everything that was queued is done.
+    ///
+    /// # Errors
+    ///
+    /// If the device is lost or does not finish in time.
+    pub fn wait(&self) -> Result<()> {
+        match self {
+            Self::Cpu(_) => Ok(()),
+            Self::Gpu(session) => session.wait(),
+        }
+    }
+
+    /// Runs a program once, and gives the kernels' names with the seconds that each dispatch took:
+    /// by the device's timestamps around a pass of its own, or by the host's clock on the CPU. The
+    /// step's report is left out.
+    ///
+    /// # Errors
+    ///
+    /// If the device has no timestamps, is lost, or does not finish in time.
+    pub fn profile(
+        &mut self,
+        program: ProgramId,
+        record: Record,
+    ) -> Result<Vec<(&'static str, f64)>> {
+        match self {
+            Self::Cpu(session) => Ok(session.profile(program, record)),
+            Self::Gpu(session) => session.profile(program, record),
+        }
+    }
 }

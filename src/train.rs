@@ -8,13 +8,13 @@ use crate::config::Config;
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::record::{Record, SLOTS};
-use crate::engine::{Access, Dtype, Init, Tensor};
+use crate::engine::{Access, Dtype, Init, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::{LARGEST, WEIGHT};
 use crate::kernels::gather::Shard;
 use crate::kernels::random::initial_uniform;
 use crate::metrics::{Losses, Sums};
-use crate::model::Vae;
+use crate::model::{Programs, Vae};
 use crate::optim::rates;
 use crate::session::{Device, Session};
 
@@ -38,6 +38,14 @@ pub(crate) struct Ids {
     pub(crate) evaluate: ProgramId,
     pub(crate) evaluate_at_mean: ProgramId,
     pub(crate) sample: ProgramId,
+}
+
+/// The program that a training step on a device is.
+pub(crate) fn step_on<'p>(device: &Device, programs: &'p Programs) -> &'p Program {
+    match device {
+        Device::Cpu(_) => &programs.cpu_step,
+        Device::Gpu(_) => &programs.gpu_step,
+    }
 }
 
 /// Trains a variational autoencoder on a device.
@@ -78,10 +86,7 @@ impl Trainer {
         let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let programs = &vae.programs;
         let ids = Ids {
-            step: session.load(match device {
-                Device::Cpu(_) => &programs.cpu_step,
-                Device::Gpu(_) => &programs.gpu_step,
-            })?,
+            step: session.load(step_on(device, programs))?,
             evaluate: session.load(&programs.evaluate)?,
             evaluate_at_mean: session.load(&programs.evaluate_at_mean)?,
             sample: session.load(&programs.sample)?,

@@ -1,6 +1,8 @@
 //! The program as its users meet it: verbs, run folders, signals, closed pipes and refusals.
 #![cfg(feature = "cli")]
 
+#[path = "cli/bench.rs"]
+mod bench;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/refusals.rs"]

@@ -1,6 +1,6 @@
 //! What was typed of a model and its training, and what it means.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::config::{Activation, Config, Likelihood, Pixels, Reduction, Rule};
@@ -135,18 +135,21 @@ fn units(text: &str) -> Result<Vec<usize>> {
     })
 }
 
+/// The configuration of a TOML file.
+pub(super) fn read_config(path: &Path) -> Result<Config> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::io("read", path, e).hint("`--config` takes a TOML file"))?;
+    Config::from_toml(&text).map_err(|e| {
+        Error::config(format!("`{}`: {e}", path.display()))
+            .hint("the config.toml of any run shows every key")
+    })
+}
+
 impl ConfigArgs {
     /// The configuration that the flags mean, judged.
     pub(super) fn config(&self) -> Result<Config> {
         let mut config = match (&self.config, &self.preset) {
-            (Some(path), _) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|e| Error::io("read", path, e).hint("`--config` takes a TOML file"))?;
-                Config::from_toml(&text).map_err(|e| {
-                    Error::config(format!("`{}`: {e}", path.display()))
-                        .hint("the config.toml of any run shows every key")
-                })?
-            }
+            (Some(path), _) => read_config(path)?,
             (None, preset) => Config::preset(preset.as_deref().unwrap_or("classic"))?,
         };
         if let Some(hidden) = &self.hidden {

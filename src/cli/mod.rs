@@ -1,5 +1,6 @@
 //! The verbs of the program, one file each; the only place that prints.
 mod args;
+mod bench;
 mod devices;
 mod find;
 mod info;
@@ -8,6 +9,7 @@ mod selftest;
 mod train;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use elbo::{Error, Result};
@@ -29,6 +31,9 @@ enum Command {
     /// Trains a model on a folder of IDX files, by default the classic VAE on MNIST.
     #[command(after_help = train::EXAMPLES)]
     Train(train::Args),
+    /// Measures a device's peaks and a model's training steps, or runs a burn-in.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Args),
     /// Lists the devices that can be trained on.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -40,9 +45,11 @@ enum Command {
     Selftest(selftest::Args),
 }
 
-pub(crate) fn run() -> ExitCode {
+/// Runs what was typed, in a process that began at `start`.
+pub(crate) fn run(start: Instant) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Bench(args) => bench::run(&args, start),
         Command::Devices(args) => devices::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Selftest(args) => selftest::run(&args),

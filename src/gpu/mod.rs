@@ -5,6 +5,7 @@
 //! waited for inside calls that say so.
 
 mod mixed;
+mod profile;
 mod records;
 mod ring;
 mod session;
@@ -111,6 +112,7 @@ impl Gpu {
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),
             required_features: adapter.features() & WANTED | special,
+            required_features: adapter.features() & WANTED.union(profile::FEATURE),
             required_limits: wgpu::Limits::default(),
             experimental_features: mixed::experimental(!matrices.is_empty()),
             ..Default::default()

@@ -17,15 +17,26 @@ const PIECE: usize = 8 << 20;
 
 /// A dispatch, resolved.
 #[derive(Clone, Debug)]
-struct Resolved {
+pub(super) struct Resolved {
+    /// The kernel's.
+    pub(super) name: &'static str,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     workgroups: [u32; 3],
 }
 
+impl Resolved {
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
 #[derive(Debug)]
-struct Loaded {
-    dispatches: Vec<Resolved>,
+pub(super) struct Loaded {
+    pub(super) dispatches: Vec<Resolved>,
     /// Where the program leaves what it reports, if it does.
     reports: Option<Reports>,
 }
@@ -35,10 +46,10 @@ struct Loaded {
 pub struct Session {
     gpu: Gpu,
     buffers: Vec<wgpu::Buffer>,
-    programs: Vec<Loaded>,
+    pub(super) programs: Vec<Loaded>,
     resolved: HashMap<(&'static str, Vec<u8>, Vec<Tensor>), Resolved>,
     reports: Option<Reports>,
-    records: Records,
+    pub(super) records: Records,
     ring: Ring,
     /// Reports that were asked for so far.
     tick: u32,
@@ -141,7 +152,8 @@ impl Session {
             layout: &pipeline.get_bind_group_layout(0),
             entries: &entries,
         });
-        let resolved = Resolved { pipeline, group, workgroups: schedule.groups(dispatch.grid) };
+        let workgroups = schedule.groups(dispatch.grid);
+        let resolved = Resolved { name: kernel.name(), pipeline, group, workgroups };
         self.resolved.insert(key, resolved.clone());
         resolved
     }
@@ -226,7 +238,11 @@ impl Session {
         Ok((0..rows).flat_map(row).map(|&bits| f32::from_bits(bits)).collect())
     }
 
-    fn read_range(&self, buffer: &wgpu::Buffer, range: std::ops::Range<u64>) -> Result<Vec<u32>> {
+    pub(super) fn read_range(
+        &self,
+        buffer: &wgpu::Buffer,
+        range: std::ops::Range<u64>,
+    ) -> Result<Vec<u32>> {
         let size = range.end - range.start;
         let (sender, mapped) = channel();
         let (staging, submission) = self.gpu.guarded("read a tensor", || {
@@ -302,7 +318,7 @@ impl Session {
 
     /// Remembers a failure that the session cannot go on after. A wait that ended early is none:
     /// what it waited for is still under way.
-    fn note<R>(&mut self, result: Result<R>) -> Result<R> {
+    pub(super) fn note<R>(&mut self, result: Result<R>) -> Result<R> {
         self.broken |= result.as_ref().is_err_and(|e| e.kind() != ErrorKind::Timeout);
         result
     }
@@ -317,13 +333,7 @@ impl Session {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
         pass.set_bind_group(1, self.records.group(slot), &[]);
-        for Resolved { pipeline, group, workgroups: [x, y, z] } in
-            &self.programs[program.0].dispatches
-        {
-            pass.set_pipeline(pipeline);
-            pass.set_bind_group(0, group, &[]);
-            pass.dispatch_workgroups(*x, *y, *z);
-        }
+        self.programs[program.0].dispatches.iter().for_each(|d| d.encode(&mut pass));
         drop(pass);
         encoder
     }

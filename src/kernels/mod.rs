@@ -15,6 +15,7 @@ pub mod matmul;
 pub mod normal;
 pub mod optimizer;
 pub mod philox;
+pub mod probe;
 pub mod random;
 pub mod reduce;
 
@@ -51,6 +52,9 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &optimizer::SGD,
     &optimizer::SQUARE_SUMS,
     &optimizer::CLIP,
+    &probe::MULTIPLY_ADD,
+    &probe::COPY,
+    &probe::TOUCH,
 ];
 
 /// The cases of every kernel.
@@ -67,6 +71,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases,
         finite::cases,
         optimizer::cases,
+        probe::cases,
     ];
     families.iter().flat_map(|cases| cases()).collect()
 }

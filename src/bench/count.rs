@@ -1,0 +1,62 @@
+//! What a training step computes and touches, counted from the model and its program.
+
+use crate::engine::{Parameter, Program, Tensor};
+use crate::model::Vae;
+
+/// Floating-point operations of the products of a training step with so many rows: 2 · rows ·
+/// inputs · outputs for each layer forward, as many for its weights' gradient, and, but for the
+/// first layer, as many for its input's gradient. Everything else in a step is small beside them.
+#[must_use]
+pub fn products(vae: &Vae, rows: usize) -> u64 {
+    let weights = vae.parameters.list().iter().filter(|p| !p.is_vector()).map(Parameter::len);
+    let ways = std::iter::once(2).chain(std::iter::repeat(3));
+    weights.zip(ways).map(|(len, ways)| (2 * rows * len * ways) as u64).sum()
+}
+
+/// Bytes that the dispatches of a training step bind, each binding once; of the training images,
+/// the minibatch. The step moves at least these, unless a cache keeps some from dispatch to
+/// dispatch.
+#[must_use]
+pub fn bound_bytes(vae: &Vae, step: &Program) -> u64 {
+    let row = vae.train.first().map_or(0, |shard| shard.data.words() / shard.rows);
+    let minibatch = vae.x.rows() * row;
+    let words = |tensor: &Tensor| match vae.train.iter().any(|shard| shard.data == *tensor) {
+        // A minibatch comes from all shards together.
+        true => minibatch / vae.train.len(),
+        false => tensor.words(),
+    };
+    let bindings = step.dispatches.iter().flat_map(|d| &d.bindings);
+    4 * bindings.map(words).sum::<usize>() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::model::{DataSpec, Programs};
+
+    #[test]
+    fn the_classic_step_is_counted() {
+        let spec = |images| DataSpec { images, pixels: 784, bytes: true };
+        let vae = |images| {
+            let config = Config::default();
+            Vae::new(&config, spec(images), spec(256)).expect("the classic model")
+        };
+        // Inputs times outputs: fc1, [fc21 | fc22], fc3, fc4.
+        let (first, others) = (784 * 400, 400 * 40 + 20 * 400 + 400 * 784);
+        let expected = 2 * 128 * (2 * first + 3 * others);
+        assert_eq!(products(&vae(256), 128), expected, "operations of a step");
+        let bytes = |images, step: fn(&Programs) -> &Program| {
+            let vae = vae(images);
+            bound_bytes(&vae, step(&vae.programs))
+        };
+        // Six words a parameter at the least: forward, backward, and the update's four.
+        let recorded = bytes(256, |programs| &programs.step);
+        assert!(recorded > 6 * 4 * 652_824 && recorded < 100_000_000, "{recorded} bytes");
+        let fused = bytes(256, |programs| &programs.gpu_step);
+        assert!(fused < recorded, "{fused} bytes, {recorded} as recorded");
+        for step in [(|p| &p.step) as fn(&Programs) -> &Program, |p| &p.gpu_step] {
+            assert_eq!(bytes(256, step), bytes(60_000, step), "it does not grow with the dataset");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What `elbo bench` finds a device's limits with: multiply-adds, a copy, and next to nothing.
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+};
+use crate::kernels::case::{Case, Fill};
+use crate::kernels::common::{plain, wgsl};
+
+params! {
+    /// Parameters of the probes.
+    pub struct Probe {
+        /// Groups of four elements.
+        len: u32,
+        /// How often each chain grows by eight links.
+        rounds: u32,
+        /// What a link multiplies by.
+        factor: f32,
+        /// What a link, or a touch, adds.
+        term: f32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("probe.wgsl"), Cover::Items(64))];
+
+const CHAINS: usize = 3;
+const LINKS: usize = 8;
+
+/// Floating-point operations for each element and round: every link multiplies and adds.
+pub const FLOPS: usize = 2 * CHAINS * LINKS;
+
+/// Elements that one thread of the CPU takes at a time.
+const CHUNK: usize = 1 << 14;
+
+/// y = the sum of three chains v ← v · factor + term, which start at x, x + 1 and x + 2.
+pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
+    name: "probe.multiply_add",
+    entry: "multiply_add",
+    bindings: [Binding::read("x"), Binding::write("y")],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (multiply_add, multiply_add),
+    cpu: Some(multiply_add_cpu),
+};
+
+/// y = x.
+pub static COPY: Kernel<Probe, 2> = Kernel {
+    name: "probe.copy",
+    entry: "copy",
+    bindings: [Binding::read("x"), Binding::write("y")],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (copy, copy),
+    cpu: Some(copy_cpu),
+};
+
+/// y ← y + term.
+pub static TOUCH: Kernel<Probe, 1> = Kernel {
+    name: "probe.touch",
+    entry: "touch",
+    bindings: [Binding::write("counter")],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (touch, touch),
+    cpu: None,
+};
+
+fn multiply_add<T: Real>(p: &Probe, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
+    chains(p, x.read(), y.write());
+}
+
+fn chains<T: Real>(p: &Probe, x: &[T], y: &mut [T]) {
+    let (factor, term) = (T::from_f32(p.factor), T::from_f32(p.term));
+    for (y, &x) in y.iter_mut().zip(x) {
+        let chain = |start: usize| {
+            let mut v = x + real(start as f64);
+            (0..LINKS * p.rounds as usize).for_each(|_| v = v * factor + term);
+            v
+        };
+        *y = chain(0) + chain(1) + chain(2);
+    }
+}
+
+fn multiply_add_cpu(p: &Probe, _: &Record, [x, y]: [Arg<'_, f32>; 2]) {
+    let chunks = x.read().par_chunks(CHUNK).zip(y.write().par_chunks_mut(CHUNK));
+    chunks.for_each(|(x, y)| pulp::Arch::new().dispatch(Chains { p, x, y }));
+}
+
+/// The chains of some elements, by the widest vectors, their links fused where the processor can.
+struct Chains<'a> {
+    p: &'a Probe,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Chains<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (x, x_rest) = S::as_simd_f32s(self.x);
+        let (y, y_rest) = S::as_mut_simd_f32s(self.y);
+        let (factor, term) = (simd.splat_f32s(self.p.factor), simd.splat_f32s(self.p.term));
+        // Four vectors at once: twelve chains hide the latency of two units.
+        let (x, x_few) = x.as_chunks::<4>();
+        let (y, y_few) = y.as_chunks_mut::<4>();
+        let add = |v: S::f32s, start: f32| simd.add_f32s(v, simd.splat_f32s(start));
+        for (x, y) in x.iter().zip(y) {
+            let mut chains = [*x, x.map(|x| add(x, 1.0)), x.map(|x| add(x, 2.0))];
+            for _ in 0..LINKS * self.p.rounds as usize {
+                for v in chains.as_flattened_mut() {
+                    *v = simd.mul_add_e_f32s(*v, factor, term);
+                }
+            }
+            for (i, y) in y.iter_mut().enumerate() {
+                *y = simd.add_f32s(simd.add_f32s(chains[0][i], chains[1][i]), chains[2][i]);
+            }
+        }
+        let few: &[f32] = bytemuck::cast_slice(x_few);
+        chains(self.p, few, bytemuck::cast_slice_mut(y_few));
+        chains(self.p, x_rest, y_rest);
+    }
+}
+
+fn copy<T: Real>(_: &Probe, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
+    y.write().copy_from_slice(x.read());
+}
+
+fn copy_cpu(_: &Probe, _: &Record, [x, y]: [Arg<'_, f32>; 2]) {
+    let chunks = x.read().par_chunks(CHUNK).zip(y.write().par_chunks_mut(CHUNK));
+    chunks.for_each(|(x, y)| y.copy_from_slice(x));
+}
+
+fn touch<T: Real>(p: &Probe, _: &Record, [counter]: [Arg<'_, T>; 1]) {
+    counter.write().iter_mut().for_each(|v| *v += T::from_f32(p.term));
+}
+
+/// The parameters for so many elements. The factor is just below one, so that a chain of any
+/// length stays finite and a short one still says where it began.
+fn parameters(words: usize, rounds: u32) -> (Probe, Grid) {
+    let len = words.div_ceil(4);
+    (Probe { len: size(len), rounds, factor: 0.999, term: 0.001 }, Grid::Flat(len))
+}
+
+/// Records the multiply-adds of x into y: [`FLOPS`] for each element and round.
+pub fn record_multiply_add(tape: &mut Tape<'_>, x: Tensor, y: Tensor, rounds: u32) {
+    let (p, grid) = parameters(x.words(), rounds);
+    tape.dispatch(&MULTIPLY_ADD, p, [x, y], grid);
+}
+
+/// Records the copy of x to y.
+pub fn record_copy(tape: &mut Tape<'_>, x: Tensor, y: Tensor) {
+    let (p, grid) = parameters(x.words(), 0);
+    tape.dispatch(&COPY, p, [x, y], grid);
+}
+
+/// Records a touch of y, which waits for the touch before.
+pub fn record_touch(tape: &mut Tape<'_>, y: Tensor) {
+    let (p, grid) = parameters(y.words(), 0);
+    tape.dispatch(&TOUCH, p, [y], grid);
+}
+
+/// One group, ragged, and for the copy and the touch more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let fill = || Fill::Uniform(1, -1.0, 1.0);
+    let mut cases = Vec::new();
+    for (len, rounds) in [(1, 1), (300, 2), (100_000, 3)] {
+        let mut case = Case::new(format!("probe.multiply_add {len} × {rounds}"), 1);
+        let x = case.input_line("x", len, Dtype::F32, fill());
+        let y = case.plan.vector("y", len);
+        case.record(|tape| record_multiply_add(tape, x, y, rounds));
+        case.flops = (FLOPS * rounds as usize * x.words()) as u64;
+        // Three chains of up to 24 links, each of which rounds.
+        case.tolerance = 3e-6;
+        cases.push(case);
+    }
+    for len in [1, 300, 17_000_000] {
+        let mut case = Case::new(format!("probe.copy {len}"), 1);
+        let x = case.input_line("x", len, Dtype::F32, fill());
+        let y = case.plan.vector("y", len);
+        case.record(|tape| record_copy(tape, x, y));
+        cases.push(case);
+        let mut case = Case::new(format!("probe.touch {len}"), 1);
+        let y = case.input_line("y", len, Dtype::F32, fill());
+        case.record(|tape| {
+            record_touch(tape, y);
+            record_touch(tape, y);
+        });
+        cases.push(case);
+    }
+    cases
+}
