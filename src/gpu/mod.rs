@@ -111,8 +111,7 @@ impl Gpu {
         let special = if matrices.is_empty() { wgpu::Features::empty() } else { mixed::FEATURES };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),
-            required_features: adapter.features() & WANTED | special,
-            required_features: adapter.features() & WANTED.union(profile::FEATURE),
+            required_features: adapter.features() & WANTED.union(profile::FEATURE) | special,
             required_limits: wgpu::Limits::default(),
             experimental_features: mixed::experimental(!matrices.is_empty()),
             ..Default::default()

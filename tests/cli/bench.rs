@@ -198,7 +198,7 @@ fn a_planted_change_is_found() {
     let lines = succeed(elbo(&dir, &format!("{flags} --format csv")));
     let (head, rest) = lines.split_once('\n').expect("lines");
     let column = |name| head.split(',').position(|column| column == name);
-    assert_eq!(column("old adapter"), column("adapter").map(|at| at + 6), "`{head}`");
+    assert_eq!(column("old adapter"), column("adapter").map(|at| at + 7), "`{head}`");
     assert!(rest.lines().all(|line| line.contains(",another,")), "both adapters: `{rest}`");
     let csv = from_csv(&lines);
     assert_eq!(csv[&key][5], "2", "{:?}", csv[&key]);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use elbo::bench::{self, Begun, Figure, Pace, Quality, Stress};
 use elbo::{Config, Dataset, Device, Error, Result};
 
+use crate::cli::args::Precision;
 use crate::cli::bench::compare::Old;
 use crate::cli::bench::output::{About, Format, Printer, Row};
 use crate::cli::find::data_folder;
@@ -54,6 +55,9 @@ pub(super) struct Args {
     /// `elbo devices`
     #[arg(long, default_value = "auto", value_name = "DEVICE")]
     device: String,
+    /// What products are computed in
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
     /// Threads of the CPU session [default: one a core]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     threads: usize,
@@ -170,7 +174,8 @@ pub(super) fn run(args: &Args, start: Instant) -> Result<u8> {
     let alone = args.to_loss.is_some() || minutes.is_some();
     let one = if alone { Some(one(&workloads)?) } else { None };
     let (device, why) = Device::choose(&args.device, args.threads)?;
-    args.talk(&format!("device: {} ({why})", device.name()));
+    let (device, precision) = args.precision.of(device)?;
+    args.talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     let format = if args.json { Format::Json } else { args.format };
     let mut printer = Printer::new(format, About::of(&device), old);
     let result = match (one, args.to_loss, minutes) {

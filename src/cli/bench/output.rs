@@ -29,6 +29,7 @@ impl About {
                 (about.driver.clone(), about.backend.clone())
             }
         };
+        let mixed = matches!(device, Device::Gpu(gpu) if gpu.is_mixed());
         // A build says which commit it is of by `ELBO_COMMIT=$(git rev-parse HEAD) cargo build`.
         let commit = option_env!("ELBO_COMMIT").unwrap_or("unknown");
         Self(vec![
@@ -36,6 +37,7 @@ impl About {
             ("adapter", device.name()),
             ("driver", driver),
             ("backend", backend),
+            ("precision", if mixed { "mixed" } else { "f32" }.to_owned()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("commit", commit.to_owned()),
         ])
