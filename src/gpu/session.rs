@@ -269,8 +269,7 @@ impl Session {
         Ok(bytemuck::cast_slice(&view).to_vec())
     }
 
-    /// Runs a program once for each record: one command buffer a record, one submit for them all.
-    /// It returns the first tick when the submit is queued; it waits only if too many are in flight.
+    /// Runs a program once for each record, in one command buffer and one submit. It returns the first tick when the submit is queued; it waits only if too many are in flight.
     ///
     /// # Errors
     ///
@@ -296,15 +295,12 @@ impl Session {
         let (gpu, first) = (self.gpu.clone(), self.tick);
         let submitted = gpu.guarded("run a program", || {
             self.records.write(&gpu.queue, records);
-            let mut commands: Vec<_> =
-                (0..records.len()).map(|slot| self.encode(program, slot).finish()).collect();
+            let mut encoder = self.encode(program, records.len());
             if let Some((reports, stage)) = &report {
-                let mut encoder = gpu.device.create_command_encoder(&Default::default());
                 let [metrics, guard] = [reports.metrics, reports.guard].map(|t| self.start(t));
                 Ring::copy(&mut encoder, metrics, guard, stage, records.len());
-                commands.push(encoder.finish());
             }
-            let submission = gpu.queue.submit(commands);
+            let submission = gpu.queue.submit([encoder.finish()]);
             if let Some((_, stage)) = report {
                 self.ring.map(stage, submission, first, records.len());
             }
@@ -328,12 +324,15 @@ impl Session {
         (&self.buffers[tensor.buffer().index()], 4 * tensor.range().start as u64)
     }
 
-    /// Encodes a program for the submit's record of this number, as one pass in one command buffer.
-    fn encode(&self, program: ProgramId, slot: usize) -> wgpu::CommandEncoder {
+    /// Encodes a program for so many of the submit's records: one pass in one command buffer, since
+    /// another of either costs the host as much as several dispatches.
+    fn encode(&self, program: ProgramId, steps: usize) -> wgpu::CommandEncoder {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        pass.set_bind_group(1, self.records.group(slot), &[]);
-        self.programs[program.0].dispatches.iter().for_each(|d| d.encode(&mut pass));
+        for slot in 0..steps {
+            pass.set_bind_group(1, self.records.group(slot), &[]);
+            self.programs[program.0].dispatches.iter().for_each(|d| d.encode(&mut pass));
+        }
         drop(pass);
         encoder
     }
