@@ -21,7 +21,8 @@ const ENCODED: u64 = 8;
 struct Way {
     name: String,
     device: Device,
-    steps_per_submit: usize,
+    /// None leaves it to the time that steps take.
+    steps_per_submit: Option<usize>,
 }
 
 fn main() {
@@ -68,12 +69,15 @@ fn ways(gpu: Option<&Device>) -> Vec<Way> {
     let cpu = |threads, name: &str| Way {
         name: format!("cpu, {name}"),
         device: Device::Cpu(threads),
-        steps_per_submit: elbo::train::STEPS_PER_SUBMIT,
+        steps_per_submit: None,
     };
     let mut ways = vec![cpu(1, "1 thread"), cpu(0, "a thread a core")];
     if let Some(device) = gpu {
-        ways.extend([1, elbo::train::STEPS_PER_SUBMIT, 64].map(|steps| Way {
-            name: format!("gpu, steps in a submit: {steps}"),
+        ways.extend([Some(1), Some(8), Some(64), None].map(|steps| Way {
+            name: match steps {
+                Some(steps) => format!("gpu, steps in a submit: {steps}"),
+                None => "gpu, steps in a submit: by their time".to_owned(),
+            },
             device: device.clone(),
             steps_per_submit: steps,
         }));
@@ -88,7 +92,9 @@ fn trainer(preset: &str, way: &Way) -> Trainer {
     let train = data(BATCHES, 1).expect("a dataset of some images");
     let test = data(1, 2).expect("a dataset of some images");
     let mut trainer = Trainer::new(&way.device, &config, &train, &test).expect("a trainer");
-    trainer.set_steps_per_submit(way.steps_per_submit);
+    if let Some(steps) = way.steps_per_submit {
+        trainer.set_steps_per_submit(steps);
+    }
     trainer
 }
 
@@ -118,7 +124,7 @@ fn host_work(criterion: &mut Criterion, preset: &str, gpu: &Device) {
     let way = Way {
         name: format!("gpu, encode and submit {ENCODED} at once"),
         device: gpu.clone(),
-        steps_per_submit: ENCODED as usize,
+        steps_per_submit: Some(ENCODED as usize),
     };
     let mut group = criterion.benchmark_group(format!("host/{preset}"));
     group.sampling_mode(SamplingMode::Flat);

@@ -40,9 +40,12 @@ impl Trainer {
         let records: Vec<_> =
             (0..self.test_images).step_by(batch).map(|first| self.test_record(first)).collect();
         let (mut sums, mut ticks) = (Sums::default(), VecDeque::new());
-        for records in records.chunks(self.steps_per_submit) {
+        let mut left = records.as_slice();
+        while !left.is_empty() {
+            let (records, rest) = left.split_at(self.room(program).min(left.len()));
             let first = self.session.run(program, records)?;
             ticks.extend((first..).zip(records));
+            left = rest;
             self.take_reports(&mut ticks, &mut sums, false)?;
         }
         self.take_reports(&mut ticks, &mut sums, true)?;

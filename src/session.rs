@@ -183,6 +183,17 @@ impl Session {
         }
     }
 
+    /// How many steps of a program are well run at once: on a device as many as keep it for
+    /// [`SUBMIT_BUDGET`](gpu::SUBMIT_BUDGET), as far as it is known.
+    #[must_use]
+    pub fn steps_per_submit(&self, program: ProgramId) -> usize {
+        match self {
+            // Each is done on return, so that any number is as fast.
+            Self::Cpu(_) => 1,
+            Self::Gpu(session) => session.steps_per_submit(program),
+        }
+    }
+
     /// The oldest step's report that was not taken yet; with `wait`, waits for one on its way.
     ///
     /// # Errors

@@ -25,9 +25,6 @@ pub(crate) mod stream {
     pub(crate) const PRIOR: u32 = 3;
 }
 
-/// Steps that share a submit, unless [`Trainer::set_steps_per_submit`] says otherwise.
-pub const STEPS_PER_SUBMIT: usize = 8;
-
 /// Elements of a dataset that are packed at once on their way to the device.
 const UPLOAD: usize = 4 << 20;
 
@@ -58,7 +55,8 @@ pub struct Trainer {
     images: usize,
     pub(crate) test_images: usize,
     pub(crate) size: [usize; 2],
-    pub(crate) steps_per_submit: usize,
+    /// Steps that share a submit, if the user said so.
+    steps_per_submit: Option<usize>,
     /// Steps that were queued.
     pub(crate) step: u64,
     /// Ticks and records of steps whose reports have not come back.
@@ -104,7 +102,7 @@ impl Trainer {
             images: train.len(),
             test_images: test.len(),
             size: train.size(),
-            steps_per_submit: STEPS_PER_SUBMIT,
+            steps_per_submit: None,
             step: 0,
             pending: VecDeque::new(),
             sums: Sums::default(),
@@ -134,9 +132,21 @@ impl Trainer {
         &mut self.session
     }
 
-    /// How many steps share a submit, from 1 to 64. The results do not depend on it.
+    /// How many steps share a submit from now on, from 1 to 64. The results do not depend on it.
+    /// Unless it is set, a GPU gets as many as take it 50 ms, by the time that the last ones took.
     pub fn set_steps_per_submit(&mut self, steps: usize) {
-        self.steps_per_submit = steps.clamp(1, SLOTS);
+        self.steps_per_submit = Some(steps.clamp(1, SLOTS));
+    }
+
+    /// How many training steps the next submit holds, if so many are asked for.
+    #[must_use]
+    pub fn steps_per_submit(&self) -> usize {
+        self.room(self.ids.step)
+    }
+
+    /// How many steps of a program the next submit may hold.
+    pub(crate) fn room(&self, program: ProgramId) -> usize {
+        self.steps_per_submit.unwrap_or_else(|| self.session.steps_per_submit(program))
     }
 
     /// Steps in an epoch; the last may have a smaller minibatch.
@@ -195,7 +205,7 @@ impl Trainer {
     pub fn advance(&mut self, steps: u64) -> Result<()> {
         let end = self.step.saturating_add(steps);
         while self.step < end {
-            let count = (end - self.step).min(self.steps_per_submit as u64);
+            let count = (end - self.step).min(self.steps_per_submit() as u64);
             let records: Vec<_> = (self.step..self.step + count).map(|s| self.record(s)).collect();
             let first = self.session.run(self.ids.step, &records)?;
             self.pending.extend((first..).zip(records));

@@ -140,13 +140,15 @@ fn model_gradients_equal_differences() {
 }
 
 /// The bits of all weights after some steps that cross epochs, whose last minibatch is smaller, and
-/// the mean losses that the steps reported.
-fn trained(device: &Device, steps_per_submit: usize, seed: u64) -> (Vec<u32>, Losses) {
+/// the mean losses that the steps reported. Without a number, steps share submits by their time.
+fn trained(device: &Device, steps: Option<usize>, seed: u64) -> (Vec<u32>, Losses) {
     let data = Dataset::synthetic(50, [7, 9], 5).expect("a dataset");
     let mut config = small();
     (config.train.seed, config.train.pixels) = (seed, Pixels::Binarised);
     let mut trainer = Trainer::new(device, &config, &data, &data).expect("a trainer");
-    trainer.set_steps_per_submit(steps_per_submit);
+    if let Some(steps) = steps {
+        trainer.set_steps_per_submit(steps);
+    }
     trainer.advance(33).expect("33 steps");
     trainer.evaluate().expect("an evaluation");
     // More than the ring holds of the largest submits.
@@ -161,17 +163,17 @@ fn same_seed_same_bits() {
     let (gpu, _) = gpu().with_mixed_precision().expect("the adapter works");
     for schedule in ["broadcast", "register", "wide", "deep", "matrix8", "matrix16"] {
         let device = Device::Gpu(gpu.clone().with_schedule(schedule));
-        let first = trained(&device, 8, 1);
-        for steps_per_submit in [1, 5, 8, 64] {
-            let again = trained(&device, steps_per_submit, 1);
-            assert!(again == first, "{schedule}, {steps_per_submit} steps a submit");
+        let first = trained(&device, Some(8), 1);
+        for steps in [Some(1), Some(5), Some(8), Some(64), None] {
+            let again = trained(&device, steps, 1);
+            assert!(again == first, "{schedule}, {steps:?} steps a submit");
         }
-        assert!(trained(&device, 8, 2).0 != first.0, "another seed gives other bits");
+        assert!(trained(&device, Some(8), 2).0 != first.0, "another seed gives other bits");
     }
-    let first = trained(&Device::Cpu(1), 8, 1);
-    for (threads, steps_per_submit) in [(1, 1), (2, 8), (3, 64), (4, 5)] {
-        let again = trained(&Device::Cpu(threads), steps_per_submit, 1);
-        assert!(again == first, "{threads} threads, {steps_per_submit} steps a submit");
+    let first = trained(&Device::Cpu(1), None, 1);
+    for (threads, steps) in [(1, 1), (2, 8), (3, 64), (4, 5)] {
+        let again = trained(&Device::Cpu(threads), Some(steps), 1);
+        assert!(again == first, "{threads} threads, {steps} steps a submit");
     }
 }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use elbo::data::grid::encode_grid;
 use elbo::engine::record::SLOTS;
-use elbo::train::STEPS_PER_SUBMIT;
 use elbo::{Dataset, Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -43,9 +42,9 @@ pub(super) struct Args {
     /// Threads of the CPU session [default: one a core]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     threads: usize,
-    /// Steps in one submit to a GPU, from 1 to 64
-    #[arg(long, value_name = "N", default_value_t = STEPS_PER_SUBMIT)]
-    steps_per_submit: usize,
+    /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
+    #[arg(long, value_name = "N")]
+    steps_per_submit: Option<usize>,
     /// No progress on stderr
     #[arg(long)]
     quiet: bool,
@@ -89,10 +88,9 @@ struct Run<'a> {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let mut config = args.config.config()?;
-    if !(1..=SLOTS).contains(&args.steps_per_submit) {
-        let what = format!("`--steps-per-submit` is {}", args.steps_per_submit);
-        return Err(Error::config(format!("{what}; it must be between 1 and {SLOTS}"))
-            .hint(format!("{STEPS_PER_SUBMIT} suits most; the results do not depend on it")));
+    if let Some(steps) = args.steps_per_submit.filter(|steps| !(1..=SLOTS).contains(steps)) {
+        let what = format!("`--steps-per-submit` is {steps}; it must be between 1 and {SLOTS}");
+        return Err(Error::config(what).hint("leave it out: the results do not depend on it"));
     }
     RunFolder::refuse_taken(args.out.as_deref())?;
     let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
@@ -105,7 +103,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     }
     let mut trainer = Trainer::new(&device, &config, &train, &test)?;
-    trainer.set_steps_per_submit(args.steps_per_submit);
+    if let Some(steps) = args.steps_per_submit {
+        trainer.set_steps_per_submit(steps);
+    }
     let parameters = trainer.vae().parameters.count();
     if !args.quiet {
         let bytes = trainer.vae().plan.bytes() >> 20;
@@ -200,7 +200,7 @@ impl Run<'_> {
                 return Ok((None, signal));
             }
             let from = self.trainer.steps_taken();
-            let count = (end - from).min(self.args.steps_per_submit as u64);
+            let count = (end - from).min(self.trainer.steps_per_submit() as u64);
             self.trainer.advance(count)?;
             images += (from..from + count).map(|s| self.trainer.images_in_step(s)).sum::<usize>();
             if shown.elapsed() > Duration::from_millis(100) {

@@ -5,6 +5,7 @@
 //! waited for inside calls that say so.
 
 mod mixed;
+mod pace;
 mod profile;
 mod records;
 mod ring;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use crate::engine::{AnyKernel, Grid, Limits, Needs, Schedule, Suits};
 use crate::error::{Error, ErrorKind, Result};
 
+pub use pace::SUBMIT_BUDGET;
 pub use session::Session;
 pub use wgpu;
 

@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cpu::Terms;
 use crate::engine::record::SLOTS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
+use crate::gpu::pace::{Pace, Submit};
 use crate::kernels::reduce::METRICS;
 
 /// Submits that may be in flight: one that runs, one that waits, and one that is being encoded.
@@ -29,7 +30,7 @@ struct Flight {
     submission: wgpu::SubmissionIndex,
     mapped: Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
     first_tick: u32,
-    steps: usize,
+    submit: Submit,
 }
 
 /// The staging buffers: free ones, and those in flight in the order of their submits. A full ring
@@ -39,6 +40,8 @@ pub(super) struct Ring {
     free: Vec<wgpu::Buffer>,
     flights: VecDeque<Flight>,
     done: VecDeque<Terms>,
+    /// What the reports' arrival says of the steps' time.
+    pub(super) pace: Pace,
 }
 
 impl Ring {
@@ -56,6 +59,7 @@ impl Ring {
             free: (0..STAGES).map(make).collect(),
             flights: VecDeque::new(),
             done: VecDeque::new(),
+            pace: Pace::default(),
         }
     }
 
@@ -88,12 +92,12 @@ impl Ring {
         buffer: wgpu::Buffer,
         submission: wgpu::SubmissionIndex,
         first_tick: u32,
-        steps: usize,
+        submit: Submit,
     ) {
         let (sender, mapped) = channel();
         // A receiver that is gone belongs to a session that was dropped.
         buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-        self.flights.push_back(Flight { buffer, submission, mapped, first_tick, steps });
+        self.flights.push_back(Flight { buffer, submission, mapped, first_tick, submit });
     }
 
     /// Takes in the metrics of submits that are done; with `wait`, of the oldest at least.
@@ -101,8 +105,10 @@ impl Ring {
         gpu.poll()?;
         let mut wait = wait;
         while let Some(flight) = self.flights.front() {
+            let mut awaited = false;
             let result = match flight.mapped.try_recv() {
                 Err(TryRecvError::Empty) if wait => {
+                    awaited = true;
                     gpu.wait(Some(flight.submission.clone()), "finish a submit")?;
                     flight.mapped.recv_timeout(CALLBACK_PATIENCE).map_err(|_| unmapped())?
                 }
@@ -113,8 +119,13 @@ impl Ring {
             wait = false;
             result.map_err(|_| unmapped())?;
             let Some(flight) = self.flights.pop_front() else { return Ok(()) };
+            self.pace.arrived(flight.submit, Instant::now(), awaited);
             let view = flight.buffer.get_mapped_range(..).map_err(|_| unmapped())?;
-            self.done.extend(terms(bytemuck::cast_slice(&view), flight.first_tick, flight.steps));
+            self.done.extend(terms(
+                bytemuck::cast_slice(&view),
+                flight.first_tick,
+                flight.submit.steps,
+            ));
             drop(view);
             flight.buffer.unmap();
             self.free.push(flight.buffer);

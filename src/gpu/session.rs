@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 use crate::cpu::{ProgramId, Terms};
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Dispatch, Dtype, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
+use crate::gpu::pace::Submit;
 use crate::gpu::records::Records;
 use crate::gpu::ring::{CALLBACK_PATIENCE, Ring};
 use crate::kernels::reduce::Reports;
@@ -302,7 +304,9 @@ impl Session {
             }
             let submission = gpu.queue.submit([encoder.finish()]);
             if let Some((_, stage)) = report {
-                self.ring.map(stage, submission, first, records.len());
+                let (program, steps) = (program.0, records.len());
+                let submit = Submit { program, steps, at: Instant::now() };
+                self.ring.map(stage, submission, first, submit);
             }
         });
         let submitted = self.note(submitted);
@@ -310,6 +314,14 @@ impl Session {
             self.tick = self.tick.wrapping_add(records.len() as u32);
         }
         submitted.map(|()| first)
+    }
+
+    /// How many steps of a program may share a submit, so that it keeps the device no longer than
+    /// [`SUBMIT_BUDGET`](crate::gpu::SUBMIT_BUDGET), or the one step that takes longer: what the
+    /// reports that came so far say, at first one.
+    #[must_use]
+    pub fn steps_per_submit(&self, program: ProgramId) -> usize {
+        self.ring.pace.steps(program.0)
     }
 
     /// Remembers a failure that the session cannot go on after. A wait that ended early is none:
