@@ -84,7 +84,7 @@ impl<'d> Begun<'d> {
 pub fn measure(begun: Begun<'_>, pace: Pace, peak: f64) -> Result<Row> {
     let Begun { device, mut trainer, first } = begun;
     let steps = warm_up(&mut trainer, pace.seconds / 2.0)?;
-    let per_submit = (trainer.steps_per_submit as u64).min(steps);
+    let per_submit = (trainer.steps_per_submit() as u64).min(steps);
     trainer.set_steps_per_submit(per_submit as usize);
     let times: Result<Vec<_>> =
         (0..pace.repetitions).map(|_| repetition(&mut trainer, steps, per_submit)).collect();

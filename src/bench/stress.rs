@@ -110,7 +110,7 @@ impl Stress {
         let trainer = &mut self.trainer;
         let records: Vec<_> = (0..self.steps).map(|step| trainer.record(step)).collect();
         let mut losses = Vec::new();
-        for records in records.chunks(trainer.steps_per_submit) {
+        for records in records.chunks(trainer.steps_per_submit()) {
             trainer.session.run(trainer.ids.step, records)?;
             while let Some(terms) = trainer.session.next_terms(false)? {
                 losses.push(bits(terms)?);
