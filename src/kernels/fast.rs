@@ -38,7 +38,8 @@ pub(crate) fn ln_1p_unit(e: f32) -> f32 {
 }
 
 /// Runs a loop as compiled for the widest vectors of this processor. No multiplication is fused
-/// with an addition, so every processor computes the same bits.
+/// with an addition, so every processor computes the same bits. The closure must be marked
+/// `#[inline(always)]` too: a large one is otherwise compiled apart, for the smallest processor.
 #[inline(always)]
 pub(crate) fn vectorised<R>(run: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(run)

@@ -158,7 +158,12 @@ fn adam_cpu(p: &Optimizer, record: &Record, [guard, norms, g, w, m, v]: [Arg<'_,
         .par_chunks_mut(CHUNK)
         .zip(moments)
         .zip(g.par_chunks(CHUNK))
-        .map(|((w, (m, v)), g)| vectorised(|| adam_chunk(*p, rates, norm, (w, m, v), g)))
+        .map(|((w, (m, v)), g)| {
+            vectorised(
+                #[inline(always)]
+                || adam_chunk(*p, rates, norm, (w, m, v), g),
+            )
+        })
         .reduce(|| false, |a, b| a | b);
     if broken {
         guard[1] |= WEIGHT;
