@@ -90,6 +90,13 @@ pub const FIELDS: [&str; WORDS + RATES] = [
 ];
 
 impl Record {
+    /// What the minibatch without its first rows is told.
+    #[must_use]
+    pub(crate) fn after_rows(&self, rows: usize) -> Self {
+        let rows = rows as u32;
+        Self { first: self.first + rows, rows: self.rows.saturating_sub(rows), ..*self }
+    }
+
     /// The size of the uniform.
     pub const BYTES: usize = 4 * FIELDS.len();
 

@@ -1,5 +1,7 @@
 //! The minibatch's rows out of a resident dataset, in the epoch's order: bytes to floats.
 
+use rayon::prelude::*;
+
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
@@ -35,7 +37,7 @@ pub static BYTES: Kernel<Gather, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (bytes, bytes),
-    cpu: None,
+    cpu: Some(bytes_cpu),
 };
 
 /// Rows of a dataset of floats.
@@ -111,6 +113,19 @@ fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 
                 *x = if heads { T::one() } else { T::zero() };
             }
         }
+    });
+}
+
+/// Rows that one task of the CPU schedules gathers.
+const ROWS: usize = 16;
+
+fn bytes_cpu(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, f32>; 3]) {
+    let pixels = pixels.words();
+    let x = x.write().par_chunks_mut(ROWS * p.stride as usize);
+    let parts = x.zip(image.words_mut().par_chunks_mut(ROWS)).enumerate();
+    parts.for_each(|(part, (x, image))| {
+        let record = record.after_rows(part * ROWS);
+        bytes(p, &record, [Arg::ReadWords(pixels), Arg::Write(x), Arg::WriteWords(image)]);
     });
 }
 

@@ -1,5 +1,7 @@
 //! The Gaussian posterior: a reparameterised sample, its KL divergence, and their gradients.
 
+use rayon::prelude::*;
+
 use crate::config::LOG_VAR_BOUNDS;
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
@@ -43,7 +45,7 @@ pub static DRAW: Kernel<Gaussian, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (draw, draw),
-    cpu: None,
+    cpu: Some(draw_cpu),
 };
 
 /// z and KL of h and a given ε.
@@ -75,7 +77,7 @@ pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: None,
+    cpu: Some(backward_cpu),
 };
 
 /// log σ² within its bounds.
@@ -178,6 +180,34 @@ pub(super) fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]:
             (dh[at], dh[at + latent]) = (first, second);
         }
     }
+}
+
+/// Rows that one task of the CPU schedules takes.
+const ROWS: usize = 16;
+
+fn draw_cpu(p: &Gaussian, record: &Record, [image, h, eps, z, kl]: [Arg<'_, f32>; 5]) {
+    let (image, h, eps, z, kl) = (image.words(), h.read(), eps.write(), z.write(), kl.write());
+    let (h_part, z_part) = (ROWS * p.h_stride as usize, ROWS * p.z_stride as usize);
+    let read = image.par_chunks(ROWS).zip(h.par_chunks(h_part));
+    let written = eps.par_chunks_mut(z_part).zip(z.par_chunks_mut(z_part));
+    let parts = read.zip(written.zip(kl.par_chunks_mut(ROWS)));
+    parts.enumerate().for_each(|(part, ((image, h), ((eps, z), kl)))| {
+        let p = Gaussian { rows: (z.len() / p.z_stride as usize) as u32, ..*p };
+        let args =
+            [Arg::ReadWords(image), Arg::Read(h), Arg::Write(eps), Arg::Write(z), Arg::Write(kl)];
+        draw(&p, &record.after_rows(part * ROWS), args);
+    });
+}
+
+fn backward_cpu(p: &Gaussian, record: &Record, [h, eps, dz, dh]: [Arg<'_, f32>; 4]) {
+    let (h_part, z_part) = (ROWS * p.h_stride as usize, ROWS * p.z_stride as usize);
+    let posterior = h.read().par_chunks(h_part).zip(dh.write().par_chunks_mut(h_part));
+    let draws = eps.read().par_chunks(z_part).zip(dz.read().par_chunks(z_part));
+    posterior.zip(draws).enumerate().for_each(|(part, ((h, dh), (eps, dz)))| {
+        let p = Gaussian { rows: (dz.len() / p.z_stride as usize) as u32, ..*p };
+        let args = [Arg::Read(h), Arg::Read(eps), Arg::Read(dz), Arg::Write(dh)];
+        backward(&p, &record.after_rows(part * ROWS), args);
+    });
 }
 
 /// Where ε comes from.
