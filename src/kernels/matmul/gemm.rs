@@ -1,5 +1,8 @@
 //! The CPU schedule of the product: the `gemm` crate, then the epilogue over rows.
 
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
 use rayon::prelude::*;
 
 use crate::config::Activation;
@@ -30,6 +33,29 @@ impl<'a> View<'a> {
     }
 }
 
+/// How a product is shared out: so many rows and columns of C make a block, and each block is the
+/// work of one task. Blocks depend on the shape alone, so that results do not on the threads.
+#[derive(Clone, Copy)]
+struct Blocks(usize, usize);
+
+impl Blocks {
+    /// All of it, in the calling task.
+    const ONE: Self = Self(usize::MAX, usize::MAX);
+
+    /// Blocks of columns, each of which packs its own part of B; of rows, if C is narrow. The
+    /// widths are those of the microkernels for AVX-512, or several of smaller ones.
+    fn of(p: &Product) -> Self {
+        const ROWS: usize = 32;
+        const COLUMNS: usize = 64;
+        let work = u64::from(p.rows) * u64::from(p.cols) * u64::from(p.depth);
+        match p.cols as usize {
+            _ if work <= 1 << 16 => Self::ONE,
+            COLUMNS.. => Self(usize::MAX, COLUMNS),
+            _ => Self(ROWS, usize::MAX),
+        }
+    }
+}
+
 /// C = A B, or C += A B, for A (m, k), B (k, n) and C (m, n) with rows `c_stride` apart.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers; the sizes are checked here")]
 fn product(
@@ -37,72 +63,84 @@ fn product(
     c: &mut [f32],
     (a, b): (View<'_>, View<'_>),
     add: bool,
-    parallelism: gemm::Parallelism,
+    Blocks(rows, columns): Blocks,
 ) {
     let (m, n, k) = (p.rows as usize, p.cols as usize, p.depth as usize);
     let c_stride = p.c_stride as usize;
     assert!(m > 0 && n > 0 && k > 0, "a product of nothing: {m} × {k} × {n}");
+    assert!(rows > 0 && columns > 0, "blocks of nothing: {rows} × {columns}");
     assert!(a.holds(m, k), "A holds {m} rows and {k} columns");
     assert!(b.holds(k, n), "B holds {k} rows and {n} columns");
     assert!(n <= c_stride && (m - 1) * c_stride + n <= c.len(), "C holds {m} rows, {n} columns");
     let signed = |stride: usize| isize::try_from(stride).expect("strides are below 2³²");
-    // SAFETY: `gemm` reads a[i, l], b[l, j] and writes c[i, j] for i < m, j < n, l < k, all inside
-    // their slices by the assertions above (offsets grow with each index); distinct (i, j) of C are
-    // distinct elements since n ≤ c_stride; C is borrowed mutably, so it overlaps neither A nor B.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            c.as_mut_ptr(),
-            1,
-            signed(c_stride),
-            add,
-            a.0.as_ptr(),
-            signed(a.2),
-            signed(a.1),
-            b.0.as_ptr(),
-            signed(b.2),
-            signed(b.1),
-            if add { 1.0 } else { 0.0 },
-            1.0,
-            false,
-            false,
-            false,
-            parallelism,
-        );
-    }
-}
-
-/// All threads, unless the product is too small for two.
-fn threads(p: &Product) -> gemm::Parallelism {
-    let threads = rayon::current_num_threads();
-    let work = u64::from(p.rows) * u64::from(p.cols) * u64::from(p.depth);
-    match threads {
-        2.. if work > 1 << 16 => gemm::Parallelism::Rayon(threads),
-        _ => gemm::Parallelism::None,
+    // An atomic only so that tasks may share the pointer.
+    let c = AtomicPtr::new(c.as_mut_ptr());
+    let across = n.div_ceil(columns);
+    let block = |at: usize| {
+        let (row, col) = (at / across * rows.min(m), at % across * columns.min(n));
+        // SAFETY: `gemm` reads a[i, l], b[l, j] and writes c[i, j] for row ≤ i < m, col ≤ j < n,
+        // l < k, all inside their slices by the assertions above (offsets grow with each index);
+        // distinct (i, j) of C are distinct elements since n ≤ c_stride, and no two blocks share
+        // one; C is borrowed mutably while all blocks run, so it overlaps neither A nor B.
+        unsafe {
+            gemm::gemm(
+                rows.min(m - row),
+                columns.min(n - col),
+                k,
+                c.load(Ordering::Relaxed).add(row * c_stride + col),
+                1,
+                signed(c_stride),
+                add,
+                a.0.as_ptr().add(row * a.1),
+                signed(a.2),
+                signed(a.1),
+                b.0.as_ptr().add(col * b.2),
+                signed(b.2),
+                signed(b.1),
+                if add { 1.0 } else { 0.0 },
+                1.0,
+                false,
+                false,
+                false,
+                gemm::Parallelism::None,
+            );
+        }
+    };
+    match m.div_ceil(rows) * across {
+        1 => block(0),
+        blocks => (0..blocks).into_par_iter().for_each(block),
     }
 }
 
 pub(super) fn forward(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, f32>; 4]) {
     let (b, y) = (b.read(), y.write());
     let (x, w) = (View::rows(x.read(), p.a_stride), View::rows(w.read(), p.b_stride));
-    product(p, y, (x, w.transposed()), false, threads(p));
+    product(p, y, (x, w.transposed()), false, Blocks::of(p));
     let (kind, inside) = (activation_of(p.activation), p.inside as usize);
     y.par_chunks_mut(p.c_stride as usize).for_each(|y| {
         y[inside..].fill(0.0);
-        // The commonest two stand apart so that their loops are vectorised.
-        let pairs = y[..inside].iter_mut().zip(b);
-        match kind {
-            Activation::Identity => pairs.for_each(|(y, b)| *y += b),
-            Activation::Relu => pairs.for_each(|(y, b)| {
-                let value = *y + b;
-                // Unlike max(), this keeps a NaN, so that it is found.
-                *y = if value < 0.0 { 0.0 } else { value };
-            }),
-            _ => pairs.for_each(|(y, b)| *y = activate(kind, *y + b)),
-        }
+        let (y, b) = (&mut y[..inside], &b[..inside]);
+        vectorised(
+            #[inline(always)]
+            || finish(kind, y, b),
+        );
     });
+}
+
+/// Adds the bias and applies the activation.
+#[inline(always)]
+fn finish(kind: Activation, y: &mut [f32], b: &[f32]) {
+    // The commonest two stand apart so that their loops are vectorised.
+    let pairs = y.iter_mut().zip(b);
+    match kind {
+        Activation::Identity => pairs.for_each(|(y, b)| *y += b),
+        Activation::Relu => pairs.for_each(|(y, b)| {
+            let value = *y + b;
+            // Unlike max(), this keeps a NaN, so that it is found.
+            *y = if value < 0.0 { 0.0 } else { value };
+        }),
+        _ => pairs.for_each(|(y, b)| *y = activate(kind, *y + b)),
+    }
 }
 
 pub(super) fn backward_x(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, f32>; 4]) {
@@ -110,13 +148,13 @@ pub(super) fn backward_x(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, f32>;
     let (dy, w) = (View::rows(dy.read(), p.a_stride), View::rows(w.read(), p.b_stride));
     let kind = activation_of(p.activation);
     if p.accumulate == 0 {
-        product(p, dx, (dy, w), false, threads(p));
+        product(p, dx, (dy, w), false, Blocks::of(p));
         scale(kind, dx, x);
         return;
     }
     // The slope belongs to this product alone, not to what it is added to.
     let mut own = vec![0.0; dx.len()];
-    product(p, &mut own, (dy, w), false, threads(p));
+    product(p, &mut own, (dy, w), false, Blocks::of(p));
     scale(kind, &mut own, x);
     dx.iter_mut().zip(own).for_each(|(dx, own)| *dx += own);
 }
@@ -138,22 +176,28 @@ fn scale(kind: Activation, dx: &mut [f32], x: &[f32]) {
 pub(super) fn backward_w(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, f32>; 4]) {
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
     let (dy_view, x) = (View::rows(dy, p.a_stride), View::rows(x, p.b_stride));
-    product(p, dw, (dy_view.transposed(), x), p.accumulate != 0, threads(p));
+    product(p, dw, (dy_view.transposed(), x), p.accumulate != 0, Blocks::of(p));
     if p.accumulate == 0 {
         db.fill(0.0);
     }
-    add_rows(p, dy, db);
+    add_rows(p, dy, 0, db);
 }
 
-/// Adds the rows of dy to db.
-fn add_rows(p: &Product, dy: &[f32], db: &mut [f32]) {
+/// Adds columns of dy, from `first` on, to db.
+fn add_rows(p: &Product, dy: &[f32], first: usize, db: &mut [f32]) {
     for dy in dy.chunks_exact(p.a_stride as usize).take(p.depth as usize) {
-        db.iter_mut().zip(dy).for_each(|(db, dy)| *db += dy);
+        db.iter_mut().zip(&dy[first..]).for_each(|(db, dy)| *db += dy);
     }
 }
 
-/// Rows of a weight whose gradient one task makes and uses while it is in the cache.
-const BLOCK: usize = 32;
+/// Rows of a weight whose gradient one task makes and uses while it is in the cache: at most so
+/// many, and half as many if they are long.
+const MOST_ROWS: usize = 48;
+
+thread_local! {
+    /// The gradient of a block; kept, since memory that is new is slow to touch.
+    static GRADIENTS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+}
 
 pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
     let [dy, x, guard, weights, first, second] = args;
@@ -165,27 +209,27 @@ pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
     let x = View::rows(x.read(), p.b_stride);
     let rates = record.rates.map(|rate| rate as f32);
     let update = |g: &[f32], values: [&mut [f32]; 3]| update_chunk(p.decoupled, &rates, g, values);
-    let stride = p.c_stride as usize;
-    let parts = [weights, first, second].map(Arg::write);
-    let [(w, b), (m, b_first), (v, b_second)] = parts.map(|all| all.split_at_mut(p.bias as usize));
-    let used = p.rows as usize * stride;
-    let [w, m, v] = [w, m, v].map(|all| all[..used].par_chunks_mut(BLOCK * stride));
-    let blocks = w.zip(m).zip(v).enumerate();
-    let status = blocks.map_init(
-        || vec![0.0; BLOCK * stride],
-        |g, (block, ((w, m), v))| {
-            let part = Product { rows: (w.len() / stride) as u32, ..*p };
+    let (rows, stride) = (p.rows as usize, p.c_stride as usize);
+    let block_rows = if stride <= 1024 { MOST_ROWS } else { MOST_ROWS / 2 };
+    // The blocks of the weight, and those of the bias behind it.
+    let [w, m, v] = [weights, first, second].map(|all| {
+        let (weight, bias) = all.write().split_at_mut(p.bias as usize);
+        let weight = weight[..rows * stride].par_chunks_mut(block_rows * stride);
+        weight.zip(bias[..rows].par_chunks_mut(block_rows))
+    });
+    let blocks = w.zip(m).zip(v).enumerate().map(|(block, (((w, b), (m, bm)), (v, bv)))| {
+        GRADIENTS.with_borrow_mut(|g| {
+            g.resize(g.len().max(w.len()), 0.0);
             let g = &mut g[..w.len()];
-            let a = View(&a.0[block * BLOCK..], a.1, a.2);
-            product(&part, g, (a, x), false, gemm::Parallelism::None);
-            update(g, [w, m, v])
-        },
-    );
-    let status = status.reduce(|| 0, |a, b| a | b);
-    let mut db = vec![0.0; p.rows as usize];
-    add_rows(p, dy, &mut db);
-    let [b, m, v] = [b, b_first, b_second].map(|all| &mut all[..db.len()]);
-    guard[1] |= status | update(&db, [b, m, v]);
+            let part = Product { rows: b.len() as u32, ..*p };
+            let a = View(&a.0[block * block_rows..], a.1, a.2);
+            product(&part, g, (a, x), false, Blocks::ONE);
+            let db = &mut [0.0; MOST_ROWS][..b.len()];
+            add_rows(p, dy, block * block_rows, db);
+            update(g, [w, m, v]) | update(db, [b, bm, bv])
+        })
+    });
+    guard[1] |= blocks.reduce(|| 0, |a, b| a | b);
 }
 
 /// Updates weights and moments by their gradients; what broke.
@@ -196,7 +240,10 @@ fn update_chunk(
     [w, m, v]: [&mut [f32]; 3],
 ) -> u32 {
     let rule = Optimizer { decoupled, ..Optimizer::default() };
-    if !vectorised(|| adam_chunk(rule, *rates, 1.0, (w, m, v), g)) {
+    if !vectorised(
+        #[inline(always)]
+        || adam_chunk(rule, *rates, 1.0, (w, m, v), g),
+    ) {
         return 0;
     }
     // A NaN is not below the limit.
