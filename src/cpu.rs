@@ -214,14 +214,14 @@ impl<T: Real> Session<T> {
 
     /// Runs a program once, and gives the kernels' names with the seconds that each dispatch took.
     /// The step's report is left out.
-    pub fn profile(&mut self, program: ProgramId, record: Record) -> Vec<(&'static str, f64)> {
+    pub fn profile(&mut self, program: ProgramId, record: Record) -> Vec<(String, f64)> {
         let (buffers, schedules) = (&mut self.buffers, self.schedules);
         let dispatches = &self.programs[program.0].dispatches;
         self.pool.install(|| {
             let timed = dispatches.iter().map(|dispatch| {
                 let start = Instant::now();
                 execute(buffers, dispatch, &record, schedules);
-                (dispatch.kernel.name(), start.elapsed().as_secs_f64())
+                (dispatch.kernel.name().to_owned(), start.elapsed().as_secs_f64())
             });
             timed.collect()
         })

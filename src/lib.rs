@@ -38,6 +38,7 @@ pub mod data;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+mod files;
 pub mod gpu;
 pub mod kernels;
 pub mod metrics;

@@ -66,7 +66,7 @@ pub fn check(case: &Case, expected: &[Vec<f64>], target: Target<'_>) -> Result<O
     };
     let mixed = |gpu: &Gpu| {
         let mut dispatches = case.program.dispatches.iter();
-        dispatches.any(|d| gpu.schedule(d.kernel, d.grid).suits == Suits::Mixed)
+        dispatches.any(|d| gpu.schedule(d).suits == Suits::Mixed)
     };
     let rounded = matches!(target, Target::Gpu(gpu) if mixed(gpu));
     let mut outcome = Outcome {
@@ -111,7 +111,7 @@ fn distinct(mut names: Vec<&'static str>) -> Vec<&'static str> {
 
 fn gpu_schedules(case: &Case, gpu: &Gpu) -> String {
     let dispatches = case.program.dispatches.iter();
-    distinct(dispatches.map(|d| gpu.schedule(d.kernel, d.grid).name).collect()).join(" ")
+    distinct(dispatches.map(|d| gpu.schedule(d).name).collect()).join(" ")
 }
 
 fn on_gpu(case: &Case, gpu: &Gpu) -> Result<Vec<Vec<u32>>> {

@@ -3,11 +3,12 @@
 use crate::cpu::{self, ProgramId, Terms};
 use crate::engine::{Plan, Program, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::{self, Gpu, adapters};
+use crate::gpu::{self, Gpu, Options, adapters};
 use crate::kernels::reduce::Reports;
 
 /// Where programs run.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a program has one of it")]
 pub enum Device {
     /// In memory, by so many threads; 0 takes as many as there are cores.
     Cpu(usize),
@@ -23,6 +24,15 @@ impl Device {
     ///
     /// If there is no such adapter, or it gives no device.
     pub fn choose(word: &str, threads: usize) -> Result<(Self, String)> {
+        Self::choose_with(word, threads, &Options::default())
+    }
+
+    /// The same, where a GPU is opened by choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`choose`](Self::choose).
+    pub fn choose_with(word: &str, threads: usize, options: &Options) -> Result<(Self, String)> {
         let lower = word.to_lowercase();
         if lower == "cpu" {
             return Ok((Self::Cpu(threads), "as asked".to_owned()));
@@ -39,7 +49,7 @@ impl Device {
                 return Ok((Self::Cpu(threads), why));
             }
             ("auto", Some(number)) => {
-                return Ok(match Gpu::open(number) {
+                return Ok(match Gpu::open_with(number, options) {
                     Ok(gpu) => (Self::Gpu(gpu), "a hardware GPU".to_owned()),
                     Err(e) => (Self::Cpu(threads), format!("the GPU is of no use: {e}")),
                 });
@@ -60,7 +70,14 @@ impl Device {
             let hint = "take `auto`, `cpu`, `gpu`, or a number or name that `elbo devices` lists";
             return Err(Error::new(ErrorKind::Device, what).hint(hint));
         }
-        Ok((Self::Gpu(Gpu::open(number)?), why.to_owned()))
+        Ok((Self::Gpu(Gpu::open_with(number, options)?), why.to_owned()))
+    }
+
+    /// Measures the schedules of a program, where that is asked for; see [`Gpu::tune`].
+    pub fn tune(&self, plan: &Plan, program: &Program, record: &Record) {
+        if let Self::Gpu(gpu) = self {
+            gpu.tune(plan, program, record);
+        }
     }
 
     /// `cpu` or `gpu`.
@@ -225,11 +242,7 @@ impl Session {
     /// # Errors
     ///
     /// If the device has no timestamps, is lost, or does not finish in time.
-    pub fn profile(
-        &mut self,
-        program: ProgramId,
-        record: Record,
-    ) -> Result<Vec<(&'static str, f64)>> {
+    pub fn profile(&mut self, program: ProgramId, record: Record) -> Result<Vec<(String, f64)>> {
         match self {
             Self::Cpu(session) => Ok(session.profile(program, record)),
             Self::Gpu(session) => session.profile(program, record),

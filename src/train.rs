@@ -45,6 +45,30 @@ pub(crate) fn step_on<'p>(device: &Device, programs: &'p Programs) -> &'p Progra
     }
 }
 
+fn steps_per_epoch(config: &Config, images: usize) -> u64 {
+    images.div_ceil(config.train.batch_size) as u64
+}
+
+/// The record of a training step, counted from zero, on so many images.
+fn record_of(config: &Config, images: usize, step: u64) -> Record {
+    let steps = steps_per_epoch(config, images);
+    let (epoch, position) = (step / steps, step % steps);
+    let batch = config.train.batch_size;
+    let first = position as usize * batch;
+    let rows = batch.min(images - first);
+    Record {
+        first: first as u32,
+        rows: rows as u32,
+        step: step as u32,
+        epoch: epoch as u32,
+        images: images as u32,
+        shuffle: true,
+        stream: stream::TRAIN,
+        seed: config.train.seed,
+        rates: rates(config, step + 1, rows),
+    }
+}
+
 /// Trains a variational autoencoder on a device.
 #[derive(Debug)]
 pub struct Trainer {
@@ -81,8 +105,10 @@ impl Trainer {
         for data in [train, test] {
             data.check(config.model.likelihood, config.train.pixels)?;
         }
-        let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let programs = &vae.programs;
+        let first = record_of(config, train.len(), 0);
+        device.tune(&vae.plan, step_on(device, programs), &first);
+        let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let ids = Ids {
             step: session.load(step_on(device, programs))?,
             evaluate: session.load(&programs.evaluate)?,
@@ -152,7 +178,7 @@ impl Trainer {
     /// Steps in an epoch; the last may have a smaller minibatch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
-        self.images.div_ceil(self.config.train.batch_size) as u64
+        steps_per_epoch(&self.config, self.images)
     }
 
     /// Steps that were queued so far.
@@ -169,21 +195,7 @@ impl Trainer {
 
     /// The record of a training step, counted from zero.
     pub(crate) fn record(&self, step: u64) -> Record {
-        let (epoch, position) = (step / self.steps_per_epoch(), step % self.steps_per_epoch());
-        let batch = self.config.train.batch_size;
-        let first = position as usize * batch;
-        let rows = batch.min(self.images - first);
-        Record {
-            first: first as u32,
-            rows: rows as u32,
-            step: step as u32,
-            epoch: epoch as u32,
-            images: self.images as u32,
-            shuffle: true,
-            stream: stream::TRAIN,
-            seed: self.config.train.seed,
-            rates: rates(&self.config, step + 1, rows),
-        }
+        record_of(&self.config, self.images, step)
     }
 
     /// Takes one training step; see [`advance`](Self::advance).

@@ -138,6 +138,33 @@ fn equal_runs_have_equal_bytes_on_a_gpu() {
     }
 }
 
+/// Needs an adapter too. Elsewhere caches lie where a test should not write.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_cache_is_kept_unless_it_is_refused() {
+    let dir = place();
+    let run = |out: &str, flags: &str, caches: &Path| {
+        let flags = format!("--device gpu --max-steps 1 --quiet --out {out} {flags}");
+        let mut command = train(&dir, &flags);
+        command.env("MESA_SHADER_CACHE_DIR", env!("CARGO_TARGET_TMPDIR"));
+        command.env("XDG_CACHE_HOME", caches);
+        succeed(command);
+    };
+    let (caches, file) = (dir.path().join("caches"), dir.path().join("file"));
+    run("refused", "--no-cache", &caches);
+    assert!(!caches.join("elbo").exists(), "nothing is kept");
+    run("kept", "--tune always", &caches);
+    let kept = || fs::read_dir(caches.join("elbo")).expect("a folder of ours").flatten();
+    let schedules = |e: fs::DirEntry| e.file_name().to_string_lossy().starts_with("schedules-");
+    assert!(kept().any(schedules), "what was measured is kept");
+    for entry in kept() {
+        fs::write(entry.path(), "broken").expect("a file");
+    }
+    run("broken", "--tune always", &caches);
+    fs::write(&file, "").expect("a file");
+    run("no_folder", "", &file);
+}
+
 #[test]
 fn runs_are_numbered() {
     let dir = place();

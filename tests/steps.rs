@@ -179,18 +179,16 @@ fn same_seed_same_bits() {
 
 #[test]
 fn the_number_of_threads_does_not_change_the_bits() {
-    // The classic model: large enough that its products are shared out.
     let data = Dataset::synthetic(200, [28, 28], 5).expect("a dataset");
-    let config = Config::default();
     let trained = |threads| {
-        let device = Device::Cpu(threads);
-        let mut trainer = Trainer::new(&device, &config, &data, &data).expect("a trainer");
+        // Large enough that its products are shared out.
+        let trainer = Trainer::new(&Device::Cpu(threads), &Config::default(), &data, &data);
+        let mut trainer = trainer.expect("a trainer");
         trainer.advance(6).and_then(|()| trainer.wait()).expect("6 steps");
-        let weights = trainer.weights().expect("the weights");
-        weights.iter().flat_map(|w| &w.values).map(|v| v.to_bits()).collect::<Vec<_>>()
+        let weights = trainer.weights().expect("the weights").into_iter();
+        weights.flat_map(|w| w.values).map(f32::to_bits).collect::<Vec<_>>()
     };
-    let first = trained(1);
-    assert_eq!([2, 3, 7].map(|n| trained(n) == first), [true; 3], "2, 3 and 7 threads");
+    assert_eq!([2, 3, 7].map(|n| trained(n) == trained(1)), [true; 3], "2, 3 and 7 threads");
 }
 
 #[test]

@@ -172,7 +172,7 @@ pub fn kernels(device: &Device, config: &Config, pace: Pace) -> Result<Vec<Figur
     let mut trainer = trainer(device, config)?;
     alone(&mut trainer)?;
     let record = trainer.record(trainer.steps_taken());
-    let mut found: BTreeMap<&str, (usize, Vec<f64>)> = BTreeMap::new();
+    let mut found: BTreeMap<String, (usize, Vec<f64>)> = BTreeMap::new();
     for repetition in 0..pace.repetitions {
         for (name, seconds) in trainer.session.profile(trainer.ids.step, record)? {
             let (count, samples) = found.entry(name).or_default();

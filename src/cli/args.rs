@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::config::{Activation, Config, Likelihood, Pixels, Reduction, Rule};
+use elbo::gpu::{Options, Tune};
 use elbo::{Device, Error, Result};
+
+use crate::cli::find::cache_folder;
 
 /// What products are computed in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -27,6 +30,60 @@ impl Precision {
             }
             (Self::Mixed, cpu) => Ok((cpu, "f32, since the CPU session has no other".to_owned())),
         }
+    }
+}
+
+/// When schedules are measured.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum TuneArg {
+    /// Once for each device and shape, on hardware, if the result is kept for the next run
+    #[default]
+    Auto,
+    /// Never: a rule chooses, by shape
+    Off,
+    /// Anew, on any adapter
+    Always,
+}
+
+impl From<TuneArg> for Tune {
+    fn from(arg: TuneArg) -> Self {
+        match arg {
+            TuneArg::Auto => Self::Auto,
+            TuneArg::Off => Self::Off,
+            TuneArg::Always => Self::Always,
+        }
+    }
+}
+
+/// The flags that choose a device and how it works.
+#[derive(Debug, clap::Args)]
+pub(super) struct DeviceArgs {
+    /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from
+    /// `elbo devices`
+    #[arg(long, default_value = "auto", value_name = "DEVICE")]
+    device: String,
+    /// What products are computed in
+    #[arg(long, value_enum, default_value_t)]
+    precision: Precision,
+    /// Threads of the CPU session [default: one a core]
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    threads: usize,
+    /// When to measure which schedules of products are the fastest on a GPU
+    #[arg(long, value_enum, default_value_t)]
+    tune: TuneArg,
+    /// Keep nothing that a GPU compiles or that was measured for the next run
+    #[arg(long)]
+    no_cache: bool,
+}
+
+impl DeviceArgs {
+    /// The device, why it is that one, and what its products are computed in.
+    pub(super) fn open(&self) -> Result<(Device, String, String)> {
+        let cache = cache_folder().filter(|_| !self.no_cache);
+        let options = Options { cache, tune: self.tune.into() };
+        let (device, why) = Device::choose_with(&self.device, self.threads, &options)?;
+        let (device, precision) = self.precision.of(device)?;
+        Ok((device, why, precision))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where the data is looked for when `--data` does not say.
+//! Where the data is looked for when `--data` does not say, and where caches are kept.
 
 use std::path::{Path, PathBuf};
 
@@ -40,4 +40,20 @@ fn places() -> Vec<PathBuf> {
     let home = variable("HOME").map(|home| home.join(".local/share"));
     places.extend(variable("XDG_DATA_HOME").or(home).map(|data| data.join("elbo/mnist")));
     places
+}
+
+/// The folder for what may be lost but saves time: `elbo` in the system's place for caches of this
+/// user, if it says where that is.
+pub(super) fn cache_folder() -> Option<PathBuf> {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    // A relative path is to be ignored, as freedesktop.org's rules say.
+    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+    let caches = if cfg!(windows) {
+        absolute("LOCALAPPDATA")
+    } else if cfg!(target_os = "macos") {
+        absolute("HOME").map(|home| home.join("Library/Caches"))
+    } else {
+        absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")))
+    };
+    caches.map(|caches| caches.join("elbo"))
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use elbo::data::grid::encode_grid;
 use elbo::engine::record::SLOTS;
-use elbo::{Dataset, Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
+use elbo::{Dataset, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::cli::args::{ConfigArgs, Precision};
+use crate::cli::args::{ConfigArgs, DeviceArgs};
 use crate::cli::find::data_folder;
 use crate::cli::run_folder::RunFolder;
 use crate::cli::{print_line, talk};
@@ -32,16 +32,8 @@ pub(super) struct Args {
     /// The folder of the run [default: the next number under runs]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from
-    /// `elbo devices`
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    device: String,
-    /// What products are computed in
-    #[arg(long, value_enum, default_value_t)]
-    precision: Precision,
-    /// Threads of the CPU session [default: one a core]
-    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
     #[arg(long, value_name = "N")]
     steps_per_submit: Option<usize>,
@@ -97,8 +89,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let (train, test) = Dataset::from_idx_folder(&data)?;
     config.train.data = Some(data.clone());
     let train = train.limited(config.train.limit);
-    let (device, why) = Device::choose(&args.device, args.threads)?;
-    let (device, precision) = args.precision.of(device)?;
+    let (device, why, precision) = args.device.open()?;
     if !args.quiet {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     }

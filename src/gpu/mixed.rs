@@ -51,11 +51,11 @@ impl Gpu {
     ///
     /// If the adapter gives no device.
     pub fn with_mixed_precision(self) -> Result<(Self, String)> {
-        let Some(number) = self.number else {
+        let Some((number, options)) = &self.own else {
             let why = "f32, since a host's device does not say which matrices it multiplies";
             return Ok((self, why.to_owned()));
         };
-        let mut gpu = Self::open_for(number, true)?;
+        let mut gpu = Self::open_for(*number, options, true)?;
         if gpu.matrices.is_empty() {
             let why = "f32, since the adapter has no cooperative matrices of f16 with sums in f32";
             return Ok((self, why.to_owned()));

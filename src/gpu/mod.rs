@@ -4,23 +4,31 @@
 //! touched: no handler is set, every call is made inside error scopes of its own, and it is only
 //! waited for inside calls that say so.
 
+mod cache;
 mod mixed;
 mod pace;
+mod pipeline;
 mod profile;
 mod records;
 mod ring;
 mod session;
+mod tune;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::engine::{AnyKernel, Grid, Limits, Needs, Schedule, Suits};
+use crate::engine::{AnyKernel, Dispatch, Grid, Limits, Needs, Schedule, Suits};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::cache::Cache;
+use crate::gpu::pipeline::make_pipeline;
+use crate::gpu::tune::Choices;
 
 pub use pace::SUBMIT_BUDGET;
 pub use session::Session;
+pub use tune::Tune;
 pub use wgpu;
 
 /// An adapter that wgpu found.
@@ -50,6 +58,18 @@ impl AdapterDescription {
     }
 }
 
+/// How a device of our own is opened.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// A folder where the driver's compiled pipelines are kept from run to run, if it can give them
+    /// (Vulkan's can), and the schedules that were measured. Pipelines are written when the last
+    /// clone of the device is dropped. A file that is broken, foreign or cannot be written is told
+    /// to `tracing` and else left out.
+    pub cache: Option<PathBuf>,
+    /// When schedules are measured.
+    pub tune: Tune,
+}
+
 /// Pipelines that were made, by kernel, schedule and compiled-in parameters.
 type Pipelines = HashMap<(&'static str, &'static str, Vec<u32>), wgpu::ComputePipeline>;
 
@@ -61,13 +81,16 @@ pub struct Gpu {
     description: AdapterDescription,
     timeout: Duration,
     schedule: Option<&'static str>,
-    /// Where the adapter stands in [`adapters`], if the device is our own.
-    number: Option<usize>,
+    /// Where the adapter stands in [`adapters`], if the device is our own, and how it was opened.
+    own: Option<(usize, Options)>,
     /// The cooperative matrices of the device: their size, if it was opened for them.
     matrices: Vec<u32>,
     /// Whether products use them.
     mixed: bool,
+    /// Schedules that were measured.
+    tuned: Arc<Mutex<Choices>>,
     pipelines: Arc<Mutex<Pipelines>>,
+    cache: Option<Arc<Cache>>,
     lost: Arc<Mutex<Option<String>>>,
 }
 
@@ -97,10 +120,19 @@ impl Gpu {
     ///
     /// If there is no such adapter, or it refuses WebGPU's default limits.
     pub fn open(number: usize) -> Result<Self> {
-        Self::open_for(number, false)
+        Self::open_with(number, &Options::default())
     }
 
-    fn open_for(number: usize, mixed: bool) -> Result<Self> {
+    /// The same, by choice.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_with(number: usize, options: &Options) -> Result<Self> {
+        Self::open_for(number, options, false)
+    }
+
+    fn open_for(number: usize, options: &Options, mixed: bool) -> Result<Self> {
         let all = wgpu::Backends::all();
         let found = pollster::block_on(instance().enumerate_adapters(all));
         let count = found.len();
@@ -111,9 +143,11 @@ impl Gpu {
         let description = AdapterDescription::of(&adapter.get_info());
         let matrices = if mixed { mixed::sizes(&adapter) } else { Vec::new() };
         let special = if matrices.is_empty() { wgpu::Features::empty() } else { mixed::FEATURES };
+        let mut wanted = WANTED | profile::FEATURE;
+        wanted.set(wgpu::Features::PIPELINE_CACHE, options.cache.is_some());
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),
-            required_features: adapter.features() & WANTED.union(profile::FEATURE) | special,
+            required_features: adapter.features() & wanted | special,
             required_limits: wgpu::Limits::default(),
             experimental_features: mixed::experimental(!matrices.is_empty()),
             ..Default::default()
@@ -122,7 +156,8 @@ impl Gpu {
             let what = format!("`{}` gives no device: {e}", description.name);
             Error::new(ErrorKind::Device, what).hint("`--device cpu` runs without one")
         })?;
-        let gpu = Self { number: Some(number), matrices, ..Self::from_wgpu(device, queue) };
+        let own = Some((number, options.clone()));
+        let mut gpu = Self { own, matrices, ..Self::from_wgpu(device, queue) };
         let lost = Arc::clone(&gpu.lost);
         gpu.device.set_device_lost_callback(move |reason, message| {
             let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +167,7 @@ impl Gpu {
         gpu.device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
             tracing::error!("an error outside every scope: {error}");
         }));
+        gpu.cache = options.cache.as_ref().and_then(|f| Cache::open(&gpu, f)).map(Arc::new);
         Ok(gpu)
     }
 
@@ -149,10 +185,12 @@ impl Gpu {
             description,
             timeout: DEFAULT_TIMEOUT,
             schedule: None,
-            number: None,
+            own: None,
             matrices: Vec::new(),
             mixed: false,
+            tuned: Arc::default(),
             pipelines: Arc::default(),
+            cache: None,
             lost: Arc::default(),
         }
     }
@@ -224,12 +262,30 @@ impl Gpu {
         }
     }
 
-    /// The schedule that a kernel runs by here, over a grid.
-    pub(crate) fn schedule(&self, kernel: &dyn AnyKernel, grid: Grid) -> &'static Schedule {
-        let mut possible = kernel.schedules().iter().filter(|s| self.can_run(s));
-        let named = possible.clone().find(|s| Some(s.name) == self.schedule);
-        let suited = possible.find(|s| self.suits(s, grid));
-        named.or(suited).expect("the last schedule of a row needs nothing")
+    /// The schedule that a dispatch runs by here: the one that was asked for, that was measured to be
+    /// the fastest, or that the rule has, which is the first of the row that suits.
+    pub(crate) fn schedule(&self, dispatch: &Dispatch) -> &'static Schedule {
+        let named = |name: &str| {
+            let mut all = dispatch.kernel.schedules().iter();
+            all.find(|s| s.name == name && self.can_run(s))
+        };
+        let asked = self.schedule.and_then(named);
+        let measured = || {
+            let tuned = self.tuned();
+            let name = if tuned.is_empty() { None } else { tuned.get(&tune::key(dispatch)) };
+            name.and_then(|name| named(name))
+        };
+        asked.or_else(measured).unwrap_or_else(|| self.schedule_by_rule(dispatch))
+    }
+
+    fn schedule_by_rule(&self, dispatch: &Dispatch) -> &'static Schedule {
+        let mut all = dispatch.kernel.schedules().iter();
+        let suited = all.find(|s| self.can_run(s) && self.suits(s, dispatch.grid));
+        suited.expect("the last schedule of a row needs nothing")
+    }
+
+    fn tuned(&self) -> MutexGuard<'_, Choices> {
+        self.tuned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes calls on the device inside error scopes of our own, and gives their first error.
@@ -324,55 +380,9 @@ impl Gpu {
             let names = kernel.overrides().iter();
             let constants: Vec<_> =
                 names.zip(&values).map(|(&name, &value)| (name, f64::from(value))).collect();
-            make_pipeline(&self.device, kernel, schedule, &constants)
+            let cache = self.cache.as_ref().map(|cache| cache.pipelines());
+            make_pipeline(&self.device, kernel, schedule, &constants, cache)
         });
         made.clone()
     }
-}
-
-fn make_pipeline(
-    device: &wgpu::Device,
-    kernel: &dyn AnyKernel,
-    schedule: &Schedule,
-    constants: &[(&str, f64)],
-) -> wgpu::ComputePipeline {
-    let label = format!("elbo {} ({})", kernel.name(), schedule.name);
-    let storage = kernel.bindings().iter().map(|binding| wgpu::BufferBindingType::Storage {
-        read_only: binding.access == crate::engine::Access::Read,
-    });
-    let types = std::iter::once(wgpu::BufferBindingType::Uniform).chain(storage);
-    let entries: Vec<_> = (0..)
-        .zip(types)
-        .map(|(binding, ty)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            count: None,
-            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
-        })
-        .collect();
-    let group = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some(&label),
-        entries: &entries,
-    });
-    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(&label),
-        bind_group_layouts: &[Some(&group), Some(&records::layout(device))],
-        immediate_size: 0,
-    });
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(&label),
-        source: wgpu::ShaderSource::Wgsl(schedule.source.into()),
-    });
-    device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(&label),
-        layout: Some(&layout),
-        module: &module,
-        entry_point: Some(kernel.entry()),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants,
-            // Every kernel writes its workgroup memory before it reads it.
-            zero_initialize_workgroup_memory: false,
-        },
-        cache: None,
-    })
 }

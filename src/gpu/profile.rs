@@ -29,24 +29,21 @@ impl Session {
         self.gpu().wait(None, "finish")
     }
 
-    /// Runs a program once, each dispatch in a pass of its own, and gives the kernels' names with
-    /// the seconds that the device says each took. Passes cost time that dispatches within one do
+    /// Runs a program once, each dispatch in a pass of its own, and gives the names of the kernels and
+    /// of schedules that were chosen with the seconds that the device says each took. Passes cost time that dispatches within one do
     /// not. The step's report is not sent back.
     ///
     /// # Errors
     ///
     /// If the device was not granted `TIMESTAMP_QUERY`, is lost, or does not finish in time.
-    pub fn profile(
-        &mut self,
-        program: ProgramId,
-        record: Record,
-    ) -> Result<Vec<(&'static str, f64)>> {
+    pub fn profile(&mut self, program: ProgramId, record: Record) -> Result<Vec<(String, f64)>> {
         let gpu = self.gpu().clone();
         if !gpu.has_timestamps() {
             let what = format!("`{}` has no timestamps", gpu.description().name);
             return Err(Error::new(ErrorKind::Device, what).hint("kernels cannot be timed there"));
         }
-        let names: Vec<_> = self.programs[program.0].dispatches.iter().map(|d| d.name).collect();
+        let dispatches = self.programs[program.0].dispatches.iter();
+        let names: Vec<_> = dispatches.map(|d| d.name.clone()).collect();
         let queries = 2 * names.len() as u32;
         let submitted = gpu.guarded("profile a program", || {
             self.records.write(&gpu.queue, &[record]);

@@ -20,8 +20,8 @@ const PIECE: usize = 8 << 20;
 /// A dispatch, resolved.
 #[derive(Clone, Debug)]
 pub(super) struct Resolved {
-    /// The kernel's.
-    pub(super) name: &'static str,
+    /// The kernel's, with its schedule where it has a choice.
+    pub(super) name: String,
     pipeline: wgpu::ComputePipeline,
     group: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -120,13 +120,20 @@ impl Session {
         Ok(ProgramId(self.programs.len() - 1))
     }
 
+    /// The same, by the schedule of this name where a kernel has it.
+    pub(super) fn load_by(&mut self, program: &Program, name: &'static str) -> Result<ProgramId> {
+        self.gpu.schedule = Some(name);
+        self.resolved.clear();
+        self.load(program)
+    }
+
     fn resolve(&mut self, dispatch: &Dispatch) -> Resolved {
         let (kernel, params) = (dispatch.kernel, &dispatch.params);
         let key = (kernel.name(), params.clone(), dispatch.bindings.clone());
         if let Some(resolved) = self.resolved.get(&key) {
             return resolved.clone();
         }
-        let schedule = self.gpu.schedule(kernel, dispatch.grid);
+        let schedule = self.gpu.schedule(dispatch);
         let pipeline = self.gpu.pipeline(kernel, schedule, params);
         let mut bytes = params.clone();
         bytes.resize(bytes.len().next_multiple_of(16), 0);
@@ -155,7 +162,11 @@ impl Session {
             entries: &entries,
         });
         let workgroups = schedule.groups(dispatch.grid);
-        let resolved = Resolved { name: kernel.name(), pipeline, group, workgroups };
+        let name = match kernel.schedules() {
+            [_] => kernel.name().to_owned(),
+            _ => format!("{} ({})", kernel.name(), schedule.name),
+        };
+        let resolved = Resolved { name, pipeline, group, workgroups };
         self.resolved.insert(key, resolved.clone());
         resolved
     }
@@ -238,6 +249,13 @@ impl Session {
         let (rows, cols, stride) = (tensor.rows(), tensor.cols(), tensor.stride());
         let row = |row: usize| &bits[row * stride..row * stride + cols];
         Ok((0..rows).flat_map(row).map(|&bits| f32::from_bits(bits)).collect())
+    }
+
+    /// Reads elements with the padding, from `first` on, as bits. Waits for the device.
+    pub(super) fn read_bits(&self, tensor: Tensor, first: usize, len: usize) -> Result<Vec<u32>> {
+        let (buffer, start) = self.start(tensor);
+        let start = start + 4 * first as u64;
+        self.read_range(buffer, start..start + 4 * len as u64)
     }
 
     pub(super) fn read_range(

@@ -47,6 +47,8 @@ pub(crate) fn elbo(dir: &TempDir, flags: &str) -> Command {
     command.args(flags.split_whitespace()).current_dir(dir).env_remove("ELBO_DATA");
     // Without it the Vulkan loader complains on stderr, which is ours alone here.
     command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
+    // Not the user's, and kept, since Mesa has its own there.
+    command.env("XDG_CACHE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use elbo::bench::{self, Begun, Figure, Pace, Quality, Stress};
 use elbo::{Config, Dataset, Device, Error, Result};
 
-use crate::cli::args::Precision;
+use crate::cli::args::DeviceArgs;
 use crate::cli::bench::compare::Old;
 use crate::cli::bench::output::{About, Format, Printer, Row};
 use crate::cli::find::data_folder;
@@ -51,16 +51,8 @@ pub(super) struct Args {
     /// Images in a minibatch; may be repeated [default: the model's own]
     #[arg(long, value_name = "N")]
     batch_size: Vec<usize>,
-    /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from
-    /// `elbo devices`
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    device: String,
-    /// What products are computed in
-    #[arg(long, value_enum, default_value_t)]
-    precision: Precision,
-    /// Threads of the CPU session [default: one a core]
-    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
-    threads: usize,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// How often each figure is measured
     #[arg(long, default_value_t = 5, value_name = "N")]
     repetitions: usize,
@@ -173,8 +165,7 @@ pub(super) fn run(args: &Args, start: Instant) -> Result<u8> {
     let minutes = args.stress.map(minutes).transpose()?;
     let alone = args.to_loss.is_some() || minutes.is_some();
     let one = if alone { Some(one(&workloads)?) } else { None };
-    let (device, why) = Device::choose(&args.device, args.threads)?;
-    let (device, precision) = args.precision.of(device)?;
+    let (device, why, precision) = args.device.open()?;
     args.talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     let format = if args.json { Format::Json } else { args.format };
     let mut printer = Printer::new(format, About::of(&device), old);
