@@ -73,6 +73,15 @@ impl Device {
         Ok((Self::Gpu(Gpu::open_with(number, options)?), why.to_owned()))
     }
 
+    /// What the schedules of a program were chosen by: `measured`, or `rule`.
+    #[must_use]
+    pub fn schedules(&self, program: &Program) -> &'static str {
+        match self {
+            Self::Gpu(gpu) if gpu.is_tuned(program) => "measured",
+            _ => "rule",
+        }
+    }
+
     /// Measures the schedules of a program, where that is asked for; see [`Gpu::tune`].
     pub fn tune(&self, plan: &Plan, program: &Program, record: &Record) {
         if let Self::Gpu(gpu) = self {

@@ -79,6 +79,7 @@ pub struct Trainer {
     images: usize,
     pub(crate) test_images: usize,
     pub(crate) size: [usize; 2],
+    schedules: &'static str,
     /// Steps that share a submit, if the user said so.
     steps_per_submit: Option<usize>,
     /// Steps that were queued.
@@ -108,6 +109,7 @@ impl Trainer {
         let programs = &vae.programs;
         let first = record_of(config, train.len(), 0);
         device.tune(&vae.plan, step_on(device, programs), &first);
+        let schedules = device.schedules(step_on(device, programs));
         let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let ids = Ids {
             step: session.load(step_on(device, programs))?,
@@ -128,6 +130,7 @@ impl Trainer {
             images: train.len(),
             test_images: test.len(),
             size: train.size(),
+            schedules,
             steps_per_submit: None,
             step: 0,
             pending: VecDeque::new(),
@@ -139,6 +142,12 @@ impl Trainer {
     #[must_use]
     pub fn vae(&self) -> &Vae {
         &self.vae
+    }
+
+    /// What the schedules of a training step were chosen by: `measured` by the tuner, or `rule`.
+    #[must_use]
+    pub fn schedules(&self) -> &'static str {
+        self.schedules
     }
 
     /// The configuration.

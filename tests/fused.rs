@@ -4,8 +4,8 @@ mod common;
 
 use common::{Bench, distance, gpu, mnist_bytes};
 use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
-use elbo::engine::Program;
-use elbo::model::{Programs, TrainingNoise};
+use elbo::engine::{Parameter, Program};
+use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::session::Device;
 
 #[test]
@@ -120,4 +120,22 @@ fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
             }
         }
     }
+}
+
+/// A bias that finds no room behind its weight lies in the next arena; the two are then updated as
+/// recorded, not together.
+#[test]
+fn a_bias_apart_from_its_weight_is_no_fault() {
+    let mut config = Config::default();
+    config.model.encoder = vec![1024, 31_952];
+    let data = DataSpec { images: 128, pixels: 784, bytes: true };
+    let vae = Vae::new(&config, data, data).expect("a plan of large layers");
+    let list = vae.parameters.list();
+    let apart = |p: &[Parameter]| p[0].value.buffer() != p[1].value.buffer();
+    assert!(list.chunks(2).any(apart), "a weight and its bias lie apart");
+    let count = |name: &str| {
+        let step = &vae.programs.gpu_step.dispatches;
+        step.iter().filter(|d| d.kernel.name() == name).count()
+    };
+    assert!(count("optimizer.adam") > 0, "some are updated as recorded");
 }

@@ -181,7 +181,7 @@ fn parse(at: &str, source: &str) -> Module {
 /// A validator that knows subgroups only if the schedule says that it needs them.
 fn validator(schedule: &Schedule) -> Validator {
     let capabilities = match schedule.needs {
-        Needs::Nothing => Capabilities::empty(),
+        Needs::Nothing | Needs::Workgroup { .. } => Capabilities::empty(),
         Needs::Subgroups(_) => Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
         Needs::Matrices { .. } => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
     };
@@ -214,7 +214,7 @@ fn write(
                 .unwrap_or_else(|error| panic!("{at} with {constants:?}: {error}"));
         let shader = Shader {
             entry: kernel.entry(),
-            subgroups: schedule.needs != Needs::Nothing,
+            subgroups: matches!(schedule.needs, Needs::Subgroups(_) | Needs::Matrices { .. }),
             matrices: matches!(schedule.needs, Needs::Matrices { .. }),
             module: &module,
             info: &info,
@@ -268,8 +268,8 @@ fn needs_are_stated() {
             let module = parse(&at, schedule.source);
             let mut plain = Validator::new(ValidationFlags::all(), Capabilities::empty());
             let runs_everywhere = plain.validate(&module).is_ok();
-            let says_so = schedule.needs == Needs::Nothing;
-            assert_eq!(runs_everywhere, says_so, "{at}: whether it needs nothing");
+            let says_so = matches!(schedule.needs, Needs::Nothing | Needs::Workgroup { .. });
+            assert_eq!(runs_everywhere, says_so, "{at}: whether it needs no feature");
         }
     }
 }

@@ -112,11 +112,17 @@ fn alone(trainer: &mut Trainer) -> Result<f64> {
     Ok(time.as_secs_f64())
 }
 
-/// Runs steps for half a share of time; gives how many of them fit in one.
+/// Runs steps as training does, until no more of them share a submit and for half a share of time at
+/// least; gives how many fit in one.
 fn warm_up(trainer: &mut Trainer, seconds: f64) -> Result<u64> {
-    let (start, mut least) = (Instant::now(), f64::INFINITY);
-    while least.is_infinite() || start.elapsed().as_secs_f64() < seconds / 2.0 {
-        least = least.min(alone(trainer)?);
+    let (start, mut least, mut shared) = (Instant::now(), f64::INFINITY, 0);
+    while trainer.steps_per_submit() > shared || start.elapsed().as_secs_f64() < seconds / 2.0 {
+        shared = trainer.steps_per_submit();
+        let ((), time) = timed(|| {
+            trainer.advance(shared as u64)?;
+            trainer.wait()
+        })?;
+        least = least.min(time.as_secs_f64() / shared as f64);
     }
     Ok(((seconds / least) as u64).max(1))
 }

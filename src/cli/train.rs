@@ -103,9 +103,10 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         let (images, tests) = (train.len(), test.len());
         talk(&format!(
             "{parameters} parameters, {bytes} MiB planned, {images} images of `{}` to train on, \
-             {tests} to test, seed {}",
+             {tests} to test, seed {}, schedules by {}",
             data.display(),
-            config.train.seed
+            config.train.seed,
+            trainer.schedules()
         ));
     }
     // The data lies on the device now.
@@ -115,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.json {
         let line = json!({
             "event": "start", "device": device.kind(), "adapter": device.name(),
-            "precision": precision,
+            "precision": precision, "schedules": trainer.schedules(),
             "parameters": parameters, "seed": config.train.seed, "data": data.display().to_string(),
             "run": folder.path().display().to_string(),
         });

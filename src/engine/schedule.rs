@@ -7,6 +7,14 @@ use crate::engine::plan::Grid;
 pub enum Needs {
     /// Nothing: it runs everywhere.
     Nothing,
+    /// Workgroup memory of so many bytes, and so many invocations along the sides of a workgroup:
+    /// no more than the default limits, but a host may have asked for less.
+    Workgroup {
+        /// Bytes of workgroup memory.
+        bytes: u32,
+        /// Invocations along the three sides.
+        sides: [u32; 3],
+    },
     /// Subgroup operations, with exactly this many lanes in every subgroup, and words of 64 bits.
     Subgroups(u32),
     /// Cooperative matrices with operands in f16 and sums in f32.

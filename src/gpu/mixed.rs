@@ -60,7 +60,7 @@ impl Gpu {
             let why = "f32, since the adapter has no cooperative matrices of f16 with sums in f32";
             return Ok((self, why.to_owned()));
         }
-        gpu.mixed = true;
+        (gpu.mixed, gpu.timeout, gpu.schedule) = (true, self.timeout, self.schedule);
         match gpu.error_of_trial() {
             Ok(error) if error <= TOLERANCE => Ok((gpu, "mixed".to_owned())),
             Ok(error) => Ok((self, format!("f32, since the matrices are off by {error:.1e}"))),

@@ -240,6 +240,17 @@ impl Gpu {
     pub fn can_run(&self, schedule: &Schedule) -> bool {
         match schedule.needs {
             Needs::Nothing => true,
+            Needs::Workgroup { bytes, sides } => {
+                let limits = self.device.limits();
+                let most = [
+                    limits.max_compute_workgroup_size_x,
+                    limits.max_compute_workgroup_size_y,
+                    limits.max_compute_workgroup_size_z,
+                ];
+                bytes <= limits.max_compute_workgroup_storage_size
+                    && sides.iter().zip(most).all(|(&side, most)| side <= most)
+                    && sides.iter().product::<u32>() <= limits.max_compute_invocations_per_workgroup
+            }
             Needs::Subgroups(lanes) => {
                 self.device.features().contains(WANTED)
                     && self.description.subgroups == (lanes, lanes)

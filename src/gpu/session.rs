@@ -111,7 +111,8 @@ impl Session {
             program.dispatches.iter().map(|dispatch| self.resolve(dispatch)).collect()
         });
         if dispatches.is_err() {
-            // What was made is invalid, and must not serve the next session.
+            // What was made is invalid, and must not serve this session or the next.
+            self.resolved.clear();
             gpu.forget_pipelines();
         }
         let dispatches = dispatches?;
@@ -320,10 +321,12 @@ impl Session {
                 let [metrics, guard] = [reports.metrics, reports.guard].map(|t| self.start(t));
                 Ring::copy(&mut encoder, metrics, guard, stage, records.len());
             }
-            let submission = gpu.queue.submit([encoder.finish()]);
+            let commands = encoder.finish();
+            let at = Instant::now();
+            let submission = gpu.queue.submit([commands]);
             if let Some((_, stage)) = report {
                 let (program, steps) = (program.0, records.len());
-                let submit = Submit { program, steps, at: Instant::now() };
+                let submit = Submit { program, steps, at };
                 self.ring.map(stage, submission, first, submit);
             }
         });

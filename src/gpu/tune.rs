@@ -2,17 +2,16 @@
 //!
 //! It works on a device of its own, so that ours goes on whatever a schedule does to that one.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+mod kept;
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::cpu::ProgramId;
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Access, Dispatch, Dtype, Plan, Program, Schedule, Suits, Tensor};
 use crate::error::{ErrorKind, Result};
-use crate::files::write_whole;
+use crate::gpu::tune::kept::File;
 use crate::gpu::{Gpu, Options, Session};
 
 /// When schedules are measured rather than chosen by rule.
@@ -28,8 +27,9 @@ pub enum Tune {
     Always,
 }
 
-/// How long measuring may take in all. What is left then stays as the rule has it, for the next run.
-const BUDGET: Duration = Duration::from_secs(2);
+/// When measuring stops, after the schedule that it is at. What is left then is for the next run, and
+/// until all is known the rule chooses, so that a model's bits change once at most.
+const BUDGET: Duration = Duration::from_secs(4);
 
 /// How long a schedule may take for one dispatch. A slower one may have hung.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,9 +46,13 @@ const GAIN: f64 = 0.95;
 /// Words at each end of a tensor that are compared. All tiles run the same code.
 const WINDOW: usize = 1 << 16;
 
-/// The largest error that passes, as a share of the largest element: sums of positive numbers in
-/// another order, in f32, or with operands in f16.
+/// The largest error that passes, as a share of the largest element of a [`BLOCK`]: sums of positive
+/// numbers in another order, in f32, or with operands in f16.
 const TOLERANCE: [f64; 2] = [1e-4, 5e-3];
+
+/// Neighbours that are judged by the largest of them. Biases, whose gradients are larger than those
+/// of weights, begin at such a multiple.
+const BLOCK: usize = 64;
 
 /// Names of schedules by what they were measured for.
 pub(super) type Choices = BTreeMap<String, String>;
@@ -63,63 +67,11 @@ pub(super) fn key(dispatch: &Dispatch) -> String {
     format!("{} {}", dispatch.kernel.name(), fields.join(" "))
 }
 
-/// A file of choices, and what they hold for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct File {
-    version: String,
-    adapter: String,
-    driver: String,
-    backend: String,
-    mixed: bool,
-    schedules: Choices,
-}
-
-impl File {
-    fn of(gpu: &Gpu) -> Self {
-        let about = gpu.description();
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            adapter: about.name.clone(),
-            driver: about.driver.clone(),
-            backend: about.backend.clone(),
-            mixed: gpu.mixed,
-            schedules: Choices::new(),
-        }
-    }
-
-    fn path(&self, folder: &Path) -> PathBuf {
-        let head = Self { schedules: Choices::new(), ..self.clone() };
-        let mut crc = flate2::Crc::new();
-        crc.update(format!("{head:?}").as_bytes());
-        folder.join(format!("schedules-{:08x}.toml", crc.sum()))
-    }
-
-    /// Takes the choices of the file in a folder, if it has any for the same device.
-    fn read(mut self, folder: &Path) -> Self {
-        let path = self.path(folder);
-        let Ok(text) = std::fs::read_to_string(&path) else { return self };
-        match toml::from_str::<Self>(&text) {
-            Ok(found) if Self { schedules: Choices::new(), ..found.clone() } == self => {
-                self.schedules = found.schedules;
-            }
-            _ => tracing::warn!("`{}` has no schedules of this device", path.display()),
-        }
-        self
-    }
-
-    fn write(&self, folder: &Path) -> Result<()> {
-        let text = toml::to_string(self).expect("strings and a table of strings");
-        std::fs::create_dir_all(folder)
-            .map_err(|e| crate::error::Error::io("create", folder, e))?;
-        write_whole(&self.path(folder), text.as_bytes())
-    }
-}
-
 impl Gpu {
     /// Measures which schedules run the dispatches of a program the fastest, if
     /// [`Options::tune`] asks for it, for sessions that are made after it. Only a device of our own
-    /// is measured. It takes up to about two seconds, and as much memory as the plan until it
-    /// returns.
+    /// is measured. It takes a few seconds, and as much memory as the plan until it returns. If they
+    /// are not enough, the next call goes on, and the rule chooses until then.
     ///
     /// A schedule whose results are not those of the schedule that runs everywhere, or that the
     /// driver refuses, is left out; whatever else goes wrong leaves the choice to the rule.
@@ -131,42 +83,62 @@ impl Gpu {
             Tune::Always => true,
         };
         if wanted && self.schedule.is_none() {
-            self.tune_anew(*number, options, &Task { plan, program, record });
+            self.tune_anew(*number, options, &Task { plan, program, record, budget: BUDGET });
         }
     }
 
+    /// Whether the schedules of a program were measured.
+    #[must_use]
+    pub fn is_tuned(&self, program: &Program) -> bool {
+        let tuned = self.tuned();
+        let mut choices = program.dispatches.iter().filter(|d| self.candidates(d).len() > 1);
+        !tuned.is_empty() && choices.all(|dispatch| tuned.contains_key(&key(dispatch)))
+    }
+
     fn tune_anew(&self, number: usize, options: &Options, task: &Task<'_>) {
-        let mut file = File::of(self);
-        if let Some(folder) = &options.cache {
-            file = file.read(folder);
+        let folder = options.cache.as_deref();
+        let read = || folder.map_or_else(|| File::of(self), |folder| File::of(self).read(folder));
+        // What this device was measured for already, it keeps.
+        let mut known = self.tuned().clone();
+        if options.tune == Tune::Auto {
+            known.extend(read().schedules);
         }
         let mut asked: BTreeMap<String, &Dispatch> = BTreeMap::new();
         for dispatch in &task.program.dispatches {
-            let candidates = self.candidates(dispatch);
-            let key = key(dispatch);
-            let known = file.schedules.get(&key);
-            let known = known.is_some_and(|known| candidates.iter().any(|c| c.name == known));
-            if candidates.len() > 1 && (options.tune == Tune::Always || !known) {
+            let (candidates, key) = (self.candidates(dispatch), key(dispatch));
+            let name = known.get(&key);
+            if candidates.len() > 1
+                && !candidates.iter().any(|c| Some(c.name) == name.map(|n| &**n))
+            {
                 asked.insert(key, dispatch);
             }
         }
-        if !asked.is_empty() {
-            let start = Instant::now();
-            let count = asked.len();
+        let count = asked.len();
+        if count > 0 {
+            // If it cannot be kept, the next run would measure anew, and choose otherwise.
+            let kept = folder.map_or(Ok(()), |folder| read().write(folder));
+            if let Err(e) = kept {
+                tracing::warn!("schedules are not measured, as they cannot be kept: {e}");
+                return;
+            }
             let found = self.measure(number, task, asked).unwrap_or_else(|e| {
                 tracing::warn!("schedules were not measured: {e}");
                 Choices::new()
             });
-            let (done, time) = (found.len(), start.elapsed().as_secs_f64());
-            tracing::info!(
-                "{done} of {count} products had their schedules measured in {time:.2} s"
-            );
+            let done = found.len();
+            tracing::info!("the schedules of {done} of {count} products were measured");
+            known.extend(found.clone());
+            let mut file = read();
             file.schedules.extend(found);
-            if let Some(Err(e)) = options.cache.as_ref().map(|folder| file.write(folder)) {
+            if let Some(Err(e)) = folder.map(|folder| file.write(folder)) {
                 tracing::warn!("the schedules that were measured were not kept: {e}");
+                return;
+            }
+            if done < count {
+                return;
             }
         }
-        *self.tuned() = file.schedules;
+        self.tuned().extend(known);
     }
 
     /// The schedules that a dispatch may run by here, in the row's order.
@@ -186,21 +158,26 @@ impl Gpu {
         let mut gpu = Self::open_for(number, &Options::default(), self.mixed)?;
         (gpu.mixed, gpu.timeout) = (self.mixed, PATIENCE);
         let session = Session::new(&gpu, task.plan, None)?;
-        let mut bench = Bench { session, record: *task.record, end: start + BUDGET };
+        let mut bench = Bench { session, record: *task.record, end: start + task.budget };
         let mut choices = Choices::new();
         for (key, dispatch) in asked {
             if Instant::now() > bench.end {
                 break;
             }
             match bench.fastest(dispatch) {
-                Ok(schedule) => choices.insert(key, schedule.to_owned()),
+                Ok(Some(schedule)) => drop(choices.insert(key, schedule.to_owned())),
+                Ok(None) => break,
                 Err(e) => {
                     // The device is lost or busy for good. Not to be tried again.
                     tracing::warn!("a schedule of `{key}` failed: {e}");
                     choices.insert(key, self.schedule_by_rule(dispatch).name.to_owned());
+                    if e.kind() == ErrorKind::Timeout {
+                        // To drop a queue is to wait for it, here perhaps for ever.
+                        std::mem::forget((bench, gpu));
+                    }
                     break;
                 }
-            };
+            }
         }
         Ok(choices)
     }
@@ -211,6 +188,7 @@ struct Task<'t> {
     plan: &'t Plan,
     program: &'t Program,
     record: &'t Record,
+    budget: Duration,
 }
 
 /// Where schedules are measured.
@@ -222,16 +200,20 @@ struct Bench {
 }
 
 impl Bench {
-    /// The name of the fastest schedule of a dispatch that computes what the last of the row does.
+    /// The name of the fastest schedule of a dispatch that computes what the last of the row does,
+    /// unless time is up.
     ///
     /// # Errors
     ///
     /// If the device is of no use any more.
-    fn fastest(&mut self, dispatch: &Dispatch) -> Result<&'static str> {
+    fn fastest(&mut self, dispatch: &Dispatch) -> Result<Option<&'static str>> {
         let right = self.right(dispatch)?;
+        if Instant::now() > self.end {
+            return Ok(None);
+        }
         let times = self.times(&right)?;
         let rule = self.session.gpu().schedule_by_rule(dispatch).name;
-        Ok(choose(&times, rule).unwrap_or(rule))
+        Ok(Some(choose(&times, rule).unwrap_or(rule)))
     }
 
     /// The schedules of a dispatch that compute what the last of the row does, that one first, as
@@ -246,6 +228,9 @@ impl Bench {
         let mut right: Vec<(&'static Schedule, ProgramId)> = Vec::new();
         let mut expected = None;
         for schedule in gpu.candidates(dispatch).into_iter().rev() {
+            if Instant::now() > self.end {
+                break;
+            }
             let program = Program::new("a schedule", &[std::slice::from_ref(dispatch)]);
             let loaded = match self.session.load_by(&program, schedule.name) {
                 Err(e) if e.kind() == ErrorKind::Device => {
@@ -323,7 +308,7 @@ fn choose(times: &[Timed], rule: &str) -> Option<&'static str> {
 }
 
 /// What a tensor is filled with: positive numbers, so that sums have no digits to lose, of a size
-/// that leaves sums of a row's products far from overflow; or places from 0 on. Padding is zero.
+/// that makes sums of a row's products about one; or places from 0 on. Padding is zero.
 fn content(tensor: Tensor) -> Vec<u32> {
     let mut bits = vec![0; tensor.words()];
     let mut state = 1_u32;
@@ -334,7 +319,7 @@ fn content(tensor: Tensor) -> Vec<u32> {
                 Dtype::F32 => {
                     state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
                     let unit = (state >> 8) as f32 / 16_777_216.0;
-                    ((0.5 + unit) / tensor.cols() as f32).to_bits()
+                    ((0.5 + unit) / (tensor.cols() as f32).sqrt()).to_bits()
                 }
             };
         }
@@ -349,17 +334,20 @@ struct Part {
     bits: Vec<u32>,
 }
 
-/// Whether results are those expected: words to the bit, floats by the largest of their part.
+/// Whether results are those expected: words to the bit, floats by the largest of their block.
 fn agree(expected: &[Part], found: &[Part], tolerance: f64) -> bool {
     expected.iter().zip(found).all(|(expected, found)| {
         if !expected.floats {
             return expected.bits == found.bits;
         }
         let float = |bits: &u32| f64::from(f32::from_bits(*bits));
-        let largest = expected.bits.iter().map(float).fold(0.0, |most: f64, v| most.max(v.abs()));
-        let mut pairs = expected.bits.iter().zip(&found.bits);
-        // Written so that a NaN fails.
-        pairs.all(|(e, f)| (float(e) - float(f)).abs() <= tolerance * largest)
+        let mut blocks = expected.bits.chunks(BLOCK).zip(found.bits.chunks(BLOCK));
+        blocks.all(|(expected, found)| {
+            let largest = expected.iter().map(float).fold(0.0, |most: f64, v| most.max(v.abs()));
+            let mut pairs = expected.iter().zip(found);
+            // Written so that a NaN fails.
+            pairs.all(|(e, f)| (float(e) - float(f)).abs() <= tolerance * largest)
+        })
     })
 }
 

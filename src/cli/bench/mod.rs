@@ -31,7 +31,8 @@ products, bound, host), half one by one with a wait for each (step p50, step p99
   bound     GB/s of what the dispatches bind, each binding once: a lower bound on the traffic
   host      time to encode and submit, without waiting
   first     time to the end of the first step, from the plan on; of the first model also from the
-            start of the process, with the search for the device
+            start of the process, with the search for the device. Schedules that are measured in
+            this run (`--tune`) are part of it
 Times are medians of the repetitions, between the lowest and the highest.";
 
 /// Steps of a round of `--stress`.

@@ -134,6 +134,7 @@ fn fused_steps() -> Vec<Case> {
         fused_step(of(50, 16, 16), [33, 16, 67], Dtype::U32, &decayed, 0),
         fused_step(of(40, 19, 17), [37, 21, 3], Dtype::F32, &adam(), 1),
         fused_step(of(300, 128, 128), [784, 400, 20], Dtype::U32, &adam(), 0),
+        too_large(fused_step(of(40, 19, 19), [37, 21, 3], Dtype::F32, &adam(), 0)),
         still(Dtype::U32),
         still(Dtype::F32),
     ]
@@ -191,6 +192,13 @@ fn fused_step(
     case.program.dispatches = fuse(&mut case.plan, &case.program.dispatches, Fusion::All);
     // Errors of the whole step add up, and moments divide by small numbers.
     case.tolerance = 1e-5;
+    case
+}
+
+/// A fused step where some gradients are finite, but have no finite square.
+fn too_large(mut case: Case) -> Case {
+    case.name += ", too large";
+    case.record.rates[rate::LOSS_SCALE] = 1e20;
     case
 }
 

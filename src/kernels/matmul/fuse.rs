@@ -165,7 +165,9 @@ impl List<'_> {
             };
             let makers = self.dispatches.iter().filter(|d| writes(d)).count();
             let once = leaves.iter().all(|d| params::<Product>(d).accumulate == 0);
-            if rule.clip != 0 || makers != leaves.len() || !once {
+            // A bias that found no room in its weight's arena lies in the next.
+            let together = leaves.iter().all(|d| d.bindings[3].buffer() == grads.buffer());
+            if rule.clip != 0 || makers != leaves.len() || !once || !together {
                 return;
             }
             let fused = leaves.iter().map(|d| {

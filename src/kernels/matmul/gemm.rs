@@ -240,13 +240,25 @@ fn update_chunk(
     [w, m, v]: [&mut [f32]; 3],
 ) -> u32 {
     let rule = Optimizer { decoupled, ..Optimizer::default() };
-    if !vectorised(
-        #[inline(always)]
-        || adam_chunk(rule, *rates, 1.0, (w, m, v), g),
-    ) {
-        return 0;
-    }
     // A NaN is not below the limit.
-    let fine = g.iter().all(|g| g.abs() < LARGEST as f32);
-    if fine { WEIGHT } else { GRADIENT }
+    let fine = |g: &&f32| g.abs() < LARGEST as f32;
+    let (broken, fit) = vectorised(
+        #[inline(always)]
+        || {
+            // Counted, since a loop that may end early is not vectorised.
+            let fit = g.iter().filter(fine).count() == g.len();
+            (fit && adam_chunk(rule, *rates, 1.0, (&mut *w, &mut *m, &mut *v), g), fit)
+        },
+    );
+    if fit {
+        return if broken { WEIGHT } else { 0 };
+    }
+    let mut found = GRADIENT;
+    for i in (0..g.len()).filter(|&i| fine(&&g[i])) {
+        let one = (&mut w[i..=i], &mut m[i..=i], &mut v[i..=i]);
+        if adam_chunk(rule, *rates, 1.0, one, &g[i..=i]) {
+            found |= WEIGHT;
+        }
+    }
+    found
 }

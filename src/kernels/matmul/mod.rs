@@ -92,8 +92,14 @@ impl Tile {
     const fn schedule(self, source: &'static str, lanes_own: usize) -> Schedule {
         let (needs, suits, cover) = match self {
             Self::Broadcast => (Needs::Subgroups(8), Suits::All, (16, 8 * lanes_own)),
-            Self::Wide => (Needs::Nothing, Suits::Hardware { groups: 128 }, (64, 64)),
-            Self::Deep => (Needs::Nothing, Suits::Hardware { groups: 0 }, (32, 32)),
+            Self::Wide => {
+                let needs = Needs::Workgroup { bytes: 13 << 10, sides: [16, 16, 1] };
+                (needs, Suits::Hardware { groups: 128 }, (64, 64))
+            }
+            Self::Deep => {
+                let needs = Needs::Workgroup { bytes: 15 << 10, sides: [8, 8, 4] };
+                (needs, Suits::Hardware { groups: 0 }, (32, 32))
+            }
             Self::Register => (Needs::Nothing, Suits::All, (32, 32)),
             Self::Matrix8 => (Needs::Matrices { size: 8, lanes: 8 }, Suits::Mixed, (32, 32)),
             Self::Matrix16 => (Needs::Matrices { size: 16, lanes: 32 }, Suits::Mixed, (64, 64)),

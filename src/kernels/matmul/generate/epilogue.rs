@@ -263,20 +263,21 @@ const BACKWARD_DRAW: &str = "\
 ";
 
 const ADAM: &str = "
-// What is wrong where a weight or moment would not be finite: the gradient, or the update.
-fn wrong(sums: vec4<f32>) -> u32 {
-    let sizes = bitcast<vec4<u32>>(sums) & vec4<u32>(0x7fffffffu);
-    return select(4u, 2u, any(sizes >= vec4<u32>(0x5f800000u))); // From 2⁶⁴ on, as the guard has it.
-}
-
-// The new weights and moments of four elements, unless the guard is set.
+// The new weights and moments of four elements, unless the guard is set. What would not be finite
+// is kept, as is what has a gradient of 2⁶⁴ or more.
 fn update(at: u32, sums: vec4<f32>, live: bool) {
     if !live { return; }
-    let updated = adam_of(p.decoupled, sums, load(weights[at]), load(first[at]), load(second[at]));
-    weights[at] = store(updated.weight);
-    first[at] = store(updated.first);
-    second[at] = store(updated.second);
-    if updated.broken { atomicOr(&guard_words[1], wrong(sums)); }
+    let w = load(weights[at]);
+    let m = load(first[at]);
+    let v = load(second[at]);
+    let updated = adam_of(p.decoupled, sums, w, m, v);
+    let large = (bitcast<vec4<u32>>(sums) & vec4<u32>(0x7fffffffu)) >= vec4<u32>(0x5f800000u);
+    weights[at] = store(select(updated.weight, w, large));
+    first[at] = store(select(updated.first, m, large));
+    second[at] = store(select(updated.second, v, large));
+    if updated.broken || any(large) {
+        atomicOr(&guard_words[1], select(4u, 2u, any(large)));
+    }
 }
 ";
 
