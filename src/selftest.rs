@@ -1,7 +1,7 @@
 //! Every kernel's cases on a device, compared with the f64 reference: what `elbo selftest` runs.
 
 use crate::cpu;
-use crate::engine::{Dtype, Plan, Suits};
+use crate::engine::{Dtype, Plan, Schedule, Suits};
 use crate::error::{ErrorKind, Result};
 use crate::gpu::{self, Gpu};
 use crate::kernels::case::Case;
@@ -91,12 +91,14 @@ pub fn check(case: &Case, expected: &[Vec<f64>], target: Target<'_>) -> Result<O
     Ok(outcome)
 }
 
-/// The names of the schedules that some dispatch of a case has and the device can run; where there
-/// is a choice, what has none goes without saying.
+/// The names of the schedules that some dispatch of a case has and the device can run, of those in
+/// mixed precision only if the case fits it; where there is a choice, what has none goes without
+/// saying.
 #[must_use]
 pub fn schedules(case: &Case, gpu: &Gpu) -> Vec<&'static str> {
     let all = case.program.dispatches.iter().flat_map(|d| d.kernel.schedules());
-    distinct(all.filter(|s| gpu.can_run(s)).map(|s| s.name).collect())
+    let fits = |s: &&Schedule| case.fits_f16 || s.suits != Suits::Mixed;
+    distinct(all.filter(fits).filter(|s| gpu.can_run(s)).map(|s| s.name).collect())
 }
 
 /// Each name once, and `plain` only where it stands alone.

@@ -76,6 +76,8 @@ pub struct Case {
     /// The largest error against the f64 reference that passes, as a share of the tensor's largest
     /// element. Sums of n terms in f32 err by about √n · 6·10⁻⁸.
     pub tolerance: f64,
+    /// Whether its operands are numbers that f16 holds, so that mixed precision has a meaning.
+    pub fits_f16: bool,
     /// Floating-point operations, for the benches.
     pub flops: u64,
 }
@@ -106,6 +108,7 @@ impl Case {
             inputs: Vec::new(),
             outputs: Vec::new(),
             gradients: Vec::new(),
+            fits_f16: true,
             tolerance: 1e-6,
             flops: 0,
         }
