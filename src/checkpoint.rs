@@ -1,9 +1,27 @@
-//! Weights in files: safetensors under the names that PyTorch knows.
+//! Weights and whole states of runs in safetensors files, under the names that PyTorch knows.
 
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::files::{write_new, write_whole};
+use crate::metrics::Sums;
+
+/// The format of states that is written. Others are refused, not guessed at.
+pub const FORMAT: u32 = 1;
+
+/// The one key of a state's metadata: with more, safetensors would write them in any order.
+const KEY: &str = "elbo";
+
+/// The most bytes that a state's metadata may have.
+const MOST_METADATA: usize = 1 << 20;
+
+const WHOLE: &str = "the file may be damaged or half copied, or be no checkpoint of elbo";
 
 /// A parameter, or a part of one, as it stands in a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +40,10 @@ pub struct Weight {
 ///
 /// If the weights' shapes do not fit their values, which no model makes.
 pub fn weights_to_bytes(weights: &[Weight]) -> Result<Vec<u8>> {
+    to_bytes(weights, None)
+}
+
+fn to_bytes(weights: &[Weight], about: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
     let fail = |e: safetensors::SafeTensorError| Error::new(ErrorKind::Data, e);
     let mut views = Vec::new();
     for weight in weights {
@@ -29,5 +51,257 @@ pub fn weights_to_bytes(weights: &[Weight]) -> Result<Vec<u8>> {
         let view = TensorView::new(Dtype::F32, weight.shape.clone(), bytes).map_err(fail)?;
         views.push((weight.key.as_str(), view));
     }
-    serialize(views, None).map_err(fail)
+    serialize(views, about).map_err(fail)
+}
+
+/// Reads the weights of a safetensors file of f32, as PyTorch writes a `state_dict`: elbo's own, or
+/// another program's. `path` is named in errors.
+///
+/// # Errors
+///
+/// A [`Data`](ErrorKind::Data) error if the bytes are no such file, a tensor is of another type, or
+/// a value is not finite.
+pub fn weights_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Weight>> {
+    weights_of(path, &open(path, bytes)?)
+}
+
+fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<SafeTensors<'b>> {
+    SafeTensors::deserialize(bytes).map_err(|e| {
+        Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE)
+    })
+}
+
+fn weights_of(path: &Path, file: &SafeTensors<'_>) -> Result<Vec<Weight>> {
+    let mut weights = Vec::new();
+    for (key, view) in file.iter() {
+        if view.dtype() != Dtype::F32 {
+            let what = format!("`{key}` is of type {:?}, expected F32", view.dtype());
+            return Err(Error::data(path, what).hint("save the weights as float32"));
+        }
+        // The bytes of a tensor may lie anywhere.
+        let (words, _) = view.data().as_chunks();
+        let values: Vec<_> = words.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            let what = format!("`{key}` holds {} at {at}, expected finite numbers", values[at]);
+            return Err(Error::data(path, what).hint("take weights from before the numbers broke"));
+        }
+        weights.push(Weight { key: key.to_owned(), shape: view.shape().to_vec(), values });
+    }
+    weights.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(weights)
+}
+
+/// The epoch with the lowest test loss.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// The epoch, counted from one.
+    pub epoch: u64,
+    /// Its test loss, in nats per image.
+    pub loss: f64,
+}
+
+/// How far the trainer is.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trained {
+    /// Steps that were taken.
+    pub step: u64,
+    /// What the learning rate is multiplied by: halved whenever the numbers broke and were rolled
+    /// back.
+    pub rate_scale: f64,
+    /// Steps that were left out because the numbers broke.
+    pub skipped: u64,
+    /// How often the numbers broke and were rolled back.
+    pub rolled_back: u64,
+    /// The losses of the epoch under way.
+    pub sums: Sums,
+}
+
+impl Default for Trained {
+    fn default() -> Self {
+        Self { step: 0, rate_scale: 1.0, skipped: 0, rolled_back: 0, sums: Sums::default() }
+    }
+}
+
+/// How far the run around the trainer is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Course {
+    /// Epochs that were evaluated and reported.
+    pub epochs: u64,
+    /// Bytes of `metrics.jsonl` that belong to this state.
+    pub log_bytes: u64,
+    /// The best epoch so far.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best: Option<Best>,
+}
+
+/// Everything that the rest of a run depends on: a run that goes on from it has the same bits as one
+/// that never stopped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The configuration.
+    pub config: Config,
+    /// Height and width of an image.
+    pub size: [usize; 2],
+    /// The [fingerprint](crate::Dataset::fingerprint) of the training and the test images, if it was
+    /// ever trained.
+    pub data: Option<[String; 2]>,
+    /// How far the trainer is.
+    pub trained: Trained,
+    /// How far the run is.
+    pub course: Course,
+    /// The parameters, and under [`FIRST`] and [`SECOND`] their moments.
+    pub tensors: Vec<Weight>,
+}
+
+/// What stands before a parameter's name in that of its first moments, or its momentum.
+pub const FIRST: &str = "optimizer.first.";
+/// What stands before a parameter's name in that of its second moments.
+pub const SECOND: &str = "optimizer.second.";
+
+/// The metadata of a state.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct About {
+    format: u32,
+    version: String,
+    size: [usize; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<[String; 2]>,
+    trained: Trained,
+    course: Course,
+    config: Config,
+}
+
+/// The format alone, whatever else there is.
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
+    version: String,
+}
+
+impl State {
+    /// The bytes of its file. The same state gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// If tensors' shapes do not fit their values, which no model makes.
+    ///
+    /// # Panics
+    ///
+    /// Never: all that is told has a TOML form.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let about = About {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            size: self.size,
+            data: self.data.clone(),
+            trained: self.trained,
+            course: self.course,
+            config: self.config.clone(),
+        };
+        let about = toml::to_string(&about).expect("numbers, words and tables of them");
+        to_bytes(&self.tensors, Some(HashMap::from([(KEY.to_owned(), about)])))
+    }
+
+    /// Reads a state; `path` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// A [`Data`](ErrorKind::Data) error if the bytes are no state of this format, or its parts are
+    /// not valid. Whether its tensors are those of its model is known when it is
+    /// [restored](crate::Trainer::restore).
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let fail = |what: String| Error::data(path, what).hint(WHOLE);
+        let (_, header) = SafeTensors::read_metadata(bytes)
+            .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
+        let about = header.metadata().as_ref().and_then(|all| all.get(KEY));
+        let Some(about) = about else {
+            let what = "holds weights and no state of a run".to_owned();
+            return Err(fail(what).hint("`elbo import` makes a run of weights"));
+        };
+        if about.len() > MOST_METADATA {
+            let found = about.len();
+            return Err(fail(format!("has {found} bytes of metadata, at most {MOST_METADATA} are")));
+        }
+        let unclear = |e: toml::de::Error| fail(format!("its metadata: {}", e.message()));
+        let format: Format = toml::from_str(about).map_err(unclear)?;
+        if format.format != FORMAT {
+            let (found, version) = (format.format, format.version);
+            let what = format!("is of format {found}, expected {FORMAT} (elbo {version} wrote it)");
+            return Err(fail(what).hint(format!("use elbo {version}")));
+        }
+        let about: About = toml::from_str(about).map_err(unclear)?;
+        about.config.validate().map_err(|e| fail(format!("its configuration: {e}")))?;
+        let scale = about.trained.rate_scale;
+        if !(scale > 0.0 && scale <= 1.0) {
+            return Err(fail(format!("its rates are scaled by {scale}, expected 0 to 1")));
+        }
+        if about.size.iter().any(|&side| side == 0)
+            || about.size[0].checked_mul(about.size[1]).is_none()
+        {
+            let [height, width] = about.size;
+            return Err(fail(format!("its images are {height}×{width}, expected 1×1 or more")));
+        }
+        Ok(Self {
+            config: about.config,
+            size: about.size,
+            data: about.data,
+            trained: about.trained,
+            course: about.course,
+            tensors: weights_of(path, &open(path, bytes)?)?,
+        })
+    }
+
+    /// Reads a state from its file.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_bytes`](Self::from_bytes), and an [`Io`](ErrorKind::Io) error if the file cannot
+    /// be read.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        Self::from_bytes(path, &bytes)
+    }
+
+    /// The parameters without their moments, as they go to other programs.
+    #[must_use]
+    pub fn weights(&self) -> Vec<Weight> {
+        let moment = |w: &&Weight| w.key.starts_with(FIRST) || w.key.starts_with(SECOND);
+        self.tensors.iter().filter(|w| !moment(w)).cloned().collect()
+    }
+}
+
+/// Refuses tensors that are not exactly those expected, by name and shape; `path` is named in
+/// errors.
+///
+/// # Errors
+///
+/// A [`Data`](ErrorKind::Data) error that names the first tensor that is missing, of another shape,
+/// or too many.
+pub fn check_tensors(
+    path: &Path,
+    expected: &[(String, Vec<usize>)],
+    found: &[Weight],
+) -> Result<()> {
+    let fail = |what: String| {
+        let hint = "the file must be of the same model: look at `--hidden` and `--latent`";
+        Err(Error::data(path, what).hint(hint))
+    };
+    for (key, shape) in expected {
+        match found.iter().find(|weight| weight.key == *key) {
+            None => return fail(format!("has no `{key}`, expected one of the shape {shape:?}")),
+            Some(weight) if weight.shape != *shape => {
+                let is = &weight.shape;
+                return fail(format!("`{key}` has the shape {is:?}, expected {shape:?}"));
+            }
+            Some(_) => {}
+        }
+    }
+    match found.iter().find(|weight| expected.iter().all(|(key, _)| *key != weight.key)) {
+        Some(weight) => fail(format!("has `{}`, which this model has not", weight.key)),
+        None => Ok(()),
+    }
 }

@@ -26,10 +26,13 @@ pub enum ErrorKind {
     Numbers,
     /// The system refused input or output.
     Io,
+    /// Another process is at it.
+    InUse,
 }
 
 impl ErrorKind {
-    /// The exit code of the program: 1 failed, 2 misused, 3 the numbers broke, 74 input or output.
+    /// The exit code of the program: 1 failed, 2 misused, 3 the numbers broke, 74 input or output
+    /// refused, 75 in use by another process.
     #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
@@ -37,6 +40,7 @@ impl ErrorKind {
             Self::Config => 2,
             Self::Numbers => 3,
             Self::Io => 74,
+            Self::InUse => 75,
         }
     }
 }

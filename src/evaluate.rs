@@ -28,7 +28,7 @@ impl Trainer {
     ///
     /// As [`advance`](Self::advance).
     pub fn evaluate(&mut self) -> Result<Evaluation> {
-        self.collect(true)?;
+        self.wait()?;
         let sampled = self.look(self.ids.evaluate)?;
         let at_mean = self.look(self.ids.evaluate_at_mean)?;
         let images = sampled.images();
@@ -89,7 +89,7 @@ impl Trainer {
         if terms.recon.is_finite() && terms.kl.is_finite() {
             return Ok(());
         }
-        let step = self.step;
+        let step = self.trained.step;
         let what = format!("the test loss is not finite after step {step}");
         Err(Error::new(ErrorKind::Numbers, what).hint("lower the learning rate (`--lr`)"))
     }
@@ -102,7 +102,7 @@ impl Trainer {
             images: self.test_images as u32,
             shuffle: false,
             stream: stream::TEST,
-            step: self.step as u32,
+            step: self.trained.step as u32,
             ..self.record(0)
         }
     }
@@ -114,7 +114,7 @@ impl Trainer {
     ///
     /// As [`advance`](Self::advance).
     pub fn reconstruct(&mut self, count: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        self.collect(true)?;
+        self.wait()?;
         let first = self.test_record(0);
         let rows = count.min(first.rows as usize);
         self.run_one(self.ids.evaluate_at_mean, Record { rows: rows as u32, ..first })?;
@@ -127,7 +127,7 @@ impl Trainer {
     ///
     /// As [`advance`](Self::advance).
     pub fn sample(&mut self, count: usize) -> Result<Vec<f32>> {
-        self.collect(true)?;
+        self.wait()?;
         let batch = self.config.train.batch_size;
         let mut images = Vec::new();
         for first in (0..count).step_by(batch) {

@@ -1,9 +1,12 @@
 //! Losses as they are reported: nats per image, averaged over images.
 
+use serde::{Deserialize, Serialize};
+
 use crate::cpu::Terms;
 
 /// Sums over images, from which the means are taken.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Sums {
     recon: f64,
     kl: f64,

@@ -1,22 +1,25 @@
-//! The trainer: steps are queued, reports come back when they do, and what broke is named.
+//! The trainer: steps are queued, and reports come back when they do.
+
+mod broken;
+mod state;
 
 use std::collections::VecDeque;
-use std::path::Path;
 
-use crate::checkpoint::{Weight, weights_to_bytes, write_whole};
-use crate::config::Config;
+use crate::checkpoint::{State, Trained};
+use crate::config::{Config, NonFinite};
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::record::{Record, SLOTS};
-use crate::engine::{Access, Dtype, Init, Program, Tensor};
-use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::finite::{LARGEST, WEIGHT};
+use crate::engine::{Init, Program, Tensor};
+use crate::error::{Error, Result};
 use crate::kernels::gather::Shard;
 use crate::kernels::random::initial_uniform;
-use crate::metrics::{Losses, Sums};
+use crate::metrics::Losses;
 use crate::model::{Programs, Vae};
 use crate::optim::rates;
 use crate::session::{Device, Session};
+
+pub use broken::{Broken, Way};
 
 /// What noise is for: the streams of the generator.
 pub(crate) mod stream {
@@ -37,9 +40,11 @@ pub(crate) struct Ids {
     pub(crate) sample: ProgramId,
 }
 
-/// The program that a training step on a device is.
-pub(crate) fn step_on<'p>(device: &Device, programs: &'p Programs) -> &'p Program {
+/// The program that a training step on a device is. A step that may have to be left out is not
+/// fused: there every gradient is judged before the first weight changes.
+pub(crate) fn step_on<'p>(device: &Device, config: &Config, programs: &'p Programs) -> &'p Program {
     match device {
+        _ if config.train.non_finite == NonFinite::Skip => &programs.step,
         Device::Cpu(_) => &programs.cpu_step,
         Device::Gpu(_) => &programs.gpu_step,
     }
@@ -49,8 +54,9 @@ fn steps_per_epoch(config: &Config, images: usize) -> u64 {
     images.div_ceil(config.train.batch_size) as u64
 }
 
-/// The record of a training step, counted from zero, on so many images.
-fn record_of(config: &Config, images: usize, step: u64) -> Record {
+/// The record of a training step, counted from zero, on so many images; the learning rate is
+/// multiplied by `scale`.
+fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
     let steps = steps_per_epoch(config, images);
     let (epoch, position) = (step / steps, step % steps);
     let batch = config.train.batch_size;
@@ -65,7 +71,7 @@ fn record_of(config: &Config, images: usize, step: u64) -> Record {
         shuffle: true,
         stream: stream::TRAIN,
         seed: config.train.seed,
-        rates: rates(config, step + 1, rows),
+        rates: rates(config, scale, step + 1, rows),
     }
 }
 
@@ -82,11 +88,20 @@ pub struct Trainer {
     schedules: &'static str,
     /// Steps that share a submit, if the user said so.
     steps_per_submit: Option<usize>,
-    /// Steps that were queued.
-    pub(crate) step: u64,
+    /// The fingerprints of the training and the test images.
+    data: [String; 2],
+    /// How far training is: steps that were queued, and what came of those that reported.
+    pub(crate) trained: Trained,
+    /// The step that training is on its way to.
+    target: u64,
     /// Ticks and records of steps whose reports have not come back.
     pub(crate) pending: VecDeque<(u32, Record)>,
-    sums: Sums,
+    /// What broke since it was last asked for.
+    broken: Vec<Broken>,
+    /// The last good state, if training goes back to it when the numbers break, and how often it has.
+    good: Option<(Box<State>, u32)>,
+    /// The step as it was recorded, once it was needed.
+    recorded: Option<ProgramId>,
 }
 
 impl Trainer {
@@ -107,12 +122,12 @@ impl Trainer {
             data.check(config.model.likelihood, config.train.pixels)?;
         }
         let programs = &vae.programs;
-        let first = record_of(config, train.len(), 0);
-        device.tune(&vae.plan, step_on(device, programs), &first);
-        let schedules = device.schedules(step_on(device, programs));
+        let step = step_on(device, config, programs);
+        device.tune(&vae.plan, step, &record_of(config, train.len(), 1.0, 0));
+        let schedules = device.schedules(step);
         let mut session = Session::new(device, &vae.plan, vae.reports)?;
         let ids = Ids {
-            step: session.load(step_on(device, programs))?,
+            step: session.load(step)?,
             evaluate: session.load(&programs.evaluate)?,
             evaluate_at_mean: session.load(&programs.evaluate_at_mean)?,
             sample: session.load(&programs.sample)?,
@@ -122,7 +137,7 @@ impl Trainer {
         for (tensor, values) in first_values(&vae, config.train.seed) {
             session.write(tensor, &values)?;
         }
-        Ok(Self {
+        let mut trainer = Self {
             config: config.clone(),
             vae,
             session,
@@ -132,10 +147,16 @@ impl Trainer {
             size: train.size(),
             schedules,
             steps_per_submit: None,
-            step: 0,
+            data: [train, test].map(Dataset::fingerprint),
+            trained: Trained::default(),
+            target: 0,
             pending: VecDeque::new(),
-            sums: Sums::default(),
-        })
+            broken: Vec::new(),
+            good: None,
+            recorded: None,
+        };
+        trainer.keep_good()?;
+        Ok(trainer)
     }
 
     /// The model's plan, parameters and programs.
@@ -190,10 +211,17 @@ impl Trainer {
         steps_per_epoch(&self.config, self.images)
     }
 
-    /// Steps that were queued so far.
+    /// How far training is.
+    #[must_use]
+    pub fn trained(&self) -> Trained {
+        self.trained
+    }
+
+    /// Steps that were queued so far. Fewer than were asked for if the numbers broke and training
+    /// went back, until the next call that trains or waits.
     #[must_use]
     pub fn steps_taken(&self) -> u64 {
-        self.step
+        self.trained.step
     }
 
     /// Images that training step `step`, counted from zero, uses.
@@ -204,7 +232,7 @@ impl Trainer {
 
     /// The record of a training step, counted from zero.
     pub(crate) fn record(&self, step: u64) -> Record {
-        record_of(&self.config, self.images, step)
+        record_of(&self.config, self.images, self.trained.rate_scale, step)
     }
 
     /// Takes one training step; see [`advance`](Self::advance).
@@ -221,23 +249,29 @@ impl Trainer {
     ///
     /// # Errors
     ///
-    /// A [`Numbers`](ErrorKind::Numbers) error if a step was found to break: its update and all
-    /// later ones were not made. Also if the device is lost or does not finish in time.
+    /// A [`Numbers`](crate::ErrorKind::Numbers) error if a step was found to break, and
+    /// [`NonFinite`] has training stop there: its update and all later ones were not made. Also if
+    /// the device is lost or does not finish in time.
     pub fn advance(&mut self, steps: u64) -> Result<()> {
-        let end = self.step.saturating_add(steps);
-        while self.step < end {
-            let count = (end - self.step).min(self.steps_per_submit() as u64);
-            let records: Vec<_> = (self.step..self.step + count).map(|s| self.record(s)).collect();
+        self.target = self.target.saturating_add(steps);
+        self.queue()
+    }
+
+    fn queue(&mut self) -> Result<()> {
+        while self.trained.step < self.target {
+            let from = self.trained.step;
+            let count = (self.target - from).min(self.steps_per_submit() as u64);
+            let records: Vec<_> = (from..from + count).map(|s| self.record(s)).collect();
             let first = self.session.run(self.ids.step, &records)?;
             self.pending.extend((first..).zip(records));
-            self.step += count;
+            self.trained.step += count;
             self.collect(false)?;
         }
         Ok(())
     }
 
     /// Takes in the reports that have come, or all that will.
-    pub(crate) fn collect(&mut self, wait: bool) -> Result<()> {
+    fn collect(&mut self, wait: bool) -> Result<()> {
         while let Some(&(tick, record)) = self.pending.front() {
             let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
             // A report of a look that was given up belongs to nobody.
@@ -246,110 +280,43 @@ impl Trainer {
             }
             self.pending.pop_front();
             match terms.status {
-                0 => self.sums.add(terms, record.rows as usize),
-                status => return Err(self.diagnose(record, status)),
+                0 => self.trained.sums.add(terms, record.rows as usize),
+                status => self.broke(record, status)?,
             }
         }
         Ok(())
     }
 
-    /// Waits for all queued steps.
+    /// Waits for all steps that were asked for.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance).
     pub fn wait(&mut self) -> Result<()> {
-        self.collect(true)
+        self.collect(true)?;
+        while self.trained.step < self.target {
+            self.queue()?;
+            self.collect(true)?;
+        }
+        Ok(())
     }
 
-    /// Waits for all queued steps, and gives the mean losses since the last call.
+    /// Waits for all steps that were asked for, and gives the mean losses since the last call.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance).
     pub fn finish(&mut self) -> Result<Losses> {
-        self.collect(true)?;
-        Ok(std::mem::take(&mut self.sums).losses())
+        self.wait()?;
+        let losses = std::mem::take(&mut self.trained.sums).losses();
+        self.keep_good()?;
+        Ok(losses)
     }
 
     /// The mean losses of the steps that have reported since the last [`finish`](Self::finish).
     #[must_use]
     pub fn so_far(&self) -> Losses {
-        self.sums.losses()
-    }
-
-    /// Says what broke: if it was a loss or a gradient, the weights are as they were before the step.
-    /// Then it runs again, and the first tensor that is not finite is named, in the program's order.
-    fn diagnose(&mut self, record: Record, status: u32) -> Error {
-        let step = u64::from(record.step) + 1;
-        let found = if status == WEIGHT { Ok(None) } else { self.replay(record) };
-        let what = match found {
-            Ok(Some(found)) => found,
-            Ok(None) => "the update of the weights left f32's range".to_owned(),
-            Err(e) => format!("what broke is not known, since {e}"),
-        };
-        let hint = match self.config.optimizer.clip_norm {
-            0.0 => "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)",
-            _ => "lower the learning rate (`--lr`)",
-        };
-        Error::new(ErrorKind::Numbers, format!("the numbers broke at step {step}: {what}"))
-            .hint(hint)
-    }
-
-    fn replay(&mut self, record: Record) -> Result<Option<String>> {
-        // What is in flight changes nothing, and its reports say nothing new.
-        self.pending.clear();
-        // As recorded: where it was fused, not everything was stored.
-        let step = self.session.load(&self.vae.programs.step)?;
-        self.run_one(step, record)?;
-        for dispatch in &self.vae.programs.step.dispatches {
-            for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
-                if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
-                    continue;
-                }
-                let gradient = self.vae.parameters.list().iter().any(|p| p.grad == tensor);
-                let limit = if gradient { LARGEST } else { f64::INFINITY };
-                let values = self.session.read(tensor)?;
-                let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
-                if let Some(value) = values.iter().find(broken) {
-                    let name = self.vae.describe(tensor);
-                    return Ok(Some(format!("`{name}` holds {value:e}")));
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    /// The parameters under their names in files.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn weights(&mut self) -> Result<Vec<Weight>> {
-        self.collect(true)?;
-        let mut weights = Vec::new();
-        for parameter in self.vae.parameters.list() {
-            let values = self.session.read(parameter.value)?;
-            let cols = if parameter.is_vector() { 1 } else { parameter.value.cols() };
-            for export in &parameter.exports {
-                let part = &values[export.first * cols..(export.first + export.rows) * cols];
-                let mut shape = vec![export.rows];
-                if !parameter.is_vector() {
-                    shape.push(cols);
-                }
-                weights.push(Weight { key: export.key.clone(), shape, values: part.to_vec() });
-            }
-        }
-        Ok(weights)
-    }
-
-    /// Writes the parameters to a safetensors file, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance), or if the system refuses the file.
-    pub fn save_weights(&mut self, path: &Path) -> Result<()> {
-        write_whole(path, &weights_to_bytes(&self.weights()?)?)
+        self.trained.sums.losses()
     }
 }
 

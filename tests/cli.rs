@@ -7,6 +7,8 @@ mod bench;
 mod program;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/resume.rs"]
+mod resume;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -89,7 +89,7 @@ pub fn measure(begun: Begun<'_>, pace: Pace, peak: f64) -> Result<Row> {
     let times: Result<Vec<_>> =
         (0..pace.repetitions).map(|_| repetition(&mut trainer, steps, per_submit)).collect();
     let times = times?;
-    let step = step_on(device, &trainer.vae().programs);
+    let step = step_on(device, trainer.config(), &trainer.vae().programs);
     let mut figures = speeds(&trainer, step, &times, peak);
     if let Device::Gpu(_) = device {
         figures.extend(host(step, &times));

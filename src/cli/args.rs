@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::config::{Activation, Config, Likelihood, Pixels, Reduction, Rule};
+use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule};
 use elbo::gpu::{Options, Tune};
 use elbo::{Device, Error, Result};
 
@@ -148,6 +148,12 @@ pub(super) struct ConfigArgs {
     /// Use only the first N training images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Stop after so many epochs without a lower test loss
+    #[arg(long, value_name = "EPOCHS")]
+    patience: Option<u64>,
+    /// What to do when a loss, a gradient or a weight is not finite
+    #[arg(long, value_enum, value_name = "WAY")]
+    non_finite: Option<NonFiniteArg>,
     /// The seed of everything random
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
@@ -173,6 +179,7 @@ mirror!(LikelihoodArg => Likelihood { Bernoulli, Normal });
 mirror!(ReductionArg => Reduction { Sum, Mean });
 mirror!(PixelsArg => Pixels { Grey, Binarised });
 mirror!(RuleArg => Rule { Adam, Adamw, Sgd });
+mirror!(NonFiniteArg => NonFinite { Stop, Skip, RollBack });
 
 fn set<T, U: From<T>>(to: &mut U, from: Option<T>) {
     if let Some(value) = from {
@@ -203,12 +210,40 @@ pub(super) fn read_config(path: &Path) -> Result<Config> {
 }
 
 impl ConfigArgs {
+    /// Whether the sizes of layers were given.
+    pub(super) fn names_layers(&self) -> bool {
+        let typed = self.hidden.is_some() || self.latent.is_some();
+        typed || self.config.is_some() || self.preset.is_some()
+    }
+
     /// The configuration that the flags mean, judged.
     pub(super) fn config(&self) -> Result<Config> {
-        let mut config = match (&self.config, &self.preset) {
+        let base = match (&self.config, &self.preset) {
             (Some(path), _) => read_config(path)?,
             (None, preset) => Config::preset(preset.as_deref().unwrap_or("classic"))?,
         };
+        self.over(base)
+    }
+
+    /// The configuration of a run that goes on, where only its end may be put off.
+    pub(super) fn resumed(&self, was: &Config) -> Result<Config> {
+        let config = self.over(was.clone())?;
+        let mut masked = config.clone();
+        masked.train.epochs = was.train.epochs;
+        masked.train.max_steps = was.train.max_steps;
+        masked.train.patience = was.train.patience;
+        if self.config.is_some() || self.preset.is_some() || masked != *was {
+            let what = "a run goes on with the configuration that it began with";
+            return Err(Error::config(what).hint(
+                "with `--resume` give only `--epochs`, `--max-steps` or `--patience` of it; a new \
+                 run may begin with `--config RUN/config.toml` and other flags",
+            ));
+        }
+        Ok(config)
+    }
+
+    /// What was typed, over another configuration; judged.
+    fn over(&self, mut config: Config) -> Result<Config> {
         if let Some(hidden) = &self.hidden {
             config.model.encoder = units(hidden)?;
             config.model.decoder = config.model.encoder.iter().rev().copied().collect();
@@ -229,6 +264,8 @@ impl ConfigArgs {
         set(&mut config.train.epochs, self.epochs);
         set(&mut config.train.max_steps, self.max_steps);
         set(&mut config.train.limit, self.limit);
+        set(&mut config.train.patience, self.patience);
+        set(&mut config.train.non_finite, self.non_finite);
         set(&mut config.train.seed, self.seed);
         config.validate()?;
         Ok(config)

@@ -2,10 +2,13 @@
 mod args;
 mod bench;
 mod devices;
+mod export;
 mod find;
+mod import;
 mod info;
 mod run_folder;
 mod selftest;
+mod signals;
 mod train;
 
 use std::process::ExitCode;
@@ -18,7 +21,8 @@ use elbo::{Error, Result};
 ///
 /// Results go to stdout, talk and progress to stderr. Exit codes: 0 done, 1 failed (a file's
 /// content is wrong, no such device), 2 misused (a flag or a configuration), 3 the numbers broke,
-/// 74 the system refused input or output, 130 and 143 ended by a signal after a save.
+/// 74 the system refused input or output, 75 the run is in use by another process, 130 and 143 ended
+/// by a signal after a save.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -34,6 +38,12 @@ enum Command {
     /// Measures a device's peaks and a model's training steps, or runs a burn-in.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
+    /// Writes the weights of a run to a safetensors file, under the names that PyTorch knows.
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Args),
+    /// Makes a run of weights in a safetensors file, such as a PyTorch model's.
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Args),
     /// Lists the devices that can be trained on.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -51,6 +61,8 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args, start),
         Command::Devices(args) => devices::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Selftest(args) => selftest::run(&args),
     };

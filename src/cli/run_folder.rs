@@ -1,11 +1,11 @@
-//! The folder of a run: what is written there, and how a folder that holds a run is refused.
+//! The folder of a run: what is written there, and by whom alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind as IoKind, Write};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind as IoKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::{write_new, write_whole};
-use elbo::{Config, Error, Result};
+use elbo::checkpoint::{State, write_new, write_whole};
+use elbo::{Config, Error, ErrorKind, Result};
 
 /// What a run writes; a folder that has any of it holds a run.
 const CONTENTS: [&str; 7] = [
@@ -13,41 +13,42 @@ const CONTENTS: [&str; 7] = [
     "metrics.jsonl",
     "timings.jsonl",
     "weights.safetensors",
-    "checkpoint.safetensors",
-    "best.safetensors",
+    CHECKPOINT,
+    BEST,
     "images",
 ];
 
-/// A folder that a run writes to.
+/// The newest state.
+pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
+/// The state after the best epoch.
+pub(super) const BEST: &str = "best.safetensors";
+/// Losses and what else does not differ between equal runs.
+pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// Locked by the process that writes to the folder, whose number is in it, and gone when it is done.
+const LOCK: &str = "lock";
+
+/// A folder that this process alone writes to.
 #[derive(Debug)]
 pub(super) struct RunFolder {
     path: PathBuf,
+    /// The system takes the lock back when the process ends, however it does.
+    _lock: File,
+    /// Whether the folder was made here and holds nothing of the run yet.
+    empty: bool,
 }
 
 impl RunFolder {
-    /// Refuses a folder that holds a run already, before any work is done.
-    pub(super) fn refuse_taken(out: Option<&Path>) -> Result<()> {
-        let Some(path) = out else { return Ok(()) };
-        if path.exists() && !path.is_dir() {
-            let error = std::io::Error::from(IoKind::NotADirectory);
-            return Err(Error::io("write to", path, error).hint("`--out` takes a folder"));
-        }
-        match CONTENTS.iter().find(|name| path.join(name).exists()) {
-            None => Ok(()),
-            Some(name) => {
-                let what = format!("`{}` holds a run already: `{name}`", path.display());
-                Err(Error::config(what).hint("choose another `--out`, or move that run away"))
-            }
-        }
-    }
-
-    /// Makes the folder, by default the next free number under `runs`, with the configuration in it.
-    pub(super) fn create(out: Option<&Path>, config: &Config) -> Result<Self> {
-        Self::refuse_taken(out)?;
+    /// Takes a folder for a new run, by default the next free number under `runs`.
+    pub(super) fn claim(out: Option<&Path>) -> Result<Self> {
         let fail = |path: &Path, e| {
             Error::io("make the folder", path, e).hint("choose a folder that can be written")
         };
         let (path, made) = match out {
+            Some(path) if path.exists() && !path.is_dir() => {
+                let error = std::io::Error::from(IoKind::NotADirectory);
+                return Err(Error::io("write to", path, error).hint("`--out` takes a folder"));
+            }
             Some(path) => {
                 let made = !path.exists();
                 fs::create_dir_all(path).map_err(|e| fail(path, e))?;
@@ -55,19 +56,100 @@ impl RunFolder {
             }
             None => (next_number().map_err(|e| fail(Path::new("runs"), e))?, true),
         };
-        let folder = Self { path };
-        // Of two programs that were given one folder, the second finds it taken here.
-        let text = config.to_toml();
-        let written = write_new(&folder.path.join("config.toml"), text.as_bytes());
-        if written.is_err() && made {
-            // Nothing of ours is in it; if it cannot be removed either, the first error counts.
-            let _ = fs::remove_dir(&folder.path);
+        let folder = Self { _lock: lock(&path)?, path, empty: made };
+        match CONTENTS.iter().find(|name| folder.path.join(name).exists()) {
+            None => Ok(folder),
+            Some(name) => {
+                let path = folder.path.display();
+                Err(Error::config(format!("`{path}` holds a run already: `{name}`"))
+                    .hint(format!("go on with it by `--resume {path}`, or choose another `--out`")))
+            }
         }
-        written.map(|()| folder)
+    }
+
+    /// Takes the folder of a run that goes on, with its newest state.
+    pub(super) fn resume(path: &Path) -> Result<(Self, State)> {
+        if !path.join(CHECKPOINT).exists() {
+            let error = std::io::Error::from(IoKind::NotFound);
+            return Err(Error::io("read", &path.join(CHECKPOINT), error)
+                .hint("`--resume` takes the folder of a run that was saved"));
+        }
+        let folder = Self { path: path.to_owned(), _lock: lock(path)?, empty: false };
+        folder.remove_leftovers();
+        let state = State::read(&path.join(CHECKPOINT))?;
+        Ok((folder, state))
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Writes the configuration of a new run.
+    pub(super) fn begin(&mut self, config: &Config) -> Result<()> {
+        write_new(&self.path.join("config.toml"), config.to_toml().as_bytes())?;
+        self.empty = false;
+        Ok(())
+    }
+
+    /// Goes on where a state was saved: what was logged after it will be logged again.
+    pub(super) fn go_on(&self, state: &State) -> Result<()> {
+        write_whole(&self.path.join("config.toml"), state.config.to_toml().as_bytes())?;
+        let path = self.path.join(METRICS);
+        let fail = |e| Error::io("take back lines of", &path, e);
+        match OpenOptions::new().write(true).open(&path) {
+            Err(e) if e.kind() == IoKind::NotFound => Ok(()),
+            Err(e) => Err(fail(e)),
+            Ok(file) => {
+                let length = file.metadata().map_err(fail)?.len();
+                let cut = file.set_len(length.min(state.course.log_bytes));
+                cut.and_then(|()| file.sync_all()).map_err(fail)
+            }
+        }
+    }
+
+    /// The bytes that were logged so far.
+    pub(super) fn log_bytes(&self) -> u64 {
+        fs::metadata(self.path.join(METRICS)).map_or(0, |about| about.len())
+    }
+
+    /// Writes a state, and keeps the last `keep` under the numbers of their steps as well, if it is
+    /// more than one.
+    pub(super) fn save(&self, state: &State, keep: usize) -> Result<()> {
+        let newest = self.path.join(CHECKPOINT);
+        write_whole(&newest, &state.to_bytes()?)?;
+        if keep < 2 {
+            return Ok(());
+        }
+        let step = state.trained.step;
+        let numbered = self.path.join(format!("checkpoint-{step:012}.safetensors"));
+        if !numbered.exists() && fs::hard_link(&newest, &numbered).is_err() {
+            // Not every file system has links.
+            write_whole(&numbered, &state.to_bytes()?)?;
+        }
+        let mut kept = self.numbered()?;
+        kept.sort();
+        kept.reverse();
+        for old in kept.iter().skip(keep) {
+            fs::remove_file(old).map_err(|e| Error::io("remove", old, e))?;
+        }
+        Ok(())
+    }
+
+    /// The states that are kept under the numbers of their steps.
+    fn numbered(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(&self.path).map_err(|e| Error::io("list", &self.path, e))?;
+        let of_step = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let number = name.strip_prefix("checkpoint-");
+            let number = number.and_then(|rest| rest.strip_suffix(".safetensors"));
+            number.is_some_and(|n| n.len() == 12 && n.bytes().all(|b| b.is_ascii_digit()))
+        };
+        Ok(entries.flatten().map(|entry| entry.path()).filter(of_step).collect())
+    }
+
+    /// Writes the state after the best epoch.
+    pub(super) fn save_best(&self, state: &State) -> Result<()> {
+        write_whole(&self.path.join(BEST), &state.to_bytes()?)
     }
 
     /// Writes a picture.
@@ -81,7 +163,7 @@ impl RunFolder {
     pub(super) fn append(&self, name: &str, line: &str) -> Result<()> {
         let path = self.path.join(name);
         let fail = |e| {
-            Error::io("append a line to", &path, e)
+            Error::io(&format!("append {} bytes to", line.len() + 1), &path, e)
                 .hint("free some space, or choose a folder that can be written")
         };
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
@@ -93,6 +175,78 @@ impl RunFolder {
         }
         written.map_err(fail)
     }
+
+    /// Removes what a process that was killed while it wrote has left. Who holds the lock is the only
+    /// one to write here; what cannot be removed does no harm.
+    fn remove_leftovers(&self) {
+        for folder in [self.path.clone(), self.path.join("images")] {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_name().to_string_lossy().starts_with(".elbo-") {
+                    let _ = fs::remove_file(entry.path());
+                }
+            }
+        }
+    }
+}
+
+impl Drop for RunFolder {
+    /// A run that came to nothing leaves nothing behind. If a folder cannot be removed, something is
+    /// in it.
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.path.join(LOCK));
+        if self.empty {
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+}
+
+/// Locks a folder, or says which process has.
+fn lock(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK);
+    let fail = |e| {
+        Error::io("lock", &path, e).hint("choose a folder that can be written, on a local disk")
+    };
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    loop {
+        let mut file = options.open(&path).map_err(fail)?;
+        match file.try_lock() {
+            // Whoever held it has removed the file meanwhile: this one is nobody's.
+            Ok(()) if !is_at(&file, &path) => {}
+            Ok(()) => {
+                let number = format!("{}\n", std::process::id());
+                let written = file.set_len(0).and_then(|()| file.write_all(number.as_bytes()));
+                return written.map(|()| file).map_err(fail);
+            }
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // It may not have written its number yet, and some systems lock reading as well.
+                let holder = match file.read_to_string(&mut holder) {
+                    Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
+                    _ => "another process".to_owned(),
+                };
+                let what = format!("`{}` is in use by {holder}", folder.display());
+                return Err(Error::new(ErrorKind::InUse, what)
+                    .hint("wait until it is done, or choose another folder"));
+            }
+            Err(TryLockError::Error(e)) => return Err(fail(e)),
+        }
+    }
+}
+
+/// Whether an open file is the one at a path.
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |about: fs::Metadata| (about.dev(), about.ino());
+    let (open, there) = (file.metadata().map(place), fs::metadata(path).map(place));
+    open.is_ok_and(|open| there.is_ok_and(|there| open == there))
+}
+
+/// Where an open file keeps its name until it is closed, it is the one at its path.
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 fn write_line(file: &mut File, line: &str) -> std::io::Result<()> {

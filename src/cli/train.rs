@@ -1,26 +1,28 @@
 //! `elbo train`: trains, says how it goes, and leaves a run folder.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod run;
+
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use elbo::data::grid::encode_grid;
+use elbo::checkpoint::Course;
 use elbo::engine::record::SLOTS;
-use elbo::{Dataset, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use elbo::{Dataset, Error, Result, Trainer};
 
 use crate::cli::args::{ConfigArgs, DeviceArgs};
 use crate::cli::find::data_folder;
 use crate::cli::run_folder::RunFolder;
-use crate::cli::{print_line, talk};
+use crate::cli::signals::Signals;
+use crate::cli::talk;
+use crate::cli::train::run::Run;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo train
   elbo train --device gpu --epochs 3 --out runs/first
-  elbo train --data fashion-mnist --hidden 512,256 --latent 32 --beta 4";
+  elbo train --data fashion-mnist --hidden 512,256 --latent 32 --beta 4
+  elbo train --epochs 500 --patience 10 --max-time 8h --save-every 1000 --out runs/long
+  elbo train --resume runs/long";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -32,6 +34,18 @@ pub(super) struct Args {
     /// The folder of the run [default: the next number under runs]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
+    /// Go on with the run in this folder, as if it had never stopped
+    #[arg(long, value_name = "RUN", conflicts_with = "out")]
+    resume: Option<PathBuf>,
+    /// Also save every N steps, not only at the end of each epoch
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    save_every: Option<u64>,
+    /// Keep the last N checkpoints under the numbers of their steps
+    #[arg(long, default_value_t = 1, value_name = "N", hide_default_value = true)]
+    keep: usize,
+    /// Save and end after so long, such as 90s, 30min or 8h
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    max_time: Option<Duration>,
     #[command(flatten)]
     device: DeviceArgs,
     /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
@@ -45,49 +59,26 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// The signal that came, or 0. A second one ends the program at once.
-fn signals() -> Result<Arc<AtomicUsize>> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
-    use signal_hook::flag;
-    let came = Arc::new(AtomicUsize::new(0));
-    let second = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let code = 128 + signal;
-        flag::register_conditional_shutdown(signal, code, Arc::clone(&second))
-            .and_then(|_| flag::register(signal, Arc::clone(&second)))
-            .and_then(|_| flag::register_usize(signal, Arc::clone(&came), signal as usize))
-            .map_err(|e| Error::new(ErrorKind::Io, format!("cannot listen for signals: {e}")))?;
-    }
-    Ok(came)
-}
-
-/// What came of training.
-enum End {
-    /// The last epoch or step.
-    Done,
-    /// A signal.
-    Signal(usize),
-}
-
-struct Run<'a> {
-    args: &'a Args,
-    trainer: Trainer,
-    folder: RunFolder,
-    signal: Arc<AtomicUsize>,
-    bar: ProgressBar,
-    last: Option<Evaluation>,
-}
-
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let mut config = args.config.config()?;
+    let until = args.max_time.map(|time| Instant::now() + time);
+    let (mut folder, state) = match &args.resume {
+        Some(path) => RunFolder::resume(path).map(|(folder, state)| (Some(folder), Some(state)))?,
+        None => (None, None),
+    };
+    let mut config = match &state {
+        Some(state) => args.config.resumed(&state.config)?,
+        None => args.config.config()?,
+    };
     if let Some(steps) = args.steps_per_submit.filter(|steps| !(1..=SLOTS).contains(steps)) {
         let what = format!("`--steps-per-submit` is {steps}; it must be between 1 and {SLOTS}");
         return Err(Error::config(what).hint("leave it out: the results do not depend on it"));
     }
-    RunFolder::refuse_taken(args.out.as_deref())?;
+    if args.out.is_some() {
+        folder = Some(RunFolder::claim(args.out.as_deref())?);
+    }
     let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
     let (train, test) = Dataset::from_idx_folder(&data)?;
-    config.train.data = Some(data.clone());
+    config.train.data = Some(data);
     let train = train.limited(config.train.limit);
     let (device, why, precision) = args.device.open()?;
     if !args.quiet {
@@ -97,186 +88,40 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if let Some(steps) = args.steps_per_submit {
         trainer.set_steps_per_submit(steps);
     }
-    let parameters = trainer.vae().parameters.count();
     if !args.quiet {
-        let bytes = trainer.vae().plan.bytes() >> 20;
-        let (images, tests) = (train.len(), test.len());
-        talk(&format!(
-            "{parameters} parameters, {bytes} MiB planned, {images} images of `{}` to train on, \
-             {tests} to test, seed {}, schedules by {}",
-            data.display(),
-            config.train.seed,
-            trainer.schedules()
-        ));
+        talk(&about(&trainer, &train, &test));
     }
     // The data lies on the device now.
     drop((train, test));
-    let signal = signals()?;
-    let folder = RunFolder::create(args.out.as_deref(), &config)?;
-    if args.json {
-        let line = json!({
-            "event": "start", "device": device.kind(), "adapter": device.name(),
-            "precision": precision, "schedules": trainer.schedules(),
-            "parameters": parameters, "seed": config.train.seed, "data": data.display().to_string(),
-            "run": folder.path().display().to_string(),
-        });
-        print_line(&line.to_string())?;
-    }
-    let bar = progress(args);
-    let mut run = Run { args, trainer, folder, signal, bar, last: None };
-    let end = run.epochs();
-    run.bar.finish_and_clear();
-    match end {
-        Ok(end) => run.finish(end),
-        Err(error) => {
-            if args.json {
-                let (step, path) = (run.trainer.steps_taken(), run.folder.path().display());
-                let line = json!({
-                    "event": "end", "status": "failed", "step": step,
-                    "error": error.to_string(), "run": path.to_string(),
-                });
-                print_line(&line.to_string())?;
-            }
-            Err(error)
+    let signals = Signals::listen()?;
+    let mut folder = match folder {
+        Some(folder) => folder,
+        None => RunFolder::claim(None)?,
+    };
+    let mut course = Course::default();
+    match state {
+        None => folder.begin(&config)?,
+        Some(mut state) => {
+            trainer.restore(&state)?;
+            state.config = config;
+            folder.go_on(&state)?;
+            course = state.course;
         }
     }
+    let run = Run::new(args, (trainer, folder, signals), course, until);
+    run.start(&device, &precision)?;
+    run.to_its_end()
 }
 
-fn progress(args: &Args) -> ProgressBar {
-    if args.quiet {
-        return ProgressBar::hidden();
-    }
-    let template = "epoch {prefix} {wide_bar} {pos}/{len}  {msg}  {eta} left";
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-impl Run<'_> {
-    fn epochs(&mut self) -> Result<End> {
-        let config = self.trainer.config().clone();
-        let per_epoch = self.trainer.steps_per_epoch();
-        let all = per_epoch * config.train.epochs as u64;
-        let last = if config.train.max_steps > 0 { all.min(config.train.max_steps) } else { all };
-        self.bar.set_length(last);
-        while self.trainer.steps_taken() < last {
-            let epoch = self.trainer.steps_taken() / per_epoch + 1;
-            self.bar.set_prefix(format!("{epoch}/{}", config.train.epochs));
-            let end = (epoch * per_epoch).min(last);
-            let (speed, signal) = self.steps_to(end)?;
-            if signal != 0 {
-                return Ok(End::Signal(signal));
-            }
-            let losses = self.trainer.finish()?;
-            let evaluation = self.trainer.evaluate()?;
-            self.last = Some(evaluation);
-            self.report(epoch, losses, evaluation, speed)?;
-            self.pictures(epoch)?;
-        }
-        Ok(End::Done)
-    }
-
-    /// Trains to a step, unless a signal comes; with it, images a second of training alone, if any
-    /// step was timed.
-    fn steps_to(&mut self, end: u64) -> Result<(Option<f64>, usize)> {
-        let mut images = 0;
-        if self.trainer.steps_taken() == 0 {
-            // The first step compiles and warms up; it is not timed.
-            self.trainer.advance(1)?;
-            self.trainer.wait()?;
-        }
-        let start = Instant::now();
-        let mut shown = start;
-        while self.trainer.steps_taken() < end {
-            let signal = self.signal.load(Ordering::Relaxed);
-            if signal != 0 {
-                return Ok((None, signal));
-            }
-            let from = self.trainer.steps_taken();
-            let count = (end - from).min(self.trainer.steps_per_submit() as u64);
-            self.trainer.advance(count)?;
-            images += (from..from + count).map(|s| self.trainer.images_in_step(s)).sum::<usize>();
-            if shown.elapsed() > Duration::from_millis(100) {
-                shown = Instant::now();
-                let speed = images as f64 / start.elapsed().as_secs_f64();
-                let loss = self.trainer.so_far().loss;
-                self.bar.set_message(format!("loss {loss:.2}  {speed:.0} images/s"));
-                self.bar.set_position(self.trainer.steps_taken());
-            }
-        }
-        self.trainer.wait()?;
-        let seconds = start.elapsed().as_secs_f64();
-        Ok(((images > 0).then(|| images as f64 / seconds), 0))
-    }
-
-    fn report(
-        &self,
-        epoch: u64,
-        train: Losses,
-        test: Evaluation,
-        speed: Option<f64>,
-    ) -> Result<()> {
-        let step = self.trainer.steps_taken();
-        let Evaluation { sampled, at_mean, .. } = test;
-        // Nothing that differs between equal runs stands in this line.
-        let mut line = json!({
-            "event": "epoch", "epoch": epoch, "step": step,
-            "train_loss": train.loss, "train_recon": train.recon, "train_kl": train.kl,
-            "test_loss": sampled.loss, "test_recon": sampled.recon, "test_kl": sampled.kl,
-            "test_loss_at_mean": at_mean.loss,
-        });
-        self.folder.append("metrics.jsonl", &line.to_string())?;
-        let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
-        self.folder.append("timings.jsonl", &timing.to_string())?;
-        if self.args.json {
-            line["images_per_s"] = json!(speed);
-            return print_line(&line.to_string());
-        }
-        let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
-        let text = format!(
-            "epoch {epoch:>3}  train {:.2}  test {:.2} = recon {:.2} + KL {:.2}  \
-             at the mean {:.2}{speed}",
-            train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
-        );
-        self.bar.suspend(|| print_line(&text))
-    }
-
-    /// Eight test images above their reconstructions, and 64 samples of the prior.
-    fn pictures(&mut self, epoch: u64) -> Result<()> {
-        let [height, width] = self.trainer.image_size();
-        let (mut images, made) = self.trainer.reconstruct(8)?;
-        let columns = images.len() / (height * width);
-        images.extend(made);
-        let picture = encode_grid(&images, height, width, columns)?;
-        self.folder.write_image(&format!("reconstruction_{epoch}.png"), &picture)?;
-        let picture = encode_grid(&self.trainer.sample(64)?, height, width, 8)?;
-        self.folder.write_image(&format!("sample_{epoch}.png"), &picture)
-    }
-
-    fn finish(mut self, end: End) -> Result<u8> {
-        let weights = self.folder.path().join("weights.safetensors");
-        self.trainer.save_weights(&weights)?;
-        let (status, code) = match end {
-            End::Done => ("done", 0),
-            End::Signal(signal) => ("signal", 128 + u8::try_from(signal).unwrap_or(0)),
-        };
-        let (run, step) = (self.folder.path().display().to_string(), self.trainer.steps_taken());
-        // After a signal the last evaluation is of earlier weights.
-        let last = self.last.filter(|_| code == 0);
-        let loss = last.map(|last| last.sampled.loss);
-        if self.args.json {
-            let line = json!({
-                "event": "end", "status": status, "step": step, "test_loss": loss, "run": run,
-            });
-            print_line(&line.to_string())?;
-            return Ok(code);
-        }
-        if let Some(last) = last {
-            let Losses { loss, recon, kl } = last.sampled;
-            print_line(&format!(
-                "test loss {loss:.2} nats per image (recon {recon:.2} + KL {kl:.2}; one sampled z)"
-            ))?;
-        }
-        print_line(&format!("saved after step {step}: {}", weights.display()))?;
-        Ok(code)
-    }
+/// What is trained, in words.
+fn about(trainer: &Trainer, train: &Dataset, test: &Dataset) -> String {
+    let (parameters, bytes) = (trainer.vae().parameters.count(), trainer.vae().plan.bytes() >> 20);
+    let (images, tests, config) = (train.len(), test.len(), &trainer.config().train);
+    let data = config.data.as_deref().unwrap_or(Path::new("")).display();
+    format!(
+        "{parameters} parameters, {bytes} MiB planned, {images} images of `{data}` to train on, \
+         {tests} to test, seed {}, schedules by {}",
+        config.seed,
+        trainer.schedules()
+    )
 }

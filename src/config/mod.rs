@@ -122,6 +122,18 @@ pub enum Rule {
     Sgd,
 }
 
+/// What is done when a loss, a gradient or a weight stops being a finite number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NonFinite {
+    /// Training ends with an error that names the step and the tensor.
+    Stop,
+    /// The step is left out, and training goes on with the next.
+    Skip,
+    /// Training goes back to the last good state, and on from there with half the learning rate.
+    RollBack,
+}
+
 /// The network and its distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -228,6 +240,10 @@ pub struct TrainConfig {
     pub max_steps: u64,
     /// Uses only the first so many training images; 0 uses them all.
     pub limit: usize,
+    /// Stops after so many epochs without a lower test loss; 0 never does.
+    pub patience: u64,
+    /// What is done when the numbers break.
+    pub non_finite: NonFinite,
 }
 
 impl Default for TrainConfig {
@@ -240,6 +256,8 @@ impl Default for TrainConfig {
             pixels: Pixels::Grey,
             max_steps: 0,
             limit: 0,
+            patience: 0,
+            non_finite: NonFinite::Stop,
         }
     }
 }

@@ -5,6 +5,8 @@ pub mod idx;
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use crate::config::{Likelihood, Pixels};
 use crate::engine::PAD;
 use crate::error::{Error, ErrorKind, Result};
@@ -138,6 +140,31 @@ impl Dataset {
             Values::Bytes(v) => v.iter().map(|&v| f32::from(v) / 255.0).fold(start, fold),
             Values::Floats(v) => v.iter().copied().fold(start, fold),
         }
+    }
+
+    /// A hash of the images, their sizes and their number (SHA-256, in hexadecimal digits): two
+    /// datasets with the same one are the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        for size in [self.count, self.height, self.width] {
+            hash.update((size as u64).to_le_bytes());
+        }
+        match &self.values {
+            Values::Bytes(bytes) => {
+                hash.update(b"bytes");
+                hash.update(bytes);
+            }
+            Values::Floats(floats) => {
+                hash.update(b"floats");
+                // A buffer of some size, as most machines need no change of order.
+                for some in floats.chunks(4096) {
+                    let bytes: Vec<u8> = some.iter().flat_map(|v| v.to_le_bytes()).collect();
+                    hash.update(&bytes);
+                }
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Refuses data that a likelihood, or the tossing of coins, has no meaning for.

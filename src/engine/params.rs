@@ -30,6 +30,10 @@ pub struct Parameter {
     pub value: Tensor,
     /// Where the gradient lies.
     pub grad: Tensor,
+    /// Where the first moments lie, or the momentum.
+    pub first: Tensor,
+    /// Where the second moments lie.
+    pub second: Tensor,
     /// How it starts.
     pub init: Init,
     /// The names of its rows in files; for a bias the rows are its elements.
@@ -47,6 +51,17 @@ impl Parameter {
     #[must_use]
     pub fn len(&self) -> usize {
         self.value.rows() * self.value.cols()
+    }
+
+    /// The keys of its rows in files, and their shapes there.
+    pub fn shapes(&self) -> impl Iterator<Item = (&str, Vec<usize>)> {
+        self.exports.iter().map(|export| {
+            let shape = match self.is_vector() {
+                true => vec![export.rows],
+                false => vec![export.rows, self.value.cols()],
+            };
+            (export.key.as_str(), shape)
+        })
     }
 
     /// Whether there are no values, which no layer makes.
@@ -93,28 +108,30 @@ impl Parameters {
         init: Init,
     ) -> Parameter {
         let words = rows.next_multiple_of(PAD) * cols.next_multiple_of(PAD);
-        let ([values, grads, ..], offset) = self.place(plan, words);
-        let value = Tensor::matrix(values, offset, rows, cols);
-        self.push(name, value, Tensor { buffer: grads, ..value }, rows, init)
+        let (buffers, offset) = self.place(plan, words);
+        let value = Tensor::matrix(buffers[0], offset, rows, cols);
+        self.push(name, value, buffers, rows, init)
     }
 
     /// A bias of so many outputs.
     pub fn vector(&mut self, plan: &mut Plan, name: &str, len: usize, init: Init) -> Parameter {
-        let ([values, grads, ..], offset) = self.place(plan, len.next_multiple_of(PAD));
-        let value = Tensor::vector(values, offset, len, Dtype::F32);
-        self.push(name, value, Tensor { buffer: grads, ..value }, len, init)
+        let (buffers, offset) = self.place(plan, len.next_multiple_of(PAD));
+        let value = Tensor::vector(buffers[0], offset, len, Dtype::F32);
+        self.push(name, value, buffers, len, init)
     }
 
     fn push(
         &mut self,
         name: &str,
         value: Tensor,
-        grad: Tensor,
+        buffers: [BufferId; 4],
         rows: usize,
         init: Init,
     ) -> Parameter {
+        let [_, grad, first, second] = buffers.map(|buffer| Tensor { buffer, ..value });
         let exports = vec![Export { key: name.to_owned(), first: 0, rows }];
-        let parameter = Parameter { name: name.to_owned(), value, grad, init, exports };
+        let name = name.to_owned();
+        let parameter = Parameter { name, value, grad, first, second, init, exports };
         self.list.push(parameter.clone());
         parameter
     }

@@ -199,6 +199,10 @@ impl Running {
         Self(command.spawn().expect("the program starts"))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let (signal, process) = (format!("-{name}"), self.0.id().to_string());
         let status = Command::new("kill").args([signal, process]).status();

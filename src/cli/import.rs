@@ -1,0 +1,105 @@
+//! `elbo import`: a run that begins with the weights of another program.
+
+use std::path::{Path, PathBuf};
+
+use elbo::checkpoint::{Course, FIRST, SECOND, State, Trained, Weight};
+use elbo::checkpoint::{check_tensors, weights_from_bytes};
+use elbo::model::{DataSpec, Vae};
+use elbo::{Config, Error, Result};
+
+use crate::cli::args::ConfigArgs;
+use crate::cli::print_line;
+use crate::cli::run_folder::RunFolder;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo import vae.safetensors --out runs/imported
+  elbo train --resume runs/imported --epochs 5
+
+In Python: safetensors.torch.save_file(model.state_dict(), \"vae.safetensors\"). The names are those
+of PyTorch's example (fc1, fc21, fc22, fc3, fc4), or encoder.0, …, posterior.mean,
+posterior.log_var, decoder.0, … for other numbers of layers.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A safetensors file of float32 weights
+    #[arg(value_name = "FILE")]
+    weights: PathBuf,
+    /// The folder of the run [default: the next number under runs]
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    let path = &args.weights;
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let weights = weights_from_bytes(path, &bytes)?;
+    let mut config = args.config.config()?;
+    if !args.config.names_layers() {
+        take_layers(&mut config, &weights);
+    }
+    let state = state(path, config, weights)?;
+    let mut folder = RunFolder::claim(args.out.as_deref())?;
+    folder.begin(&state.config)?;
+    folder.save(&state, 1)?;
+    let run = folder.path().display();
+    print_line(&format!("{} tensors: {run}", state.weights().len()))?;
+    Ok(0)
+}
+
+/// The shape of a weight `[out, in]` in a file.
+fn shape(weights: &[Weight], key: &str) -> Option<[usize; 2]> {
+    let found = weights.iter().find(|weight| weight.key == key)?;
+    found.shape.as_slice().try_into().ok()
+}
+
+/// Takes the sizes of one hidden layer from weights that are named as in PyTorch's example.
+fn take_layers(config: &mut Config, weights: &[Weight]) {
+    let rows = |key| shape(weights, key).map(|[rows, _]| rows);
+    if let (Some(encoder), Some(latent), Some(decoder)) =
+        (rows("fc1.weight"), rows("fc21.weight"), rows("fc3.weight"))
+    {
+        config.model.encoder = vec![encoder];
+        config.model.latent = latent;
+        config.model.decoder = vec![decoder];
+    }
+}
+
+/// A state before the first step with these weights, if they are the configuration's.
+fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State> {
+    config.validate()?;
+    // The first layer says how many pixels an image has.
+    let model = |pixels| {
+        let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true };
+        Vae::new(&config, spec, spec)
+    };
+    let one = model(1)?;
+    let first = one.parameters.list()[0].exports[0].key.clone();
+    let Some([_, pixels]) = shape(&weights, &first) else {
+        return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
+            .hint("the file must be of the same model: look at `--hidden` and `--latent`"));
+    };
+    let vae = model(pixels)?;
+    let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
+    let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
+    check_tensors(path, &shapes, &weights)?;
+    for prefix in [FIRST, SECOND] {
+        weights.extend(shapes.iter().map(|(key, shape)| Weight {
+            key: format!("{prefix}{key}"),
+            shape: shape.clone(),
+            values: vec![0.0; shape.iter().product()],
+        }));
+    }
+    let side = pixels.isqrt();
+    let size = if side * side == pixels { [side, side] } else { [1, pixels] };
+    Ok(State {
+        config,
+        size,
+        data: None,
+        trained: Trained::default(),
+        course: Course::default(),
+        tensors: weights,
+    })
+}

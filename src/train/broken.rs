@@ -1,0 +1,146 @@
+//! What is done when the numbers break: what broke is named, and training stops, leaves the step out,
+//! or goes back.
+
+use crate::config::NonFinite;
+use crate::engine::{Access, Dtype, Record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::kernels::finite::{LARGEST, WEIGHT};
+use crate::train::Trainer;
+
+/// How often training goes back to one state, with half the rate each time, before it stops.
+const MOST_RETURNS: u32 = 20;
+
+/// How training went on after the numbers broke.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Way {
+    /// With the next step, as if this one had not been.
+    Skipped,
+    /// From an earlier state.
+    RolledBack {
+        /// The steps that had been taken there.
+        to: u64,
+        /// What the configured learning rate is multiplied by from now on.
+        rate_scale: f64,
+    },
+}
+
+/// A step whose numbers broke, and that training survived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Broken {
+    /// The step, counted from one.
+    pub step: u64,
+    /// The first tensor that was not finite, and a value in it.
+    pub what: String,
+    /// How training went on.
+    pub way: Way,
+}
+
+impl Trainer {
+    /// What broke since the last call and was survived, in its order.
+    pub fn take_broken(&mut self) -> Vec<Broken> {
+        std::mem::take(&mut self.broken)
+    }
+
+    /// Keeps the state as a good one, if training may have to go back to it.
+    pub(super) fn keep_good(&mut self) -> Result<()> {
+        if self.config.train.non_finite == NonFinite::RollBack {
+            let state = self.state()?;
+            self.good = Some((Box::new(state), 0));
+        }
+        Ok(())
+    }
+
+    /// Goes on after a step that broke, or does not.
+    pub(super) fn broke(&mut self, record: Record, status: u32) -> Result<()> {
+        let step = u64::from(record.step) + 1;
+        let what = self.diagnose(record, status);
+        // What is in flight changes nothing, and its reports say nothing new.
+        self.pending.clear();
+        let way = match self.config.train.non_finite {
+            // Some weights may have been written before another was found to break.
+            NonFinite::Skip if status & WEIGHT == 0 => {
+                self.clear_guard()?;
+                self.trained.step = step;
+                self.trained.skipped += 1;
+                Way::Skipped
+            }
+            NonFinite::RollBack => match self.roll_back()? {
+                Some(way) => way,
+                None => return Err(self.stopped(step, &what)),
+            },
+            NonFinite::Skip | NonFinite::Stop => return Err(self.stopped(step, &what)),
+        };
+        tracing::warn!("the numbers broke at step {step}: {what}; {way:?}");
+        self.broken.push(Broken { step, what, way });
+        Ok(())
+    }
+
+    /// Goes back to the last good state with half the rate, unless that was tried often enough.
+    fn roll_back(&mut self) -> Result<Option<Way>> {
+        let Some((good, returns)) = self.good.take() else { return Ok(None) };
+        if returns == MOST_RETURNS {
+            return Ok(None);
+        }
+        let (scale, skipped) = (0.5 * self.trained.rate_scale, self.trained.skipped);
+        let rolled_back = self.trained.rolled_back + 1;
+        let target = self.target;
+        self.put(&good)?;
+        (self.trained.rate_scale, self.trained.skipped) = (scale, skipped);
+        (self.trained.rolled_back, self.target) = (rolled_back, target);
+        let to = self.trained.step;
+        self.good = Some((good, returns + 1));
+        Ok(Some(Way::RolledBack { to, rate_scale: scale }))
+    }
+
+    pub(super) fn clear_guard(&mut self) -> Result<()> {
+        let guard = self.vae.reports.guard;
+        self.session.write_bits(guard, 0, &vec![0; guard.words()])
+    }
+
+    fn stopped(&self, step: u64, what: &str) -> Error {
+        let hint = match self.config.optimizer.clip_norm {
+            0.0 => "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)",
+            _ => "lower the learning rate (`--lr`)",
+        };
+        let what = format!("the numbers broke at step {step}: {what}");
+        Error::new(ErrorKind::Numbers, what).hint(hint)
+    }
+
+    /// Says what broke. If it was a loss or a gradient, the step runs again, and the first tensor that
+    /// is not finite is named, in the program's order. A fused step may have updated other weights
+    /// by then, and what broke need not break again.
+    fn diagnose(&mut self, record: Record, status: u32) -> String {
+        let found = if status == WEIGHT { Ok(None) } else { self.replay(record) };
+        match found {
+            Ok(Some(found)) => found,
+            Ok(None) if status == WEIGHT => "the update of the weights left f32's range".to_owned(),
+            Ok(None) => "a gradient left f32's range".to_owned(),
+            Err(e) => format!("what broke is not known, since {e}"),
+        }
+    }
+
+    fn replay(&mut self, record: Record) -> Result<Option<String>> {
+        // As recorded: where it was fused, not everything was stored.
+        let step = match self.recorded {
+            Some(step) => step,
+            None => *self.recorded.insert(self.session.load(&self.vae.programs.step)?),
+        };
+        self.run_one(step, record)?;
+        for dispatch in &self.vae.programs.step.dispatches {
+            for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
+                if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
+                    continue;
+                }
+                let gradient = self.vae.parameters.list().iter().any(|p| p.grad == tensor);
+                let limit = if gradient { LARGEST } else { f64::INFINITY };
+                let values = self.session.read(tensor)?;
+                let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
+                if let Some(value) = values.iter().find(broken) {
+                    let name = self.vae.describe(tensor);
+                    return Ok(Some(format!("`{name}` holds {value:e}")));
+                }
+            }
+        }
+        Ok(None)
+    }
+}

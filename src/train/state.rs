@@ -1,0 +1,165 @@
+//! What a trainer saves and takes up again.
+
+use std::path::Path;
+
+use crate::checkpoint::{
+    Course, FIRST, SECOND, State, Weight, check_tensors, weights_to_bytes, write_whole,
+};
+use crate::config::{Config, TrainConfig};
+use crate::data::Dataset;
+use crate::engine::{Parameter, Tensor};
+use crate::error::{Error, ErrorKind, Result};
+use crate::session::Device;
+use crate::train::Trainer;
+
+/// The tensors of a state: what stands before a parameter's name, and where its numbers lie.
+const KINDS: [(&str, fn(&Parameter) -> Tensor); 3] =
+    [("", |p| p.value), (FIRST, |p| p.first), (SECOND, |p| p.second)];
+
+impl Trainer {
+    /// A trainer that goes on from a state: with its configuration, where it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new) and [`restore`](Self::restore).
+    pub fn resume(device: &Device, state: &State, train: &Dataset, test: &Dataset) -> Result<Self> {
+        let mut trainer = Self::new(device, &state.config, train, test)?;
+        trainer.restore(state)?;
+        Ok(trainer)
+    }
+
+    /// Everything that the rest of training depends on. Waits for all steps that were asked for. The
+    /// [`Course`] is the caller's to fill in.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn state(&mut self) -> Result<State> {
+        self.wait()?;
+        let mut tensors = Vec::new();
+        for (prefix, tensor) in KINDS {
+            tensors.extend(self.exported(prefix, tensor)?);
+        }
+        Ok(State {
+            config: self.config.clone(),
+            size: self.size,
+            data: Some(self.data.clone()),
+            trained: self.trained,
+            course: Course::default(),
+            tensors,
+        })
+    }
+
+    /// Goes on from a state: of this configuration, but for when training ends and where the data
+    /// lies, and of this data. What was asked for and is not done yet is dropped.
+    ///
+    /// # Errors
+    ///
+    /// If the state is of another configuration or other data, has other tensors than the model, or
+    /// the device is lost. After a refusal the trainer is as it was.
+    pub fn restore(&mut self, state: &State) -> Result<()> {
+        self.check(state)?;
+        self.put(state)?;
+        self.keep_good()
+    }
+
+    fn check(&self, state: &State) -> Result<()> {
+        if numbers(&state.config) != numbers(&self.config) {
+            let what = "the checkpoint is of another configuration than the trainer";
+            return Err(Error::config(what).hint("make the trainer with the checkpoint's own"));
+        }
+        if state.size != self.size {
+            let ([a, b], [c, d]) = (state.size, self.size);
+            let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
+            return Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA));
+        }
+        for (which, (was, is)) in ["training", "test"]
+            .iter()
+            .zip(state.data.iter().flatten().zip(&self.data))
+        {
+            if was != is {
+                let what = format!(
+                    "the {which} images are not the checkpoint's: their SHA-256 is {is:.12}…, \
+                     expected {was:.12}…"
+                );
+                return Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA));
+            }
+        }
+        let mut expected = Vec::new();
+        for (prefix, _) in KINDS {
+            for parameter in self.vae.parameters.list() {
+                expected.extend(parameter.shapes().map(|(key, s)| (format!("{prefix}{key}"), s)));
+            }
+        }
+        check_tensors(Path::new(CHECKPOINT), &expected, &state.tensors)
+    }
+
+    /// Takes over a state that was found to be this model's.
+    pub(super) fn put(&mut self, state: &State) -> Result<()> {
+        self.pending.clear();
+        for (prefix, tensor) in KINDS {
+            for parameter in self.vae.parameters.list() {
+                let mut values = Vec::new();
+                for export in &parameter.exports {
+                    let key = format!("{prefix}{}", export.key);
+                    let part = state.tensors.iter().find(|weight| weight.key == key);
+                    values.extend_from_slice(&part.expect("every tensor was found").values);
+                }
+                self.session.write(tensor(parameter), &values)?;
+            }
+        }
+        self.clear_guard()?;
+        self.trained = state.trained;
+        self.target = state.trained.step;
+        Ok(())
+    }
+
+    /// The parameters under their names in files.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn weights(&mut self) -> Result<Vec<Weight>> {
+        self.wait()?;
+        self.exported("", |parameter| parameter.value)
+    }
+
+    fn exported(&mut self, prefix: &str, tensor: fn(&Parameter) -> Tensor) -> Result<Vec<Weight>> {
+        let mut weights = Vec::new();
+        for parameter in self.vae.parameters.list() {
+            let values = self.session.read(tensor(parameter))?;
+            let mut rest = values.as_slice();
+            for (key, shape) in parameter.shapes() {
+                let (part, after) = rest.split_at(shape.iter().product());
+                let key = format!("{prefix}{key}");
+                weights.push(Weight { key, shape, values: part.to_vec() });
+                rest = after;
+            }
+        }
+        Ok(weights)
+    }
+
+    /// Writes the parameters to a safetensors file, whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance), or if the system refuses the file.
+    pub fn save_weights(&mut self, path: &Path) -> Result<()> {
+        write_whole(path, &weights_to_bytes(&self.weights()?)?)
+    }
+}
+
+/// What a state is called in errors that know no file.
+const CHECKPOINT: &str = "the checkpoint";
+
+const OWN_DATA: &str = "name the folder of the run's own data with `--data`";
+
+/// What of a configuration a state's numbers depend on.
+fn numbers(config: &Config) -> Config {
+    let free = TrainConfig::default();
+    let mut config = config.clone();
+    config.train.data = free.data;
+    (config.train.epochs, config.train.max_steps) = (free.epochs, free.max_steps);
+    config.train.patience = free.patience;
+    config
+}

@@ -1,0 +1,258 @@
+//! States of runs: they come back to the bit, on both sessions, and hostile files are refused.
+
+mod common;
+
+use std::path::Path;
+
+use common::gpu;
+use elbo::checkpoint::{
+    Best, Course, State, Weight, weights_from_bytes, weights_to_bytes,
+};
+use elbo::config::{Config, NonFinite, Rule};
+use elbo::{Dataset, Device, ErrorKind, Trainer};
+use proptest::prelude::*;
+
+fn small() -> Config {
+    let mut config = Config::default();
+    (config.model.encoder, config.model.decoder) = (vec![9], vec![7]);
+    config.model.latent = 3;
+    // The last minibatch of an epoch has 4 images.
+    config.train.batch_size = 12;
+    config
+}
+
+fn data() -> (Dataset, Dataset) {
+    let set = |count, seed| Dataset::synthetic(count, [5, 6], seed).expect("made images");
+    (set(100, 1), set(20, 2))
+}
+
+fn trainer(device: &Device, config: &Config) -> Trainer {
+    let (train, test) = data();
+    Trainer::new(device, config, &train, &test).expect("a trainer")
+}
+
+/// Steps of an epoch of these.
+const EPOCH: u64 = 9;
+
+fn path() -> &'static Path {
+    Path::new("some/checkpoint.safetensors")
+}
+
+/// By way of a file's bytes.
+fn again(state: &State) -> State {
+    let bytes = state.to_bytes().expect("a state can be written");
+    let read = State::from_bytes(path(), &bytes).expect("what is written can be read");
+    assert_eq!(read.to_bytes().expect("again"), bytes, "the same state, the same bytes");
+    read
+}
+
+#[test]
+fn a_run_that_stopped_ends_with_the_same_bits() {
+    let rules = [(Rule::Adam, 0.0), (Rule::Sgd, 0.9)];
+    for device in [Device::Cpu(2), Device::Gpu(gpu())] {
+        for (rule, momentum) in rules {
+            let mut config = small();
+            (config.optimizer.rule, config.optimizer.momentum) = (rule, momentum);
+            config.optimizer.lr = 1e-3;
+            let last = 3 * EPOCH;
+            let end = |trainer: &mut Trainer, steps| {
+                trainer.advance(steps).expect("steps");
+                (trainer.state().expect("a state"), trainer.finish().expect("losses"))
+            };
+            let never_stopped = end(&mut trainer(&device, &config), last);
+            assert!(never_stopped.1.loss.is_finite(), "{:?}", never_stopped.1);
+            // The first, in the middle and at the edge of an epoch, the last.
+            for stop in [1, 7, EPOCH + 4, 2 * EPOCH, last] {
+                let mut first = trainer(&device, &config);
+                first.set_steps_per_submit(3);
+                first.advance(stop).expect("steps");
+                let state = again(&first.state().expect("a state"));
+                drop(first);
+                let (train, test) = data();
+                let resumed = Trainer::resume(&device, &state, &train, &test);
+                let mut resumed = resumed.expect("the state of this data");
+                resumed.set_steps_per_submit(5);
+                let found = end(&mut resumed, last - stop);
+                assert!(found == never_stopped, "{rule:?} on {}: {stop}", device.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_is_restored_into_a_trainer_that_is_elsewhere() {
+    let mut trainer = trainer(&Device::Cpu(1), &small());
+    trainer.advance(4).expect("steps");
+    let state = trainer.state().expect("a state");
+    trainer.advance(9).expect("steps");
+    trainer.restore(&state).expect("its own state");
+    assert_eq!(trainer.steps_taken(), 4);
+    assert!(trainer.state().expect("a state") == state);
+}
+
+/// What is refused: a state, and what the refusal says.
+#[test]
+fn a_state_of_something_else_is_refused() {
+    let mut trainer = trainer(&Device::Cpu(1), &small());
+    trainer.advance(2).expect("steps");
+    let good = trainer.state().expect("a state");
+    let refused = |change: &dyn Fn(&mut State)| {
+        let mut state = good.clone();
+        change(&mut state);
+        let mut other = self::trainer(&Device::Cpu(1), &small());
+        let before = other.state().expect("a state");
+        let error = other.restore(&state).expect_err("a state of something else");
+        assert!(error.advice().is_some(), "{error} has a hint");
+        assert!(other.state().expect("a state") == before, "it is as it was: {error}");
+        error.to_string()
+    };
+    let says = |error: String, what: &str| assert!(error.contains(what), "{error}: {what}");
+    says(refused(&|state| state.config.optimizer.lr = 0.5), "configuration");
+    says(refused(&|state| state.size = [6, 5]), "6×5");
+    says(refused(&|state| state.data = Some(["00".to_owned(), "11".to_owned()])), "SHA-256");
+    says(refused(&|state| drop(state.tensors.remove(0))), "fc1.bias");
+    says(refused(&|state| state.tensors[1].key.push('x')), "fc1.weight");
+    says(refused(&|state| state.tensors[1].shape = vec![30, 9]), "[30, 9]");
+    let extra = Weight { key: "fc9".to_owned(), shape: vec![1], values: vec![0.0] };
+    says(refused(&|state| state.tensors.push(extra.clone())), "fc9");
+    // When training ends and where the data lies is free.
+    let mut state = good.clone();
+    (state.config.train.epochs, state.config.train.data) = (99, Some("elsewhere".into()));
+    trainer.restore(&state).expect("the same but for its end");
+}
+
+fn a_state() -> State {
+    let mut trainer = trainer(&Device::Cpu(1), &small());
+    trainer.advance(5).expect("steps");
+    let mut state = trainer.state().expect("a state");
+    let best = Some(Best { epoch: 2, loss: 20.25 });
+    state.course = Course { epochs: 3, log_bytes: 1234, best };
+    state
+}
+
+#[test]
+fn everything_of_a_state_comes_back() {
+    let mut state = a_state();
+    state.config.train.non_finite = NonFinite::RollBack;
+    state.trained.rate_scale = 0.125;
+    (state.trained.skipped, state.trained.rolled_back) = (3, 4);
+    let read = again(&state);
+    state.tensors.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(read, state);
+}
+
+/// A file of one tensor under each key, with metadata.
+fn file(keys: &[&str], metadata: Option<&str>) -> Vec<u8> {
+    let entries: Vec<_> = (0..)
+        .zip(keys)
+        .map(|(i, key)| {
+            let (from, to) = (4 * i, 4 * i + 4);
+            format!(r#""{key}":{{"dtype":"F32","shape":[1],"data_offsets":[{from},{to}]}}"#)
+        })
+        .collect();
+    let metadata = metadata.map(|text| format!(r#""__metadata__":{text}"#));
+    let header = metadata.into_iter().chain(entries).collect::<Vec<_>>().join(",");
+    raw(&format!("{{{header}}}"), 4 * keys.len())
+}
+
+fn raw(header: &str, bytes: usize) -> Vec<u8> {
+    let length = (header.len() as u64).to_le_bytes();
+    [&length[..], header.as_bytes(), &vec![0; bytes]].concat()
+}
+
+/// The good state with part of its metadata replaced by something as long or not.
+fn edited(from: &str, to: &str) -> Vec<u8> {
+    let bytes = a_state().to_bytes().expect("a state");
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).expect("JSON");
+    assert!(header.contains(from), "`{from}` is in {header}");
+    let header = header.trim_end().replacen(from, to, 1);
+    [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + length..]].concat()
+}
+
+#[test]
+fn malformed_states_are_refused() {
+    let good = a_state().to_bytes().expect("a state");
+    let nan = {
+        let mut state = a_state();
+        state.tensors[0].values[3] = f32::NAN;
+        state.to_bytes().expect("bytes")
+    };
+    #[rustfmt::skip]
+    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
+        ("nothing", vec![], "no safetensors"),
+        ("a few bytes", vec![1, 2, 3], "no safetensors"),
+        ("cut in the header", good[..100].to_vec(), "no safetensors"),
+        ("cut in the values", good[..good.len() - 1].to_vec(), "no safetensors"),
+        ("longer than it says", [&good[..], &[0]].concat(), "no safetensors"),
+        ("a header of 2⁶³ bytes", [&[255; 7][..], &[127], &good[8..]].concat(), "no safetensors"),
+        ("a header of 4 GiB", [&[0, 0, 0, 0, 1, 0, 0, 0][..], &good[8..]].concat(), "no safetensors"),
+        ("no JSON", raw("{]", 0), "no safetensors"),
+        ("JSON of another kind", raw("[1, 2]", 0), "no safetensors"),
+        ("deep JSON", raw(&"[".repeat(100_000), 0), "no safetensors"),
+        ("pickle", b"\x80\x02}q\x00.".repeat(9), "no safetensors"),
+        ("weights alone", file(&["fc1.weight"], None), "no state of a run"),
+        ("another program's metadata", file(&["a"], Some(r#"{"format":"pt"}"#)), "no state of a run"),
+        ("no TOML", file(&["a"], Some(r#"{"elbo":"]"}"#)), "metadata"),
+        ("a newer format", edited("format = 1", "format = 2"), "format 2"),
+        ("no format", edited("format = 1", "format = 0"), "format 0"),
+        ("an unknown key", edited("format = 1", "format = 1\\nfoo = 3"), "foo"),
+        ("a missing key", edited("epochs = 3", ""), "epochs"),
+        ("a negative step", edited("step = 5", "step = -5"), "metadata"),
+        ("no batch", edited("batch-size = 12", "batch-size = 0"), "batch-size"),
+        ("a huge layer", edited("encoder = [9]", "encoder = [9000000000]"), "encoder"),
+        ("no rate", edited("rate_scale = 1.0", "rate_scale = 0.0"), "scaled by 0"),
+        ("a NaN rate", edited("rate_scale = 1.0", "rate_scale = nan"), "scaled by NaN"),
+        ("no image", edited("size = [5, 6]", "size = [0, 6]"), "0×6"),
+        ("images beyond memory", edited("size = [5, 6]", "size = [9000000000000, 9000000000000]"), "9000000000000"),
+        ("integers", edited("F32", "I32"), "I32"),
+        ("half floats", edited("F32", "F16"), "no safetensors"),
+        ("a NaN", nan, "NaN"),
+    ];
+    for (case, bytes, says) in cases {
+        let error = State::from_bytes(path(), &bytes).expect_err(case);
+        assert_eq!(error.kind(), ErrorKind::Data, "{case}: {error}");
+        let text = error.to_string();
+        assert!(text.contains(says) && text.contains("some/checkpoint"), "{case}: {text}");
+        assert!(error.advice().is_some(), "{case}: {text} has a hint");
+    }
+}
+
+#[test]
+fn weights_come_back_and_foreign_types_are_refused() {
+    let weights = a_state().weights();
+    assert_eq!(weights.len(), 10, "five layers");
+    let bytes = weights_to_bytes(&weights).expect("bytes");
+    let mut read = weights_from_bytes(path(), &bytes).expect("what was written");
+    let mut weights = weights;
+    weights.sort_by(|a, b| a.key.cmp(&b.key));
+    read.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(read, weights);
+    let error = weights_from_bytes(path(), &edited("F32", "I32")).expect_err("integers");
+    assert!(error.to_string().contains("I32"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #[test]
+    fn no_change_of_a_state_panics(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..9),
+        cut in any::<prop::sample::Index>(),
+        whole in any::<bool>(),
+    ) {
+        use std::sync::OnceLock;
+        static GOOD: OnceLock<Vec<u8>> = OnceLock::new();
+        let mut bytes = GOOD.get_or_init(|| a_state().to_bytes().expect("a state")).clone();
+        if !whole {
+            bytes.truncate(cut.index(bytes.len()) + 1);
+        }
+        for (at, value) in edits {
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+        }
+        if let Ok(state) = State::from_bytes(path(), &bytes) {
+            // Whatever passes can be judged by a trainer.
+            let _ = trainer(&Device::Cpu(1), &small()).restore(&state);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Runs that stop and go on: by a limit, a signal, a kill; and who may write to a folder.
+
+use std::fs;
+use std::path::Path;
+#[cfg(unix)]
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::program::{
+    assert_refused, elbo, events, output, place, refusal_fault, succeed, text, train, weights,
+};
+#[cfg(unix)]
+use crate::program::Running;
+
+/// What must be equal in runs that stopped and runs that did not.
+const EQUAL: [&str; 4] =
+    ["weights.safetensors", "checkpoint.safetensors", "best.safetensors", "metrics.jsonl"];
+
+fn hashes(run: &Path) -> Vec<String> {
+    let hash = |name: &&str| {
+        let bytes = fs::read(run.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+        format!("{name} {:x?}", Sha256::digest(bytes))
+    };
+    EQUAL.iter().map(hash).collect()
+}
+
+/// `elbo train --resume out`, with these flags.
+fn resume(dir: &TempDir, flags: &str) -> std::process::Command {
+    elbo(dir, &format!("train --device cpu --quiet --resume out {flags}"))
+}
+
+/// 64 images by 12 are 6 steps an epoch, the last of 4 images.
+const RUN: &str = "--batch-size 12 --epochs 4 --seed 7";
+
+#[test]
+fn a_run_that_goes_on_equals_one_that_never_stopped() {
+    for device in ["cpu", "gpu"] {
+        let dir = place();
+        let whole = format!("{RUN} --device {device} --tune off --out whole");
+        succeed(train(&dir, &format!("{whole} --quiet")));
+        let expected = hashes(&dir.path().join("whole"));
+        // The first, in the middle of an epoch, at its edge, near the end, the last.
+        for (stop, other) in [
+            (1, "--steps-per-submit 1"),
+            (7, "--save-every 2"),
+            (12, "--keep 3"),
+            (23, "--steps-per-submit 5 --save-every 1"),
+            (24, ""),
+        ] {
+            let flags = format!("{RUN} --device {device} --tune off --max-steps {stop} {other}");
+            succeed(train(&dir, &format!("{flags} --quiet")));
+            let on = format!("train --device {device} --tune off --quiet --resume out");
+            succeed(elbo(&dir, &format!("{on} --max-steps 0")));
+            // Its configuration says that it was once to stop earlier no more.
+            assert_eq!(hashes(&dir.path().join("out")), expected, "{device}: {stop} {other}");
+            fs::remove_dir_all(dir.path().join("out")).expect("a folder");
+        }
+    }
+}
+
+#[test]
+fn more_epochs_may_follow() {
+    let dir = place();
+    succeed(train(&dir, &format!("{RUN} --out whole --quiet")));
+    succeed(train(&dir, "--batch-size 12 --seed 7 --epochs 2 --quiet"));
+    succeed(resume(&dir, "--epochs 4"));
+    assert_eq!(hashes(&dir.path().join("out")), hashes(&dir.path().join("whole")));
+}
+
+#[test]
+fn the_last_checkpoints_are_kept() {
+    let dir = place();
+    succeed(train(&dir, &format!("{RUN} --save-every 4 --keep 3 --quiet")));
+    let out = dir.path().join("out");
+    let mut kept: Vec<_> = fs::read_dir(&out)
+        .expect("a run")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.starts_with("checkpoint-"))
+        .collect();
+    kept.sort();
+    let expected = [18, 20, 24].map(|step| format!("checkpoint-{step:012}.safetensors"));
+    assert_eq!(kept, expected);
+    let read = |name: &str| fs::read(out.join(name)).expect("a checkpoint");
+    assert!(read(&kept[2]) == read("checkpoint.safetensors"), "the newest has both names");
+    assert!(!out.join("lock").exists(), "nobody is at it any more");
+}
+
+#[test]
+fn time_and_patience_end_a_run() {
+    let dir = place();
+    let said = succeed(train(&dir, "--max-time 0s --json --quiet"));
+    let events = events(&said);
+    assert_eq!(events.last().expect("an end").1["status"], "time", "{said}");
+    succeed(resume(&dir, ""));
+    assert_eq!(weights(&dir.path().join("out/weights.safetensors")).len(), 10);
+    // A rate at which nothing is learned: no epoch is better than the first.
+    let said = succeed(train(
+        &dir,
+        "--out still --epochs 50 --patience 2 --lr 1e-30 --json --quiet",
+    ));
+    let events = crate::program::events(&said);
+    let end = &events.last().expect("an end").1;
+    assert_eq!((&end["status"], &end["step"]), (&"patience".into(), &12.into()), "{said}");
+    // It is over, and more patience makes it go on.
+    let step = |flags: &str| {
+        let run = format!("train --device cpu --quiet --json --resume still {flags}");
+        let said = succeed(elbo(&dir, &run));
+        crate::program::events(&said).last().expect("an end").1["step"].clone()
+    };
+    assert_eq!(step(""), 12);
+    assert_eq!(step("--patience 3"), 16);
+}
+
+#[test]
+fn what_cannot_go_on_is_refused() {
+    let dir = place();
+    succeed(train(&dir, "--quiet"));
+    fs::create_dir(dir.path().join("empty")).expect("a folder");
+    fs::create_dir(dir.path().join("other")).expect("a folder");
+    for set in ["train", "t10k"] {
+        let from = dir.path().join(format!("data/{set}-images-idx3-ubyte"));
+        let mut bytes = fs::read(from).expect("the data");
+        *bytes.last_mut().expect("bytes") ^= 1;
+        let to = dir.path().join(format!("other/{set}-images-idx3-ubyte"));
+        fs::write(to, bytes).expect("a file");
+    }
+    let cases = [
+        ("--resume missing", 74, "missing"),
+        ("--resume empty", 74, "checkpoint.safetensors"),
+        ("--resume data/train-images-idx3-ubyte", 74, "checkpoint.safetensors"),
+        ("--resume out --lr 0.5", 2, "configuration"),
+        ("--resume out --preset big", 2, "configuration"),
+        ("--resume out --config out/config.toml", 2, "configuration"),
+        ("--resume out --seed 9", 2, "configuration"),
+        ("--resume out --data other", 1, "SHA-256"),
+        ("--resume out --save-every 0", 2, "--save-every"),
+        ("--resume out --max-time soon", 2, "--max-time"),
+    ];
+    let before = crate::program::tree(dir.path());
+    for (flags, code, says) in cases {
+        let output = output(elbo(&dir, &format!("train --device cpu --quiet {flags}")));
+        let fault = refusal_fault(flags, &output, code, says);
+        assert_eq!(fault, None);
+        assert!(crate::program::tree(dir.path()) == before, "{flags} changed something");
+    }
+    let checkpoint = dir.path().join("out/checkpoint.safetensors");
+    let bytes = fs::read(&checkpoint).expect("a checkpoint");
+    fs::write(&checkpoint, &bytes[..bytes.len() - 1]).expect("a file");
+    let broken = output(resume(&dir, ""));
+    assert_eq!(refusal_fault("cut", &broken, 1, "out/checkpoint.safetensors"), None);
+    fs::write(&checkpoint, bytes).expect("a file");
+    assert_refused(&dir, &[("--out out", 2, "holds a run already")]);
+}
+
+#[test]
+fn weights_go_out_and_come_in() {
+    let dir = place();
+    succeed(train(&dir, "--quiet"));
+    succeed(elbo(&dir, "export out --out out.safetensors"));
+    let read = |name: &str| fs::read(dir.path().join(name)).expect("a file");
+    assert!(read("out.safetensors") == read("out/weights.safetensors"), "the newest weights");
+    succeed(elbo(&dir, "export out --best --out best.safetensors"));
+    assert_eq!(weights(&dir.path().join("best.safetensors")).len(), 10);
+    // The sizes of the layers are the file's.
+    succeed(elbo(&dir, "import out.safetensors --out in --batch-size 16 --epochs 1"));
+    succeed(elbo(&dir, "export in --out in.safetensors"));
+    assert!(read("in.safetensors") == read("out.safetensors"), "there and back");
+    succeed(elbo(&dir, "train --resume in --data data --device cpu --quiet"));
+    for (flags, code, says) in [
+        ("export out --out out.safetensors", 74, "out.safetensors"),
+        ("export missing --out a", 74, "missing"),
+        ("export data --out a", 74, "data"),
+        ("import missing", 74, "missing"),
+        ("import data/t10k-images-idx3-ubyte", 1, "no safetensors"),
+        ("import out.safetensors --hidden 9", 1, "fc1.bias"),
+        ("import out.safetensors --hidden 8,8", 1, "encoder.0.weight"),
+        ("import out/checkpoint.safetensors", 1, "optimizer.first.fc1.bias"),
+        ("import out.safetensors --out in", 2, "holds a run already"),
+    ] {
+        let output = output(elbo(&dir, flags));
+        assert_eq!(refusal_fault(flags, &output, code, says), None);
+    }
+}
+
+/// A run that would take minutes, with a state every few steps.
+#[cfg(unix)]
+fn long(dir: &TempDir, flags: &str) -> Running {
+    let mut command = train(dir, &format!("--epochs 100000 --save-every 3 --quiet {flags}"));
+    Running::start(command.stdout(std::process::Stdio::null()))
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_and_training_goes_on() {
+    let dir = place();
+    let mut running = long(&dir, "--save-every 1000000000");
+    let checkpoint = dir.path().join("out/checkpoint.safetensors");
+    running.until("the first epoch", || checkpoint.exists());
+    let before = fs::metadata(&checkpoint).and_then(|m| m.modified()).expect("a time");
+    // Epochs save too: what counts is that it still runs, and that a state was written.
+    running.signal("USR1");
+    running.until("a save", || {
+        fs::metadata(&checkpoint).and_then(|m| m.modified()).is_ok_and(|time| time > before)
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    assert_eq!(running.status(), None, "it goes on");
+    running.signal("TERM");
+    assert_eq!(running.wait().code(), Some(143));
+}
+
+#[cfg(unix)]
+#[test]
+fn one_process_writes_to_a_folder() {
+    let dir = place();
+    let mut running = long(&dir, "");
+    let checkpoint = dir.path().join("out/checkpoint.safetensors");
+    running.until("the first state", || checkpoint.exists());
+    for flags in ["train --out out", "train --resume out"] {
+        let second = output(elbo(&dir, &format!("{flags} --data data --device cpu --quiet")));
+        let holder = format!("process {}", running.id());
+        assert_eq!(refusal_fault(flags, &second, 75, &holder), None);
+    }
+    running.signal("KILL");
+    running.wait();
+    // The system took the lock back.
+    succeed(resume(&dir, "--epochs 1 --max-steps 1"));
+}
+
+#[cfg(unix)]
+#[test]
+fn of_many_at_once_one_trains() {
+    for round in 0..10 {
+        let dir = place();
+        let count = 2 + round % 7;
+        let flags = "--epochs 300 --quiet";
+        let start = |_| {
+            let mut command = train(&dir, flags);
+            command.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null());
+            Running::start(&mut command)
+        };
+        let mut all: Vec<_> = (0..count).map(start).collect();
+        let mut codes: Vec<_> = all.iter_mut().map(|one| one.wait().code()).collect();
+        codes.sort();
+        // One is at it; the others find it so, or come when it is done.
+        assert_eq!(codes[0], Some(0), "{codes:?}");
+        assert!(codes[1..].iter().all(|code| matches!(code, Some(75 | 2))), "{codes:?}");
+    }
+}
+
+/// Kills runs at random times until one comes to its end; a run never killed has the same files.
+#[cfg(unix)]
+#[test]
+fn kills_lose_nothing() {
+    let dir = place();
+    let flags = format!("{RUN} --epochs 60 --save-every 5 --quiet");
+    succeed(train(&dir, &format!("{flags} --out whole")));
+    let expected = hashes(&dir.path().join("whole"));
+    let wanted = std::env::var("ELBO_KILLS").map_or(25, |n| n.parse().expect("a number"));
+    let (mut kills, mut random) = (0, 12345_u64);
+    while kills < wanted {
+        let _ = fs::remove_dir_all(dir.path().join("out"));
+        let mut command = train(&dir, &flags);
+        loop {
+            let mut running = Running::start(command.stdout(std::process::Stdio::null()));
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            std::thread::sleep(Duration::from_micros(10_000 + (random >> 33) % 60_000));
+            if let Some(status) = running.status() {
+                assert_eq!(status.code(), Some(0), "after {kills} kills");
+                break;
+            }
+            running.signal("KILL");
+            running.wait();
+            kills += 1;
+            let out = dir.path().join("out");
+            command = match out.join("checkpoint.safetensors").exists() {
+                true => resume(&dir, "--save-every 5"),
+                // It was killed before its first state.
+                false => {
+                    let _ = fs::remove_dir_all(out);
+                    train(&dir, &flags)
+                }
+            };
+        }
+        assert_eq!(hashes(&dir.path().join("out")), expected, "after {kills} kills");
+    }
+}
+
+#[test]
+fn broken_numbers_are_left_out_or_rolled_back() {
+    let dir = place();
+    // A rate at which the weights grow until the numbers break.
+    let flags = "--optimizer sgd --lr 1e8 --epochs 2 --json --quiet";
+    let stopped = output(train(&dir, flags));
+    assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped.stdout));
+    let said = succeed(train(&dir, &format!("{flags} --out back --non-finite roll-back")));
+    let end = events(&said).pop().expect("an end").1;
+    assert!(end["rolled_back"].as_u64() > Some(0), "{said}");
+    assert!(end["test_loss"].as_f64().is_some_and(f64::is_finite), "{said}");
+    assert!(said.contains(r#""event":"rolled-back""#), "{said}");
+}
