@@ -66,9 +66,8 @@ pub fn weights_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Weight>> {
 }
 
 fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<SafeTensors<'b>> {
-    SafeTensors::deserialize(bytes).map_err(|e| {
-        Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE)
-    })
+    SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE))
 }
 
 fn weights_of(path: &Path, file: &SafeTensors<'_>) -> Result<Vec<Weight>> {
@@ -224,7 +223,9 @@ impl State {
         };
         if about.len() > MOST_METADATA {
             let found = about.len();
-            return Err(fail(format!("has {found} bytes of metadata, at most {MOST_METADATA} are")));
+            return Err(fail(format!(
+                "has {found} bytes of metadata, at most {MOST_METADATA} are"
+            )));
         }
         let unclear = |e: toml::de::Error| fail(format!("its metadata: {}", e.message()));
         let format: Format = toml::from_str(about).map_err(unclear)?;
@@ -239,9 +240,7 @@ impl State {
         if !(scale > 0.0 && scale <= 1.0) {
             return Err(fail(format!("its rates are scaled by {scale}, expected 0 to 1")));
         }
-        if about.size.iter().any(|&side| side == 0)
-            || about.size[0].checked_mul(about.size[1]).is_none()
-        {
+        if about.size.contains(&0) || about.size[0].checked_mul(about.size[1]).is_none() {
             let [height, width] = about.size;
             return Err(fail(format!("its images are {height}×{width}, expected 1×1 or more")));
         }
@@ -262,7 +261,10 @@ impl State {
     /// As [`from_bytes`](Self::from_bytes), and an [`Io`](ErrorKind::Io) error if the file cannot
     /// be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let bytes = std::fs::read(path).map_err(|e| {
+            Error::io("read", path, e)
+                .hint("name a checkpoint, or the folder of a run that was saved")
+        })?;
         Self::from_bytes(path, &bytes)
     }
 

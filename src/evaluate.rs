@@ -22,7 +22,8 @@ pub struct Evaluation {
 }
 
 impl Trainer {
-    /// The losses on the test images, with sampled z and at z = μ.
+    /// The losses on the test images, with sampled z and at z = μ. If they are finite, this is a state
+    /// that training [goes back to](crate::config::NonFinite::RollBack) when later numbers break.
     ///
     /// # Errors
     ///
@@ -32,7 +33,29 @@ impl Trainer {
         let sampled = self.look(self.ids.evaluate)?;
         let at_mean = self.look(self.ids.evaluate_at_mean)?;
         let images = sampled.images();
+        self.keep_good()?;
         Ok(Evaluation { sampled: sampled.losses(), at_mean: at_mean.losses(), images })
+    }
+
+    /// As [`evaluate`](Self::evaluate), but if a test loss is not finite and training may go back, it
+    /// does, and there is no evaluation.
+    ///
+    /// # Errors
+    ///
+    /// As `evaluate`.
+    pub fn evaluate_or_go_back(&mut self) -> Result<Option<Evaluation>> {
+        let step = self.trained.step;
+        match self.evaluate() {
+            Ok(evaluation) => Ok(Some(evaluation)),
+            Err(error) if error.kind() == ErrorKind::Numbers => match self.roll_back()? {
+                None => Err(error),
+                Some(way) => {
+                    self.note_broken(step, "the test loss is not finite".to_owned(), way);
+                    Ok(None)
+                }
+            },
+            Err(error) => Err(error),
+        }
     }
 
     fn look(&mut self, program: ProgramId) -> Result<Sums> {

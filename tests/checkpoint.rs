@@ -5,9 +5,7 @@ mod common;
 use std::path::Path;
 
 use common::gpu;
-use elbo::checkpoint::{
-    Best, Course, State, Weight, weights_from_bytes, weights_to_bytes,
-};
+use elbo::checkpoint::{Best, Course, State, Weight, weights_from_bytes, weights_to_bytes};
 use elbo::config::{Config, NonFinite, Rule};
 use elbo::{Dataset, Device, ErrorKind, Trainer};
 use proptest::prelude::*;
@@ -110,9 +108,9 @@ fn a_state_of_something_else_is_refused() {
     says(refused(&|state| state.config.optimizer.lr = 0.5), "configuration");
     says(refused(&|state| state.size = [6, 5]), "6×5");
     says(refused(&|state| state.data = Some(["00".to_owned(), "11".to_owned()])), "SHA-256");
-    says(refused(&|state| drop(state.tensors.remove(0))), "fc1.bias");
-    says(refused(&|state| state.tensors[1].key.push('x')), "fc1.weight");
-    says(refused(&|state| state.tensors[1].shape = vec![30, 9]), "[30, 9]");
+    says(refused(&|state| drop(state.tensors.remove(0))), "fc1.weight");
+    says(refused(&|state| state.tensors[1].key.push('x')), "fc1.bias");
+    says(refused(&|state| state.tensors[0].shape = vec![30, 9]), "[30, 9]");
     let extra = Weight { key: "fc9".to_owned(), shape: vec![1], values: vec![0.0] };
     says(refused(&|state| state.tensors.push(extra.clone())), "fc9");
     // When training ends and where the data lies is free.

@@ -34,7 +34,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let path = &args.weights;
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let bytes = std::fs::read(path)
+        .map_err(|e| Error::io("read", path, e).hint("name a safetensors file of weights"))?;
     let weights = weights_from_bytes(path, &bytes)?;
     let mut config = args.config.config()?;
     if !args.config.names_layers() {

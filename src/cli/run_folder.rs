@@ -56,7 +56,13 @@ impl RunFolder {
             }
             None => (next_number().map_err(|e| fail(Path::new("runs"), e))?, true),
         };
-        let folder = Self { _lock: lock(&path)?, path, empty: made };
+        let lock = lock(&path).inspect_err(|_| {
+            if made {
+                // Nothing of ours is in it; if it cannot be removed, the first error counts.
+                let _ = fs::remove_dir(&path);
+            }
+        })?;
+        let folder = Self { _lock: lock, path, empty: made };
         match CONTENTS.iter().find(|name| folder.path.join(name).exists()) {
             None => Ok(folder),
             Some(name) => {
@@ -216,6 +222,9 @@ fn lock(folder: &Path) -> Result<File> {
             Ok(()) => {
                 let number = format!("{}\n", std::process::id());
                 let written = file.set_len(0).and_then(|()| file.write_all(number.as_bytes()));
+                if written.is_err() {
+                    let _ = fs::remove_file(&path);
+                }
                 return written.map(|()| file).map_err(fail);
             }
             Err(TryLockError::WouldBlock) => {

@@ -19,8 +19,7 @@ impl Signals {
     pub(super) fn listen() -> Result<Self> {
         let signals = Self::default();
         let second = Arc::new(AtomicBool::new(false));
-        let fail =
-            |e| Error::new(ErrorKind::Io, format!("cannot listen for signals: {e}"));
+        let fail = |e| Error::new(ErrorKind::Io, format!("cannot listen for signals: {e}"));
         for signal in [SIGINT, SIGTERM] {
             let code = 128 + signal;
             flag::register_conditional_shutdown(signal, code, Arc::clone(&second))

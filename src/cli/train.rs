@@ -110,7 +110,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let run = Run::new(args, (trainer, folder, signals), course, until);
     run.start(&device, &precision)?;
-    run.to_its_end()
+    run.train()
 }
 
 /// What is trained, in words.

@@ -130,7 +130,8 @@ pub enum NonFinite {
     Stop,
     /// The step is left out, and training goes on with the next.
     Skip,
-    /// Training goes back to the last good state, and on from there with half the learning rate.
+    /// Training goes back to the last state with finite test losses, or to where it began or was
+    /// resumed, and on from there with half the learning rate.
     RollBack,
 }
 

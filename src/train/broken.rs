@@ -42,7 +42,7 @@ impl Trainer {
     }
 
     /// Keeps the state as a good one, if training may have to go back to it.
-    pub(super) fn keep_good(&mut self) -> Result<()> {
+    pub(crate) fn keep_good(&mut self) -> Result<()> {
         if self.config.train.non_finite == NonFinite::RollBack {
             let state = self.state()?;
             self.good = Some((Box::new(state), 0));
@@ -64,29 +64,38 @@ impl Trainer {
                 self.trained.skipped += 1;
                 Way::Skipped
             }
-            NonFinite::RollBack => match self.roll_back()? {
-                Some(way) => way,
-                None => return Err(self.stopped(step, &what)),
-            },
+            NonFinite::RollBack => {
+                let target = self.target;
+                let way = self.roll_back()?;
+                // The steps that were asked for still are.
+                self.target = target;
+                match way {
+                    Some(way) => way,
+                    None => return Err(self.stopped(step, &what)),
+                }
+            }
             NonFinite::Skip | NonFinite::Stop => return Err(self.stopped(step, &what)),
         };
-        tracing::warn!("the numbers broke at step {step}: {what}; {way:?}");
-        self.broken.push(Broken { step, what, way });
+        self.note_broken(step, what, way);
         Ok(())
     }
 
+    pub(crate) fn note_broken(&mut self, step: u64, what: String, way: Way) {
+        tracing::warn!("the numbers broke at step {step}: {what}; {way:?}");
+        self.broken.push(Broken { step, what, way });
+    }
+
     /// Goes back to the last good state with half the rate, unless that was tried often enough.
-    fn roll_back(&mut self) -> Result<Option<Way>> {
+    pub(crate) fn roll_back(&mut self) -> Result<Option<Way>> {
         let Some((good, returns)) = self.good.take() else { return Ok(None) };
         if returns == MOST_RETURNS {
             return Ok(None);
         }
         let (scale, skipped) = (0.5 * self.trained.rate_scale, self.trained.skipped);
         let rolled_back = self.trained.rolled_back + 1;
-        let target = self.target;
         self.put(&good)?;
         (self.trained.rate_scale, self.trained.skipped) = (scale, skipped);
-        (self.trained.rolled_back, self.target) = (rolled_back, target);
+        self.trained.rolled_back = rolled_back;
         let to = self.trained.step;
         self.good = Some((good, returns + 1));
         Ok(Some(Way::RolledBack { to, rate_scale: scale }))

@@ -12,9 +12,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::session::Device;
 use crate::train::Trainer;
 
+/// Where one kind of a parameter's numbers lies.
+type Place = fn(&Parameter) -> Tensor;
+
 /// The tensors of a state: what stands before a parameter's name, and where its numbers lie.
-const KINDS: [(&str, fn(&Parameter) -> Tensor); 3] =
-    [("", |p| p.value), (FIRST, |p| p.first), (SECOND, |p| p.second)];
+const KINDS: [(&str, Place); 3] = [("", |p| p.value), (FIRST, |p| p.first), (SECOND, |p| p.second)];
 
 impl Trainer {
     /// A trainer that goes on from a state: with its configuration, where it was.
@@ -73,9 +75,8 @@ impl Trainer {
             let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
             return Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA));
         }
-        for (which, (was, is)) in ["training", "test"]
-            .iter()
-            .zip(state.data.iter().flatten().zip(&self.data))
+        for (which, (was, is)) in
+            ["training", "test"].iter().zip(state.data.iter().flatten().zip(&self.data))
         {
             if was != is {
                 let what = format!(
@@ -124,7 +125,7 @@ impl Trainer {
         self.exported("", |parameter| parameter.value)
     }
 
-    fn exported(&mut self, prefix: &str, tensor: fn(&Parameter) -> Tensor) -> Result<Vec<Weight>> {
+    fn exported(&mut self, prefix: &str, tensor: Place) -> Result<Vec<Weight>> {
         let mut weights = Vec::new();
         for parameter in self.vae.parameters.list() {
             let values = self.session.read(tensor(parameter))?;

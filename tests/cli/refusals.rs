@@ -150,7 +150,7 @@ fn a_file_that_cannot_grow_is_told() {
     let output = output(below("trap '' XFSZ; ulimit -f 32", &command));
     let (code, stderr) = (output.status.code(), text(&output.stderr));
     assert_eq!(code, Some(74), "{output:?}");
-    assert!(stderr.contains("weights.safetensors`") && stderr.contains("\nhint: "), "`{stderr}`");
+    assert!(stderr.contains(".safetensors`") && stderr.contains("\nhint: "), "`{stderr}`");
     assert_whole(&dir.path().join("out"));
 }
 
@@ -164,7 +164,7 @@ fn a_full_or_read_only_filesystem_is_told() {
     let output = output(train(&dir, "--out small/late --hidden 400 --quiet"));
     assert_eq!(output.status.code(), Some(74), "{output:?}");
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("`small/late/weights.safetensors`: No space"), "`{stderr}`");
+    assert!(stderr.contains("`small/late/best.safetensors`: No space"), "`{stderr}`");
     assert!(stderr.contains("\nhint: "), "`{stderr}` hints");
     assert_whole(&small.0.join("late"));
     // Room for nothing.

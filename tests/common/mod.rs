@@ -157,7 +157,7 @@ impl Bench {
             shuffle: false,
             stream: 1,
             seed: self.config.train.seed,
-            rates: rates(&self.config, t, rows),
+            rates: rates(&self.config, 1.0, t, rows),
         }
     }
 

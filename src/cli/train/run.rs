@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
     }
 
     /// Trains, saves and tells what came of it.
-    pub(super) fn to_its_end(mut self) -> Result<u8> {
+    pub(super) fn train(mut self) -> Result<u8> {
         let end = self.epochs();
         self.bar.finish_and_clear();
         match end {
@@ -137,17 +137,19 @@ impl<'a> Run<'a> {
                 self.save()?;
             }
             let losses = self.trainer.finish()?;
-            let evaluation = self.trainer.evaluate()?;
+            let evaluation = self.trainer.evaluate_or_go_back()?;
+            self.say_what_broke()?;
+            let Some(evaluation) = evaluation else { continue };
             self.last = Some(evaluation);
             self.report(epoch, losses, evaluation, speed)?;
             self.pictures(epoch)?;
+            if !whole {
+                return Ok(End::Done);
+            }
             let course = self.course_after(epoch, evaluation.sampled.loss);
             if course.best != self.course.best {
                 let state = self.trainer.state()?;
                 self.folder.save_best(&State { course, ..state })?;
-            }
-            if !whole {
-                return Ok(End::Done);
             }
             self.course = course;
             self.save()?;
@@ -202,9 +204,11 @@ impl<'a> Run<'a> {
                 start = Instant::now();
             }
             let now = self.trainer.steps_taken();
-            images += (from..if first { 0 } else { now }).map(|s| self.trainer.images_in_step(s)).sum::<usize>();
+            images += (from..if first { 0 } else { now })
+                .map(|s| self.trainer.images_in_step(s))
+                .sum::<usize>();
             self.say_what_broke()?;
-            let due = self.args.save_every.is_some_and(|every| now % every == 0);
+            let due = self.args.save_every.is_some_and(|every| now.is_multiple_of(every));
             if self.signals.save() || (due && now < end) {
                 self.save()?;
             }
@@ -349,7 +353,9 @@ impl<'a> Run<'a> {
             });
             print_line(&line.to_string())?;
         } else if let Some(step) = self.saved {
-            talk(&format!("saved last after step {step}: `elbo train --resume {run}` goes on there"));
+            talk(&format!(
+                "saved last after step {step}: `elbo train --resume {run}` goes on there"
+            ));
         }
         Err(error)
     }
