@@ -3,6 +3,9 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[cfg(unix)]
+#[path = "cli/durable.rs"]
+mod durable;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/refusals.rs"]

@@ -157,7 +157,7 @@ pub(crate) fn below(words: &str, command: &Command) -> Command {
     shell
 }
 
-/// A filesystem of 64 KiB.
+/// A filesystem of a given size.
 #[cfg(target_os = "linux")]
 pub(crate) struct Small(pub(crate) PathBuf);
 
@@ -165,10 +165,10 @@ pub(crate) struct Small(pub(crate) PathBuf);
 impl Small {
     /// Where mounting is not allowed (to who is not root, and to root in most containers) there is
     /// none; a full disk is then tested by `/dev/full` and by a limit on files alone.
-    pub(crate) fn mount(path: PathBuf) -> Option<Self> {
+    pub(crate) fn mount(path: PathBuf, size: &str) -> Option<Self> {
         fs::create_dir(&path).expect("a folder to mount on");
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&path);
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&path);
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         if !mounted {
             println!("no small filesystem can be mounted here: this part proves nothing");

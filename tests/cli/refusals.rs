@@ -159,7 +159,7 @@ fn a_file_that_cannot_grow_is_told() {
 fn a_full_or_read_only_filesystem_is_told() {
     let dir = place();
     assert_refused(&dir, &[("--out /dev/full/x", 74, "`/dev/full/x`")]);
-    let Some(small) = Small::mount(dir.path().join("small")) else { return };
+    let Some(small) = Small::mount(dir.path().join("small"), "64k") else { return };
     // Room for all but the weights, which take 305 KB.
     let output = output(train(&dir, "--out small/late --hidden 400 --quiet"));
     assert_eq!(output.status.code(), Some(74), "{output:?}");

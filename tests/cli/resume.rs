@@ -21,7 +21,7 @@ const EQUAL: [&str; 4] =
 
 /// Hashes of these files. What states say of when their run is to end is left out: it may have been
 /// put off since.
-fn hashes(run: &Path) -> Vec<String> {
+pub(crate) fn hashes(run: &Path) -> Vec<String> {
     let hash = |name: &&str| {
         let path = run.join(name);
         let bytes = match *name {
@@ -39,7 +39,7 @@ fn hashes(run: &Path) -> Vec<String> {
 }
 
 /// `elbo train --resume out`, with these flags.
-fn resume(dir: &TempDir, flags: &str) -> std::process::Command {
+pub(crate) fn resume(dir: &TempDir, flags: &str) -> std::process::Command {
     elbo(dir, &format!("train --device cpu --quiet --resume out {flags}"))
 }
 
@@ -242,65 +242,6 @@ fn one_process_writes_to_a_folder() {
     running.wait();
     // The system took the lock back.
     succeed(resume(&dir, "--epochs 1 --max-steps 1"));
-}
-
-#[cfg(unix)]
-#[test]
-fn of_many_at_once_one_trains() {
-    for round in 0..10 {
-        let dir = place();
-        let count = 2 + round % 7;
-        let flags = "--epochs 300 --quiet";
-        let start = |_| {
-            let mut command = train(&dir, flags);
-            command.stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null());
-            Running::start(&mut command)
-        };
-        let mut all: Vec<_> = (0..count).map(start).collect();
-        let mut codes: Vec<_> = all.iter_mut().map(|one| one.wait().code()).collect();
-        codes.sort();
-        // One is at it; the others find it so, or come when it is done.
-        assert_eq!(codes[0], Some(0), "{codes:?}");
-        assert!(codes[1..].iter().all(|code| matches!(code, Some(75 | 2))), "{codes:?}");
-    }
-}
-
-/// Kills runs at random times until one comes to its end; a run never killed has the same files.
-#[cfg(unix)]
-#[test]
-fn kills_lose_nothing() {
-    let dir = place();
-    let flags = format!("{RUN} --epochs 60 --save-every 5 --quiet");
-    succeed(train(&dir, &format!("{flags} --out whole")));
-    let expected = hashes(&dir.path().join("whole"));
-    let wanted = std::env::var("ELBO_KILLS").map_or(25, |n| n.parse().expect("a number"));
-    let (mut kills, mut random) = (0, 12345_u64);
-    while kills < wanted {
-        let _ = fs::remove_dir_all(dir.path().join("out"));
-        let mut command = train(&dir, &flags);
-        loop {
-            let mut running = Running::start(command.stdout(std::process::Stdio::null()));
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            std::thread::sleep(Duration::from_micros(10_000 + (random >> 33) % 60_000));
-            if let Some(status) = running.status() {
-                assert_eq!(status.code(), Some(0), "after {kills} kills");
-                break;
-            }
-            running.signal("KILL");
-            running.wait();
-            kills += 1;
-            let out = dir.path().join("out");
-            command = match out.join("checkpoint.safetensors").exists() {
-                true => resume(&dir, "--save-every 5"),
-                // It was killed before its first state.
-                false => {
-                    let _ = fs::remove_dir_all(out);
-                    train(&dir, &flags)
-                }
-            };
-        }
-        assert_eq!(hashes(&dir.path().join("out")), expected, "after {kills} kills");
-    }
 }
 
 #[test]
