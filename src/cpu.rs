@@ -65,6 +65,7 @@ impl<T: Real> Session<T> {
     /// If the system gives no threads or no memory.
     pub fn new(plan: &Plan, reports: Option<Reports>, threads: usize) -> Result<Self> {
         let fail = |what: &str| Err(Error::new(ErrorKind::Limit, what));
+        fits_memory(plan)?;
         if threads > MOST_THREADS {
             let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
             return Err(Error::config(what).hint("leave it out for one thread a core"));
@@ -231,6 +232,26 @@ impl<T: Real> Session<T> {
     pub fn next_terms(&mut self) -> Option<Terms> {
         self.done.pop_front()
     }
+}
+
+/// Refuses a plan that takes more than the machine's free memory, where the system tells how much that
+/// is. Systems promise memory that they do not have, and end the process that touches it.
+///
+/// # Errors
+///
+/// A [`Limit`](ErrorKind::Limit) error with both numbers.
+pub(crate) fn fits_memory(plan: &Plan) -> Result<()> {
+    let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
+    system.refresh_memory();
+    // What a container has left is not known: what it counts as used, it could take back from caches.
+    let container = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    let free = system.available_memory().min(container);
+    if plan.bytes() <= free {
+        return Ok(());
+    }
+    let (needed, free) = (plan.bytes() >> 20, free >> 20);
+    let what = format!("the plan takes {needed} MiB, and {free} MiB of memory are free");
+    Err(Error::new(ErrorKind::Limit, what).hint("choose a smaller batch or smaller layers"))
 }
 
 /// Runs one dispatch.

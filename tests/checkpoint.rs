@@ -230,6 +230,45 @@ fn weights_come_back_and_foreign_types_are_refused() {
     assert!(error.to_string().contains("I32"), "{error}");
 }
 
+/// Weights that PyTorch wrote have the loss that PyTorch computes of them, and go out as they came
+/// in; `tests/golden/exchange.py` made the file and the numbers.
+#[test]
+fn weights_of_pytorch_have_its_loss() {
+    let bytes = include_bytes!("golden/exchange.safetensors");
+    let theirs = weights_from_bytes(path(), bytes).expect("a state_dict");
+    let (mut config, images) = (small(), golden_images());
+    config.model.decoder = vec![9];
+    for device in [Device::Cpu(1), Device::Gpu(gpu())] {
+        let data = Dataset::from_bytes([5, 6], images.clone()).expect("twelve images");
+        let mut trainer = Trainer::new(&device, &config, &data, &data).expect("a trainer");
+        let mut state = trainer.state().expect("a state");
+        for weight in &theirs {
+            let ours = state.tensors.iter_mut().find(|ours| ours.key == weight.key);
+            *ours.expect("the same names") = weight.clone();
+        }
+        trainer.restore(&state).expect("the same shapes");
+        let found = trainer.evaluate().expect("finite losses").at_mean;
+        for (found, expected) in [(found.recon, 24.125168320753), (found.kl, 1.081009719897)] {
+            let apart = (found - expected).abs() / expected;
+            assert!(apart < 1e-6, "{}: {found}, PyTorch has {expected}", device.kind());
+        }
+        let mut ours = trainer.weights().expect("weights");
+        ours.sort_by(|a, b| a.key.cmp(&b.key));
+        assert_eq!(ours, theirs, "there and back");
+    }
+}
+
+/// The first twelve images of 30 pixels of step 1, by the formula of `tests/golden/README.md`.
+fn golden_images() -> Vec<u8> {
+    let value = |i: u64| {
+        let mut z = ((1001 << 32) + i).wrapping_add(0x9e37_79b9_7f4a_7c15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 40) as f64 / 16_777_216.0
+    };
+    (0..360).map(|i| (value(i) * 256.0) as u8).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
     #[test]

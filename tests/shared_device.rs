@@ -1,9 +1,11 @@
 //! Trainers inside a host application's device: its handlers stay, its limits hold, nothing panics.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use elbo::checkpoint::State;
 use elbo::config::Config;
 use elbo::gpu::{Gpu, wgpu};
 use elbo::{Dataset, Device, ErrorKind, Trainer};
@@ -122,6 +124,8 @@ fn a_host_may_destroy_its_device() {
     let host = Host::new(|_| {});
     let mut lost = trainer(&host.gpu()).expect("a trainer");
     lost.advance(10).expect("steps");
+    let saved = lost.state().and_then(|state| state.to_bytes()).expect("a state");
+    lost.advance(3).expect("steps");
     host.device.destroy();
     let mut error = None;
     for _ in 0..50 {
@@ -137,8 +141,15 @@ fn a_host_may_destroy_its_device() {
     assert_eq!(host.losses.load(Ordering::SeqCst), 1, "the host's own callback was called");
     assert_eq!(host.errors.load(Ordering::SeqCst), 0, "no error of ours reached the host");
 
+    // What was saved goes on, on a new device, as if nothing had been.
+    let state = State::from_bytes(Path::new("saved"), &saved).expect("what was saved");
     let mut next = trainer(&Host::new(|_| {}).gpu()).expect("a new device");
+    next.restore(&state).expect("a state of the same model");
     next.advance(10).expect("training goes on");
+    let mut never = trainer(&Host::new(|_| {}).gpu()).expect("a trainer");
+    never.advance(20).expect("steps");
+    let state = |trainer: &mut Trainer| trainer.state().expect("a state");
+    assert!(state(&mut next) == state(&mut never), "the same bits as without a loss");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn soak(device: &Device, steps: u64) {
     let mut trainer = trainer.expect("a trainer");
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("state");
-    let mut to = |trainer: &mut Trainer, end: u64| {
+    let to = |trainer: &mut Trainer, end: u64| {
         while trainer.steps_taken() < end {
             let count = (end - trainer.steps_taken()).min(200);
             trainer.advance(count).expect("clean steps, no alarm");

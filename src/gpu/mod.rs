@@ -102,7 +102,10 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 const WANTED: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64);
 
 fn instance() -> wgpu::Instance {
-    wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    // In percent of the driver's budget, where it tells: beyond it drivers move buffers to and fro.
+    descriptor.memory_budget_thresholds.for_resource_creation = Some(90);
+    wgpu::Instance::new(descriptor)
 }
 
 /// The adapters that wgpu finds, in the order that [`Gpu::open`] counts them.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use crate::cpu::{ProgramId, Terms};
+use crate::cpu::{ProgramId, Terms, fits_memory};
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Dispatch, Dtype, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
@@ -67,6 +67,10 @@ impl Session {
     /// If the plan does not fit the device's limits or its memory.
     pub fn new(gpu: &Gpu, plan: &Plan, reports: Option<Reports>) -> Result<Self> {
         plan.check(&gpu.limits())?;
+        if gpu.description().software {
+            // It takes the machine's own, and promises any amount.
+            fits_memory(plan)?;
+        }
         let what = format!("allocate {} bytes", plan.bytes());
         let (buffers, records, ring) = gpu.guarded(&what, || {
             let make = |spec: &crate::engine::plan::BufferSpec| {

@@ -113,6 +113,8 @@ fn what_does_not_fit_is_refused() {
         &[
             // 900,000 · 64 floats are 230 MB; WebGPU promises bindings of 128 MiB.
             ("--device gpu --hidden 900000 --latent 1", 1, "`parameters` takes 230400000 bytes"),
+            // Ten times 46,000 · 46,000 weights with gradients and moments are 339 GB.
+            ("--hidden 46000,46000,46000,46000,46000,46000", 1, "memory are free"),
             // More elements than 32 bits count.
             ("--hidden 1000000,1000000", 2, ""),
         ],
