@@ -4,6 +4,7 @@
 //! touched: no handler is set, every call is made inside error scopes of its own, and it is only
 //! waited for inside calls that say so.
 
+mod adapter;
 mod cache;
 mod mixed;
 mod pace;
@@ -22,41 +23,16 @@ use std::time::Duration;
 
 use crate::engine::{AnyKernel, Dispatch, Grid, Limits, Needs, Schedule, Suits};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::adapter::instance;
 use crate::gpu::cache::Cache;
 use crate::gpu::pipeline::make_pipeline;
 use crate::gpu::tune::Choices;
 
+pub use adapter::{AdapterDescription, adapters};
 pub use pace::SUBMIT_BUDGET;
 pub use session::Session;
 pub use tune::Tune;
 pub use wgpu;
-
-/// An adapter that wgpu found.
-#[derive(Clone, Debug)]
-pub struct AdapterDescription {
-    /// Its name.
-    pub name: String,
-    /// The driver and its version.
-    pub driver: String,
-    /// The API it is reached through, as `vulkan`.
-    pub backend: String,
-    /// Whether it is a program that plays a GPU on the CPU.
-    pub software: bool,
-    /// Lanes of the smallest and the largest subgroup.
-    pub subgroups: (u32, u32),
-}
-
-impl AdapterDescription {
-    fn of(info: &wgpu::AdapterInfo) -> Self {
-        Self {
-            name: info.name.clone(),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
-            backend: info.backend.to_string(),
-            software: info.device_type == wgpu::DeviceType::Cpu,
-            subgroups: (info.subgroup_min_size, info.subgroup_max_size),
-        }
-    }
-}
 
 /// How a device of our own is opened.
 #[derive(Clone, Debug, Default)]
@@ -100,21 +76,6 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Features that schedules use where the device has them.
 const WANTED: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64);
-
-fn instance() -> wgpu::Instance {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    // In percent of the driver's budget, where it tells: beyond it drivers move buffers to and fro.
-    descriptor.memory_budget_thresholds.for_resource_creation = Some(90);
-    wgpu::Instance::new(descriptor)
-}
-
-/// The adapters that wgpu finds, in the order that [`Gpu::open`] counts them.
-#[must_use]
-pub fn adapters() -> Vec<AdapterDescription> {
-    let all = wgpu::Backends::all();
-    let found = pollster::block_on(instance().enumerate_adapters(all));
-    found.iter().map(|adapter| AdapterDescription::of(&adapter.get_info())).collect()
-}
 
 impl Gpu {
     /// Opens a device of our own on the adapter of this number in [`adapters`].
