@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elbo::{Error, Result};
 
-/// The folder of images: the one that was given, else the first of these that exists:
+/// Where the images lie: the path that was given, else the first of these that exists:
 /// `$ELBO_DATA`, `assets/mnist` in this folder or beside the program or above it, and
 /// `$XDG_DATA_HOME/elbo/mnist` or `~/.local/share/elbo/mnist`.
 pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
@@ -12,12 +12,12 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
         return Ok(folder.to_owned());
     }
     if let Some(folder) = std::env::var_os("ELBO_DATA").map(PathBuf::from) {
-        if folder.is_dir() {
+        if folder.exists() {
             return Ok(folder);
         }
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         return Err(Error::io("open $ELBO_DATA,", &folder, missing)
-            .hint("name a folder of IDX files there, or unset it"));
+            .hint("name images there, as for `--data`, or unset it"));
     }
     let places = places();
     let exists = |folder: &&PathBuf| folder.is_dir();
@@ -25,8 +25,8 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
         let listed: Vec<_> = places.iter().map(|p| format!("`{}`", p.display())).collect();
         let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
         Error::io("find MNIST in", Path::new("assets/mnist"), missing).hint(format!(
-            "MNIST comes with elbo's repository, in assets/mnist; give that folder, or another of \
-             IDX files, with `--data`; looked in {}",
+            "MNIST comes with elbo's repository, in assets/mnist; give that folder, or other \
+             images, with `--data`; looked in {}",
             listed.join(", ")
         ))
     })

@@ -32,7 +32,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Trains a model on a folder of IDX files, by default the classic VAE on MNIST.
+    /// Trains a model on images, by default the classic VAE on MNIST.
     #[command(after_help = train::EXAMPLES)]
     Train(train::Args),
     /// Measures a device's peaks and a model's training steps, or runs a burn-in.

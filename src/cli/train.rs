@@ -28,9 +28,13 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
-    /// A folder of IDX files, plain or gz [default: assets/mnist, here or beside the program]
-    #[arg(long, value_name = "FOLDER")]
+    /// Images: a folder of IDX files or PNGs, or an IDX, .npy, .npz or .csv file [default:
+    /// assets/mnist, here or beside the program]
+    #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
+    /// The images to test on [default: those of --data, or every tenth image there]
+    #[arg(long, value_name = "PATH")]
+    test_data: Option<PathBuf>,
     /// The folder of the run [default: the next number under runs]
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
@@ -77,7 +81,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
     let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
-    let (train, test) = Dataset::from_idx_folder(&data)?;
+    // Test images that a configuration names belong to the data that it names.
+    if args.data.is_some() || args.test_data.is_some() {
+        config.train.test_data = args.test_data.clone();
+    }
+    let (train, test) = Dataset::open(&data, config.train.test_data.as_deref())?;
     config.train.data = Some(data);
     let train = train.limited(config.train.limit);
     let (device, why, precision) = args.device.open()?;

@@ -226,9 +226,13 @@ impl Default for OptimizerConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TrainConfig {
-    /// The folder of IDX files; if there is none, it is looked for.
+    /// The images, as [`Dataset::open`](crate::Dataset::open) reads them; if there are none, they
+    /// are looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
+    /// The images to test on, where `data` does not hold them too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_data: Option<PathBuf>,
     /// Passes over the training images.
     pub epochs: usize,
     /// Images in a minibatch.
@@ -251,6 +255,7 @@ impl Default for TrainConfig {
     fn default() -> Self {
         Self {
             data: None,
+            test_data: None,
             epochs: 10,
             batch_size: 128,
             seed: 1,

@@ -5,24 +5,20 @@
 //! promises.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::data::source::{self, WHOLE, check_unpacked};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How every gzip file starts; the content decides, since a name may lie.
-const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// Deflate cannot do better: two bits stand for at most 258 bytes (RFC 1951, 3.2.5).
-const DEFLATE_BEST: u64 = 1032;
+pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The third byte of the magic that says "unsigned bytes"; the fourth is the number of dimensions.
 const UNSIGNED_BYTES: u32 = 0x0800;
-
-const WHOLE: &str = "the file may be damaged or half copied: fetch it again";
 
 /// Grey images of one size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +52,20 @@ pub struct Folder {
 /// [`ErrorKind::Io`] when the file is missing, unreadable or no regular file; [`ErrorKind::Data`]
 /// when its content is not exactly the images that its header promises.
 pub fn read_images(path: &Path) -> Result<Images> {
-    let ([count, height, width], pixels) = read(path, "images")?;
+    images_of(Source::open(path)?)
+}
+
+/// Reads what a file of images holds, plain or gzip; `path` is named in errors.
+///
+/// # Errors
+///
+/// As [`read_images`].
+pub fn images_from_bytes(path: &Path, bytes: &[u8]) -> Result<Images> {
+    images_of(Source::over(path, bytes, bytes.len() as u64)?)
+}
+
+fn images_of(source: Source<'_>) -> Result<Images> {
+    let ([count, height, width], pixels) = read(source, "images")?;
     Ok(Images { count, height, width, pixels })
 }
 
@@ -66,7 +75,7 @@ pub fn read_images(path: &Path) -> Result<Images> {
 ///
 /// As [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    let ([_count], labels) = read(path, "labels")?;
+    let ([_count], labels) = read(Source::open(path)?, "labels")?;
     Ok(labels)
 }
 
@@ -102,6 +111,11 @@ pub fn read_folder(dir: &Path) -> Result<Folder> {
     Ok(Folder { train, test })
 }
 
+/// Whether a folder holds images under one of these names.
+pub(super) fn is_in(dir: &Path) -> bool {
+    ["train", "t10k"].iter().any(|set| find(dir, set).is_ok())
+}
+
 /// The images of one set in a folder.
 fn find(dir: &Path, set: &str) -> Result<PathBuf> {
     for ending in ["", ".gz"] {
@@ -124,8 +138,8 @@ fn refuse(path: &Path, error: io::Error) -> Error {
 }
 
 /// Reads a file of unsigned bytes with `DIMS` dimensions: the dimensions, then the bytes.
-fn read<const DIMS: usize>(path: &Path, name: &str) -> Result<([usize; DIMS], Vec<u8>)> {
-    let mut source = Source::open(path)?;
+fn read<const DIMS: usize>(mut source: Source<'_>, name: &str) -> Result<([usize; DIMS], Vec<u8>)> {
+    let path = source.path;
     let mut header = Vec::new();
     let size = const { 4 + 4 * DIMS };
     source.read(size as u64, &mut header)?;
@@ -189,10 +203,7 @@ fn check_promise(source: &Source<'_>, name: &str, dims: &[u32], header: u64) -> 
         return refuse("more than memory can hold".to_owned());
     };
     if source.packed {
-        if bytes > source.len.saturating_mul(DEFLATE_BEST) {
-            let len = source.len;
-            return refuse(format!("{bytes} bytes, more than {len} compressed bytes can hold"));
-        }
+        check_unpacked(source.path, source.len, bytes)?;
     } else {
         let found = source.len.saturating_sub(header);
         if found != bytes {
@@ -214,7 +225,7 @@ fn describe(name: &str, dims: &[u32]) -> String {
 /// An open file, decompressed as it is read.
 struct Source<'a> {
     path: &'a Path,
-    content: Box<dyn Read>,
+    content: Box<dyn Read + 'a>,
     /// Bytes of the file as it lies on the disk.
     len: u64,
     packed: bool,
@@ -222,21 +233,14 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        let refuse =
-            |error| Error::io("read", path, error).hint("give a readable IDX file, plain or gzip");
-        // Looked at before it is opened, since opening a named pipe would wait for a writer.
-        let about = fs::metadata(path).map_err(refuse)?;
-        if about.is_dir() {
-            return Err(refuse(io::ErrorKind::IsADirectory.into()));
-        }
-        if !about.is_file() {
-            return Err(refuse(io::Error::other("not a regular file")));
-        }
-        let file = File::open(path).map_err(refuse)?;
-        let len = file.metadata().map_err(refuse)?.len();
-        let mut file = BufReader::new(file);
-        let packed = file.fill_buf().map_err(refuse)?.starts_with(&GZIP);
-        let content: Box<dyn Read> =
+        let (file, len) = source::open(path)?;
+        Self::over(path, BufReader::new(file), len)
+    }
+
+    fn over(path: &'a Path, mut file: impl BufRead + 'a, len: u64) -> Result<Self> {
+        let start = file.fill_buf().map_err(|error| refuse(path, error))?;
+        let packed = start.starts_with(&GZIP);
+        let content: Box<dyn Read + 'a> =
             if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
         Ok(Self { path, content, len, packed })
     }

@@ -1,7 +1,13 @@
 //! Datasets: images in memory as bytes or floats, as they will lie on the device.
 
+pub mod csv;
 pub mod grid;
 pub mod idx;
+pub mod npy;
+pub mod npz;
+mod open;
+pub mod pictures;
+mod source;
 
 use std::path::Path;
 
@@ -26,6 +32,15 @@ pub struct Dataset {
     width: usize,
     count: usize,
     values: Values,
+}
+
+/// The images that were found in one place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sets {
+    /// The images to learn from, or all that there are.
+    pub train: Dataset,
+    /// The images kept apart for evaluation, if there are such.
+    pub test: Option<Dataset>,
 }
 
 impl Dataset {

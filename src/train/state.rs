@@ -153,13 +153,13 @@ impl Trainer {
 /// What a state is called in errors that know no file.
 const CHECKPOINT: &str = "the checkpoint";
 
-const OWN_DATA: &str = "name the folder of the run's own data with `--data`";
+const OWN_DATA: &str = "name the run's own data with `--data`, and `--test-data` if it was given";
 
 /// What of a configuration a state's numbers depend on.
 fn numbers(config: &Config) -> Config {
     let free = TrainConfig::default();
     let mut config = config.clone();
-    config.train.data = free.data;
+    (config.train.data, config.train.test_data) = (free.data, free.test_data);
     (config.train.epochs, config.train.max_steps) = (free.epochs, free.max_steps);
     config.train.patience = free.patience;
     config

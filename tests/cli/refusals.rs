@@ -25,7 +25,7 @@ fn misuse_is_refused() {
         &dir,
         &[
             ("--data missing", 74, "`missing`"),
-            ("--data key.toml", 74, "`key.toml`"),
+            ("--data key.toml", 1, "`key.toml`: starts with"),
             ("--batch-size 0", 2, "`batch-size` is 0"),
             ("--batch-size 65", 2, "`batch-size` is 65"),
             ("--limit 15", 2, "15 images"),

@@ -78,8 +78,8 @@ pub(super) struct Args {
     /// The most epochs of `--to-loss`
     #[arg(long, default_value_t = 20, value_name = "N", requires = "to_loss")]
     epochs: usize,
-    /// The images of `--to-loss`, a folder of IDX files [default: as `elbo train`]
-    #[arg(long, value_name = "FOLDER", requires = "to_loss")]
+    /// The images of `--to-loss` [default: as `elbo train`]
+    #[arg(long, value_name = "PATH", requires = "to_loss")]
     data: Option<PathBuf>,
     /// Instead, repeat the same steps for so many minutes; exit with 3 if their bits ever differ
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["kernels", "compare"], allow_negative_numbers = true)]
@@ -246,7 +246,9 @@ fn to_loss(
     config.train.epochs = args.epochs;
     config.validate()?;
     let given = args.data.as_deref().or(config.train.data.as_deref());
-    let (train, test) = Dataset::from_idx_folder(&data_folder(given)?)?;
+    // Test images that a configuration names belong to the data that it names.
+    let tests = config.train.test_data.as_deref().filter(|_| args.data.is_none());
+    let (train, test) = Dataset::open(&data_folder(given)?, tests)?;
     let train = train.limited(config.train.limit);
     let Quality { reached, epochs, loss, training, total } =
         bench::to_loss(device, &config, (&train, &test), target, |epoch, loss| {

@@ -1,0 +1,198 @@
+//! Images as lines of comma-separated numbers.
+#![warn(clippy::arithmetic_side_effects)]
+
+use std::path::Path;
+
+use csv_core::{ReadFieldResult, Reader};
+
+use crate::data::Dataset;
+use crate::data::source::{reserved, spread, square};
+use crate::error::{Error, Result};
+
+/// The longest field; a double written out has 24 characters.
+const MOST_FIELD: usize = 64;
+
+const NUMBERS: &str = "write an image a line, its pixels as numbers with commas between them";
+
+/// Reads a file of one image a line; `path` is named in errors.
+///
+/// If all fields are integers from 0 to 255 they are bytes, and if all are 0 or 1, black and white;
+/// otherwise all are floats. The images are squares if their pixels make one, else rows. The first
+/// line may name the columns: if it calls the first one `label`, as MNIST does where it is given as
+/// CSV, that column is left out. Without such a line every column is a pixel.
+///
+/// # Errors
+///
+/// A [`Data`](crate::ErrorKind::Data) error, with the line, if a field is no finite number, lines
+/// are of different lengths, or there are none.
+pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
+    // Each value has a character and one that ends it, and nothing else does.
+    let ends = bytes.iter().filter(|byte| matches!(byte, b',' | b'\n' | b'\r')).count();
+    let most = ends.saturating_add(1).min(bytes.len().div_ceil(2).saturating_add(1));
+    let values = reserved(path, most as u64)?;
+    let mut table = Table { values, bytes: true, ..Table::default() };
+    let mut fields = Fields { reader: Reader::new(), rest: bytes, len: bytes.len() };
+    let mut buffer = [0; MOST_FIELD];
+    loop {
+        let (field, ends) = match fields.next(&mut buffer) {
+            Field::Is { text, ends } => (text, ends),
+            Field::TooLong => {
+                let what = format!("a field of more than {MOST_FIELD} characters");
+                return Err(fields.refuse(path, bytes, &what));
+            }
+            Field::None => break,
+        };
+        let taken = table.take(field).and_then(|()| if ends { table.end_line() } else { Ok(()) });
+        taken.map_err(|what| fields.refuse(path, bytes, &what))?;
+    }
+    let Table { values, columns, pixels, bytes: small, .. } = table;
+    if columns == 0 || values.is_empty() {
+        let what = "holds no line of numbers, expected an image a line";
+        return Err(Error::data(path, what).hint(NUMBERS));
+    }
+    if small {
+        let mut levels = reserved(path, values.len() as u64)?;
+        // Each was read as a byte.
+        levels.extend(values.iter().map(|&value| value as u8));
+        drop(values);
+        return Dataset::from_bytes(square(pixels), spread(levels));
+    }
+    Dataset::from_floats(square(pixels), values)
+}
+
+/// One field of the file, without the white space around it.
+enum Field<'a> {
+    Is {
+        text: &'a str,
+        /// Whether it is the last of its line.
+        ends: bool,
+    },
+    TooLong,
+    None,
+}
+
+/// The fields of the file, one by one: a line may be as long as the file.
+struct Fields<'a> {
+    reader: Reader,
+    rest: &'a [u8],
+    len: usize,
+}
+
+impl Fields<'_> {
+    fn next<'b>(&mut self, buffer: &'b mut [u8; MOST_FIELD]) -> Field<'b> {
+        let mut filled = 0_usize;
+        loop {
+            let free = buffer.get_mut(filled..).unwrap_or_default();
+            let (result, read, written) = self.reader.read_field(self.rest, free);
+            self.rest = self.rest.get(read..).unwrap_or_default();
+            filled = filled.saturating_add(written);
+            match result {
+                // All was taken in at once, so this is the end, which the reader is told next.
+                ReadFieldResult::InputEmpty => {}
+                ReadFieldResult::OutputFull => return Field::TooLong,
+                ReadFieldResult::Field { record_end } => {
+                    let text = str::from_utf8(buffer.get(..filled).unwrap_or_default());
+                    return Field::Is { text: text.unwrap_or("\u{fffd}").trim(), ends: record_end };
+                }
+                ReadFieldResult::End => return Field::None,
+            }
+        }
+    }
+
+    /// An error in the line of the last field.
+    fn refuse(&self, path: &Path, bytes: &[u8], what: &str) -> Error {
+        let read = self.len.saturating_sub(self.rest.len()).saturating_sub(1);
+        let before = bytes.get(..read).unwrap_or_default();
+        let line = before.iter().filter(|&&byte| byte == b'\n').count().saturating_add(1);
+        Error::data(path, format!("line {line}: {what}")).hint(NUMBERS)
+    }
+}
+
+/// What was read so far.
+#[derive(Default)]
+struct Table {
+    /// The pixels of all lines.
+    values: Vec<f32>,
+    /// The fields of the first line, then of each; 0 before its end.
+    columns: usize,
+    /// The pixels of a line.
+    pixels: usize,
+    /// Whether the first column is no pixel.
+    label: bool,
+    /// Fields in this line so far.
+    place: usize,
+    /// Fields of the first line that are no numbers.
+    words: usize,
+    /// The first of them.
+    word: String,
+    /// Whether all values are integers from 0 to 255.
+    bytes: bool,
+}
+
+impl Table {
+    fn take(&mut self, field: &str) -> std::result::Result<(), String> {
+        let first_line = self.columns == 0;
+        let place = self.place;
+        self.place = place.saturating_add(1);
+        if self.label && place == 0 {
+            return Ok(());
+        }
+        if !first_line && place >= self.columns {
+            return Err(format!("more than {} fields, as are in the first line", self.columns));
+        }
+        match field.parse::<f32>() {
+            Ok(value) if value.is_finite() => {
+                self.bytes &= field.parse::<u8>().is_ok();
+                self.values.push(value);
+            }
+            Ok(_) => return Err(format!("`{field}` is not finite, expected a number of f32")),
+            Err(_) if first_line => {
+                let label = field.eq_ignore_ascii_case("label");
+                if label && place > 0 {
+                    return Err("the column `label` is not the first one".to_owned());
+                }
+                self.label |= label;
+                if self.words == 0 {
+                    self.word = field.to_owned();
+                }
+                self.words = self.words.saturating_add(1);
+            }
+            Err(_) => {
+                let field = field.escape_debug();
+                return Err(format!("`{field}` is no number, expected pixels"));
+            }
+        }
+        Ok(())
+    }
+
+    fn end_line(&mut self) -> std::result::Result<(), String> {
+        let place = std::mem::take(&mut self.place);
+        if self.columns == 0 {
+            self.end_first_line(place)?;
+        } else if place != self.columns {
+            return Err(format!("{place} fields, expected {} as in the first line", self.columns));
+        }
+        Ok(())
+    }
+
+    /// Decides whether the first line holds names or numbers.
+    fn end_first_line(&mut self, columns: usize) -> std::result::Result<(), String> {
+        self.columns = columns;
+        self.pixels = columns.saturating_sub(usize::from(self.label));
+        if self.pixels == 0 {
+            return Err("no pixels beside the label".to_owned());
+        }
+        if self.words == columns || self.label {
+            if self.word.is_empty() {
+                let what = "the first column has no name, as an index is written; leave it out";
+                return Err(what.to_owned());
+            }
+            self.values.clear();
+            self.bytes = true;
+        } else if self.words > 0 {
+            let word = self.word.escape_debug();
+            return Err(format!("`{word}` is no number, and not all fields are names"));
+        }
+        Ok(())
+    }
+}

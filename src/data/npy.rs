@@ -1,0 +1,172 @@
+//! NumPy's `.npy` arrays of numbers: read whole, and refused unless every byte fits.
+//!
+//! A header is at most 64 KiB and is read by a grammar without recursion, and its dimensions must
+//! multiply to what the file holds before anything is made of them.
+#![warn(clippy::arithmetic_side_effects)]
+
+mod header;
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use half::f16;
+
+use crate::data::Dataset;
+use crate::data::npy::header::{Dtype, Header};
+use crate::data::source::{WHOLE, check_finite, reserved, spread, square};
+use crate::error::{Error, Result};
+
+/// How every `.npy` file starts.
+pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
+
+/// Values are taken over from a buffer of so many bytes, a multiple of each size of a value.
+const BUFFER: usize = 1 << 14;
+
+/// Room is made at once for what so many bytes hold; beyond, only for what arrives.
+const TRUSTED: u64 = 8 << 20;
+
+/// Reads the images of an array; `path` is named in errors.
+///
+/// The shape is `[images, height, width]`, the same with an axis of one channel before or after the
+/// pixels, or `[images, pixels]`, where the images are squares if the pixels make one, else rows.
+/// C order or Fortran order, little or big endian. Integers from 0 to 255 become bytes; if all are
+/// 0 or 1, and for booleans, black and white. Floats of 16, 32 or 64 bits become f32.
+///
+/// # Errors
+///
+/// A [`Data`](crate::ErrorKind::Data) error if the bytes are not exactly such an array, integers
+/// leave 0 to 255, with the range that was seen, or a float is not finite in f32.
+pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
+    read(path, bytes, bytes.len() as u64, true)
+}
+
+/// Reads an array from a stream that is to have `len` bytes. If `stored`, those bytes exist;
+/// otherwise they are a promise, and room is made only for what arrives.
+pub(super) fn read(path: &Path, mut from: impl Read, len: u64, stored: bool) -> Result<Dataset> {
+    let header = Header::read(path, &mut from, len)?;
+    let room = if stored { header.bytes } else { header.bytes.min(TRUSTED) };
+    let room = room.div_euclid(header.dtype.size() as u64);
+    let [count, height, width] = header.images;
+    let data = if header.dtype.is_float() {
+        let mut floats: Vec<f32> = reserved(path, room)?;
+        each(path, &mut from, &header, |value| floats.push(float(header.dtype, value)))?;
+        check_finite(path, &floats)?;
+        Dataset::from_floats([height, width], in_c_order(path, floats, &header)?)
+    } else {
+        let mut levels: Vec<u8> = reserved(path, room)?;
+        let (mut low, mut high) = (i128::MAX, i128::MIN);
+        each(path, &mut from, &header, |value| {
+            let value = integer(header.dtype, value);
+            (low, high) = (low.min(value), high.max(value));
+            levels.push(value as u8);
+        })?;
+        if low < 0 || high > 255 {
+            let what = format!("its integers go from {low} to {high}, expected 0 to 255");
+            return Err(Error::data(path, what).hint("scale them to bytes, or save floats"));
+        }
+        Dataset::from_bytes([height, width], in_c_order(path, spread(levels), &header)?)
+    }?;
+    debug_assert_eq!(data.len(), count, "the images of an array of {:?}", header.images);
+    Ok(data)
+}
+
+/// Hands on the bytes of each value, and refuses a stream that ends before or after the last.
+fn each(
+    path: &Path,
+    from: &mut impl Read,
+    header: &Header,
+    mut take: impl FnMut(&[u8]),
+) -> Result<()> {
+    let mut buffer = [0; BUFFER];
+    let mut rest = header.bytes;
+    while rest > 0 {
+        let some = usize::try_from(rest).unwrap_or(BUFFER).min(BUFFER);
+        let some = &mut buffer[..some];
+        from.read_exact(some).map_err(|error| broken(path, &error))?;
+        some.chunks_exact(header.dtype.size()).for_each(&mut take);
+        rest = rest.saturating_sub(some.len() as u64);
+    }
+    // Reading up to the end is what makes a decoder compare its checksum.
+    match from.read(&mut buffer).map_err(|error| broken(path, &error))? {
+        0 => Ok(()),
+        _ => Err(Error::data(path, "goes on behind the array, expected its end").hint(WHOLE)),
+    }
+}
+
+/// A stream that cannot be read on. There is a file in memory behind it, so its content is at fault.
+pub(super) fn broken(path: &Path, error: &io::Error) -> Error {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "ends before the last value of its array".to_owned(),
+        io::ErrorKind::Unsupported => format!("cannot be unpacked: {error}"),
+        _ => format!("holds damaged data: {error}"),
+    };
+    Error::data(path, what).hint(WHOLE)
+}
+
+/// An integer or a boolean as it stands in the file.
+fn integer(dtype: Dtype, value: &[u8]) -> i128 {
+    let mut word = [0; 8];
+    let size = value.len().min(8);
+    word[..size].copy_from_slice(&value[..size]);
+    if dtype.big_endian {
+        word[..size].reverse();
+    }
+    let unsigned = u64::from_le_bytes(word);
+    match dtype.kind {
+        b'b' => i128::from(unsigned != 0),
+        b'i' => {
+            let unused = 64_u32.saturating_sub((size as u32).saturating_mul(8));
+            i128::from((unsigned << unused) as i64 >> unused)
+        }
+        _ => i128::from(unsigned),
+    }
+}
+
+/// A float as it stands in the file, rounded to f32.
+fn float(dtype: Dtype, value: &[u8]) -> f32 {
+    let mut word = [0; 8];
+    let size = value.len().min(8);
+    word[..size].copy_from_slice(&value[..size]);
+    if dtype.big_endian {
+        word[..size].reverse();
+    }
+    let bits = u64::from_le_bytes(word);
+    match size {
+        2 => f16::from_bits(bits as u16).to_f32(),
+        4 => f32::from_bits(bits as u32),
+        _ => f64::from_bits(bits) as f32,
+    }
+}
+
+/// The values image by image and row by row, as Fortran does not store them.
+fn in_c_order<T: Copy>(path: &Path, values: Vec<T>, header: &Header) -> Result<Vec<T>> {
+    if !header.fortran {
+        return Ok(values);
+    }
+    let [count, height, width] = header.images;
+    // The image is the fastest index; rows of a square that was given as pixels are not an axis.
+    let (lines, line) =
+        if header.flat { (1, height.saturating_mul(width)) } else { (height, width) };
+    let mut ordered = reserved(path, values.len() as u64)?;
+    for image in 0..count {
+        for y in 0..lines {
+            // The first of a line, and then one value of each column: all below the length.
+            let first = image.saturating_add(count.saturating_mul(y));
+            let step = count.saturating_mul(lines).max(1);
+            ordered.extend(values.iter().skip(first).step_by(step).take(line).copied());
+        }
+    }
+    Ok(ordered)
+}
+
+/// The images of a shape, and whether their pixels are one axis.
+fn images(shape: &[u64]) -> Option<([u64; 3], bool)> {
+    match *shape {
+        [n, d] => {
+            let [height, width] = square(usize::try_from(d).ok()?);
+            Some(([n, height as u64, width as u64], true))
+        }
+        [n, h, w] | [n, 1, h, w] | [n, h, w, 1] => Some(([n, h, w], false)),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! NumPy's `.npz` archives: the arrays of images in a zip file, read as streams and never extracted.
+#![warn(clippy::arithmetic_side_effects)]
+
+use std::io::Cursor;
+use std::path::Path;
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use crate::data::npy;
+use crate::data::source::{WHOLE, check_unpacked};
+use crate::data::{Dataset, Sets};
+use crate::error::{Error, Result};
+
+/// How every zip file with a member starts.
+pub(super) const MAGIC: [u8; 4] = *b"PK\x03\x04";
+
+/// How the entry of a member in the central directory starts.
+const ENTRY: [u8; 4] = *b"PK\x01\x02";
+
+/// How the 64-bit end of the central directory starts; two counts of members follow at 24 and 32.
+const END_64: [u8; 4] = *b"PK\x06\x06";
+
+/// The most members that are read: each costs the reader more memory than it has in the file.
+const MOST_MEMBERS: u64 = 4096;
+
+/// Under which names the training and the test images are looked for.
+const PAIRS: [(&str, &str); 2] = [("x_train", "x_test"), ("train", "test")];
+
+/// Under which names the only images are looked for.
+const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
+
+/// Reads the images of an archive; `path` is named in errors.
+///
+/// They are the arrays `x_train` and `x_test`, as in the `mnist.npz` of Keras, or `train` and
+/// `test`; else `images`, `imgs`, `x` or `data`; else the only array there is. Others, as labels,
+/// are not looked at. Each array is read as by [`npy::from_bytes`].
+///
+/// # Errors
+///
+/// A [`Data`](crate::ErrorKind::Data) error if the bytes are no such archive, an array is not of
+/// images, or a member is encrypted, compressed by another method than deflate, or would unpack to
+/// more than 8 MiB and 256 times its size.
+pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Sets> {
+    check_directory(path, bytes)?;
+    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(path, &error))?;
+    let mut names = Vec::new();
+    for name in zip.file_names() {
+        let name = name.map_err(|error| broken(path, &error))?;
+        names.extend(name.strip_suffix(".npy").map(str::to_owned));
+    }
+    let has = |name: &str| names.iter().any(|other| other == name);
+    if let Some((train, test)) = PAIRS.into_iter().find(|(train, _)| has(train)) {
+        let test = if has(test) { Some(array(path, &mut zip, test, bytes.len())?) } else { None };
+        return Ok(Sets { train: array(path, &mut zip, train, bytes.len())?, test });
+    }
+    let single = SINGLE.into_iter().find(|name| has(name));
+    let only = names.first().filter(|_| names.len() == 1).map(String::as_str);
+    if let Some(name) = single.or(only) {
+        return Ok(Sets { train: array(path, &mut zip, name, bytes.len())?, test: None });
+    }
+    let listed: Vec<_> = names.iter().take(16).map(|name| format!("`{name}`")).collect();
+    let listed = if listed.is_empty() { "no array".to_owned() } else { listed.join(", ") };
+    let what = format!("holds {listed}; expected `x_train` and `x_test`, or one array");
+    Err(Error::data(path, what)
+        .hint("also read: `train` and `test`, or one of `images`, `imgs`, `x` and `data`"))
+}
+
+/// Refuses directories that would make the zip reader allocate more than the file bears out.
+fn check_directory(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut members = 0_u64;
+    for window in bytes.windows(40.min(bytes.len().max(1))) {
+        // Most bytes of data are neither, so one is compared before four are.
+        if window.first() != Some(&b'P') {
+            continue;
+        }
+        if window.starts_with(&ENTRY) {
+            members = members.saturating_add(1);
+        } else if window.starts_with(&END_64) {
+            let count = |at| window.get(at..).and_then(|word| word.first_chunk());
+            let said = [24, 32].into_iter().filter_map(count).map(|word| u64::from_le_bytes(*word));
+            members = said.fold(members, u64::max);
+        }
+        if members > MOST_MEMBERS {
+            let what =
+                format!("has {members} members or more, expected {MOST_MEMBERS} at the most");
+            return Err(Error::data(path, what).hint("save the images as one array"));
+        }
+    }
+    Ok(())
+}
+
+/// Reads one array of a file of `len` bytes.
+fn array(
+    path: &Path,
+    zip: &mut ZipArchive<Cursor<&[u8]>>,
+    name: &str,
+    len: usize,
+) -> Result<Dataset> {
+    let member = zip.by_name(&format!("{name}.npy")).map_err(|error| broken(path, &error))?;
+    let (packed, unpacked) = (member.compressed_size().min(len as u64), member.size());
+    // Errors name the array as if it lay in a folder.
+    let inside = path.join(name);
+    check_unpacked(&inside, packed, unpacked)?;
+    npy::read(&inside, member, unpacked, unpacked <= packed)
+}
+
+fn broken(path: &Path, error: &ZipError) -> Error {
+    let what = format!("cannot be read as an archive of arrays: {error}");
+    Error::data(path, what).hint(match error {
+        ZipError::UnsupportedArchive(_) => "write it with `numpy.savez` or `savez_compressed`",
+        _ => WHOLE,
+    })
+}

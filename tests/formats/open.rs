@@ -1,0 +1,138 @@
+//! How a path decides what is read, and how images are divided.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use elbo::{Dataset, Error, ErrorKind};
+use tempfile::TempDir;
+
+use crate::{bytes, fixture, images};
+
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn put(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::write(&path, content).expect("the temporary folder takes a file");
+        path
+    }
+}
+
+/// An IDX file of `count` images of 1 x 1 that count up from `first`.
+fn idx(count: u8, first: u8) -> Vec<u8> {
+    let header = [0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 1, 0, 0, 0, 1];
+    header.into_iter().chain((0..count).map(|i| first + i)).collect()
+}
+
+fn png(values: [u8; 2]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = png::Encoder::new(&mut file, 2, 1);
+    encoder.set_color(png::ColorType::Grayscale);
+    let mut writer = encoder.write_header().expect("a header");
+    writer.write_image_data(&values).expect("a picture");
+    writer.finish().expect("an end");
+    file
+}
+
+fn column(values: &[u8]) -> Dataset {
+    bytes([1, 1], values.to_vec())
+}
+
+#[track_caller]
+fn refused(data: &Path, test: Option<&Path>, kind: ErrorKind, says: &str) {
+    let error: Error = Dataset::open(data, test).expect_err(says);
+    let text = error.to_string();
+    assert_eq!(error.kind(), kind, "the kind of `{text}`");
+    assert!(text.contains(says), "`{text}` does not say `{says}`");
+    assert!(error.advice().is_some(), "`{text}` has no hint");
+}
+
+#[test]
+fn every_tenth_image_is_a_test_image() {
+    let folder = Folder::new();
+    let lines: String = (0..25).map(|i| format!("{}\n", 100 + i)).collect();
+    let (train, test) = Dataset::open(&folder.put("x.csv", lines.as_bytes()), None).expect("a CSV");
+    assert_eq!(test, column(&[109, 119]), "the 10th and the 20th");
+    let others: Vec<u8> = (100..125).filter(|v| ![109, 119].contains(v)).collect();
+    assert_eq!(train, column(&others), "the others");
+    let halves: String = (0..10).map(|i| format!("{}.5\n", 100 + i)).collect();
+    let (train, test) =
+        Dataset::open(&folder.put("x.csv", halves.as_bytes()), None).expect("floats");
+    assert_eq!((train.len(), test.len(), test.range()), (9, 1, (109.5, 109.5)), "floats");
+    refused(&folder.put("9", &idx(9, 1)), None, ErrorKind::Data, "holds 9 images, expected 10");
+}
+
+#[test]
+fn test_images_of_their_own_are_taken() {
+    let folder = Folder::new();
+    let (data, tests) = (folder.put("data", &idx(3, 1)), folder.put("tests", &idx(2, 7)));
+    let (train, test) = Dataset::open(&data, Some(&tests)).expect("two files");
+    assert_eq!((train, test), (column(&[1, 2, 3]), column(&[7, 8])), "two IDX files");
+    // Of what is divided, the training images of one and the test images of the other.
+    let both = fixture("keras.npz").0;
+    let (train, test) = Dataset::open(&both, Some(&fixture("packed.npz").0)).expect("two archives");
+    assert_eq!((train.len(), test.len()), (3, 2), "two archives");
+    let (train, test) = Dataset::open(&both, Some(&fixture("u1.npy").0)).expect("two kinds");
+    assert_eq!(train, test, "an archive and an array");
+    refused(&both, Some(&data), ErrorKind::Data, "its test images are of 1 x 1, expected 2 x 4");
+    refused(&both, Some(&folder.0.path().join("none")), ErrorKind::Io, "none");
+}
+
+#[test]
+fn the_content_decides() {
+    let folder = Folder::new();
+    let array = fixture("keras.npz").1;
+    for name in ["x.npz", "x.csv", "x", "x.png"] {
+        let (train, test) = Dataset::open(&folder.put(name, &array), None).expect(name);
+        assert_eq!(train, bytes([2, 4], images()), "the training images of {name}");
+        assert_eq!(test.len(), 2, "the test images of {name}");
+    }
+    let many = idx(20, 0);
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gz, &many).expect("memory takes what is written");
+    for (name, content) in [("x.csv", many), ("y.csv", gz.finish().expect("an end"))] {
+        let (train, test) = Dataset::open(&folder.put(name, &content), None).expect(name);
+        assert_eq!((train.len(), test), (18, column(&[9, 19])), "{name}");
+    }
+    for (name, content, says) in [
+        ("empty", b"".as_slice(), "is empty; expected images"),
+        ("text", b"1,2,3\n", "starts with \"1,2,3\\n\", as no kind that is read"),
+        ("one.png", &png([1, 2]), "is one PNG; expected images"),
+        ("x.npy", b"\x93NUMPY\x09\0", "version [9, 0]"),
+        ("x.npz", b"PK\x03\x04....", "cannot be read as an archive"),
+        ("x.csv", b"1,2\nx,y\n", "line 2: `x` is no number"),
+        ("x.gz", b"\x1f\x8b\x08", "gzip data end too early"),
+    ] {
+        refused(&folder.put(name, content), None, ErrorKind::Data, says);
+    }
+}
+
+#[test]
+fn folders_are_told_by_their_entries() {
+    let folder = Folder::new();
+    let path = folder.0.path();
+    refused(path, None, ErrorKind::Io, "cannot find IDX files or PNGs in");
+    for i in 0..10 {
+        folder.put(&format!("{i}.png"), &png([i, i + 1]));
+    }
+    let (train, test) = Dataset::open(path, None).expect("ten pictures");
+    assert_eq!((train.len(), test), (9, bytes([1, 2], vec![9, 10])), "pictures");
+    folder.put("train/0.png", &png([50, 51]));
+    let (train, _) = Dataset::open(path, None).expect("still those of the folder itself");
+    assert_eq!(train.len(), 9, "`train` alone");
+    folder.put("test/cats/0.png", &png([60, 61]));
+    let (train, test) = Dataset::open(path, None).expect("two folders");
+    assert_eq!(train, bytes([1, 2], vec![50, 51]), "the training pictures");
+    assert_eq!(test, bytes([1, 2], vec![60, 61]), "the test pictures");
+    // IDX files come first, and a missing one is named.
+    folder.put("train-images-idx3-ubyte", &idx(3, 1));
+    refused(path, None, ErrorKind::Io, "cannot find `t10k-images-idx3-ubyte`");
+    folder.put("t10k-images-idx3-ubyte", &idx(2, 7));
+    let (train, test) = Dataset::open(path, None).expect("IDX files");
+    assert_eq!((train, test), (column(&[1, 2, 3]), column(&[7, 8])), "IDX files");
+}
