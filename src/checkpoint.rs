@@ -19,7 +19,11 @@ pub const FORMAT: u32 = 1;
 const KEY: &str = "elbo";
 
 /// The most bytes that a state's metadata may have.
-const MOST_METADATA: usize = 1 << 20;
+const MOST_METADATA: usize = 256 << 10;
+
+/// The most bytes of a header, of which the reader makes several times as many: room for 8,000
+/// tensors and the metadata.
+const MOST_HEADER: u64 = 2 << 20;
 
 const WHOLE: &str = "the file may be damaged or half copied, or be no checkpoint of elbo";
 
@@ -66,8 +70,20 @@ pub fn weights_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Weight>> {
 }
 
 fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<SafeTensors<'b>> {
-    SafeTensors::deserialize(bytes)
-        .map_err(|e| Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE))
+    check_header(path, bytes)?;
+    SafeTensors::deserialize(bytes).map_err(|e| {
+        Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE)
+    })
+}
+
+/// Refuses a header that would cost the reader more memory than the file bears out.
+fn check_header(path: &Path, bytes: &[u8]) -> Result<()> {
+    let said = bytes.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
+    if said > MOST_HEADER {
+        let what = format!("has a header of {said} bytes, expected {MOST_HEADER} at the most");
+        return Err(Error::data(path, what).hint(WHOLE));
+    }
+    Ok(())
 }
 
 fn weights_of(path: &Path, file: &SafeTensors<'_>) -> Result<Vec<Weight>> {
@@ -214,6 +230,7 @@ impl State {
     /// [restored](crate::Trainer::restore).
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         let fail = |what: String| Error::data(path, what).hint(WHOLE);
+        check_header(path, bytes)?;
         let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
         let about = header.metadata().as_ref().and_then(|all| all.get(KEY));

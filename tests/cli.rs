@@ -3,6 +3,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/data.rs"]
+mod data;
 #[cfg(unix)]
 #[path = "cli/durable.rs"]
 mod durable;

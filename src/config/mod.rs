@@ -222,6 +222,9 @@ impl Default for OptimizerConfig {
     }
 }
 
+/// The most bytes of a configuration; a whole one has a hundredth of that.
+const MOST_TOML: usize = 256 << 10;
+
 /// The data and how long to train on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -316,8 +319,13 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// If it is not TOML, or names a key that does not exist.
+    /// If it is not TOML, names a key that does not exist, or has more than 256 KiB.
     pub fn from_toml(text: &str) -> Result<Self> {
+        // The reader needs many times as much memory.
+        if text.len() > MOST_TOML {
+            let what = format!("a configuration of {} bytes, expected 256 KiB or less", text.len());
+            return Err(Error::config(what).hint("is it a configuration?"));
+        }
         toml::from_str(text).map_err(|e| Error::config(e.to_string().trim_end()))
     }
 

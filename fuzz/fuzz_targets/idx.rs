@@ -1,0 +1,9 @@
+//! IDX files of images, as they are: the gzip decoder has a target of its own.
+#![no_main]
+
+use std::path::Path;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let path = Path::new("fuzzed");
+    let _ = elbo::data::idx::images_from_bytes(path, data);
+});

@@ -1,0 +1,9 @@
+//! NumPy arrays.
+#![no_main]
+
+use std::path::Path;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let path = Path::new("fuzzed");
+    let _ = elbo::data::npy::from_bytes(path, data);
+});

@@ -1,0 +1,289 @@
+//! Seeded mutations of good files, 100,000 for each loader: each ends in a value that holds together
+//! or in an error that names the file and says what to do. `fuzz/` looks further.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use elbo::checkpoint::{Course, State, Trained, Weight, weights_from_bytes, weights_to_bytes};
+use elbo::data::{csv, idx, npy, npz, pictures};
+use elbo::{Config, Dataset, ErrorKind, Result};
+use flate2::{Compression, write::GzEncoder};
+
+const CASES: u64 = 100_000;
+const NAME: &str = "some/file";
+
+/// Numbers that depend on their seed alone (SplitMix64, Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end.max(1) as u64) as usize
+    }
+}
+
+/// Sizes and counts that make arithmetic go wrong.
+const ODD: [u64; 10] =
+    [0, 1, 0x7f, 0xff, 0xffff, 0x7fff_ffff, 0xffff_ffff, 1 << 32, 1 << 63, u64::MAX];
+
+/// Words that the text formats make something of.
+const WORDS: [&str; 16] = [
+    "nan",
+    "-1",
+    "1e999",
+    "18446744073709551616",
+    "label,",
+    "\"",
+    "\n",
+    ",",
+    "[",
+    "]",
+    "{",
+    "}",
+    "'",
+    "(",
+    "null",
+    "\u{feff}",
+];
+
+/// Changes one thing in a file.
+fn mutate(file: &mut Vec<u8>, random: &mut Random) {
+    let (at, len) = (random.below(file.len()), random.below(9));
+    let end = (at + len).min(file.len());
+    match random.below(8) {
+        0 => file.truncate(at),
+        1 => drop(file.drain(at..end)),
+        2 => drop(file.splice(at..at, (0..len).map(|_| random.next() as u8))),
+        3 => drop(file.splice(at..at, WORDS[random.below(WORDS.len())].bytes())),
+        4 => {
+            let from = random.below(file.len());
+            let some = file[from..(from + 8 * len).min(file.len())].to_vec();
+            drop(file.splice(at..at, some));
+        }
+        5 | 6 => {
+            let (odd, width) = (ODD[random.below(ODD.len())], 1 << random.below(4));
+            let little = random.below(2) == 0;
+            let word =
+                if little { odd.to_le_bytes() } else { odd.rotate_right(8 * width).to_be_bytes() };
+            let target = file.iter_mut().skip(at);
+            target.zip(&word[..width as usize]).for_each(|(byte, new)| *byte = *new);
+        }
+        _ if at < file.len() => file[at] ^= 1 << random.below(8),
+        _ => {}
+    }
+}
+
+/// Loads mutations of these files, made whole again by `wrap`; says how many were read.
+fn mutations<T>(
+    loader: &str,
+    seeds: &[Vec<u8>],
+    wrap: impl Fn(Vec<u8>, &mut Random) -> Vec<u8>,
+    load: impl Fn(&Path, &[u8]) -> Result<T>,
+    holds: impl Fn(&T) -> bool,
+) {
+    let (start, mut read) = (std::time::Instant::now(), 0);
+    for case in 0..CASES {
+        let mut random = Random(case);
+        let mut file = seeds[random.below(seeds.len())].clone();
+        for _ in 0..=random.below(4) {
+            mutate(&mut file, &mut random);
+        }
+        let file = wrap(file, &mut random);
+        match load(Path::new(NAME), &file) {
+            Ok(value) => {
+                read += 1;
+                assert!(holds(&value), "{loader}, case {case}: what {file:?} was read as");
+            }
+            Err(error) => {
+                let (text, kind) = (error.to_string(), error.kind());
+                let known = kind == ErrorKind::Data && text.contains(NAME);
+                let known = known && error.advice().is_some() || kind == ErrorKind::Config;
+                assert!(known, "{loader}, case {case}: {kind:?} `{text}`, {:?}", error.advice());
+            }
+        }
+    }
+    println!("{loader}: {read} of {CASES} were read, in {:?}", start.elapsed());
+    assert!(read > 0 && read < CASES, "{loader}: {read} of {CASES} were read");
+}
+
+fn as_it_is(file: Vec<u8>, _: &mut Random) -> Vec<u8> {
+    file
+}
+
+fn fixtures(ending: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let entries = std::fs::read_dir(folder).expect("the fixtures");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|found| found == ending));
+    paths.sort();
+    paths.iter().map(|path| std::fs::read(path).expect("a fixture")).collect()
+}
+
+/// As many finite pixels as the images have.
+fn whole(data: &Dataset) -> bool {
+    let ([height, width], (low, high)) = (data.size(), data.range());
+    let pixels = data.spec().pixels;
+    !data.is_empty() && pixels == height * width && low.is_finite() && high.is_finite()
+}
+
+fn idx_files() -> Vec<Vec<u8>> {
+    let dims = [[2_u32, 3, 4], [24, 1, 1], [1, 4, 6]];
+    let file = |dims: [u32; 3]| {
+        let words = [[0x0803].as_slice(), &dims].concat();
+        words.iter().flat_map(|word| word.to_be_bytes()).chain(0..24).collect()
+    };
+    dims.map(file).to_vec()
+}
+
+fn gz(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(content).expect("memory takes what is written");
+    encoder.finish().expect("memory takes what is written")
+}
+
+fn images_hold(images: &idx::Images) -> bool {
+    images.pixels.len() == images.count * images.height * images.width && images.count > 0
+}
+
+#[test]
+fn idx_files_are_read_or_refused() {
+    let load = idx::images_from_bytes;
+    mutations("idx", &idx_files(), as_it_is, load, images_hold);
+    let packed: Vec<_> = idx_files().iter().map(|file| gz(file)).collect();
+    mutations("idx.gz", &packed, as_it_is, load, images_hold);
+    mutations("idx in gz", &idx_files(), |file, _| gz(&file), load, images_hold);
+}
+
+#[test]
+fn arrays_are_read_or_refused() {
+    mutations("npy", &fixtures("npy"), as_it_is, npy::from_bytes, whole);
+}
+
+#[test]
+fn archives_are_read_or_refused() {
+    let holds = |sets: &elbo::data::Sets| whole(&sets.train) && sets.test.iter().all(whole);
+    mutations("npz", &fixtures("npz"), as_it_is, npz::from_bytes, holds);
+    // Mutated arrays in a sound archive.
+    let wrap = |file: Vec<u8>, random: &mut Random| {
+        let methods = [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated];
+        let method = methods[random.below(2)];
+        let options = zip::write::SimpleFileOptions::default().compression_method(method);
+        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        writer.start_file("x.npy", options).expect("a member");
+        writer.write_all(&file).expect("memory takes what is written");
+        writer.finish().expect("an archive").into_inner()
+    };
+    mutations("npy in npz", &fixtures("npy"), wrap, npz::from_bytes, holds);
+}
+
+#[test]
+fn tables_are_read_or_refused() {
+    let seeds =
+        ["label,a,b\n3,0,255\n4,7,9\n", "0,1\r\n1,0\r\n", "0.5,-1e3\n\n\"7\",8", "1\n2\n3\n"];
+    let seeds: Vec<_> = seeds.iter().map(|text| text.as_bytes().to_vec()).collect();
+    mutations("csv", &seeds, as_it_is, csv::from_bytes, whole);
+}
+
+fn png_files() -> Vec<Vec<u8>> {
+    use png::{BitDepth, ColorType};
+    let forms = [
+        (ColorType::Grayscale, BitDepth::One),
+        (ColorType::Grayscale, BitDepth::Eight),
+        (ColorType::GrayscaleAlpha, BitDepth::Sixteen),
+        (ColorType::Rgb, BitDepth::Eight),
+        (ColorType::Rgba, BitDepth::Sixteen),
+        (ColorType::Indexed, BitDepth::Two),
+        (ColorType::Indexed, BitDepth::Eight),
+    ];
+    let draw = |(color, depth): (ColorType, BitDepth)| {
+        let mut file = Vec::new();
+        let mut encoder = png::Encoder::new(&mut file, 5, 3);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        if color == ColorType::Indexed {
+            encoder.set_palette([7; 12].as_slice());
+            encoder.set_trns([0, 9, 255].as_slice());
+        }
+        let mut writer = encoder.write_header().expect("a header");
+        let row = (5 * color.samples() * depth as usize).div_ceil(8);
+        let pixels: Vec<u8> = (0..3 * row).map(|i| (i * 37 % 4) as u8).collect();
+        writer.write_image_data(&pixels).expect("a picture");
+        writer.finish().expect("an end");
+        file
+    };
+    forms.map(draw).to_vec()
+}
+
+/// The same chunks with the checksums that they should have, as far as there are whole ones.
+fn summed(mut file: Vec<u8>) -> Vec<u8> {
+    let mut at = 8;
+    while let Some(len) = file.get(at..).and_then(|rest| rest.first_chunk()) {
+        let end = (at + 8).saturating_add(u32::from_be_bytes(*len) as usize);
+        let Some(body) = file.get(at + 4..end) else { break };
+        let mut crc = flate2::Crc::new();
+        crc.update(body);
+        let Some(sum) = file.get_mut(end..end + 4) else { break };
+        sum.copy_from_slice(&crc.sum().to_be_bytes());
+        at = end + 4;
+    }
+    file
+}
+
+#[test]
+fn pictures_are_read_or_refused() {
+    let holds = |picture: &pictures::Picture| {
+        let [height, width] = [picture.height, picture.width];
+        height > 0 && width > 0 && picture.pixels.len() == height * width
+    };
+    mutations("png", &png_files(), as_it_is, pictures::from_bytes, holds);
+    mutations("png, summed", &png_files(), |file, _| summed(file), pictures::from_bytes, holds);
+}
+
+fn states() -> Vec<Vec<u8>> {
+    let weight = |key: &str, shape: &[usize]| {
+        let values = vec![0.5; shape.iter().product()];
+        Weight { key: key.to_owned(), shape: shape.to_vec(), values }
+    };
+    let state = State {
+        config: Config::default(),
+        size: [2, 2],
+        data: Some(["00".to_owned(), "11".to_owned()]),
+        trained: Trained::default(),
+        course: Course::default(),
+        tensors: vec![weight("fc1.weight", &[2, 4]), weight("fc1.bias", &[2])],
+    };
+    vec![state.to_bytes().expect("a state")]
+}
+
+#[test]
+fn checkpoints_are_read_or_refused() {
+    let finite = |tensors: &[Weight]| {
+        let mut tensors = tensors.iter();
+        tensors.all(|w| w.values.len() == w.shape.iter().product::<usize>())
+    };
+    mutations("state", &states(), as_it_is, State::from_bytes, |state| finite(&state.tensors));
+    let state = State::from_bytes(Path::new(NAME), &states()[0]).expect("a state");
+    let weights = vec![weights_to_bytes(&state.tensors).expect("weights")];
+    mutations("weights", &weights, as_it_is, weights_from_bytes, |tensors| finite(tensors));
+}
+
+#[test]
+fn configurations_are_read_or_refused() {
+    let seeds =
+        [Config::default().to_toml(), "[model]\nlatent = 3\n[train]\nseed = 1\n".to_owned()];
+    let seeds: Vec<_> = seeds.into_iter().map(String::into_bytes).collect();
+    let load = |_: &Path, file: &[u8]| Config::from_toml(&String::from_utf8_lossy(file));
+    // What was read can be written, and read again.
+    let holds = |config: &Config| {
+        let _ = config.validate();
+        Config::from_toml(&config.to_toml()).is_ok()
+    };
+    mutations("config", &seeds, as_it_is, load, holds);
+}
