@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::program::{elbo, output, place, refusal_fault, succeed, train};
+use crate::program::{elbo, output, place, refusal_fault, succeed, text, train};
 
 /// `count` lines of 64 pixels.
 fn lines(count: usize, factor: usize) -> String {
@@ -27,6 +27,7 @@ fn a_run_remembers_its_test_images() {
     let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 1, says);
     assert_eq!(fault, None, "divided otherwise");
     // Every tenth image of 40.
-    let said = succeed(train(&dir, "--data x.csv --out divided"));
+    let done = output(train(&dir, "--data x.csv --out divided"));
+    let said = text(&done.stderr);
     assert!(said.contains("36 images of `x.csv` to train on, 4 to test"), "{said}");
 }
