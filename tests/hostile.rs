@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 const CASES: u64 = 100_000;
 const NAME: &str = "some/file";
 
-/// Numbers that depend on their seed alone (SplitMix64, Steele et al. 2014).
+/// Numbers that depend on their seed alone (Steele et al. 2014).
 struct Random(u64);
 
 impl Random {
