@@ -71,9 +71,8 @@ pub fn weights_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<Weight>> {
 
 fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<SafeTensors<'b>> {
     check_header(path, bytes)?;
-    SafeTensors::deserialize(bytes).map_err(|e| {
-        Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE)
-    })
+    SafeTensors::deserialize(bytes)
+        .map_err(|e| Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE))
 }
 
 /// Refuses a header that would cost the reader more memory than the file bears out.
