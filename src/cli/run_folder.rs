@@ -77,8 +77,10 @@ impl RunFolder {
     pub(super) fn resume(path: &Path) -> Result<(Self, State)> {
         if !path.join(CHECKPOINT).exists() {
             let error = std::io::Error::from(IoKind::NotFound);
-            return Err(Error::io("read", &path.join(CHECKPOINT), error)
-                .hint("`--resume` takes the folder of a run that was saved"));
+            return Err(Error::io("read", &path.join(CHECKPOINT), error).hint(
+                "`--resume` takes the folder of a run that was saved; one that ended before its \
+                       first save begins anew, after its folder was moved away",
+            ));
         }
         let folder = Self { path: path.to_owned(), _lock: lock(path)?, empty: false };
         folder.remove_leftovers();
