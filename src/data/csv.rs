@@ -140,9 +140,13 @@ impl Table {
         if !first_line && place >= self.columns {
             return Err(format!("more than {} fields, as are in the first line", self.columns));
         }
+        if let Ok(byte) = field.parse::<u8>() {
+            self.values.push(byte.into());
+            return Ok(());
+        }
         match field.parse::<f32>() {
             Ok(value) if value.is_finite() => {
-                self.bytes &= field.parse::<u8>().is_ok();
+                self.bytes = false;
                 self.values.push(value);
             }
             Ok(_) => return Err(format!("`{field}` is not finite, expected a number of f32")),
