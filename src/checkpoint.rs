@@ -7,7 +7,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::{Config, MOST};
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::files::{write_new, write_whole};
 use crate::metrics::Sums;
@@ -79,7 +79,9 @@ fn open<'b>(path: &Path, bytes: &'b [u8]) -> Result<SafeTensors<'b>> {
 fn check_header(path: &Path, bytes: &[u8]) -> Result<()> {
     let said = bytes.first_chunk().map_or(0, |word| u64::from_le_bytes(*word));
     if said > MOST_HEADER {
-        let what = format!("has a header of {said} bytes, expected {MOST_HEADER} at the most");
+        let what = format!(
+            "is no safetensors file: it tells of a header of {said} bytes, expected {MOST_HEADER} at the most"
+        );
         return Err(Error::data(path, what).hint(WHOLE));
     }
     Ok(())
@@ -252,6 +254,16 @@ impl State {
         }
         let about: About = toml::from_str(about).map_err(unclear)?;
         about.config.validate().map_err(|e| fail(format!("its configuration: {e}")))?;
+        let (epochs, best) = (about.course.epochs, about.course.best.map_or(1, |best| best.epoch));
+        if epochs > MOST as u64 || best == 0 || best > epochs.max(1) {
+            return Err(fail(format!("tells of {epochs} epochs, and that number {best} was best")));
+        }
+        if about.trained.step > u64::from(u32::MAX) {
+            return Err(fail(format!(
+                "tells of {} steps, more than are counted",
+                about.trained.step
+            )));
+        }
         let scale = about.trained.rate_scale;
         if !(scale > 0.0 && scale <= 1.0) {
             return Err(fail(format!("its rates are scaled by {scale}, expected 0 to 1")));
