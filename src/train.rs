@@ -5,13 +5,13 @@ mod state;
 
 use std::collections::VecDeque;
 
-use crate::checkpoint::{State, Trained};
+use crate::checkpoint::{MOST_STEPS, State, Trained};
 use crate::config::{Config, NonFinite};
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Init, Program, Tensor};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::gather::Shard;
 use crate::kernels::random::initial_uniform;
 use crate::metrics::Losses;
@@ -86,6 +86,8 @@ pub struct Trainer {
     pub(crate) test_images: usize,
     pub(crate) size: [usize; 2],
     schedules: &'static str,
+    /// What computes, for whom its bits matter.
+    device: String,
     /// Steps that share a submit, if the user said so.
     steps_per_submit: Option<usize>,
     /// The fingerprints of the training and the test images.
@@ -146,6 +148,7 @@ impl Trainer {
             test_images: test.len(),
             size: train.size(),
             schedules,
+            device: format!("{}, schedules by {schedules}", device.numerics()),
             steps_per_submit: None,
             data: [train, test].map(Dataset::fingerprint),
             trained: Trained::default(),
@@ -169,6 +172,12 @@ impl Trainer {
     #[must_use]
     pub fn schedules(&self) -> &'static str {
         self.schedules
+    }
+
+    /// What the bits of its numbers depend on besides the configuration and the data.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
     }
 
     /// The configuration.
@@ -251,9 +260,14 @@ impl Trainer {
     ///
     /// A [`Numbers`](crate::ErrorKind::Numbers) error if a step was found to break, and
     /// [`NonFinite`] has training stop there: its update and all later ones were not made. Also if
-    /// the device is lost or does not finish in time.
+    /// the device is lost or does not finish in time, or steps outgrow 32 bits.
     pub fn advance(&mut self, steps: u64) -> Result<()> {
-        self.target = self.target.saturating_add(steps);
+        let target = self.target.saturating_add(steps);
+        if target > MOST_STEPS {
+            let what = format!("{target} steps are more than {MOST_STEPS}, which is the most");
+            return Err(Error::new(ErrorKind::Limit, what).hint("begin anew with the weights"));
+        }
+        self.target = target;
         self.queue()
     }
 

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule};
+use elbo::checkpoint::read_whole;
+use elbo::config::{Activation, Config, Likelihood, MOST_TOML, NonFinite, Pixels, Reduction, Rule};
 use elbo::gpu::{Options, Tune};
 use elbo::{Device, Error, Result};
 
@@ -201,8 +202,8 @@ fn units(text: &str) -> Result<Vec<usize>> {
 
 /// The configuration of a TOML file.
 pub(super) fn read_config(path: &Path) -> Result<Config> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| Error::io("read", path, e).hint("`--config` takes a TOML file"))?;
+    let bytes = read_whole(path, MOST_TOML as u64, "`--config` takes a TOML file")?;
+    let text = String::from_utf8_lossy(&bytes);
     Config::from_toml(&text).map_err(|e| {
         Error::config(format!("`{}`: {e}", path.display()))
             .hint("the config.toml of any run shows every key")

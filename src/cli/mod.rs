@@ -22,7 +22,7 @@ use elbo::{Error, Result};
 /// Results go to stdout, talk and progress to stderr. Exit codes: 0 done, 1 failed (a file's
 /// content is wrong, no such device), 2 misused (a flag or a configuration), 3 the numbers broke,
 /// 74 the system refused input or output, 75 the run is in use by another process, 130 and 143 ended
-/// by a signal after a save.
+/// by a signal, after a save unless it was the second.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {

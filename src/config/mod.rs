@@ -223,7 +223,7 @@ impl Default for OptimizerConfig {
 }
 
 /// The most bytes of a configuration; a whole one has a hundredth of that.
-const MOST_TOML: usize = 256 << 10;
+pub const MOST_TOML: usize = 256 << 10;
 
 /// The data and how long to train on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -46,6 +46,7 @@ impl Trainer {
             config: self.config.clone(),
             size: self.size,
             data: Some(self.data.clone()),
+            device: Some(self.device.clone()),
             trained: self.trained,
             course: Course::default(),
             tensors,
@@ -70,7 +71,10 @@ impl Trainer {
             let what = "the checkpoint is of another configuration than the trainer";
             return Err(Error::config(what).hint("make the trainer with the checkpoint's own"));
         }
-        if state.size != self.size {
+        let pixels = |[height, width]: [usize; 2]| height * width;
+        // Weights that were never trained here do not know how their pixels lie.
+        let as_many = state.data.is_none() && pixels(state.size) == pixels(self.size);
+        if state.size != self.size && !as_many {
             let ([a, b], [c, d]) = (state.size, self.size);
             let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
             return Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA));
