@@ -28,6 +28,13 @@ const MOST_HEADER: u64 = 2 << 20;
 /// The most steps, and what else is counted: noise knows a step by 32 bits.
 pub(crate) const MOST_STEPS: u64 = u32::MAX as u64;
 
+/// What a state is called in errors that know no file.
+pub(crate) const STATE: &str = "the checkpoint";
+
+/// What to do where a state meets other data than its own.
+pub(crate) const OWN_DATA: &str =
+    "name the run's own data with `--data`, and `--test-data` if it was given";
+
 const WHOLE: &str = "the file may be damaged or half copied, or be no checkpoint of elbo";
 
 /// A parameter, or a part of one, as it stands in a file.
@@ -309,6 +316,19 @@ impl State {
         let hint = "name a checkpoint, or the folder of a run that was saved";
         let bytes = read_whole(path, u64::MAX, hint)?;
         Self::from_bytes(path, &bytes)
+    }
+
+    /// Refuses images of another size than the state's. Weights that were never trained here do not know
+    /// how their pixels lie, and take any size of as many.
+    pub(crate) fn check_size(&self, size: [usize; 2]) -> Result<()> {
+        let pixels = |[height, width]: [usize; 2]| height * width;
+        let as_many = self.data.is_none() && pixels(self.size) == pixels(size);
+        if self.size == size || as_many {
+            return Ok(());
+        }
+        let ([a, b], [c, d]) = (self.size, size);
+        let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
+        Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA))
     }
 
     /// The parameters without their moments, as they go to other programs.

@@ -295,13 +295,14 @@ impl<'a> Run<'a> {
 
     /// Eight test images above their reconstructions, and 64 samples of the prior.
     fn pictures(&mut self, epoch: u64) -> Result<()> {
-        let [height, width] = self.trainer.image_size();
-        let (mut images, made) = self.trainer.reconstruct(8)?;
+        let model = self.trainer.model()?;
+        let ([height, width], count) = (model.image_size(), model.images().min(8));
+        let (mut images, made) = model.reconstruct(0..count)?;
         let columns = images.len() / (height * width);
         images.extend(made);
         let picture = encode_grid(&images, height, width, columns)?;
         self.folder.write_image(&format!("reconstruction_{epoch}.png"), &picture)?;
-        let picture = encode_grid(&self.trainer.sample(64)?, height, width, 8)?;
+        let picture = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
         self.folder.write_image(&format!("sample_{epoch}.png"), &picture)
     }
 
