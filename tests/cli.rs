@@ -8,6 +8,8 @@ mod data;
 #[cfg(unix)]
 #[path = "cli/durable.rs"]
 mod durable;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/refusals.rs"]

@@ -6,6 +6,7 @@ mod export;
 mod find;
 mod import;
 mod info;
+mod onnx;
 mod run_folder;
 mod selftest;
 mod signals;
@@ -38,7 +39,7 @@ enum Command {
     /// Measures a device's peaks and a model's training steps, or runs a burn-in.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// Writes the weights of a run to a safetensors file, under the names that PyTorch knows.
+    /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
     /// Makes a run of weights in a safetensors file, such as a PyTorch model's.
