@@ -2,6 +2,8 @@
 mod args;
 mod bench;
 mod devices;
+#[cfg_attr(not(test), expect(dead_code, reason = "a run writes them next"))]
+mod events;
 mod export;
 mod find;
 mod import;
