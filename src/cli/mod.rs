@@ -4,7 +4,6 @@ mod bench;
 #[cfg_attr(not(test), expect(dead_code, reason = "a run writes it next"))]
 mod card;
 mod devices;
-#[cfg_attr(not(test), expect(dead_code, reason = "a run writes them next"))]
 mod events;
 mod export;
 mod find;
