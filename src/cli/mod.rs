@@ -1,11 +1,15 @@
 //! The verbs of the program, one file each; the only place that prints.
 mod args;
 mod bench;
+#[cfg_attr(not(test), expect(dead_code, reason = "a run writes it next"))]
+mod card;
 mod devices;
+mod events;
 mod export;
 mod find;
 mod import;
 mod info;
+mod onnx;
 mod run_folder;
 mod selftest;
 mod signals;
@@ -38,7 +42,7 @@ enum Command {
     /// Measures a device's peaks and a model's training steps, or runs a burn-in.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// Writes the weights of a run to a safetensors file, under the names that PyTorch knows.
+    /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
     /// Makes a run of weights in a safetensors file, such as a PyTorch model's.

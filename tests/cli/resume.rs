@@ -186,8 +186,8 @@ fn weights_go_out_and_come_in() {
     succeed(elbo(&dir, "train --resume in --data data --device cpu --quiet"));
     for (flags, code, says) in [
         ("export out --out out.safetensors", 74, "out.safetensors"),
-        ("export missing --out a", 74, "missing"),
-        ("export data --out a", 74, "data"),
+        ("export missing --out a.safetensors", 74, "missing"),
+        ("export data --out a.safetensors", 74, "data"),
         ("import missing", 74, "missing"),
         ("import data/t10k-images-idx3-ubyte", 1, "no safetensors"),
         ("import out.safetensors --hidden 9", 1, "fc1.weight"),

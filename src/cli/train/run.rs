@@ -10,6 +10,7 @@ use elbo::{Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::cli::events::EventFile;
 use crate::cli::run_folder::{METRICS, RunFolder};
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
@@ -50,6 +51,8 @@ pub(super) struct Run<'a> {
     args: &'a Args,
     trainer: Trainer,
     folder: RunFolder,
+    /// What TensorBoard reads, once training begins.
+    events: Option<EventFile>,
     signals: Signals,
     bar: ProgressBar,
     course: Course,
@@ -78,7 +81,8 @@ impl<'a> Run<'a> {
     ) -> Self {
         let (bar, Trained { step, rolled_back, .. }) = (progress(args), trainer.trained());
         let saved = args.resume.as_ref().map(|_| (step, rolled_back));
-        Self { args, trainer, folder, signals, bar, course, saved, until, last: None }
+        let (events, last) = (None, None);
+        Self { args, trainer, folder, events, signals, bar, course, saved, until, last }
     }
 
     /// Trains, saves and tells what came of it.
@@ -113,6 +117,7 @@ impl<'a> Run<'a> {
         let all = per_epoch * config.epochs as u64;
         let last = if config.max_steps > 0 { all.min(config.max_steps) } else { all };
         self.bar.set_length(last);
+        self.begin_events(per_epoch)?;
         loop {
             if self.patience_is_over() {
                 return Ok(End::Patience);
@@ -152,6 +157,16 @@ impl<'a> Run<'a> {
             self.course = course;
             self.save()?;
         }
+    }
+
+    /// Begins an event file; what older ones tell of epochs that will be trained again is void.
+    fn begin_events(&mut self, per_epoch: u64) -> Result<()> {
+        let mut events = EventFile::create(self.folder.path())?;
+        if self.args.resume.is_some() {
+            events.go_on(self.course.epochs * per_epoch + 1)?;
+        }
+        self.events = Some(events);
+        Ok(())
     }
 
     fn course_after(&self, epoch: u64, loss: f64) -> Result<Course> {
@@ -262,7 +277,7 @@ impl<'a> Run<'a> {
     }
 
     fn report(
-        &self,
+        &mut self,
         epoch: u64,
         train: Losses,
         test: Evaluation,
@@ -280,6 +295,19 @@ impl<'a> Run<'a> {
         self.folder.append(METRICS, &line.to_string())?;
         let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
         self.folder.append("timings.jsonl", &timing.to_string())?;
+        let mut scalars = vec![
+            ("train/loss", train.loss),
+            ("train/recon", train.recon),
+            ("train/kl", train.kl),
+            ("test/loss", sampled.loss),
+            ("test/recon", sampled.recon),
+            ("test/kl", sampled.kl),
+            ("test/loss_at_mean", at_mean.loss),
+        ];
+        scalars.extend(speed.map(|speed| ("images_per_s", speed)));
+        if let Some(events) = &mut self.events {
+            events.scalars(step, &scalars)?;
+        }
         if self.args.json {
             line["images_per_s"] = json!(speed);
             return print_line(&line.to_string());
@@ -300,10 +328,16 @@ impl<'a> Run<'a> {
         let (mut images, made) = model.reconstruct(0..count)?;
         let columns = images.len() / (height * width);
         images.extend(made);
-        let picture = encode_grid(&images, height, width, columns)?;
-        self.folder.write_image(&format!("reconstruction_{epoch}.png"), &picture)?;
-        let picture = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
-        self.folder.write_image(&format!("sample_{epoch}.png"), &picture)
+        let reconstruction = encode_grid(&images, height, width, columns)?;
+        let sample = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
+        let step = self.trainer.steps_taken();
+        for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
+            self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
+            if let Some(events) = &mut self.events {
+                events.image(step, &format!("images/{name}"), &picture)?;
+            }
+        }
+        Ok(())
     }
 
     fn finish(&mut self, end: End) -> Result<u8> {
