@@ -233,6 +233,7 @@ mod tests {
             config,
             size: [3, 4],
             data: Some(["aa11".to_owned(), "bb22".to_owned()]),
+            device: None,
             trained: Trained { step: 321, ..Trained::default() },
             course: Course { epochs: 3, log_bytes: 0, best: Some(Best { epoch: 2, loss: 98.765 }) },
             tensors: vec![

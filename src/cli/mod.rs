@@ -1,7 +1,6 @@
 //! The verbs of the program, one file each; the only place that prints.
 mod args;
 mod bench;
-#[cfg_attr(not(test), expect(dead_code, reason = "a run writes it next"))]
 mod card;
 mod devices;
 mod events;

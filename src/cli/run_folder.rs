@@ -10,15 +10,8 @@ use elbo::{Config, Error, ErrorKind, Result};
 use crate::cli::talk;
 
 /// What a run writes; a folder that has any of it holds a run.
-const CONTENTS: [&str; 7] = [
-    "config.toml",
-    "metrics.jsonl",
-    "timings.jsonl",
-    "weights.safetensors",
-    CHECKPOINT,
-    BEST,
-    "images",
-];
+const CONTENTS: [&str; 7] =
+    ["config.toml", METRICS, TIMINGS, "weights.safetensors", CHECKPOINT, BEST, "images"];
 
 /// The newest state.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -26,6 +19,9 @@ pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 pub(super) const BEST: &str = "best.safetensors";
 /// Losses and what else does not differ between equal runs.
 pub(super) const METRICS: &str = "metrics.jsonl";
+
+/// What does differ: where each session of the run began, on what, and how fast its epochs were.
+pub(super) const TIMINGS: &str = "timings.jsonl";
 
 /// Locked by the process that writes to the folder, whose number is in it, and gone when it is done.
 const LOCK: &str = "lock";

@@ -1,6 +1,8 @@
 //! `elbo train`: trains, says how it goes, and leaves a run folder.
 
+mod log;
 mod run;
+mod screen;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use crate::cli::find::data_folder;
 use crate::cli::run_folder::RunFolder;
 use crate::cli::signals::Signals;
 use crate::cli::talk;
+use crate::cli::train::log::Log;
 use crate::cli::train::run::Run;
 
 pub(super) const EXAMPLES: &str = "\
@@ -110,11 +113,17 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             save = state.config != config;
             state.config = config;
             folder.go_on(&state)?;
+            if !args.quiet {
+                let (run, step) = (folder.path().display(), trainer.steps_taken());
+                talk(&format!("`{run}` goes on after step {step}"));
+            }
             course = state.course;
         }
     }
-    let mut run = Run::new(args, (trainer, folder, signals), course, until);
-    run.start(&device, &precision)?;
+    let resumed = args.resume.as_ref().map(|_| course.epochs * trainer.steps_per_epoch());
+    let mut log = Log::new(args, folder, resumed)?;
+    log.start(&trainer, &device, &precision)?;
+    let mut run = Run::new(args, (trainer, log, signals), course, until);
     if save {
         // From here on it can be resumed, with this configuration.
         run.save()?;

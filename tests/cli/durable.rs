@@ -85,14 +85,18 @@ fn no_reader_sees_half_a_state() {
     let mut running = start(train(&dir, "--epochs 1000000 --save-every 1 --quiet"));
     let path = dir.path().join("out/checkpoint.safetensors");
     running.until("the first state", || path.exists());
-    let (mut steps, reads) = (Vec::new(), 1000 * scale());
-    for read in 0..reads {
+    let (mut steps, mut read) = (Vec::new(), 0);
+    // A reader may be much faster than the writer; a minute is enough for both.
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while read < 1000 * scale() || (steps.len() <= 10 && std::time::Instant::now() < end) {
+        read += 1;
         let state = State::read(&path).unwrap_or_else(|e| panic!("read {read}: {e}"));
         assert_eq!(state.tensors.len(), 30, "read {read}");
-        steps.push(state.trained.step);
+        assert!(steps.last() <= Some(&state.trained.step), "states come in their order");
+        if steps.last() != Some(&state.trained.step) {
+            steps.push(state.trained.step);
+        }
     }
-    assert!(steps.is_sorted(), "states come in their order");
-    steps.dedup();
     assert!(steps.len() > 10, "{} states were seen", steps.len());
     assert_eq!(running.status(), None, "it trains on");
 }

@@ -314,7 +314,9 @@ fn odd_limits_and_states_are_refused() {
     let told = output(resume(&dir, ""));
     assert!(text(&told.stderr).contains("lines of it are lost"), "{}", text(&told.stderr));
     if cfg!(unix) {
-        for flags in ["import /dev/zero", "export /dev/zero --out a", "train --config /dev/zero"] {
+        for flags in
+            ["import /dev/zero", "export /dev/zero --out a.safetensors", "train --config /dev/zero"]
+        {
             let told = output(elbo(&dir, flags));
             assert_eq!(refusal_fault(flags, &told, 74, "not a regular file"), None);
         }

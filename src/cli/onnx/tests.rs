@@ -25,6 +25,7 @@ fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State 
         config: config.clone(),
         size: [3, 4],
         data: None,
+        device: None,
         trained: Trained::default(),
         course: Course::default(),
         tensors: shapes.map(weight).collect(),

@@ -1,19 +1,15 @@
 //! A run: epochs of training, their reports and pictures, and the states that are saved.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use elbo::checkpoint::{Best, Course, State, Trained};
-use elbo::data::grid::encode_grid;
-use elbo::train::{Broken, Way};
-use elbo::{Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
-use indicatif::{ProgressBar, ProgressStyle};
+use elbo::checkpoint::{Best, Course, State, Trained, write_whole};
+use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use serde_json::json;
 
-use crate::cli::events::EventFile;
-use crate::cli::run_folder::{METRICS, RunFolder};
+use crate::cli::card::card;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
+use crate::cli::train::log::{Epoch, Log};
 use crate::cli::{print_line, talk};
 
 /// What came of training.
@@ -50,11 +46,8 @@ impl End {
 pub(super) struct Run<'a> {
     args: &'a Args,
     trainer: Trainer,
-    folder: RunFolder,
-    /// What TensorBoard reads, once training begins.
-    events: Option<EventFile>,
+    log: Log,
     signals: Signals,
-    bar: ProgressBar,
     course: Course,
     /// The steps of the newest state that was saved, and how often training had gone back by then.
     saved: Option<(u64, u64)>,
@@ -63,52 +56,23 @@ pub(super) struct Run<'a> {
     last: Option<Evaluation>,
 }
 
-fn progress(args: &Args) -> ProgressBar {
-    if args.quiet {
-        return ProgressBar::hidden();
-    }
-    let template = "epoch {prefix} {wide_bar} {pos}/{len}  {msg}  {eta} left";
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
 impl<'a> Run<'a> {
     pub(super) fn new(
         args: &'a Args,
-        (trainer, folder, signals): (Trainer, RunFolder, Signals),
+        (trainer, log, signals): (Trainer, Log, Signals),
         course: Course,
         until: Option<Instant>,
     ) -> Self {
-        let (bar, Trained { step, rolled_back, .. }) = (progress(args), trainer.trained());
+        let Trained { step, rolled_back, .. } = trainer.trained();
         let saved = args.resume.as_ref().map(|_| (step, rolled_back));
-        let (events, last) = (None, None);
-        Self { args, trainer, folder, events, signals, bar, course, saved, until, last }
+        Self { args, trainer, log, signals, course, saved, until, last: None }
     }
 
     /// Trains, saves and tells what came of it.
     pub(super) fn train(mut self) -> Result<u8> {
         let end = self.epochs();
-        self.bar.finish_and_clear();
+        self.log.screen.end();
         end.and_then(|end| self.finish(end)).or_else(|error| self.fail(error))
-    }
-
-    pub(super) fn start(&self, device: &Device, precision: &str) -> Result<()> {
-        let (step, run) = (self.trainer.steps_taken(), self.folder.path().display());
-        if !self.args.quiet && self.args.resume.is_some() {
-            talk(&format!("`{run}` goes on after step {step}"));
-        }
-        if !self.args.json {
-            return Ok(());
-        }
-        let config = &self.trainer.config().train;
-        let data = config.data.as_deref().unwrap_or(Path::new("")).display();
-        let line = json!({
-            "event": "start", "device": device.kind(), "adapter": device.name(),
-            "precision": precision, "schedules": self.trainer.schedules(),
-            "parameters": self.trainer.vae().parameters.count(),
-            "seed": config.seed, "data": data.to_string(), "run": run.to_string(), "step": step,
-        });
-        print_line(&line.to_string())
     }
 
     fn epochs(&mut self) -> Result<End> {
@@ -116,8 +80,7 @@ impl<'a> Run<'a> {
         let per_epoch = self.trainer.steps_per_epoch();
         let all = per_epoch * config.epochs as u64;
         let last = if config.max_steps > 0 { all.min(config.max_steps) } else { all };
-        self.bar.set_length(last);
-        self.begin_events(per_epoch)?;
+        self.log.screen.begin(last);
         loop {
             if self.patience_is_over() {
                 return Ok(End::Patience);
@@ -126,7 +89,7 @@ impl<'a> Run<'a> {
             if self.course.epochs * per_epoch >= last {
                 return Ok(End::Done);
             }
-            self.bar.set_prefix(format!("{epoch}/{}", config.epochs));
+            self.log.screen.epoch(epoch, config.epochs);
             let end = (epoch * per_epoch).min(last);
             let (speed, came) = self.steps_to(end)?;
             if let Some(came) = came {
@@ -141,32 +104,24 @@ impl<'a> Run<'a> {
             let whole = end == epoch * per_epoch;
             let losses = self.trainer.finish()?;
             let evaluation = self.trainer.evaluate_or_go_back()?;
-            self.say_what_broke()?;
+            self.log.broken(self.trainer.take_broken())?;
             let Some(evaluation) = evaluation else { continue };
             self.last = Some(evaluation);
-            self.report(epoch, losses, evaluation, speed)?;
-            self.pictures(epoch)?;
+            let step = self.trainer.steps_taken();
+            let (train, test) = (losses, evaluation);
+            self.log.epoch(&Epoch { epoch, step, train, test, speed })?;
+            self.log.pictures(epoch, step, self.trainer.model()?)?;
             if !whole {
                 return Ok(End::Done);
             }
             let course = self.course_after(epoch, evaluation.sampled.loss)?;
             if course.best != self.course.best {
                 let state = self.trainer.state()?;
-                self.folder.save_best(&State { course, ..state })?;
+                self.log.folder.save_best(&State { course, ..state })?;
             }
             self.course = course;
             self.save()?;
         }
-    }
-
-    /// Begins an event file; what older ones tell of epochs that will be trained again is void.
-    fn begin_events(&mut self, per_epoch: u64) -> Result<()> {
-        let mut events = EventFile::create(self.folder.path())?;
-        if self.args.resume.is_some() {
-            events.go_on(self.course.epochs * per_epoch + 1)?;
-        }
-        self.events = Some(events);
-        Ok(())
     }
 
     fn course_after(&self, epoch: u64, loss: f64) -> Result<Course> {
@@ -174,7 +129,7 @@ impl<'a> Run<'a> {
             Some(best) if best.loss <= loss => best,
             _ => Best { epoch, loss },
         };
-        Ok(Course { epochs: epoch, log_bytes: self.folder.log_bytes()?, best: Some(best) })
+        Ok(Course { epochs: epoch, log_bytes: self.log.folder.log_bytes()?, best: Some(best) })
     }
 
     fn patience_is_over(&self) -> bool {
@@ -186,10 +141,10 @@ impl<'a> Run<'a> {
     /// Saves the state.
     pub(super) fn save(&mut self) -> Result<()> {
         let mut state = self.trainer.state()?;
-        self.say_what_broke()?;
-        self.course.log_bytes = self.folder.log_bytes()?;
+        self.log.broken(self.trainer.take_broken())?;
+        self.course.log_bytes = self.log.folder.log_bytes()?;
         state.course = self.course;
-        self.folder.save(&state, self.args.keep)?;
+        self.log.folder.save(&state, self.args.keep)?;
         self.saved = Some((state.trained.step, state.trained.rolled_back));
         Ok(())
     }
@@ -220,7 +175,7 @@ impl<'a> Run<'a> {
             images += (from..if first { 0 } else { now })
                 .map(|s| self.trainer.images_in_step(s))
                 .sum::<usize>();
-            self.say_what_broke()?;
+            self.log.broken(self.trainer.take_broken())?;
             let due = self.args.save_every.is_some_and(|every| now.is_multiple_of(every));
             if self.signals.save() || (due && now < end) {
                 self.save()?;
@@ -229,13 +184,12 @@ impl<'a> Run<'a> {
                 shown = Instant::now();
                 let speed = images as f64 / start.elapsed().as_secs_f64();
                 let loss = self.trainer.so_far().loss;
-                self.bar.set_message(format!("loss {loss:.2}  {speed:.0} images/s"));
-                self.bar.set_position(now);
+                self.log.screen.progress(now, loss, speed);
             }
             if now >= end {
                 // The numbers may yet be found to have broken, and training to go back.
                 self.trainer.wait()?;
-                self.say_what_broke()?;
+                self.log.broken(self.trainer.take_broken())?;
             }
         }
         let seconds = start.elapsed().as_secs_f64();
@@ -250,107 +204,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells of steps whose numbers broke, and that training survived.
-    fn say_what_broke(&mut self) -> Result<()> {
-        for Broken { step, what, way } in self.trainer.take_broken() {
-            let (event, to, scale) = match way {
-                Way::Skipped => ("skipped", None, None),
-                Way::RolledBack { to, rate_scale } => ("rolled-back", Some(to), Some(rate_scale)),
-            };
-            let line = json!({
-                "event": event, "step": step, "what": what, "to": to, "rate_scale": scale,
-            });
-            self.folder.append(METRICS, &line.to_string())?;
-            let went_on = match way {
-                Way::Skipped => "left out".to_owned(),
-                Way::RolledBack { to, rate_scale } => {
-                    format!("back after step {to}, at {rate_scale} of the learning rate")
-                }
-            };
-            let text = format!("the numbers broke at step {step}: {what}; {went_on}");
-            match self.args.json {
-                true => print_line(&line.to_string())?,
-                false => self.bar.suspend(|| talk(&text)),
-            }
-        }
-        Ok(())
-    }
-
-    fn report(
-        &mut self,
-        epoch: u64,
-        train: Losses,
-        test: Evaluation,
-        speed: Option<f64>,
-    ) -> Result<()> {
-        let step = self.trainer.steps_taken();
-        let Evaluation { sampled, at_mean, .. } = test;
-        // Nothing that differs between equal runs stands in this line.
-        let mut line = json!({
-            "event": "epoch", "epoch": epoch, "step": step,
-            "train_loss": train.loss, "train_recon": train.recon, "train_kl": train.kl,
-            "test_loss": sampled.loss, "test_recon": sampled.recon, "test_kl": sampled.kl,
-            "test_loss_at_mean": at_mean.loss,
-        });
-        self.folder.append(METRICS, &line.to_string())?;
-        let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
-        self.folder.append("timings.jsonl", &timing.to_string())?;
-        let mut scalars = vec![
-            ("train/loss", train.loss),
-            ("train/recon", train.recon),
-            ("train/kl", train.kl),
-            ("test/loss", sampled.loss),
-            ("test/recon", sampled.recon),
-            ("test/kl", sampled.kl),
-            ("test/loss_at_mean", at_mean.loss),
-        ];
-        scalars.extend(speed.map(|speed| ("images_per_s", speed)));
-        if let Some(events) = &mut self.events {
-            events.scalars(step, &scalars)?;
-        }
-        if self.args.json {
-            line["images_per_s"] = json!(speed);
-            return print_line(&line.to_string());
-        }
-        let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
-        let text = format!(
-            "epoch {epoch:>3}  train {:.2}  test {:.2} = recon {:.2} + KL {:.2}  \
-             at the mean {:.2}{speed}",
-            train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
-        );
-        self.bar.suspend(|| print_line(&text))
-    }
-
-    /// Eight test images above their reconstructions, and 64 samples of the prior.
-    fn pictures(&mut self, epoch: u64) -> Result<()> {
-        let model = self.trainer.model()?;
-        let ([height, width], count) = (model.image_size(), model.images().min(8));
-        let (mut images, made) = model.reconstruct(0..count)?;
-        let columns = images.len() / (height * width);
-        images.extend(made);
-        let reconstruction = encode_grid(&images, height, width, columns)?;
-        let sample = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
-        let step = self.trainer.steps_taken();
-        for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
-            self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
-            if let Some(events) = &mut self.events {
-                events.image(step, &format!("images/{name}"), &picture)?;
-            }
-        }
-        Ok(())
-    }
-
     fn finish(&mut self, end: End) -> Result<u8> {
         let Trained { step, skipped, rolled_back, .. } = self.trainer.trained();
         if self.saved != Some((step, rolled_back)) {
             self.save()?;
         }
-        let weights = self.folder.path().join("weights.safetensors");
+        let weights = self.log.folder.path().join("weights.safetensors");
         self.trainer.save_weights(&weights)?;
-        let run = self.folder.path().display().to_string();
+        let run = self.log.folder.path().display().to_string();
         // Cut short, the last evaluation is of earlier weights.
         let whole = matches!(end, End::Done | End::Patience);
         let last = self.last.filter(|_| whole);
+        let state = State { course: self.course, ..self.trainer.state()? };
+        let about = card(&state, last.as_ref());
+        write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
         let loss = last.map(|last| last.sampled.loss);
         if self.args.json {
             let line = json!({
@@ -378,7 +245,7 @@ impl<'a> Run<'a> {
 
     /// Tells of an error that ended training, and where it can go on.
     fn fail(&self, error: Error) -> Result<u8> {
-        let (run, saved) = (self.folder.path().display(), self.saved.map(|(step, _)| step));
+        let (run, saved) = (self.log.folder.path().display(), self.saved.map(|(step, _)| step));
         if self.args.json {
             let line = json!({
                 "event": "end", "status": "failed", "step": self.trainer.steps_taken(),

@@ -1,0 +1,143 @@
+//! What a run tells of itself: to its folder, to TensorBoard, to who watches it.
+
+use std::path::Path;
+
+use elbo::data::grid::encode_grid;
+use elbo::train::{Broken, Way};
+use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
+use serde_json::json;
+
+use crate::cli::events::EventFile;
+use crate::cli::print_line;
+use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS};
+use crate::cli::train::Args;
+use crate::cli::train::screen::Screen;
+
+/// An epoch that was evaluated.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Epoch {
+    pub(super) epoch: u64,
+    pub(super) step: u64,
+    pub(super) train: Losses,
+    pub(super) test: Evaluation,
+    /// Images a second of training alone, if any step was timed.
+    pub(super) speed: Option<f64>,
+}
+
+pub(super) struct Log {
+    pub(super) folder: RunFolder,
+    pub(super) screen: Screen,
+    events: EventFile,
+    json: bool,
+}
+
+impl Log {
+    /// Begins to tell of a run. If it goes on after a step, what older event files tell of later ones,
+    /// which will be trained again, is void.
+    pub(super) fn new(args: &Args, folder: RunFolder, resumed: Option<u64>) -> Result<Self> {
+        let mut events = EventFile::create(folder.path())?;
+        if let Some(step) = resumed {
+            events.go_on(step + 1)?;
+        }
+        Ok(Self { folder, screen: Screen::new(args), events, json: args.json })
+    }
+
+    pub(super) fn start(
+        &mut self,
+        trainer: &Trainer,
+        device: &Device,
+        precision: &str,
+    ) -> Result<()> {
+        let config = &trainer.config().train;
+        let (run, step) = (self.folder.path().display().to_string(), trainer.steps_taken());
+        let mut line = json!({
+            "event": "start", "device": device.kind(), "adapter": device.name(),
+            "precision": precision, "schedules": trainer.schedules(),
+            "parameters": trainer.vae().parameters.count(), "seed": config.seed, "step": step,
+            "version": env!("CARGO_PKG_VERSION"),
+        });
+        self.folder.append(TIMINGS, &line.to_string())?;
+        if self.json {
+            let data = config.data.as_deref().unwrap_or(Path::new("")).display();
+            line["data"] = json!(data.to_string());
+            line["run"] = json!(run);
+            print_line(&line.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Tells of steps whose numbers broke, and that training survived.
+    pub(super) fn broken(&mut self, all: Vec<Broken>) -> Result<()> {
+        for Broken { step, what, way } in all {
+            let (event, to, scale) = match way {
+                Way::Skipped => ("skipped", None, None),
+                Way::RolledBack { to, rate_scale } => ("rolled-back", Some(to), Some(rate_scale)),
+            };
+            let line = json!({
+                "event": event, "step": step, "what": what, "to": to, "rate_scale": scale,
+            });
+            self.folder.append(METRICS, &line.to_string())?;
+            let went_on = match way {
+                Way::Skipped => "left out".to_owned(),
+                Way::RolledBack { to, rate_scale } => {
+                    format!("back after step {to}, at {rate_scale} of the learning rate")
+                }
+            };
+            let text = format!("the numbers broke at step {step}: {what}; {went_on}");
+            match self.json {
+                true => print_line(&line.to_string())?,
+                false => self.screen.say(&text),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn epoch(&mut self, told: &Epoch) -> Result<()> {
+        let Epoch { epoch, step, train, test: Evaluation { sampled, at_mean, .. }, speed } = *told;
+        // Nothing that differs between equal runs stands in this line.
+        let mut line = json!({
+            "event": "epoch", "epoch": epoch, "step": step,
+            "train_loss": train.loss, "train_recon": train.recon, "train_kl": train.kl,
+            "test_loss": sampled.loss, "test_recon": sampled.recon, "test_kl": sampled.kl,
+            "test_loss_at_mean": at_mean.loss,
+        });
+        self.folder.append(METRICS, &line.to_string())?;
+        let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
+        self.folder.append(TIMINGS, &timing.to_string())?;
+        let mut scalars = vec![
+            ("train/loss", train.loss),
+            ("train/recon", train.recon),
+            ("train/kl", train.kl),
+            ("test/loss", sampled.loss),
+            ("test/recon", sampled.recon),
+            ("test/kl", sampled.kl),
+            ("test/loss_at_mean", at_mean.loss),
+        ];
+        scalars.extend(speed.map(|speed| ("images_per_s", speed)));
+        self.events.scalars(step, &scalars)?;
+        if self.json {
+            line["images_per_s"] = json!(speed);
+            return print_line(&line.to_string());
+        }
+        let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
+        self.screen.print(&format!(
+            "epoch {epoch:>3}  train {:.2}  test {:.2} = recon {:.2} + KL {:.2}  \
+             at the mean {:.2}{speed}",
+            train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
+        ))
+    }
+
+    /// Eight test images above their reconstructions, and 64 samples of the prior.
+    pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
+        let ([height, width], count) = (model.image_size(), model.images().min(8));
+        let (mut images, made) = model.reconstruct(0..count)?;
+        images.extend(made);
+        let reconstruction = encode_grid(&images, height, width, count)?;
+        let sample = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
+        for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
+            self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
+            self.events.image(step, &format!("images/{name}"), &picture)?;
+        }
+        Ok(())
+    }
+}
