@@ -7,7 +7,7 @@ use elbo::{Error, Result};
 
 use crate::cli::onnx::{self, Part};
 use crate::cli::print_line;
-use crate::cli::run_folder::{BEST, CHECKPOINT};
+use crate::cli::subject::checkpoint;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -81,16 +81,4 @@ fn format(out: &Path, part: Option<Part>) -> Result<Format> {
             )))
         }
     }
-}
-
-/// The checkpoint of a run's folder, or the one that was named.
-fn checkpoint(run: &Path, best: bool) -> Result<PathBuf> {
-    if best && run.is_file() {
-        let what = format!("`--best` takes the folder of a run, and `{}` is a file", run.display());
-        return Err(Error::config(what).hint("name the folder, or leave out `--best`"));
-    }
-    Ok(match run.is_dir() {
-        true => run.join(if best { BEST } else { CHECKPOINT }),
-        false => run.to_owned(),
-    })
 }

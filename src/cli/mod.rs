@@ -3,6 +3,7 @@ mod args;
 mod bench;
 mod card;
 mod devices;
+mod evaluate;
 mod events;
 mod export;
 mod find;
@@ -12,6 +13,7 @@ mod onnx;
 mod run_folder;
 mod selftest;
 mod signals;
+mod subject;
 mod train;
 
 use std::process::ExitCode;
@@ -41,6 +43,9 @@ enum Command {
     /// Measures a device's peaks and a model's training steps, or runs a burn-in.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
+    /// Says what a trained model is worth: its losses, its likelihood, which dimensions it uses.
+    #[command(after_help = evaluate::EXAMPLES)]
+    Evaluate(evaluate::Args),
     /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
@@ -63,6 +68,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args, start),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -1,0 +1,187 @@
+//! `elbo evaluate`: what a trained model is worth.
+
+use std::f64::consts::LN_2;
+use std::time::Instant;
+
+use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, dimensions, estimate};
+use elbo::{Error, Model, Result};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::{print_line, talk};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo evaluate runs/0001
+  elbo evaluate runs/0001 --best --samples            # the NLL with 5000 importance samples
+  elbo evaluate runs/0001 --samples 50 --limit 1000 --json
+  elbo evaluate runs/0001 --data fashion-mnist        # on other images
+
+The NLL takes as long as as many evaluations: minutes on a GPU, hours for 5000 on a CPU with large models.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Which images
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// Use only the first N images
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    limit: usize,
+    /// Estimate the marginal likelihood with K importance samples, 5000 if no number is given
+    #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "5000")]
+    samples: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// The marginal likelihood.
+struct Nll {
+    nll: Estimate,
+    samples: usize,
+    seconds: f64,
+}
+
+/// All that is told.
+struct Report {
+    step: u64,
+    images: usize,
+    pixels: usize,
+    loss: Estimate,
+    recon: f64,
+    kl: f64,
+    at_mean: f64,
+    nll: Option<Nll>,
+    dimensions: Vec<Dimension>,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    if args.samples == Some(0) {
+        return Err(Error::config("`--samples` is 0; it must be 1 or more")
+            .hint("5000 is what publications take; leave it out for the ELBO alone"));
+    }
+    let state = args.model.state()?;
+    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let mut model = args.model.open(&state, Some(&data))?;
+    let report = measure(args, &mut model, state.trained.step)?;
+    if args.json {
+        print_line(&report.json(args.split).to_string())?;
+    } else {
+        report.lines(args.split).iter().try_for_each(|line| print_line(line))?;
+    }
+    if let Some(warning) = report.collapse() {
+        talk(&warning);
+    }
+    Ok(0)
+}
+
+fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
+    let each = model.each(Z::Sampled)?;
+    let mean = |of: fn(&[f64; 2]) -> f64| estimate(&each.iter().map(of).collect::<Vec<_>>());
+    let at_mean: Vec<_> = model.each(Z::Mean)?.iter().map(|[nll, kl]| nll + kl).collect();
+    let codes = model.encode(0..model.images())?;
+    let [height, width] = model.image_size();
+    Ok(Report {
+        step,
+        images: each.len(),
+        pixels: height * width,
+        loss: mean(|[nll, kl]| nll + kl),
+        recon: mean(|[nll, _]| *nll).mean,
+        kl: mean(|[_, kl]| *kl).mean,
+        at_mean: estimate(&at_mean).mean,
+        nll: args.samples.map(|samples| marginal(args, model, samples)).transpose()?,
+        dimensions: dimensions(&codes, model.config().model.latent),
+    })
+}
+
+fn marginal(args: &Args, model: &mut Model, samples: usize) -> Result<Nll> {
+    let bar = if args.model.quiet { ProgressBar::hidden() } else { ProgressBar::new(1000) };
+    let style = ProgressStyle::with_template("{prefix} samples {wide_bar} {percent} %  {eta} left");
+    let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_prefix(samples.to_string());
+    let start = Instant::now();
+    let logs = model.log_likelihood(samples, |share| bar.set_position((1000.0 * share) as u64));
+    bar.finish_and_clear();
+    let nlls: Vec<_> = logs?.iter().map(|log| -log).collect();
+    Ok(Nll { nll: estimate(&nlls), samples, seconds: start.elapsed().as_secs_f64() })
+}
+
+impl Report {
+    fn active(&self) -> usize {
+        self.dimensions.iter().filter(|d| d.is_active()).count()
+    }
+
+    /// By the best estimate of −log p(x) that there is.
+    fn bits_per_dimension(&self) -> f64 {
+        let nats = self.nll.as_ref().map_or(self.loss.mean, |nll| nll.nll.mean);
+        nats / (LN_2 * self.pixels as f64)
+    }
+
+    fn json(&self, split: Split) -> serde_json::Value {
+        let mut line = json!({
+            "event": "evaluation", "images": self.images, "split": split.name(), "step": self.step,
+            "loss": self.loss.mean, "loss_margin": self.loss.margin, "recon": self.recon,
+            "kl": self.kl, "loss_at_mean": self.at_mean,
+        });
+        if let Some(Nll { nll, samples, seconds }) = &self.nll {
+            line["nll"] = json!(nll.mean);
+            line["nll_margin"] = json!(nll.margin);
+            line["samples"] = json!(samples);
+            line["seconds"] = json!(seconds);
+        }
+        line["bits_per_dimension"] = json!(self.bits_per_dimension());
+        line["active_units"] = json!(self.active());
+        line["kl_by_dimension"] = self.dimensions.iter().map(|d| d.kl).collect();
+        line["variance_by_dimension"] = self.dimensions.iter().map(|d| d.variance).collect();
+        line
+    }
+
+    fn lines(&self, split: Split) -> Vec<String> {
+        let Self { images, step, loss, recon, kl, at_mean, .. } = self;
+        let mut lines = vec![
+            format!("{images} {} images, weights after step {step}; nats per image", split.name()),
+            format!("loss (−ELBO, one sampled z)     {:9.3} ± {:.3}", loss.mean, loss.margin),
+            format!("  reconstruction, −log p(x|z)   {recon:9.3}"),
+            format!("  KL divergence                 {kl:9.3}"),
+            format!("loss at z = μ, not the ELBO     {at_mean:9.3}"),
+        ];
+        let mut by = "loss";
+        if let Some(Nll { nll, samples, seconds }) = &self.nll {
+            by = "NLL";
+            lines.push(format!(
+                "NLL (importance-weighted)       {:9.3} ± {:.3}  {samples} samples, {seconds:.1} s",
+                nll.mean, nll.margin
+            ));
+        }
+        lines.push(format!("bits per dimension, by the {by:<4} {:9.4}", self.bits_per_dimension()));
+        lines.push(format!(
+            "active dimensions of z          {:4} of {}  (variance of μ over images > {ACTIVE})",
+            self.active(),
+            self.dimensions.len()
+        ));
+        lines.push("± is half a 95 % confidence interval over images".to_owned());
+        let mut order: Vec<_> = self.dimensions.iter().enumerate().collect();
+        order.sort_by(|(_, a), (_, b)| b.kl.total_cmp(&a.kl));
+        lines.push("KL by dimension of z, largest first:".to_owned());
+        let shown: Vec<_> = order.iter().map(|(j, d)| format!("{j:>4}: {:5.2}", d.kl)).collect();
+        lines.extend(shown.chunks(8).map(|some| some.concat()));
+        lines
+    }
+
+    /// A warning if most of z says nothing of the image.
+    fn collapse(&self) -> Option<String> {
+        let (active, all) = (self.active(), self.dimensions.len());
+        (2 * active < all).then(|| {
+            format!(
+                "warning: the posterior has collapsed in {} of {all} dimensions, which say nothing of \
+                 the image: train with a smaller `--beta`, or fewer dimensions (`--latent`)",
+                all - active
+            )
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! What a verb is about: a trained model, and the images that it looks at.
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use elbo::checkpoint::State;
+use elbo::{Dataset, Error, Model, Result};
+
+use crate::cli::args::DeviceArgs;
+use crate::cli::find::data_folder;
+use crate::cli::run_folder::{BEST, CHECKPOINT};
+use crate::cli::talk;
+
+/// The flags that choose a model.
+#[derive(Debug, clap::Args)]
+pub(super) struct ModelArgs {
+    /// The folder of a run, or a checkpoint
+    #[arg(value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// Take the best epoch's weights instead of the newest
+    #[arg(long)]
+    best: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+    /// No talk and no progress on stderr
+    #[arg(long)]
+    pub(super) quiet: bool,
+}
+
+/// Which of a dataset's images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Split {
+    /// Those that a run is tested on
+    #[default]
+    Test,
+    /// Those that a run learns from
+    Train,
+}
+
+impl Split {
+    /// `test` or `training`, as an adjective.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Train => "training",
+        }
+    }
+}
+
+/// The flags that choose images.
+#[derive(Debug, clap::Args)]
+pub(super) struct DataArgs {
+    /// Images, as `elbo train` takes them [default: those of the run]
+    #[arg(long, value_name = "PATH")]
+    data: Option<PathBuf>,
+    /// The images to test on [default: those of --data, or every tenth image there]
+    #[arg(long, value_name = "PATH")]
+    test_data: Option<PathBuf>,
+}
+
+/// The checkpoint of a run's folder, or the one that was named.
+pub(super) fn checkpoint(run: &Path, best: bool) -> Result<PathBuf> {
+    match run.is_dir() {
+        true => Ok(run.join(if best { BEST } else { CHECKPOINT })),
+        false if best && run.exists() => {
+            let what =
+                format!("`--best` takes the folder of a run, and `{}` is a file", run.display());
+            Err(Error::config(what).hint("name the folder, or leave `--best` out"))
+        }
+        false => Ok(run.to_owned()),
+    }
+}
+
+impl ModelArgs {
+    pub(super) fn state(&self) -> Result<State> {
+        State::read(&checkpoint(&self.run, self.best)?)
+    }
+
+    /// The model of a state on the device that was chosen.
+    pub(super) fn open(&self, state: &State, data: Option<&Dataset>) -> Result<Model> {
+        let (device, why, precision) = self.device.open()?;
+        if !self.quiet {
+            talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
+        }
+        Model::new(&device, state, data)
+    }
+
+    /// Where a file of this verb goes if the user does not say: among the run's images, or here, where
+    /// only a checkpoint was named; the first name that is free.
+    #[expect(dead_code, reason = "pictures come next")]
+    pub(super) fn free_place(&self, name: &str, extension: &str) -> PathBuf {
+        let folder = match self.run.is_dir() {
+            true => self.run.join("images"),
+            false => PathBuf::new(),
+        };
+        let first = folder.join(format!("{name}.{extension}"));
+        let more = (2..).map(|n: u64| folder.join(format!("{name}-{n}.{extension}")));
+        std::iter::once(first).chain(more).find(|path| !path.exists()).expect("numbers do not end")
+    }
+}
+
+impl DataArgs {
+    /// The training and the test images.
+    pub(super) fn both(&self, state: &State) -> Result<(Dataset, Dataset)> {
+        let was = &state.config.train;
+        let path = data_folder(self.data.as_deref().or(was.data.as_deref()))?;
+        // Test images that a run names belong to the data that it names.
+        let test = match (&self.data, &self.test_data) {
+            (None, None) => was.test_data.as_deref(),
+            _ => self.test_data.as_deref(),
+        };
+        Dataset::open(&path, test).map_err(|e| match &self.data {
+            Some(_) => e,
+            None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
+        })
+    }
+
+    /// The images of one kind. If they should be the run's own and are not, that is said.
+    pub(super) fn open(&self, state: &State, split: Split) -> Result<Dataset> {
+        let (train, test) = self.both(state)?;
+        let (data, which) = match split {
+            Split::Test => (test, 1),
+            Split::Train => (train.limited(state.config.train.limit), 0),
+        };
+        if let Some(was) = state.data.as_ref().filter(|_| self.data.is_none())
+            && was[which] != data.fingerprint()
+        {
+            talk(&format!("these are not the {} images that the run had", split.name()));
+        }
+        Ok(data)
+    }
+}
