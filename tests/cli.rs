@@ -3,6 +3,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/data.rs"]
 mod data;
 #[cfg(unix)]

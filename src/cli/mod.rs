@@ -1,13 +1,17 @@
 //! The verbs of the program, one file each; the only place that prints.
 mod args;
 mod bench;
+mod config;
+mod config_file;
 mod devices;
 mod export;
 mod find;
 mod import;
 mod info;
+mod keys;
 mod run_folder;
 mod selftest;
+mod settings;
 mod signals;
 mod train;
 
@@ -53,6 +57,9 @@ enum Command {
     /// Runs every kernel's cases on a device and compares them with the f64 reference.
     #[command(after_help = selftest::EXAMPLES)]
     Selftest(selftest::Args),
+    /// Prints a configuration file with every key explained.
+    #[command(after_help = config::EXAMPLES)]
+    Config(config::Args),
 }
 
 /// Runs what was typed, in a process that began at `start`.
@@ -65,6 +72,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Selftest(args) => selftest::run(&args),
+        Command::Config(args) => config::run(&args),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -108,5 +116,30 @@ mod tests {
     #[test]
     fn flags_do_not_clash() {
         super::Cli::command().debug_assert();
+    }
+
+    /// Flags of `train` that have no key: they say what this one call reads, writes and prints.
+    const WITHOUT_KEY: [&str; 7] = ["preset", "config", "out", "resume", "quiet", "json", "help"];
+
+    #[test]
+    fn every_flag_of_train_is_a_key() {
+        let mut program = super::Cli::command();
+        program.build();
+        let train = program.find_subcommand("train").expect("a verb");
+        let is_key = |name: &str| {
+            let mut keys = super::keys::TABLES.iter().flat_map(|table| table.keys);
+            keys.any(|key| key.name == name)
+        };
+        let mut flags = 0;
+        for flag in train.get_arguments().filter_map(clap::Arg::get_long) {
+            let name = match flag {
+                "hidden" => "encoder",
+                "optimizer" => "rule",
+                flag => flag,
+            };
+            flags += 1;
+            assert!(is_key(name) != WITHOUT_KEY.contains(&flag), "--{flag} has a key, or none");
+        }
+        assert!(flags > 30, "only {flags} flags were found");
     }
 }
