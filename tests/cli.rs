@@ -10,6 +10,8 @@ mod data;
 #[cfg(unix)]
 #[path = "cli/durable.rs"]
 mod durable;
+#[path = "cli/manual.rs"]
+mod manual;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/refusals.rs"]

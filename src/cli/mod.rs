@@ -1,6 +1,7 @@
 //! The verbs of the program, one file each; the only place that prints.
 mod args;
 mod bench;
+mod completions;
 mod config;
 mod config_file;
 mod devices;
@@ -9,6 +10,7 @@ mod find;
 mod import;
 mod info;
 mod keys;
+mod man;
 mod run_folder;
 mod selftest;
 mod settings;
@@ -60,6 +62,12 @@ enum Command {
     /// Prints a configuration file with every key explained.
     #[command(after_help = config::EXAMPLES)]
     Config(config::Args),
+    /// Prints a script that completes verbs and flags in a shell.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Args),
+    /// Prints the manual, or writes its pages to a folder.
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::Args),
 }
 
 /// Runs what was typed, in a process that began at `start`.
@@ -73,6 +81,8 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match result {
         Ok(code) => ExitCode::from(code),
