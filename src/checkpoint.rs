@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, MOST};
 use crate::error::{Error, ErrorKind, Result};
-pub use crate::files::{write_new, write_whole};
+pub use crate::files::{read_whole, sync_folder, write_new, write_whole};
 use crate::metrics::Sums;
 
 /// The format of states that is written. Others are refused, not guessed at.
@@ -24,6 +24,16 @@ const MOST_METADATA: usize = 256 << 10;
 /// The most bytes of a header, of which the reader makes several times as many: room for 8,000
 /// tensors and the metadata.
 const MOST_HEADER: u64 = 2 << 20;
+
+/// The most steps, and what else is counted: noise knows a step by 32 bits.
+pub(crate) const MOST_STEPS: u64 = u32::MAX as u64;
+
+/// What a state is called in errors that know no file.
+pub(crate) const STATE: &str = "the checkpoint";
+
+/// What to do where a state meets other data than its own.
+pub(crate) const OWN_DATA: &str =
+    "name the run's own data with `--data`, and `--test-data` if it was given";
 
 const WHOLE: &str = "the file may be damaged or half copied, or be no checkpoint of elbo";
 
@@ -164,6 +174,9 @@ pub struct State {
     /// The [fingerprint](crate::Dataset::fingerprint) of the training and the test images, if it was
     /// ever trained.
     pub data: Option<[String; 2]>,
+    /// What computed it: the device, its precision and what chose its schedules. Elsewhere the same
+    /// steps have other bits.
+    pub device: Option<String>,
     /// How far the trainer is.
     pub trained: Trained,
     /// How far the run is.
@@ -186,6 +199,8 @@ struct About {
     size: [usize; 2],
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<[String; 2]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
     trained: Trained,
     course: Course,
     config: Config,
@@ -214,6 +229,7 @@ impl State {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             size: self.size,
             data: self.data.clone(),
+            device: self.device.clone(),
             trained: self.trained,
             course: self.course,
             config: self.config.clone(),
@@ -254,15 +270,22 @@ impl State {
         }
         let about: About = toml::from_str(about).map_err(unclear)?;
         about.config.validate().map_err(|e| fail(format!("its configuration: {e}")))?;
-        let (epochs, best) = (about.course.epochs, about.course.best.map_or(1, |best| best.epoch));
-        if epochs > MOST as u64 || best == 0 || best > epochs.max(1) {
+        let (epochs, best) = (about.course.epochs, about.course.best.map_or(0, |best| best.epoch));
+        let no_best = about.course.best.is_some() && best == 0;
+        if epochs > MOST as u64 || no_best || best > epochs {
             return Err(fail(format!("tells of {epochs} epochs, and that number {best} was best")));
         }
-        if about.trained.step > u64::from(u32::MAX) {
-            return Err(fail(format!(
-                "tells of {} steps, more than are counted",
-                about.trained.step
-            )));
+        let Trained { step, skipped, rolled_back, sums, .. } = about.trained;
+        let images = sums.images() as u64;
+        for (what, count) in [
+            ("steps", step),
+            ("skipped steps", skipped),
+            ("times back", rolled_back),
+            ("images", images),
+        ] {
+            if count > MOST_STEPS {
+                return Err(fail(format!("tells of {count} {what}, more than are counted")));
+            }
         }
         let scale = about.trained.rate_scale;
         if !(scale > 0.0 && scale <= 1.0) {
@@ -276,6 +299,7 @@ impl State {
             config: about.config,
             size: about.size,
             data: about.data,
+            device: about.device,
             trained: about.trained,
             course: about.course,
             tensors: weights_of(path, &open(path, bytes)?)?,
@@ -289,11 +313,22 @@ impl State {
     /// As [`from_bytes`](Self::from_bytes), and an [`Io`](ErrorKind::Io) error if the file cannot
     /// be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(|e| {
-            Error::io("read", path, e)
-                .hint("name a checkpoint, or the folder of a run that was saved")
-        })?;
+        let hint = "name a checkpoint, or the folder of a run that was saved";
+        let bytes = read_whole(path, u64::MAX, hint)?;
         Self::from_bytes(path, &bytes)
+    }
+
+    /// Refuses images of another size than the state's. Weights that were never trained here do not know
+    /// how their pixels lie, and take any size of as many.
+    pub(crate) fn check_size(&self, size: [usize; 2]) -> Result<()> {
+        let pixels = |[height, width]: [usize; 2]| height * width;
+        let as_many = self.data.is_none() && pixels(self.size) == pixels(size);
+        if self.size == size || as_many {
+            return Ok(());
+        }
+        let ([a, b], [c, d]) = (self.size, size);
+        let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
+        Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA))
     }
 
     /// The parameters without their moments, as they go to other programs.

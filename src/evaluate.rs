@@ -1,14 +1,44 @@
-//! What a trained model is worth: test losses, reconstructions and samples.
+//! A model on a device and what can be asked of it: losses, codes, pictures, likelihoods.
+
+mod likelihood;
+mod pictures;
+mod posterior;
+mod weights;
 
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::Path;
 
-use crate::config::Likelihood;
+use crate::checkpoint::{STATE, State, check_tensors};
+use crate::config::Config;
 use crate::cpu::{ProgramId, Terms};
-use crate::engine::Record;
+use crate::data::Dataset;
+use crate::engine::{Access, Dtype, Parameter, Program, Record};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::common::sigmoid;
+use crate::kernels::finite::LARGEST;
+use crate::kernels::gather::Shard;
 use crate::metrics::{Losses, Sums};
-use crate::train::{Trainer, stream};
+use crate::model::Vae;
+use crate::optim::rates;
+use crate::session::{Device, Session};
+
+pub use likelihood::{Estimate, estimate};
+pub use posterior::{ACTIVE, Codes, Dimension, dimensions};
+pub(crate) use weights::Place;
+
+/// What noise is for: the streams of the generator.
+pub(crate) mod stream {
+    pub(crate) const TRAIN: u32 = 1;
+    pub(crate) const TEST: u32 = 2;
+    pub(crate) const PRIOR: u32 = 3;
+    pub(crate) const IMPORTANCE: u32 = 4;
+}
+
+/// Elements of a dataset that are packed at once on their way to the device.
+const UPLOAD: usize = 4 << 20;
+
+/// The fewest and the most images that a model which is not trained looks at together.
+const BATCH: (usize, usize) = (128, 512);
 
 /// What a model makes of the test images.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -21,47 +51,151 @@ pub struct Evaluation {
     pub images: usize,
 }
 
-impl Trainer {
-    /// The losses on the test images, with sampled z and at z = μ. If they are finite, this is a state
-    /// that training [goes back to](crate::config::NonFinite::RollBack) when later numbers break.
+/// Which z of its posterior stands for an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Z {
+    /// One that was drawn.
+    Sampled,
+    /// μ.
+    Mean,
+}
+
+/// The programs that only look, in the order of their places in a model.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    Evaluate,
+    EvaluateAtMean,
+    Encode,
+    Weigh,
+    Prior,
+    Decode,
+}
+
+/// A model on a device, and the images that it looks at.
+#[derive(Debug)]
+pub struct Model {
+    pub(crate) config: Config,
+    pub(crate) vae: Vae,
+    pub(crate) session: Session,
+    loaded: [Option<ProgramId>; 6],
+    images: usize,
+    pub(crate) size: [usize; 2],
+    /// The steps that its weights were trained for, which the noise of looks depends on.
+    pub(crate) step: u64,
+    /// Steps that share a submit, if the user said so.
+    pub(crate) steps_per_submit: Option<usize>,
+}
+
+impl Model {
+    /// The model of a state, to be used and not trained, with images to look at: of the size of the
+    /// state's, or as many pixels if the state was imported. Without images it samples and decodes.
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
-    pub fn evaluate(&mut self) -> Result<Evaluation> {
-        self.wait()?;
-        let sampled = self.look(self.ids.evaluate)?;
-        let at_mean = self.look(self.ids.evaluate_at_mean)?;
-        let images = sampled.images();
-        self.keep_good()?;
-        Ok(Evaluation { sampled: sampled.losses(), at_mean: at_mean.losses(), images })
+    /// If the images do not fit the model, the state's tensors are not the model's, or the plan does
+    /// not fit the device.
+    pub fn new(device: &Device, state: &State, data: Option<&Dataset>) -> Result<Self> {
+        let blank;
+        let data = match data {
+            Some(data) => data,
+            None => {
+                blank = Dataset::from_bytes(state.size, vec![0; state.size[0] * state.size[1]])?;
+                &blank
+            }
+        };
+        state.check_size(data.size())?;
+        let mut config = state.config.clone();
+        config.train.batch_size = config.train.batch_size.clamp(BATCH.0, BATCH.1).min(data.len());
+        data.check(config.model.likelihood, config.train.pixels)?;
+        let vae = Vae::to_use(&config, data.spec())?;
+        let mut model = Self::on(device, config, vae, data)?;
+        let weights = state.weights();
+        let shapes = model.vae.parameters.list().iter().flat_map(Parameter::shapes);
+        let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
+        check_tensors(Path::new(STATE), &shapes, &weights)?;
+        model.put("", |parameter| parameter.value, &weights)?;
+        model.step = state.trained.step;
+        Ok(model)
     }
 
-    /// As [`evaluate`](Self::evaluate), but if a test loss is not finite and training may go back, it
-    /// does, and there is no evaluation.
-    ///
-    /// # Errors
-    ///
-    /// As `evaluate`.
-    pub fn evaluate_or_go_back(&mut self) -> Result<Option<Evaluation>> {
-        let step = self.trained.step;
-        match self.evaluate() {
-            Ok(evaluation) => Ok(Some(evaluation)),
-            Err(error) if error.kind() == ErrorKind::Numbers => match self.roll_back()? {
-                None => Err(error),
-                Some(way) => {
-                    self.note_broken(step, "the test loss is not finite".to_owned(), way);
-                    Ok(None)
-                }
-            },
-            Err(error) => Err(error),
+    /// A recorded model on a device, with parameters of zero, and the images to look at.
+    pub(crate) fn on(device: &Device, config: Config, vae: Vae, data: &Dataset) -> Result<Self> {
+        let session = Session::new(device, &vae.plan, vae.reports)?;
+        let (images, size) = (data.len(), data.size());
+        let (loaded, step, steps_per_submit) = ([None; 6], 0, None);
+        let mut model = Self { config, vae, session, loaded, images, size, step, steps_per_submit };
+        upload(&mut model.session, &model.vae.test, data)?;
+        Ok(model)
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Height and width of an image.
+    #[must_use]
+    pub fn image_size(&self) -> [usize; 2] {
+        self.size
+    }
+
+    /// The number of images that it looks at.
+    #[must_use]
+    pub fn images(&self) -> usize {
+        self.images
+    }
+
+    /// How many steps of a program the next submit may hold.
+    pub(crate) fn room(&self, program: ProgramId) -> usize {
+        self.steps_per_submit.unwrap_or_else(|| self.session.steps_per_submit(program))
+    }
+
+    /// Has the programs of evaluation ready.
+    pub(crate) fn load_evaluation(&mut self) -> Result<()> {
+        self.load(Look::Evaluate)?;
+        self.load(Look::EvaluateAtMean).map(|_| ())
+    }
+
+    fn program(&self, look: Look) -> &Program {
+        let programs = &self.vae.programs;
+        match look {
+            Look::Evaluate => &programs.evaluate,
+            Look::EvaluateAtMean => &programs.evaluate_at_mean,
+            Look::Encode => &programs.encode,
+            Look::Weigh => &programs.weigh,
+            Look::Prior => &programs.prior,
+            Look::Decode => &programs.decode,
         }
     }
 
-    fn look(&mut self, program: ProgramId) -> Result<Sums> {
-        let batch = self.config.train.batch_size;
+    fn load(&mut self, look: Look) -> Result<ProgramId> {
+        if let Some(id) = self.loaded[look as usize] {
+            return Ok(id);
+        }
+        let program = self.program(look).clone();
+        let id = self.session.load(&program)?;
+        self.loaded[look as usize] = Some(id);
+        Ok(id)
+    }
+
+    /// The losses on the images, with sampled z and at z = μ.
+    ///
+    /// # Errors
+    ///
+    /// A [`Numbers`](ErrorKind::Numbers) error if a loss is not finite, with the first tensor that is
+    /// not; or if the device is lost or does not finish in time.
+    pub fn evaluate(&mut self) -> Result<Evaluation> {
+        let sampled = self.look(Look::Evaluate)?;
+        let at_mean = self.look(Look::EvaluateAtMean)?;
+        let images = sampled.images();
+        Ok(Evaluation { sampled: sampled.losses(), at_mean: at_mean.losses(), images })
+    }
+
+    fn look(&mut self, look: Look) -> Result<Sums> {
+        let program = self.load(look)?;
         let records: Vec<_> =
-            (0..self.test_images).step_by(batch).map(|first| self.test_record(first)).collect();
+            self.batches(0..self.images).into_iter().map(|part| self.place(part)).collect();
         let (mut sums, mut ticks) = (Sums::default(), VecDeque::new());
         let mut left = records.as_slice();
         while !left.is_empty() {
@@ -69,9 +203,9 @@ impl Trainer {
             let first = self.session.run(program, records)?;
             ticks.extend((first..).zip(records));
             left = rest;
-            self.take_reports(&mut ticks, &mut sums, false)?;
+            self.take_reports(look, &mut ticks, &mut sums, false)?;
         }
-        self.take_reports(&mut ticks, &mut sums, true)?;
+        self.take_reports(look, &mut ticks, &mut sums, true)?;
         match ticks.is_empty() {
             true => Ok(sums),
             false => Err(Error::new(ErrorKind::Device, "a report did not come back")),
@@ -81,6 +215,7 @@ impl Trainer {
     /// Adds up the reports that have come, or all that will, of these ticks in their order.
     fn take_reports(
         &mut self,
+        look: Look,
         ticks: &mut VecDeque<(u32, &Record)>,
         sums: &mut Sums,
         wait: bool,
@@ -89,12 +224,26 @@ impl Trainer {
             let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
             // A report of a look that was given up belongs to nobody.
             if terms.tick == tick {
-                self.test_terms(terms)?;
+                self.judge(look, *record, terms)?;
                 sums.add(terms, record.rows as usize);
                 ticks.pop_front();
             }
         }
         Ok(())
+    }
+
+    /// Refuses losses that are not finite, and names the first tensor that is not.
+    fn judge(&mut self, look: Look, record: Record, terms: Terms) -> Result<()> {
+        if terms.recon.is_finite() && terms.kl.is_finite() {
+            return Ok(());
+        }
+        let (id, program) = (self.load(look)?, self.program(look).clone());
+        let found = match self.first_broken(id, &program, record) {
+            Ok(Some(found)) => format!(": {found}"),
+            _ => String::new(),
+        };
+        let what = format!("the test loss is not finite after step {}{found}", self.step);
+        Err(Error::new(ErrorKind::Numbers, what).hint("lower the learning rate (`--lr`)"))
     }
 
     /// Runs a program once, and waits until it is done. Reports before its own belong to nobody.
@@ -108,96 +257,76 @@ impl Trainer {
         Err(Error::new(ErrorKind::Device, "a report did not come back"))
     }
 
-    fn test_terms(&self, terms: Terms) -> Result<()> {
-        if terms.recon.is_finite() && terms.kl.is_finite() {
-            return Ok(());
+    /// Runs a program again, and names the first tensor that it makes which is not finite, or a gradient
+    /// that is too large, in the program's order.
+    pub(crate) fn first_broken(
+        &mut self,
+        id: ProgramId,
+        program: &Program,
+        record: Record,
+    ) -> Result<Option<String>> {
+        self.run_one(id, record)?;
+        for dispatch in &program.dispatches {
+            for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
+                if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
+                    continue;
+                }
+                let gradient = self.vae.parameters.list().iter().any(|p| p.grad == tensor);
+                let limit = if gradient { LARGEST } else { f64::INFINITY };
+                let values = self.session.read(tensor)?;
+                let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
+                if let Some(value) = values.iter().find(broken) {
+                    let name = self.vae.describe(tensor);
+                    return Ok(Some(format!("`{name}` holds {value:e}")));
+                }
+            }
         }
-        let step = self.trained.step;
-        let what = format!("the test loss is not finite after step {step}");
-        Err(Error::new(ErrorKind::Numbers, what).hint("lower the learning rate (`--lr`)"))
+        Ok(None)
     }
 
-    fn test_record(&self, first: usize) -> Record {
-        let rows = self.config.train.batch_size.min(self.test_images - first);
+    /// Parts of a range of images, each at most a minibatch.
+    fn batches(&self, images: Range<usize>) -> Vec<Range<usize>> {
+        let (batch, end) = (self.config.train.batch_size, images.end);
+        images.step_by(batch).map(|first| first..end.min(first + batch)).collect()
+    }
+
+    /// The record of a look at these images, at most a minibatch.
+    fn place(&self, images: Range<usize>) -> Record {
+        let rows = images.len();
         Record {
-            first: first as u32,
+            first: images.start as u32,
             rows: rows as u32,
-            images: self.test_images as u32,
+            step: self.step as u32,
+            epoch: 0,
+            images: self.images as u32,
             shuffle: false,
             stream: stream::TEST,
-            step: self.trained.step as u32,
-            ..self.record(0)
+            seed: self.config.train.seed,
+            rates: rates(&self.config, 1.0, 1, rows),
         }
     }
 
-    /// The first test images and what becomes of them at z = μ: pixels, or their means, from 0 to
-    /// 1. At most a minibatch.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn reconstruct(&mut self, count: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        self.wait()?;
-        let first = self.test_record(0);
-        let rows = count.min(first.rows as usize);
-        self.run_one(self.ids.evaluate_at_mean, Record { rows: rows as u32, ..first })?;
-        Ok((self.session.read(self.vae.x.first_rows(rows))?, self.means(rows)?))
-    }
-
-    /// Images decoded from z of the prior: the means of their pixels, from 0 to 1.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn sample(&mut self, count: usize) -> Result<Vec<f32>> {
-        self.wait()?;
-        let batch = self.config.train.batch_size;
-        let mut images = Vec::new();
-        for first in (0..count).step_by(batch) {
-            let rows = batch.min(count - first);
-            let place = Record { first: first as u32, rows: rows as u32, ..self.test_record(0) };
-            let record = Record { stream: stream::PRIOR, step: 0, ..place };
-            self.run_one(self.ids.sample, record)?;
-            images.extend(self.means(rows)?);
+    /// Refuses images that there are not.
+    fn within(&self, images: &Range<usize>) -> Result<()> {
+        if images.end <= self.images && !images.is_empty() {
+            return Ok(());
         }
-        Ok(images)
-    }
-
-    /// The means of the pixels in the first rows that the decoder last made.
-    fn means(&mut self, rows: usize) -> Result<Vec<f32>> {
-        let made = self.session.read(self.vae.made.first_rows(rows))?;
-        Ok(match self.config.model.likelihood {
-            Likelihood::Bernoulli => made.into_iter().map(sigmoid).collect(),
-            Likelihood::Normal => made,
-        })
+        let what = format!("images {} to {}", images.start, images.end);
+        Err(Error::config(format!("{what}, but there are {}, counted from 0", self.images))
+            .hint("name images that there are"))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use crate::{Config, Dataset, Device, Trainer};
-
-    #[test]
-    fn reports_of_a_look_that_was_given_up_are_nobodys() {
-        let data = Dataset::synthetic(40, [4, 4], 1).expect("a dataset");
-        let mut config = Config::default();
-        config.train.batch_size = 10;
-        let trainer = || Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");
-        let (mut clean, mut disturbed) = (trainer(), trainer());
-        let record = disturbed.test_record(0);
-        let evaluate = disturbed.ids.evaluate;
-        for trainer in [&mut clean, &mut disturbed] {
-            trainer.advance(2).expect("steps");
+/// Puts a dataset into its shards, a piece at a time.
+pub(crate) fn upload(session: &mut Session, shards: &[Shard], data: &Dataset) -> Result<()> {
+    for shard in shards {
+        let row_words = data.device_words(shard.first, 1).len();
+        let piece = (UPLOAD / row_words).max(1);
+        for row in (0..shard.rows).step_by(piece) {
+            let rows = piece.min(shard.rows - row);
+            let words = data.device_words(shard.first + row, rows);
+            session.write_bits(shard.data, row * row_words, &words)?;
         }
-        // As if a wait had ended early: three reports that nobody takes.
-        disturbed.session.run(evaluate, &[record; 3]).expect("a look");
-        for trainer in [&mut clean, &mut disturbed] {
-            trainer.advance(2).expect("steps");
-        }
-        assert_eq!(disturbed.finish().ok(), clean.finish().ok(), "training losses");
-        disturbed.session.run(evaluate, &[record]).expect("a look");
-        assert_eq!(disturbed.evaluate().ok(), clean.evaluate().ok(), "test losses");
-        disturbed.session.run(evaluate, &[record]).expect("a look");
-        assert_eq!(disturbed.sample(3).ok(), clean.sample(3).ok(), "samples");
     }
+    Ok(())
 }

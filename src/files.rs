@@ -1,17 +1,60 @@
-//! Files that are written whole or not at all, so that nothing is lost.
+//! Files that are written whole or not at all, so that nothing is lost, and regular files that are read
+//! whole.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
+
+/// Opens a regular file, and says how long it is; `hint` tells what to give instead.
+pub(crate) fn open_regular(path: &Path, hint: &str) -> Result<(File, u64)> {
+    let refuse = |error| Error::io("read", path, error).hint(hint);
+    // Looked at before it is opened, since opening a named pipe would wait for a writer.
+    let about = fs::metadata(path).map_err(refuse)?;
+    if about.is_dir() {
+        return Err(refuse(io::ErrorKind::IsADirectory.into()));
+    }
+    if !about.is_file() {
+        return Err(refuse(io::Error::other("not a regular file")));
+    }
+    let file = File::open(path).map_err(refuse)?;
+    let len = file.metadata().map_err(refuse)?.len();
+    Ok((file, len))
+}
+
+/// All bytes of a regular file, or one byte more than `most` of a longer one; `hint` tells what to
+/// give instead of what is no such file.
+///
+/// # Errors
+///
+/// If it is none, the system refuses, or there is no memory for it.
+pub fn read_whole(path: &Path, most: u64, hint: &str) -> Result<Vec<u8>> {
+    let (file, len) = open_regular(path, hint)?;
+    let most = len.min(most.saturating_add(1));
+    let mut bytes = reserved(path, most)?;
+    // No more than was reserved, though the file may grow meanwhile.
+    let read = file.take(most).read_to_end(&mut bytes);
+    read.map_err(|e| Error::io("read", path, e).hint("try again, or copy the file elsewhere"))?;
+    Ok(bytes)
+}
+
+/// An empty vector with room for `len` elements, or an error where there is no such room.
+pub(crate) fn reserved<T>(path: &Path, len: u64) -> Result<Vec<T>> {
+    let mut vec = Vec::new();
+    let len = usize::try_from(len).unwrap_or(usize::MAX);
+    vec.try_reserve_exact(len)
+        .map_err(|e| Error::io("read", path, e.into()).hint("free some memory"))?;
+    Ok(vec)
+}
 
 /// Writes a file whole or not at all: to a temporary file beside it, which takes its place when it
 /// is on the disk.
 ///
 /// # Errors
 ///
-/// If the system refuses; then what was there before is still there.
+/// If the system refuses. Then what was there before is still there, unless it was only the folder
+/// that could not be brought to the disk after the file had taken its place.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, bytes, true, |_| {})
 }
@@ -46,9 +89,14 @@ fn write(path: &Path, bytes: &[u8], replace: bool, at: impl Fn(Point)) -> Result
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let fail = |e| {
+    let fail = |e: io::Error| {
         let action = format!("write {} bytes to", bytes.len());
-        Error::io(&action, path, e).hint("free some space, or choose a folder that can be written")
+        let there = e.kind() == io::ErrorKind::AlreadyExists;
+        let error = Error::io(&action, path, e);
+        match there {
+            true => error.hint("choose a name that is free, or remove the file"),
+            false => error.hint("free some space, or choose a folder that can be written"),
+        }
     };
     let mut builder = tempfile::Builder::new();
     builder.prefix(".elbo-");
@@ -56,7 +104,7 @@ fn write(path: &Path, bytes: &[u8], replace: bool, at: impl Fn(Point)) -> Result
     {
         use std::os::unix::fs::PermissionsExt;
         // What the user's umask leaves of it; a temporary file would be its owner's alone.
-        builder.permissions(std::fs::Permissions::from_mode(0o666));
+        builder.permissions(fs::Permissions::from_mode(0o666));
     }
     let mut file = builder.tempfile_in(folder).map_err(fail)?;
     // The file itself, since the wrapper would name the temporary path in the error.
@@ -72,17 +120,24 @@ fn write(path: &Path, bytes: &[u8], replace: bool, at: impl Fn(Point)) -> Result
         false => file.persist_noclobber(path).map_err(|e| fail(e.error))?,
     };
     at(Point::Renamed);
-    // The new name is on the disk only when the folder is. Not every system can open one.
-    if let Ok(folder) = File::open(folder) {
-        folder.sync_all().map_err(fail)?;
+    sync_folder(folder).map_err(fail)
+}
+
+/// Brings a folder's names to the disk: a new file lasts only when its name does.
+///
+/// # Errors
+///
+/// If the system refuses. Not every system can open a folder; where none can, there is nothing to do.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder) {
+        Ok(folder) => folder.sync_all(),
+        Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(all(test, unix))]
 mod tests {
     use std::cell::RefCell;
-    use std::fs;
     use std::os::unix::process::ExitStatusExt;
     use std::process::Command;
 

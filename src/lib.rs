@@ -52,7 +52,7 @@ pub mod train;
 pub use config::Config;
 pub use data::Dataset;
 pub use error::{Error, ErrorKind, Result};
-pub use evaluate::Evaluation;
+pub use evaluate::{Evaluation, Model};
 pub use gpu::wgpu;
 pub use metrics::Losses;
 pub use session::Device;

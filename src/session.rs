@@ -98,6 +98,19 @@ impl Device {
         }
     }
 
+    /// What the bits of its results depend on, in words; on the CPU that is not the number of threads.
+    #[must_use]
+    pub fn numerics(&self) -> String {
+        match self {
+            Self::Cpu(_) => "the CPU".to_owned(),
+            Self::Gpu(gpu) => {
+                let gpu::AdapterDescription { name, driver, backend, .. } = gpu.description();
+                let precision = if gpu.is_mixed() { "mixed precision" } else { "f32" };
+                format!("{name} ({backend}, {driver}, {precision})")
+            }
+        }
+    }
+
     /// What it is, in words.
     #[must_use]
     pub fn name(&self) -> String {

@@ -1,18 +1,19 @@
 //! The trainer: steps are queued, and reports come back when they do.
 
 mod broken;
+mod looks;
 mod state;
 
 use std::collections::VecDeque;
 
-use crate::checkpoint::{State, Trained};
+use crate::checkpoint::{MOST_STEPS, State, Trained};
 use crate::config::{Config, NonFinite};
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Init, Program, Tensor};
-use crate::error::{Error, Result};
-use crate::kernels::gather::Shard;
+use crate::error::{Error, ErrorKind, Result};
+use crate::evaluate::{Model, stream, upload};
 use crate::kernels::random::initial_uniform;
 use crate::metrics::Losses;
 use crate::model::{Programs, Vae};
@@ -20,25 +21,6 @@ use crate::optim::rates;
 use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
-
-/// What noise is for: the streams of the generator.
-pub(crate) mod stream {
-    pub(crate) const TRAIN: u32 = 1;
-    pub(crate) const TEST: u32 = 2;
-    pub(crate) const PRIOR: u32 = 3;
-}
-
-/// Elements of a dataset that are packed at once on their way to the device.
-const UPLOAD: usize = 4 << 20;
-
-/// Programs by the names that the session knows them by.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Ids {
-    pub(crate) step: ProgramId,
-    pub(crate) evaluate: ProgramId,
-    pub(crate) evaluate_at_mean: ProgramId,
-    pub(crate) sample: ProgramId,
-}
 
 /// The program that a training step on a device is. A step that may have to be left out is not
 /// fused: there every gradient is judged before the first weight changes.
@@ -78,16 +60,13 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
 /// Trains a variational autoencoder on a device.
 #[derive(Debug)]
 pub struct Trainer {
-    pub(crate) config: Config,
-    pub(crate) vae: Vae,
-    pub(crate) session: Session,
-    pub(crate) ids: Ids,
+    pub(crate) model: Model,
+    /// The program of a training step.
+    pub(crate) step: ProgramId,
     images: usize,
-    pub(crate) test_images: usize,
-    pub(crate) size: [usize; 2],
     schedules: &'static str,
-    /// Steps that share a submit, if the user said so.
-    steps_per_submit: Option<usize>,
+    /// What computes, for whom its bits matter.
+    device: String,
     /// The fingerprints of the training and the test images.
     data: [String; 2],
     /// How far training is: steps that were queued, and what came of those that reported.
@@ -121,32 +100,22 @@ impl Trainer {
         for data in [train, test] {
             data.check(config.model.likelihood, config.train.pixels)?;
         }
-        let programs = &vae.programs;
-        let step = step_on(device, config, programs);
-        device.tune(&vae.plan, step, &record_of(config, train.len(), 1.0, 0));
-        let schedules = device.schedules(step);
-        let mut session = Session::new(device, &vae.plan, vae.reports)?;
-        let ids = Ids {
-            step: session.load(step)?,
-            evaluate: session.load(&programs.evaluate)?,
-            evaluate_at_mean: session.load(&programs.evaluate_at_mean)?,
-            sample: session.load(&programs.sample)?,
-        };
-        upload(&mut session, &vae.train, train)?;
-        upload(&mut session, &vae.test, test)?;
-        for (tensor, values) in first_values(&vae, config.train.seed) {
-            session.write(tensor, &values)?;
+        let step = step_on(device, config, &vae.programs).clone();
+        device.tune(&vae.plan, &step, &record_of(config, train.len(), 1.0, 0));
+        let schedules = device.schedules(&step);
+        let mut model = Model::on(device, config.clone(), vae, test)?;
+        let step = model.session.load(&step)?;
+        model.load_evaluation()?;
+        upload(&mut model.session, &model.vae.train, train)?;
+        for (tensor, values) in first_values(&model.vae, config.train.seed) {
+            model.session.write(tensor, &values)?;
         }
         let mut trainer = Self {
-            config: config.clone(),
-            vae,
-            session,
-            ids,
+            model,
+            step,
             images: train.len(),
-            test_images: test.len(),
-            size: train.size(),
             schedules,
-            steps_per_submit: None,
+            device: format!("{}, schedules by {schedules}", device.numerics()),
             data: [train, test].map(Dataset::fingerprint),
             trained: Trained::default(),
             target: 0,
@@ -162,7 +131,7 @@ impl Trainer {
     /// The model's plan, parameters and programs.
     #[must_use]
     pub fn vae(&self) -> &Vae {
-        &self.vae
+        &self.model.vae
     }
 
     /// What the schedules of a training step were chosen by: `measured` by the tuner, or `rule`.
@@ -171,44 +140,56 @@ impl Trainer {
         self.schedules
     }
 
+    /// What the bits of its numbers depend on besides the configuration and the data.
+    #[must_use]
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.model.config
     }
 
     /// Height and width of an image.
     #[must_use]
     pub fn image_size(&self) -> [usize; 2] {
-        self.size
+        self.model.size
+    }
+
+    /// The model, to be asked of what it has learned from all steps that were asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`advance`](Self::advance).
+    pub fn model(&mut self) -> Result<&mut Model> {
+        self.wait()?;
+        self.model.step = self.trained.step;
+        Ok(&mut self.model)
     }
 
     /// The session, to read and write tensors of the model.
     pub fn session(&mut self) -> &mut Session {
-        &mut self.session
+        &mut self.model.session
     }
 
     /// How many steps share a submit from now on, from 1 to 64. The results do not depend on it.
     /// Unless it is set, a GPU gets as many as take it 50 ms, by the time that the last ones took.
     pub fn set_steps_per_submit(&mut self, steps: usize) {
-        self.steps_per_submit = Some(steps.clamp(1, SLOTS));
+        self.model.steps_per_submit = Some(steps.clamp(1, SLOTS));
     }
 
     /// How many training steps the next submit holds, if so many are asked for.
     #[must_use]
     pub fn steps_per_submit(&self) -> usize {
-        self.room(self.ids.step)
-    }
-
-    /// How many steps of a program the next submit may hold.
-    pub(crate) fn room(&self, program: ProgramId) -> usize {
-        self.steps_per_submit.unwrap_or_else(|| self.session.steps_per_submit(program))
+        self.model.room(self.step)
     }
 
     /// Steps in an epoch; the last may have a smaller minibatch.
     #[must_use]
     pub fn steps_per_epoch(&self) -> u64 {
-        steps_per_epoch(&self.config, self.images)
+        steps_per_epoch(&self.model.config, self.images)
     }
 
     /// How far training is.
@@ -232,7 +213,7 @@ impl Trainer {
 
     /// The record of a training step, counted from zero.
     pub(crate) fn record(&self, step: u64) -> Record {
-        record_of(&self.config, self.images, self.trained.rate_scale, step)
+        record_of(&self.model.config, self.images, self.trained.rate_scale, step)
     }
 
     /// Takes one training step; see [`advance`](Self::advance).
@@ -251,9 +232,14 @@ impl Trainer {
     ///
     /// A [`Numbers`](crate::ErrorKind::Numbers) error if a step was found to break, and
     /// [`NonFinite`] has training stop there: its update and all later ones were not made. Also if
-    /// the device is lost or does not finish in time.
+    /// the device is lost or does not finish in time, or steps outgrow 32 bits.
     pub fn advance(&mut self, steps: u64) -> Result<()> {
-        self.target = self.target.saturating_add(steps);
+        let target = self.target.saturating_add(steps);
+        if target > MOST_STEPS {
+            let what = format!("{target} steps are more than {MOST_STEPS}, which is the most");
+            return Err(Error::new(ErrorKind::Limit, what).hint("begin anew with the weights"));
+        }
+        self.target = target;
         self.queue()
     }
 
@@ -262,7 +248,7 @@ impl Trainer {
             let from = self.trained.step;
             let count = (self.target - from).min(self.steps_per_submit() as u64);
             let records: Vec<_> = (from..from + count).map(|s| self.record(s)).collect();
-            let first = self.session.run(self.ids.step, &records)?;
+            let first = self.model.session.run(self.step, &records)?;
             self.pending.extend((first..).zip(records));
             self.trained.step += count;
             self.collect(false)?;
@@ -273,7 +259,7 @@ impl Trainer {
     /// Takes in the reports that have come, or all that will.
     fn collect(&mut self, wait: bool) -> Result<()> {
         while let Some(&(tick, record)) = self.pending.front() {
-            let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
+            let Some(terms) = self.model.session.next_terms(wait)? else { return Ok(()) };
             // A report of a look that was given up belongs to nobody.
             if terms.tick != tick {
                 continue;
@@ -316,20 +302,6 @@ impl Trainer {
     pub fn so_far(&self) -> Losses {
         self.trained.sums.losses()
     }
-}
-
-/// Puts a dataset into its shards, a piece at a time.
-fn upload(session: &mut Session, shards: &[Shard], data: &Dataset) -> Result<()> {
-    for shard in shards {
-        let row_words = data.device_words(shard.first, 1).len();
-        let piece = (UPLOAD / row_words).max(1);
-        for row in (0..shard.rows).step_by(piece) {
-            let rows = piece.min(shard.rows - row);
-            let words = data.device_words(shard.first + row, rows);
-            session.write_bits(shard.data, row * row_words, &words)?;
-        }
-    }
-    Ok(())
 }
 
 /// The parameters before the first step, a function of the seed.

@@ -171,7 +171,7 @@ fn training_goes_back_to_what_was_evaluated_last() {
 }
 
 #[test]
-fn what_cannot_be_mended_stops() {
+fn what_cannot_be_mended_stops_or_is_left_out() {
     for (way, device) in [(NonFinite::RollBack, Device::Cpu(1)), (NonFinite::Skip, Device::Cpu(1))]
     {
         let mut trainer = trainer(&device, &config(way), Some((5, 1e30)));
@@ -183,7 +183,7 @@ fn what_cannot_be_mended_stops() {
             }
             _ => done.expect("a step is left out"),
         }
-        // A weight that is no number breaks every step from then on: none can be left out.
+        // A weight that is no number breaks every step from then on: all are left out.
         let tensor = trainer.vae().parameters.list()[0].value;
         let len = trainer.session().read(tensor).expect("weights").len();
         trainer.session().write(tensor, &vec![f32::NAN; len]).expect("a fault");

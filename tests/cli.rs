@@ -10,6 +10,8 @@ mod data;
 #[cfg(unix)]
 #[path = "cli/durable.rs"]
 mod durable;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/manual.rs"]
 mod manual;
 #[path = "cli/program.rs"]
@@ -47,6 +49,8 @@ fn training_leaves_a_run() {
     for name in ["config.toml", "metrics.jsonl", "timings.jsonl", "weights.safetensors"] {
         assert!(names.contains(name), "{name} is among {names:?}");
     }
+    let events = names.iter().filter(|name| name.starts_with("events.out.tfevents."));
+    assert_eq!(events.count(), 1, "what TensorBoard reads is among {names:?}");
     assert!(!names.iter().any(|name| name.contains(".elbo-")), "no partial file: {names:?}");
     // Eight columns of 8 pixels with 2 between and around them.
     for (name, size) in [("reconstruction", (82, 22)), ("sample", (82, 82))] {

@@ -255,6 +255,7 @@ fn states() -> Vec<Vec<u8>> {
         config: Config::default(),
         size: [2, 2],
         data: Some(["00".to_owned(), "11".to_owned()]),
+        device: None,
         trained: Trained::default(),
         course: Course::default(),
         tensors: vec![weight("fc1.weight", &[2, 4]), weight("fc1.bias", &[2])],

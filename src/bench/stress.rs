@@ -51,10 +51,10 @@ impl Stress {
     /// As [`Trainer::new`].
     pub fn new(device: &Device, config: &Config, steps: u64) -> Result<Self> {
         let mut trainer = trainer(device, config)?;
-        let vae = &trainer.vae;
+        let vae = &trainer.model.vae;
         let arenas = vae.parameters.arenas(&vae.plan);
         let tensors: Vec<_> = arenas.iter().flat_map(|a| [a.values, a.first, a.second]).collect();
-        let read = |tensor| Ok((tensor, trainer.session.read(tensor)?));
+        let read = |tensor| Ok((tensor, trainer.model.session.read(tensor)?));
         let start = tensors.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self { trainer, steps, start, first: None, done: Stressed::default() })
     }
@@ -82,14 +82,15 @@ impl Stress {
     }
 
     fn restore(&mut self) -> Result<()> {
-        let write = |(tensor, values): &(_, Vec<f32>)| self.trainer.session.write(*tensor, values);
+        let write =
+            |(tensor, values): &(_, Vec<f32>)| self.trainer.model.session.write(*tensor, values);
         self.start.iter().try_for_each(write)
     }
 
     fn round(&mut self) -> Result<()> {
         let losses = self.losses()?;
         let state = self.start.iter().map(|(tensor, _)| {
-            let values = self.trainer.session.read(*tensor)?;
+            let values = self.trainer.model.session.read(*tensor)?;
             Ok(values.into_iter().map(f32::to_bits).collect())
         });
         let round = Round { losses, state: state.collect::<Result<_>>()? };
@@ -111,13 +112,13 @@ impl Stress {
         let records: Vec<_> = (0..self.steps).map(|step| trainer.record(step)).collect();
         let mut losses = Vec::new();
         for records in records.chunks(trainer.steps_per_submit()) {
-            trainer.session.run(trainer.ids.step, records)?;
-            while let Some(terms) = trainer.session.next_terms(false)? {
+            trainer.model.session.run(trainer.step, records)?;
+            while let Some(terms) = trainer.model.session.next_terms(false)? {
                 losses.push(bits(terms)?);
             }
         }
         while losses.len() < records.len() {
-            let Some(terms) = trainer.session.next_terms(true)? else {
+            let Some(terms) = trainer.model.session.next_terms(true)? else {
                 return Err(Error::new(ErrorKind::Device, "a report did not come back"));
             };
             losses.push(bits(terms)?);
@@ -140,7 +141,7 @@ impl Stress {
         let states = self.start.iter().zip(first.state.iter().zip(&now.state));
         for ((tensor, _), (first, now)) in states {
             if let Some(at) = (0..first.len()).find(|&at| first[at] != now[at]) {
-                let name = self.trainer.vae.plan.name(*tensor);
+                let name = self.trainer.model.vae.plan.name(*tensor);
                 let (a, b) = (now[at], first[at]);
                 return differs(format!("the {name} hold {a:#010x} at {at}, not {b:#010x}"));
             }
@@ -190,7 +191,7 @@ mod tests {
         let at = values.iter().position(|&v| v != 0.0).expect("weights");
         let mut flipped = values;
         flipped[at] = f32::from_bits(flipped[at].to_bits() ^ 1 << 20);
-        stress.trainer.session.write(tensor, &flipped).expect("memory");
+        stress.trainer.model.session.write(tensor, &flipped).expect("memory");
         let error = stress.round().expect_err("another state gives other numbers");
         assert_eq!(error.kind().exit_code(), 3, "{error}");
         assert!(error.to_string().contains("round 3"), "{error}");

@@ -2,13 +2,10 @@
 
 mod fault;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
-use elbo::config::{
-    Config, MOST_BYTES, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig,
-};
+use elbo::checkpoint::read_whole;
+use elbo::config::{Config, MOST_TOML, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig};
 use elbo::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -28,11 +25,8 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// Reads a file, of which no more is read than a configuration may have.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let fail = |e| Error::io("read", path, e).hint("`--config` takes a TOML file");
-        let mut bytes = Vec::new();
-        let file = File::open(path).map_err(fail)?;
-        file.take(MOST_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
-        if bytes.len() > MOST_BYTES {
+        let bytes = read_whole(path, MOST_TOML as u64, "`--config` takes a TOML file")?;
+        if bytes.len() > MOST_TOML {
             let what = format!("`{}` has more than 256 KiB", path.display());
             return Err(Error::config(what).hint("is it a configuration?"));
         }

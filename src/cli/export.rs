@@ -1,10 +1,11 @@
-//! `elbo export`: the weights of a run as a file for other programs.
+//! `elbo export`: what a run has learned as a file for other programs.
 
 use std::path::{Path, PathBuf};
 
-use elbo::Result;
 use elbo::checkpoint::{State, weights_to_bytes, write_new};
+use elbo::{Error, Result};
 
+use crate::cli::onnx::{self, Part};
 use crate::cli::print_line;
 use crate::cli::run_folder::{BEST, CHECKPOINT};
 
@@ -12,35 +13,84 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo export runs/0001 --out vae.safetensors
   elbo export runs/0001 --best --out best.safetensors
+  elbo export runs/0001 --part encoder --out encoder.onnx
+  elbo export runs/0001 --part decoder --out decoder.onnx
 
-In Python: model.load_state_dict(safetensors.torch.load_file(\"vae.safetensors\"))";
+In Python: model.load_state_dict(safetensors.torch.load_file(\"vae.safetensors\")), or
+onnxruntime.InferenceSession(\"decoder.onnx\").run(None, {\"z\": z}).";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The folder of a run, or a checkpoint
     #[arg(value_name = "RUN")]
     run: PathBuf,
-    /// The file to write, which must not be there yet
+    /// The file to write, which must not be there yet: all weights as .safetensors, or a part of the
+    /// model as .onnx
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// The part that goes to an ONNX file
+    #[arg(long, value_enum)]
+    part: Option<Part>,
     /// Take the best epoch's weights instead of the newest
     #[arg(long)]
     best: bool,
 }
 
+/// What is written.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Safetensors,
+    Onnx(Part),
+}
+
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let state = State::read(&checkpoint(&args.run, args.best))?;
-    let weights = state.weights();
-    write_new(&args.out, &weights_to_bytes(&weights)?)?;
-    let (count, step) = (weights.len(), state.trained.step);
-    print_line(&format!("{count} tensors after step {step}: {}", args.out.display()))?;
+    let format = format(&args.out, args.part)?;
+    let path = checkpoint(&args.run, args.best)?;
+    let state = State::read(&path)?;
+    let (bytes, what) = match format {
+        Format::Safetensors => {
+            let weights = state.weights();
+            (weights_to_bytes(&weights)?, format!("{} tensors", weights.len()))
+        }
+        Format::Onnx(part) => (onnx::to_bytes(&path, &state, part)?, part.name().to_owned()),
+    };
+    write_new(&args.out, &bytes)?;
+    print_line(&format!("{what} after step {}: {}", state.trained.step, args.out.display()))?;
     Ok(0)
 }
 
+/// What a file's name and the part mean.
+fn format(out: &Path, part: Option<Part>) -> Result<Format> {
+    let extension = out.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let (shown, parts) = (out.display(), "`--part encoder` or `--part decoder`");
+    match (extension.as_str(), part) {
+        ("safetensors", None) => Ok(Format::Safetensors),
+        ("onnx", Some(part)) => Ok(Format::Onnx(part)),
+        ("safetensors", Some(part)) => {
+            let what = format!("`--part {}`, but `{shown}` is to hold all weights", part.name());
+            Err(Error::config(what).hint("leave out `--part`, or let `--out` end in `.onnx`"))
+        }
+        ("onnx", None) => {
+            let what = format!("`{shown}` is to hold a part of the model; it must be said which");
+            Err(Error::config(what).hint(format!("add {parts}")))
+        }
+        _ => {
+            let what = format!("`--out` is `{shown}`; it must end in `.safetensors` or `.onnx`");
+            Err(Error::config(what).hint(format!(
+                "`.safetensors` takes all weights; `.onnx` takes {parts}, for other runtimes"
+            )))
+        }
+    }
+}
+
 /// The checkpoint of a run's folder, or the one that was named.
-fn checkpoint(run: &Path, best: bool) -> PathBuf {
-    match run.is_dir() {
+fn checkpoint(run: &Path, best: bool) -> Result<PathBuf> {
+    if best && run.is_file() {
+        let what = format!("`--best` takes the folder of a run, and `{}` is a file", run.display());
+        return Err(Error::config(what).hint("name the folder, or leave out `--best`"));
+    }
+    Ok(match run.is_dir() {
         true => run.join(if best { BEST } else { CHECKPOINT }),
         false => run.to_owned(),
-    }
+    })
 }

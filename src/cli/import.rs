@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{Course, FIRST, SECOND, State, Trained, Weight};
-use elbo::checkpoint::{check_tensors, weights_from_bytes};
+use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
 use elbo::model::{DataSpec, Vae};
 use elbo::{Config, Error, Result};
 
@@ -34,8 +34,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let path = &args.weights;
-    let bytes = std::fs::read(path)
-        .map_err(|e| Error::io("read", path, e).hint("name a safetensors file of weights"))?;
+    let bytes = read_whole(path, u64::MAX, "name a safetensors file of weights")?;
     let weights = weights_from_bytes(path, &bytes)?;
     let mut config = args.config.config()?;
     if !args.config.names_layers() {
@@ -99,6 +98,7 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
         config,
         size,
         data: None,
+        device: None,
         trained: Trained::default(),
         course: Course::default(),
         tensors: weights,

@@ -185,7 +185,7 @@ pub(super) const TABLES: &[Table] = &[
             optional(
                 "max-time",
                 "\"8h\"",
-                "Saves and ends after so long, such as \"90s\", \"30min\" or \"1h 30min\", at most 10 years.",
+                "Saves and ends after so long, such as \"90s\", \"30min\" or \"1h 30min\".",
             ),
         ],
     },

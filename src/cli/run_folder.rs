@@ -4,8 +4,10 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind as IoKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::{State, write_new, write_whole};
+use elbo::checkpoint::{State, sync_folder, write_new, write_whole};
 use elbo::{Config, Error, ErrorKind, Result};
+
+use crate::cli::talk;
 
 /// What a run writes; a folder that has any of it holds a run.
 const CONTENTS: [&str; 7] = [
@@ -56,6 +58,10 @@ impl RunFolder {
             }
             None => (next_number().map_err(|e| fail(Path::new("runs"), e))?, true),
         };
+        if made {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            sync_folder(parent.unwrap_or(Path::new("."))).map_err(|e| fail(&path, e))?;
+        }
         let lock = lock(&path).inspect_err(|_| {
             if made {
                 // Nothing of ours is in it; if it cannot be removed, the first error counts.
@@ -75,14 +81,21 @@ impl RunFolder {
 
     /// Takes the folder of a run that goes on, with its newest state.
     pub(super) fn resume(path: &Path) -> Result<(Self, State)> {
-        if !path.join(CHECKPOINT).exists() {
+        let missing = || {
             let error = std::io::Error::from(IoKind::NotFound);
-            return Err(Error::io("read", &path.join(CHECKPOINT), error).hint(
-                "`--resume` takes the folder of a run that was saved; one that ended before its \
-                       first save begins anew, after its folder was moved away",
-            ));
+            Error::io("read", &path.join(CHECKPOINT), error).hint(
+                "`--resume` takes the folder of a run that was saved; one that had no room for \
+                     its first save begins anew, after its folder was moved away",
+            )
+        };
+        if !path.is_dir() {
+            return Err(missing());
         }
+        // Who is at it may not have saved yet.
         let folder = Self { path: path.to_owned(), _lock: lock(path)?, empty: false };
+        if !path.join(CHECKPOINT).exists() {
+            return Err(missing());
+        }
         folder.remove_leftovers();
         let state = State::read(&path.join(CHECKPOINT))?;
         Ok((folder, state))
@@ -108,36 +121,47 @@ impl RunFolder {
             Err(e) if e.kind() == IoKind::NotFound => Ok(()),
             Err(e) => Err(fail(e)),
             Ok(file) => {
-                let length = file.metadata().map_err(fail)?.len();
-                let cut = file.set_len(length.min(state.course.log_bytes));
+                let (length, said) = (file.metadata().map_err(fail)?.len(), state.course.log_bytes);
+                if length < said {
+                    talk(&format!(
+                        "`{}` has {length} bytes, and had {said} when the state was saved: lines \
+                         of it are lost",
+                        path.display()
+                    ));
+                }
+                let cut = file.set_len(length.min(said));
                 cut.and_then(|()| file.sync_all()).map_err(fail)
             }
         }
     }
 
     /// The bytes that were logged so far.
-    pub(super) fn log_bytes(&self) -> u64 {
-        fs::metadata(self.path.join(METRICS)).map_or(0, |about| about.len())
+    pub(super) fn log_bytes(&self) -> Result<u64> {
+        let path = self.path.join(METRICS);
+        match fs::metadata(&path) {
+            Ok(about) => Ok(about.len()),
+            Err(e) if e.kind() == IoKind::NotFound => Ok(0),
+            Err(e) => Err(Error::io("look at", &path, e)),
+        }
     }
 
     /// Writes a state, and keeps the last `keep` under the numbers of their steps as well, if it is
     /// more than one.
     pub(super) fn save(&self, state: &State, keep: usize) -> Result<()> {
-        let newest = self.path.join(CHECKPOINT);
-        write_whole(&newest, &state.to_bytes()?)?;
+        let bytes = state.to_bytes()?;
+        write_whole(&self.path.join(CHECKPOINT), &bytes)?;
         if keep < 2 {
             return Ok(());
         }
-        let step = state.trained.step;
-        let numbered = self.path.join(format!("checkpoint-{step:012}.safetensors"));
-        if !numbered.exists() && fs::hard_link(&newest, &numbered).is_err() {
-            // Not every file system has links.
-            write_whole(&numbered, &state.to_bytes()?)?;
-        }
+        // A file of its own and not a link, so that who copies over one does not change the other.
+        let numbered = self.path.join(format!("checkpoint-{:012}.safetensors", state.trained.step));
+        write_whole(&numbered, &bytes)?;
         let mut kept = self.numbered()?;
         kept.sort();
-        kept.reverse();
-        for old in kept.iter().skip(keep) {
+        // Training may have gone back: what is of later steps is of a course that was given up.
+        let later = kept.split_off(kept.partition_point(|path| *path <= numbered));
+        let many = kept.len().saturating_sub(keep);
+        for old in kept[..many].iter().chain(&later) {
             fs::remove_file(old).map_err(|e| Error::io("remove", old, e))?;
         }
         Ok(())
@@ -163,7 +187,8 @@ impl RunFolder {
     /// Writes a picture.
     pub(super) fn write_image(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let images = self.path.join("images");
-        fs::create_dir_all(&images).map_err(|e| Error::io("make the folder", &images, e))?;
+        let made = fs::create_dir_all(&images).and_then(|()| sync_folder(&self.path));
+        made.map_err(|e| Error::io("make the folder", &images, e))?;
         write_whole(&images.join(name), bytes)
     }
 

@@ -12,9 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::cli::args::{DeviceArgs, Precision, TuneArg};
 use crate::cli::find::cache_folder;
 
-/// The longest `max-time`: the clock cannot tell of every moment that a duration can reach.
-const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-
 /// The `[run]` table of a configuration file. A run's own config.toml has none: where and how often
 /// it saved is no property of its numbers, and it may go on elsewhere.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -68,10 +65,6 @@ impl Settings {
         if !(1..=MOST).contains(&self.keep) {
             let hint = "it counts checkpoints; leave it out to keep the newest";
             return fail("keep", &self.keep, &format!("between 1 and {MOST}"), hint);
-        }
-        if let Some(time) = self.max_time.filter(|&time| time > LONGEST) {
-            let time = humantime::format_duration(time);
-            return fail("max-time", &time, "at most 10 years", "leave it out to train to the end");
         }
         Ok(())
     }
@@ -200,7 +193,6 @@ mod tests {
             ("keep", "--keep 1000001", "keep = 1000001"),
             ("save-every", "--save-every 0", "save-every = 0"),
             ("steps-per-submit", "--steps-per-submit 65", "steps-per-submit = 65"),
-            ("max-time", "--max-time 11years", "max-time = '11years'"),
         ] {
             for (flag, file) in [(flag, ""), ("", file)] {
                 let error = over(flag, file).expect_err(name);

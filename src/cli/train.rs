@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use elbo::checkpoint::Course;
-use elbo::{Dataset, Result, Trainer};
+use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_folder;
@@ -59,6 +59,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let start = Instant::now();
+    let signals = Signals::listen()?;
     let (mut folder, state) = match &args.resume {
         Some(path) => RunFolder::resume(path).map(|(folder, state)| (Some(folder), Some(state)))?,
         None => (None, None),
@@ -68,19 +69,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         None => args.config.read()?,
     };
     let settings = args.run.over(settings)?;
-    let until = settings.max_time.map(|time| start + time);
+    // A time that no clock reaches is no limit.
+    let until = settings.max_time.and_then(|time| start.checked_add(time));
     let args = &Args { save_every: settings.save_every, keep: settings.keep, ..args.clone() };
     if args.out.is_some() {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
-    let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
-    // Test images that a configuration names belong to the data that it names.
-    if args.data.is_some() || args.test_data.is_some() {
-        config.train.test_data = args.test_data.clone();
-    }
-    let (train, test) = Dataset::open(&data, config.train.test_data.as_deref())?;
-    config.train.data = Some(data);
-    let train = train.limited(config.train.limit);
+    let (train, test) = open_data(args, &mut config)?;
     let (device, why, precision) = settings.open()?;
     if !args.quiet {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
@@ -94,24 +89,69 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     // The data lies on the device now.
     drop((train, test));
-    let signals = Signals::listen()?;
     let mut folder = match folder {
         Some(folder) => folder,
         None => RunFolder::claim(None)?,
     };
-    let mut course = Course::default();
+    let (mut course, mut save) = (Course::default(), true);
     match state {
         None => folder.begin(&config)?,
         Some(mut state) => {
             trainer.restore(&state)?;
+            fits(&trainer, state.course)?;
+            other_device(state.device.as_deref(), trainer.device());
+            save = state.config != config;
             state.config = config;
             folder.go_on(&state)?;
             course = state.course;
         }
     }
-    let run = Run::new(args, (trainer, folder, signals), course, until);
+    let mut run = Run::new(args, (trainer, folder, signals), course, until);
     run.start(&device, &precision)?;
+    if save {
+        // From here on it can be resumed, with this configuration.
+        run.save()?;
+    }
     run.train()
+}
+
+/// The images to train and to test on; the configuration names them from now on.
+fn open_data(args: &Args, config: &mut Config) -> Result<(Dataset, Dataset)> {
+    let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
+    // Test images that a configuration names belong to the data that it names.
+    if args.data.is_some() || args.test_data.is_some() {
+        config.train.test_data = args.test_data.clone();
+    }
+    let opened = Dataset::open(&data, config.train.test_data.as_deref());
+    let (train, test) = match &args.resume {
+        Some(_) if args.data.is_none() => opened.map_err(|e| {
+            e.hint("the run began with this data, from another folder perhaps: name it by `--data`")
+        })?,
+        _ => opened?,
+    };
+    config.train.data = Some(data);
+    Ok((train.limited(config.train.limit), test))
+}
+
+/// Refuses a course that cannot be that of so many steps.
+fn fits(trainer: &Trainer, course: Course) -> Result<()> {
+    let (step, per_epoch) = (trainer.steps_taken(), trainer.steps_per_epoch());
+    let (from, to) = (course.epochs * per_epoch, (course.epochs + 1) * per_epoch);
+    if (from..=to).contains(&step) {
+        return Ok(());
+    }
+    let what = format!("a checkpoint of {} epochs and {step} steps", course.epochs);
+    let what = format!("{what}, expected {from} to {to} steps");
+    Err(Error::new(ErrorKind::Data, what).hint("the file may be damaged; take an older one"))
+}
+
+/// Says so where a run goes on elsewhere than it was.
+fn other_device(was: Option<&str>, is: &str) {
+    if let Some(was) = was.filter(|was| *was != is) {
+        talk(&format!(
+            "the run was on {was} and goes on on {is}: its numbers will not be the same to the bit"
+        ));
+    }
 }
 
 /// What is trained, in words.

@@ -223,7 +223,7 @@ impl Default for OptimizerConfig {
 }
 
 /// The most bytes of a configuration; a whole one has a hundredth of that.
-pub const MOST_BYTES: usize = 256 << 10;
+pub const MOST_TOML: usize = 256 << 10;
 
 /// The data and how long to train on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -322,7 +322,7 @@ impl Config {
     /// If it is not TOML, names a key that does not exist, or has more than 256 KiB.
     pub fn from_toml(text: &str) -> Result<Self> {
         // The reader needs many times as much memory.
-        if text.len() > MOST_BYTES {
+        if text.len() > MOST_TOML {
             let what = format!("a configuration of {} bytes, expected 256 KiB or less", text.len());
             return Err(Error::config(what).hint("is it a configuration?"));
         }

@@ -45,6 +45,11 @@ impl Config {
         if optimizer.clip_norm != 0.0 {
             positive("clip-norm", optimizer.clip_norm, 1e30)?;
         }
+        for (name, path) in [("data", &self.train.data), ("test-data", &self.train.test_data)] {
+            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
+                return fail(name, &path.display(), "of Unicode, to be kept with the run");
+            }
+        }
         self.without_effect()
     }
 

@@ -1,11 +1,12 @@
 //! What the readers of files share: how a file is opened, and how much of it is believed.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::files;
+pub(super) use crate::files::reserved;
 
 /// Packed data may always unpack to so many bytes: small files of blank pictures do.
 const MOST_FROM_ANYTHING: u64 = 8 << 20;
@@ -16,42 +17,16 @@ const MOST_FROM_A_BYTE: u64 = 256;
 
 pub(super) const WHOLE: &str = "the file may be damaged or half copied: fetch it again";
 
+const FORMATS: &str = "give a readable file: IDX, IDX.gz, .npy, .npz, .csv, or a folder of PNGs";
+
 /// Opens a regular file, and says how long it is.
 pub(super) fn open(path: &Path) -> Result<(File, u64)> {
-    let refuse = |error| {
-        Error::io("read", path, error)
-            .hint("give a readable file: IDX, IDX.gz, .npy, .npz, .csv, or a folder of PNGs")
-    };
-    // Looked at before it is opened, since opening a named pipe would wait for a writer.
-    let about = fs::metadata(path).map_err(refuse)?;
-    if about.is_dir() {
-        return Err(refuse(io::ErrorKind::IsADirectory.into()));
-    }
-    if !about.is_file() {
-        return Err(refuse(io::Error::other("not a regular file")));
-    }
-    let file = File::open(path).map_err(refuse)?;
-    let len = file.metadata().map_err(refuse)?.len();
-    Ok((file, len))
+    files::open_regular(path, FORMATS)
 }
 
 /// All bytes of a regular file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    let (file, len) = open(path)?;
-    let mut bytes = reserved(path, len)?;
-    // No more than was reserved, though the file may grow meanwhile.
-    let read = file.take(len).read_to_end(&mut bytes);
-    read.map_err(|e| Error::io("read", path, e).hint("try again, or copy the file elsewhere"))?;
-    Ok(bytes)
-}
-
-/// An empty vector with room for `len` elements, or an error where there is no such room.
-pub(super) fn reserved<T>(path: &Path, len: u64) -> Result<Vec<T>> {
-    let mut vec = Vec::new();
-    let len = usize::try_from(len).unwrap_or(usize::MAX);
-    vec.try_reserve_exact(len)
-        .map_err(|e| Error::io("read", path, e.into()).hint("free some memory"))?;
-    Ok(vec)
+    files::read_whole(path, u64::MAX, FORMATS)
 }
 
 /// Refuses to unpack `packed` bytes to `unpacked` ones if no honest file would need that.

@@ -81,7 +81,7 @@ pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
 };
 
 /// log σ² within its bounds.
-fn clamped<T: Real>(log_var: T) -> T {
+pub(super) fn clamped<T: Real>(log_var: T) -> T {
     let (lowest, highest) = LOG_VAR_BOUNDS;
     log_var.max(T::from_f32(lowest)).min(T::from_f32(highest))
 }

@@ -11,6 +11,7 @@ mod fast;
 pub mod finite;
 pub mod gather;
 pub mod gaussian;
+pub mod importance;
 pub mod matmul;
 pub mod normal;
 pub mod optimizer;
@@ -44,6 +45,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::DRAW,
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
+    &importance::WEIGH,
     &bernoulli::FORWARD,
     &normal::FORWARD,
     &reduce::TERMS,
@@ -66,6 +68,7 @@ pub fn cases() -> Vec<Case> {
         matmul::cases,
         activation::cases,
         gaussian::cases,
+        importance::cases,
         bernoulli::cases,
         normal::cases,
         reduce::cases,

@@ -44,16 +44,23 @@ pub struct Programs {
     pub evaluate: Program,
     /// A minibatch of the test images: losses at z = μ.
     pub evaluate_at_mean: Program,
-    /// z from the prior, decoded.
-    pub sample: Program,
+    /// A minibatch of the test images: their posteriors, and one z of each.
+    pub encode: Program,
+    /// One more z of the posteriors that were encoded: its importance weights.
+    pub weigh: Program,
+    /// z from the prior.
+    pub prior: Program,
+    /// z decoded.
+    pub decode: Program,
 }
 
 impl Programs {
     /// All of them.
     #[must_use]
-    pub fn all(&self) -> [&Program; 6] {
-        let Self { step, cpu_step, gpu_step, evaluate, evaluate_at_mean, sample } = self;
-        [gpu_step, cpu_step, step, evaluate, evaluate_at_mean, sample]
+    pub fn all(&self) -> [&Program; 9] {
+        let Self { step, cpu_step, gpu_step, evaluate, evaluate_at_mean, .. } = self;
+        let Self { encode, weigh, prior, decode, .. } = self;
+        [gpu_step, cpu_step, step, evaluate, evaluate_at_mean, encode, weigh, prior, decode]
     }
 }
 
@@ -89,6 +96,10 @@ pub struct Vae {
     pub nll: Tensor,
     /// KL divergence of each image.
     pub kl: Tensor,
+    /// The largest logarithm of an importance weight of each image.
+    pub highest: Tensor,
+    /// The sum of each image's importance weights over the exponential of `highest`.
+    pub total: Tensor,
     /// What it can do.
     pub programs: Programs,
 }
@@ -125,6 +136,16 @@ impl Vae {
         Self::with_noise(config, train, test, TrainingNoise::Drawn)
     }
 
+    /// Records a model that is used and not trained: if it were, it would be on the images that it looks
+    /// at.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn to_use(config: &Config, data: DataSpec) -> Result<Self> {
+        Self::record(config, None, data, TrainingNoise::Drawn)
+    }
+
     /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.
     #[must_use]
     pub fn describe(&self, tensor: Tensor) -> String {
@@ -148,18 +169,28 @@ impl Vae {
         test: DataSpec,
         noise: TrainingNoise,
     ) -> Result<Self> {
+        Self::record(config, Some(train), test, noise)
+    }
+
+    fn record(
+        config: &Config,
+        train: Option<DataSpec>,
+        test: DataSpec,
+        noise: TrainingNoise,
+    ) -> Result<Self> {
         config.validate()?;
-        fits(config, train, test)?;
+        fits(config, train.unwrap_or(test), test)?;
         let pixels = test.pixels;
         let mut plan = Plan::new();
         let room = Room::new(&mut plan, config, pixels);
-        let train = shards(&mut plan, "training images", train);
+        let train = train.map(|train| shards(&mut plan, "training images", train));
         let test = shards(&mut plan, "test images", test);
+        let train = train.unwrap_or_else(|| test.clone());
         let mut parameters = Parameters::new();
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
         let Sections { h, made, .. } = network;
-        let Room { reports, x, image, eps, z, nll, kl, .. } = room;
+        let Room { reports, x, image, eps, z, nll, kl, highest, total, .. } = room;
         Ok(Self {
             plan,
             parameters,
@@ -174,6 +205,8 @@ impl Vae {
             made,
             nll,
             kl,
+            highest,
+            total,
             programs,
         })
     }

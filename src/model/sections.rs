@@ -7,6 +7,7 @@ use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
+use crate::kernels::importance::importance;
 use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::normal::normal;
 use crate::kernels::optimizer::update;
@@ -58,6 +59,8 @@ pub(super) struct Room {
     pub(super) z: Tensor,
     pub(super) kl: Tensor,
     pub(super) nll: Tensor,
+    pub(super) highest: Tensor,
+    pub(super) total: Tensor,
 }
 
 impl Room {
@@ -72,6 +75,8 @@ impl Room {
             z: plan.matrix("z", batch, latent),
             kl: plan.vector("kl", batch),
             nll: plan.vector("nll", batch),
+            highest: plan.vector("highest importance weight", batch),
+            total: plan.vector("sum of importance weights", batch),
         }
     }
 }
@@ -139,7 +144,7 @@ impl Sections {
         room: &Room,
         (train, test): (&[Shard], &[Shard]),
     ) -> Programs {
-        let &Room { x, image, eps, at_mean, z, kl, .. } = room;
+        let &Room { x, image, eps, at_mean, z, kl, nll, highest, total, .. } = room;
         let binarise = config.train.pixels == Pixels::Binarised;
         let mut tape = Tape::new(plan);
         gather(&mut tape, train, binarise, (x, image));
@@ -152,6 +157,8 @@ impl Sections {
         let drawn = tape.take();
         draw_normals(&mut tape, z);
         let prior = tape.take();
+        importance(&mut tape, (nll, self.h), (eps, z), (highest, total));
+        let weigh = tape.take();
 
         let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;
         let look = |name: &str, sample: &Vec<Dispatch>| {
@@ -169,7 +176,10 @@ impl Sections {
             step,
             evaluate: look("evaluate", &drawn),
             evaluate_at_mean: look("evaluate at the mean", &mean),
-            sample: Program::new("sample", &[&prior, decoder, end]),
+            encode: Program::new("encode", &[&gather_test, encoder, &drawn, end]),
+            weigh: Program::new("weigh", &[&drawn, decoder, likelihood, &weigh, end]),
+            prior: Program::new("prior", &[&prior, end]),
+            decode: Program::new("decode", &[decoder, end]),
         }
     }
 }

@@ -2,9 +2,9 @@
 //! or goes back.
 
 use crate::config::NonFinite;
-use crate::engine::{Access, Dtype, Record};
+use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::finite::{LARGEST, WEIGHT};
+use crate::kernels::finite::WEIGHT;
 use crate::train::Trainer;
 
 /// How often training goes back to one state, with half the rate each time, before it stops.
@@ -43,7 +43,7 @@ impl Trainer {
 
     /// Keeps the state as a good one, if training may have to go back to it.
     pub(crate) fn keep_good(&mut self) -> Result<()> {
-        if self.config.train.non_finite == NonFinite::RollBack {
+        if self.model.config.train.non_finite == NonFinite::RollBack {
             let state = self.state()?;
             self.good = Some((Box::new(state), 0));
         }
@@ -56,7 +56,7 @@ impl Trainer {
         let what = self.diagnose(record, status);
         // What is in flight changes nothing, and its reports say nothing new.
         self.pending.clear();
-        let way = match self.config.train.non_finite {
+        let way = match self.model.config.train.non_finite {
             // Some weights may have been written before another was found to break.
             NonFinite::Skip if status & WEIGHT == 0 => {
                 self.clear_guard()?;
@@ -102,12 +102,12 @@ impl Trainer {
     }
 
     pub(super) fn clear_guard(&mut self) -> Result<()> {
-        let guard = self.vae.reports.guard;
-        self.session.write_bits(guard, 0, &vec![0; guard.words()])
+        let guard = self.model.vae.reports.guard;
+        self.model.session.write_bits(guard, 0, &vec![0; guard.words()])
     }
 
     fn stopped(&self, step: u64, what: &str) -> Error {
-        let hint = match self.config.optimizer.clip_norm {
+        let hint = match self.model.config.optimizer.clip_norm {
             0.0 => "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)",
             _ => "lower the learning rate (`--lr`)",
         };
@@ -132,24 +132,9 @@ impl Trainer {
         // As recorded: where it was fused, not everything was stored.
         let step = match self.recorded {
             Some(step) => step,
-            None => *self.recorded.insert(self.session.load(&self.vae.programs.step)?),
+            None => *self.recorded.insert(self.model.session.load(&self.model.vae.programs.step)?),
         };
-        self.run_one(step, record)?;
-        for dispatch in &self.vae.programs.step.dispatches {
-            for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
-                if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
-                    continue;
-                }
-                let gradient = self.vae.parameters.list().iter().any(|p| p.grad == tensor);
-                let limit = if gradient { LARGEST } else { f64::INFINITY };
-                let values = self.session.read(tensor)?;
-                let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
-                if let Some(value) = values.iter().find(broken) {
-                    let name = self.vae.describe(tensor);
-                    return Ok(Some(format!("`{name}` holds {value:e}")));
-                }
-            }
-        }
-        Ok(None)
+        let program = self.model.vae.programs.step.clone();
+        self.model.first_broken(step, &program, record)
     }
 }

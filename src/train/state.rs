@@ -3,17 +3,15 @@
 use std::path::Path;
 
 use crate::checkpoint::{
-    Course, FIRST, SECOND, State, Weight, check_tensors, weights_to_bytes, write_whole,
+    Course, FIRST, OWN_DATA, SECOND, STATE, State, Weight, check_tensors, weights_to_bytes,
+    write_whole,
 };
 use crate::config::{Config, TrainConfig};
 use crate::data::Dataset;
-use crate::engine::{Parameter, Tensor};
 use crate::error::{Error, ErrorKind, Result};
+use crate::evaluate::Place;
 use crate::session::Device;
 use crate::train::Trainer;
-
-/// Where one kind of a parameter's numbers lies.
-type Place = fn(&Parameter) -> Tensor;
 
 /// The tensors of a state: what stands before a parameter's name, and where its numbers lie.
 const KINDS: [(&str, Place); 3] = [("", |p| p.value), (FIRST, |p| p.first), (SECOND, |p| p.second)];
@@ -40,12 +38,13 @@ impl Trainer {
         self.wait()?;
         let mut tensors = Vec::new();
         for (prefix, tensor) in KINDS {
-            tensors.extend(self.exported(prefix, tensor)?);
+            tensors.extend(self.model.exported(prefix, tensor)?);
         }
         Ok(State {
-            config: self.config.clone(),
-            size: self.size,
+            config: self.model.config.clone(),
+            size: self.model.size,
             data: Some(self.data.clone()),
+            device: Some(self.device.clone()),
             trained: self.trained,
             course: Course::default(),
             tensors,
@@ -66,15 +65,11 @@ impl Trainer {
     }
 
     fn check(&self, state: &State) -> Result<()> {
-        if numbers(&state.config) != numbers(&self.config) {
+        if numbers(&state.config) != numbers(&self.model.config) {
             let what = "the checkpoint is of another configuration than the trainer";
             return Err(Error::config(what).hint("make the trainer with the checkpoint's own"));
         }
-        if state.size != self.size {
-            let ([a, b], [c, d]) = (state.size, self.size);
-            let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
-            return Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA));
-        }
+        state.check_size(self.model.size)?;
         for (which, (was, is)) in
             ["training", "test"].iter().zip(state.data.iter().flatten().zip(&self.data))
         {
@@ -88,26 +83,18 @@ impl Trainer {
         }
         let mut expected = Vec::new();
         for (prefix, _) in KINDS {
-            for parameter in self.vae.parameters.list() {
+            for parameter in self.model.vae.parameters.list() {
                 expected.extend(parameter.shapes().map(|(key, s)| (format!("{prefix}{key}"), s)));
             }
         }
-        check_tensors(Path::new(CHECKPOINT), &expected, &state.tensors)
+        check_tensors(Path::new(STATE), &expected, &state.tensors)
     }
 
     /// Takes over a state that was found to be this model's.
     pub(super) fn put(&mut self, state: &State) -> Result<()> {
         self.pending.clear();
-        for (prefix, tensor) in KINDS {
-            for parameter in self.vae.parameters.list() {
-                let mut values = Vec::new();
-                for export in &parameter.exports {
-                    let key = format!("{prefix}{}", export.key);
-                    let part = state.tensors.iter().find(|weight| weight.key == key);
-                    values.extend_from_slice(&part.expect("every tensor was found").values);
-                }
-                self.session.write(tensor(parameter), &values)?;
-            }
+        for (prefix, place) in KINDS {
+            self.model.put(prefix, place, &state.tensors)?;
         }
         self.clear_guard()?;
         self.trained = state.trained;
@@ -122,22 +109,7 @@ impl Trainer {
     /// As [`advance`](Self::advance).
     pub fn weights(&mut self) -> Result<Vec<Weight>> {
         self.wait()?;
-        self.exported("", |parameter| parameter.value)
-    }
-
-    fn exported(&mut self, prefix: &str, tensor: Place) -> Result<Vec<Weight>> {
-        let mut weights = Vec::new();
-        for parameter in self.vae.parameters.list() {
-            let values = self.session.read(tensor(parameter))?;
-            let mut rest = values.as_slice();
-            for (key, shape) in parameter.shapes() {
-                let (part, after) = rest.split_at(shape.iter().product());
-                let key = format!("{prefix}{key}");
-                weights.push(Weight { key, shape, values: part.to_vec() });
-                rest = after;
-            }
-        }
-        Ok(weights)
+        self.model.exported("", |parameter| parameter.value)
     }
 
     /// Writes the parameters to a safetensors file, whole or not at all.
@@ -149,11 +121,6 @@ impl Trainer {
         write_whole(path, &weights_to_bytes(&self.weights()?)?)
     }
 }
-
-/// What a state is called in errors that know no file.
-const CHECKPOINT: &str = "the checkpoint";
-
-const OWN_DATA: &str = "name the run's own data with `--data`, and `--test-data` if it was given";
 
 /// What of a configuration a state's numbers depend on.
 fn numbers(config: &Config) -> Config {

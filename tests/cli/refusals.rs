@@ -162,11 +162,11 @@ fn a_full_or_read_only_filesystem_is_told() {
     let dir = place();
     assert_refused(&dir, &[("--out /dev/full/x", 74, "`/dev/full/x`")]);
     let Some(small) = Small::mount(dir.path().join("small"), "64k") else { return };
-    // Room for all but the weights, which take 305 KB.
+    // Room for all but a state, whose weights take 305 KB.
     let output = output(train(&dir, "--out small/late --hidden 400 --quiet"));
     assert_eq!(output.status.code(), Some(74), "{output:?}");
     let stderr = text(&output.stderr);
-    assert!(stderr.contains("`small/late/best.safetensors`: No space"), "`{stderr}`");
+    assert!(stderr.contains("`small/late/checkpoint.safetensors`: No space"), "`{stderr}`");
     assert!(stderr.contains("\nhint: "), "`{stderr}` hints");
     assert_whole(&small.0.join("late"));
     // Room for nothing.

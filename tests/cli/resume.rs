@@ -186,8 +186,8 @@ fn weights_go_out_and_come_in() {
     succeed(elbo(&dir, "train --resume in --data data --device cpu --quiet"));
     for (flags, code, says) in [
         ("export out --out out.safetensors", 74, "out.safetensors"),
-        ("export missing --out a", 74, "missing"),
-        ("export data --out a", 74, "data"),
+        ("export missing --out a.safetensors", 74, "missing"),
+        ("export data --out a.safetensors", 74, "data"),
         ("import missing", 74, "missing"),
         ("import data/t10k-images-idx3-ubyte", 1, "no safetensors"),
         ("import out.safetensors --hidden 9", 1, "fc1.weight"),
@@ -211,15 +211,18 @@ fn long(dir: &TempDir) -> Running {
 #[test]
 fn a_signal_saves_and_training_goes_on() {
     let dir = place();
-    let mut running = long(&dir);
+    // An epoch of 60,000 steps, which end with a save as well.
+    let mnist = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist");
+    let flags = format!("train --data {mnist} --batch-size 1 --device cpu --out out --quiet");
+    let mut running = Running::start(elbo(&dir, &flags).stdout(std::process::Stdio::null()));
     let checkpoint = dir.path().join("out/checkpoint.safetensors");
-    running.until("the first epoch", || checkpoint.exists());
-    let before = fs::metadata(&checkpoint).and_then(|m| m.modified()).expect("a time");
-    // Epochs save too: what counts is that it still runs, and that a state was written.
+    let step = || State::read(&checkpoint).expect("a state").trained.step;
+    running.until("the state before the first step", || checkpoint.exists());
+    assert_eq!(step(), 0, "nothing else saves");
+    std::thread::sleep(Duration::from_millis(300));
     running.signal("USR1");
-    running.until("a save", || {
-        fs::metadata(&checkpoint).and_then(|m| m.modified()).is_ok_and(|time| time > before)
-    });
+    running.until("a save", || step() > 0);
+    assert!(step() % 60_000 > 0, "saved within an epoch");
     std::thread::sleep(Duration::from_millis(100));
     assert_eq!(running.status(), None, "it goes on");
     running.signal("TERM");
@@ -257,4 +260,78 @@ fn broken_numbers_are_left_out_or_rolled_back() {
     assert!(end["rolled_back"].as_u64() > Some(0), "{said}");
     assert!(end["test_loss"].as_f64().is_some_and(f64::is_finite), "{said}");
     assert!(said.contains(r#""event":"rolled-back""#), "{said}");
+    let said = succeed(train(&dir, &format!("{flags} --out left --non-finite skip --max-steps 3")));
+    assert!(!said.contains("rolled-back"), "{said}");
+    // Who resumes a run that stopped meets the same numbers.
+    let again = output(elbo(&dir, "train --device cpu --quiet --resume out"));
+    assert_eq!(refusal_fault("again", &again, 3, "the test loss is not finite"), None);
+    let says = text(&again.stderr);
+    assert!(says.contains("elbo export out") && !says.contains("--resume out` goes on"), "{says}");
+}
+
+/// What happens while an epoch is evaluated and reported does not cost its steps.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_epoch_is_saved_before_it_is_evaluated() {
+    let dir = place();
+    succeed(train(&dir, &format!("{RUN} --epochs 2 --out whole --quiet")));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a full device");
+    let mut command = train(&dir, &format!("{RUN} --epochs 2 --quiet"));
+    let told = command.stdout(full).output().expect("a run");
+    assert_eq!(told.status.code(), Some(74), "{}", text(&told.stderr));
+    assert!(
+        text(&told.stderr).contains("after step 6: `elbo train --resume"),
+        "{}",
+        text(&told.stderr)
+    );
+    let state = State::read(&dir.path().join("out/checkpoint.safetensors")).expect("a state");
+    assert_eq!((state.trained.step, state.course.epochs), (6, 0), "trained, not evaluated");
+    succeed(resume(&dir, ""));
+    assert_eq!(hashes(&dir.path().join("out")), hashes(&dir.path().join("whole")));
+}
+
+/// What no honest run writes, or a user types, is no reason to panic.
+#[test]
+fn odd_limits_and_states_are_refused() {
+    let dir = place();
+    succeed(train(&dir, "--epochs 2 --quiet --max-time 18446744073709551615s"));
+    let path = dir.path().join("out/checkpoint.safetensors");
+    let good = State::read(&path).expect("a state");
+    let mut odd = good.clone();
+    odd.course.epochs = 1;
+    odd.course.best = None;
+    odd.trained.step = 1000;
+    fs::write(&path, odd.to_bytes().expect("bytes")).expect("a file");
+    let told = output(resume(&dir, ""));
+    assert_eq!(refusal_fault("steps of no epoch", &told, 1, "1 epochs and 1000 steps"), None);
+    let mut elsewhere = good.clone();
+    elsewhere.device = Some("a device of yore".to_owned());
+    fs::write(&path, elsewhere.to_bytes().expect("bytes")).expect("a file");
+    let told = output(resume(&dir, ""));
+    assert!(text(&told.stderr).contains("a device of yore"), "{}", text(&told.stderr));
+    fs::write(&path, good.to_bytes().expect("bytes")).expect("a file");
+    fs::write(dir.path().join("out/metrics.jsonl"), "").expect("a file");
+    let told = output(resume(&dir, ""));
+    assert!(text(&told.stderr).contains("lines of it are lost"), "{}", text(&told.stderr));
+    if cfg!(unix) {
+        for flags in ["import /dev/zero", "export /dev/zero --out a", "train --config /dev/zero"] {
+            let told = output(elbo(&dir, flags));
+            assert_eq!(refusal_fault(flags, &told, 74, "not a regular file"), None);
+        }
+    }
+}
+
+/// Where training goes back, later states are of a course that was given up.
+#[test]
+fn states_of_a_course_that_was_given_up_are_not_kept() {
+    let dir = place();
+    succeed(train(&dir, &format!("{RUN} --epochs 2 --save-every 1 --keep 3 --quiet")));
+    let out = dir.path().join("out");
+    let numbered = |step: u64| out.join(format!("checkpoint-{step:012}.safetensors"));
+    // As a user goes back: an older state takes the place of the newest.
+    fs::copy(numbered(10), out.join("checkpoint.safetensors")).expect("a copy");
+    let newest = State::read(&numbered(12)).expect("a state");
+    assert_eq!(newest.trained.step, 12, "a copy over one state leaves the others");
+    succeed(resume(&dir, "--max-steps 11 --keep 3"));
+    assert!(numbered(11).exists() && !numbered(12).exists(), "the later state is gone");
 }

@@ -170,7 +170,7 @@ fn shown(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use elbo::Config;
-    use elbo::config::MOST_BYTES;
+    use elbo::config::MOST_TOML;
 
     use crate::cli::config_file::ConfigFile;
     use crate::cli::keys;
@@ -282,7 +282,7 @@ mod tests {
         }
         assert!(read > 1000 && refused > 1000, "{read} read and {refused} refused");
         for deep in ["a.", "[", "[a]\n", "a={", "[[a]]\n", "a=["] {
-            let words = ConfigFile::from_toml(&deep.repeat(MOST_BYTES / deep.len()));
+            let words = ConfigFile::from_toml(&deep.repeat(MOST_TOML / deep.len()));
             assert!(words.expect_err(deep).len() < 1000, "`{deep}` over and over");
         }
     }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use elbo::checkpoint::{Best, Course, State, Trained};
 use elbo::data::grid::encode_grid;
 use elbo::train::{Broken, Way};
-use elbo::{Device, Error, Evaluation, Losses, Result, Trainer};
+use elbo::{Device, Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::cli::events::EventFile;
 use crate::cli::run_folder::{METRICS, RunFolder};
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
@@ -50,11 +51,13 @@ pub(super) struct Run<'a> {
     args: &'a Args,
     trainer: Trainer,
     folder: RunFolder,
+    /// What TensorBoard reads, once training begins.
+    events: Option<EventFile>,
     signals: Signals,
     bar: ProgressBar,
     course: Course,
-    /// The step of the newest state that was saved.
-    saved: Option<u64>,
+    /// The steps of the newest state that was saved, and how often training had gone back by then.
+    saved: Option<(u64, u64)>,
     /// When the time is up.
     until: Option<Instant>,
     last: Option<Evaluation>,
@@ -76,19 +79,17 @@ impl<'a> Run<'a> {
         course: Course,
         until: Option<Instant>,
     ) -> Self {
-        let (bar, step) = (progress(args), trainer.steps_taken());
-        let saved = args.resume.as_ref().map(|_| step);
-        Self { args, trainer, folder, signals, bar, course, saved, until, last: None }
+        let (bar, Trained { step, rolled_back, .. }) = (progress(args), trainer.trained());
+        let saved = args.resume.as_ref().map(|_| (step, rolled_back));
+        let (events, last) = (None, None);
+        Self { args, trainer, folder, events, signals, bar, course, saved, until, last }
     }
 
     /// Trains, saves and tells what came of it.
     pub(super) fn train(mut self) -> Result<u8> {
         let end = self.epochs();
         self.bar.finish_and_clear();
-        match end {
-            Ok(end) => self.finish(end),
-            Err(error) => self.fail(error),
-        }
+        end.and_then(|end| self.finish(end)).or_else(|error| self.fail(error))
     }
 
     pub(super) fn start(&self, device: &Device, precision: &str) -> Result<()> {
@@ -116,6 +117,7 @@ impl<'a> Run<'a> {
         let all = per_epoch * config.epochs as u64;
         let last = if config.max_steps > 0 { all.min(config.max_steps) } else { all };
         self.bar.set_length(last);
+        self.begin_events(per_epoch)?;
         loop {
             if self.patience_is_over() {
                 return Ok(End::Patience);
@@ -130,12 +132,13 @@ impl<'a> Run<'a> {
             if let Some(came) = came {
                 return Ok(came);
             }
-            let whole = end == epoch * per_epoch;
-            if !whole {
-                // A run that is given more steps later goes on from here, and reports the whole
-                // epoch as if it had never stopped.
-                self.save()?;
+            // Whatever happens while it is evaluated, its steps are not lost. A run that ends within an
+            // epoch and is given more steps later goes on from here, as if it had never stopped.
+            self.save()?;
+            if let Some(came) = self.end_came() {
+                return Ok(came);
             }
+            let whole = end == epoch * per_epoch;
             let losses = self.trainer.finish()?;
             let evaluation = self.trainer.evaluate_or_go_back()?;
             self.say_what_broke()?;
@@ -146,7 +149,7 @@ impl<'a> Run<'a> {
             if !whole {
                 return Ok(End::Done);
             }
-            let course = self.course_after(epoch, evaluation.sampled.loss);
+            let course = self.course_after(epoch, evaluation.sampled.loss)?;
             if course.best != self.course.best {
                 let state = self.trainer.state()?;
                 self.folder.save_best(&State { course, ..state })?;
@@ -156,12 +159,22 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn course_after(&self, epoch: u64, loss: f64) -> Course {
+    /// Begins an event file; what older ones tell of epochs that will be trained again is void.
+    fn begin_events(&mut self, per_epoch: u64) -> Result<()> {
+        let mut events = EventFile::create(self.folder.path())?;
+        if self.args.resume.is_some() {
+            events.go_on(self.course.epochs * per_epoch + 1)?;
+        }
+        self.events = Some(events);
+        Ok(())
+    }
+
+    fn course_after(&self, epoch: u64, loss: f64) -> Result<Course> {
         let best = match self.course.best {
             Some(best) if best.loss <= loss => best,
             _ => Best { epoch, loss },
         };
-        Course { epochs: epoch, log_bytes: self.folder.log_bytes(), best: Some(best) }
+        Ok(Course { epochs: epoch, log_bytes: self.folder.log_bytes()?, best: Some(best) })
     }
 
     fn patience_is_over(&self) -> bool {
@@ -171,13 +184,13 @@ impl<'a> Run<'a> {
     }
 
     /// Saves the state.
-    fn save(&mut self) -> Result<()> {
+    pub(super) fn save(&mut self) -> Result<()> {
         let mut state = self.trainer.state()?;
         self.say_what_broke()?;
-        self.course.log_bytes = self.folder.log_bytes();
+        self.course.log_bytes = self.folder.log_bytes()?;
         state.course = self.course;
         self.folder.save(&state, self.args.keep)?;
-        self.saved = Some(state.trained.step);
+        self.saved = Some((state.trained.step, state.trained.rolled_back));
         Ok(())
     }
 
@@ -264,7 +277,7 @@ impl<'a> Run<'a> {
     }
 
     fn report(
-        &self,
+        &mut self,
         epoch: u64,
         train: Losses,
         test: Evaluation,
@@ -282,6 +295,19 @@ impl<'a> Run<'a> {
         self.folder.append(METRICS, &line.to_string())?;
         let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
         self.folder.append("timings.jsonl", &timing.to_string())?;
+        let mut scalars = vec![
+            ("train/loss", train.loss),
+            ("train/recon", train.recon),
+            ("train/kl", train.kl),
+            ("test/loss", sampled.loss),
+            ("test/recon", sampled.recon),
+            ("test/kl", sampled.kl),
+            ("test/loss_at_mean", at_mean.loss),
+        ];
+        scalars.extend(speed.map(|speed| ("images_per_s", speed)));
+        if let Some(events) = &mut self.events {
+            events.scalars(step, &scalars)?;
+        }
         if self.args.json {
             line["images_per_s"] = json!(speed);
             return print_line(&line.to_string());
@@ -297,28 +323,35 @@ impl<'a> Run<'a> {
 
     /// Eight test images above their reconstructions, and 64 samples of the prior.
     fn pictures(&mut self, epoch: u64) -> Result<()> {
-        let [height, width] = self.trainer.image_size();
-        let (mut images, made) = self.trainer.reconstruct(8)?;
+        let model = self.trainer.model()?;
+        let ([height, width], count) = (model.image_size(), model.images().min(8));
+        let (mut images, made) = model.reconstruct(0..count)?;
         let columns = images.len() / (height * width);
         images.extend(made);
-        let picture = encode_grid(&images, height, width, columns)?;
-        self.folder.write_image(&format!("reconstruction_{epoch}.png"), &picture)?;
-        let picture = encode_grid(&self.trainer.sample(64)?, height, width, 8)?;
-        self.folder.write_image(&format!("sample_{epoch}.png"), &picture)
+        let reconstruction = encode_grid(&images, height, width, columns)?;
+        let sample = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
+        let step = self.trainer.steps_taken();
+        for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
+            self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
+            if let Some(events) = &mut self.events {
+                events.image(step, &format!("images/{name}"), &picture)?;
+            }
+        }
+        Ok(())
     }
 
-    fn finish(mut self, end: End) -> Result<u8> {
-        if self.saved != Some(self.trainer.steps_taken()) {
+    fn finish(&mut self, end: End) -> Result<u8> {
+        let Trained { step, skipped, rolled_back, .. } = self.trainer.trained();
+        if self.saved != Some((step, rolled_back)) {
             self.save()?;
         }
         let weights = self.folder.path().join("weights.safetensors");
         self.trainer.save_weights(&weights)?;
-        let (run, step) = (self.folder.path().display().to_string(), self.trainer.steps_taken());
+        let run = self.folder.path().display().to_string();
         // Cut short, the last evaluation is of earlier weights.
         let whole = matches!(end, End::Done | End::Patience);
         let last = self.last.filter(|_| whole);
         let loss = last.map(|last| last.sampled.loss);
-        let Trained { skipped, rolled_back, .. } = self.trainer.trained();
         if self.args.json {
             let line = json!({
                 "event": "end", "status": end.status(), "step": step, "test_loss": loss,
@@ -345,17 +378,21 @@ impl<'a> Run<'a> {
 
     /// Tells of an error that ended training, and where it can go on.
     fn fail(&self, error: Error) -> Result<u8> {
-        let run = self.folder.path().display();
+        let (run, saved) = (self.folder.path().display(), self.saved.map(|(step, _)| step));
         if self.args.json {
             let line = json!({
                 "event": "end", "status": "failed", "step": self.trainer.steps_taken(),
-                "saved": self.saved, "error": error.to_string(), "run": run.to_string(),
+                "saved": saved, "error": error.to_string(), "run": run.to_string(),
             });
-            print_line(&line.to_string())?;
-        } else if let Some(step) = self.saved {
-            talk(&format!(
-                "saved last after step {step}: `elbo train --resume {run}` goes on there"
-            ));
+            // What ended training matters more than whether this can be said.
+            let _ = print_line(&line.to_string());
+        } else if let Some(step) = saved {
+            let way = match error.kind() {
+                // The same steps would break again.
+                ErrorKind::Numbers => format!("`elbo export {run}` gives its weights"),
+                _ => format!("`elbo train --resume {run}` goes on there"),
+            };
+            talk(&format!("saved last after step {step}: {way}"));
         }
         Err(error)
     }

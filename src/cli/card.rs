@@ -1,0 +1,285 @@
+//! The card of a run's model: what it is, what it was trained on, what it reached, and how to use it.
+
+use elbo::checkpoint::State;
+use elbo::config::{Config, Likelihood, OptimizerConfig, Pixels, Reduction, Rule};
+use elbo::{Evaluation, Losses};
+
+/// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
+/// the test images if they are known. The same state and losses give the same text.
+pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> String {
+    let sections = [
+        model(state),
+        data(state),
+        training(state),
+        results(tested, state.config.train.pixels),
+        usage(state),
+        limits(state),
+    ];
+    sections.join("\n")
+}
+
+/// The widths of layers from one end to the other, as 784-400-20.
+fn widths(ends: [usize; 2], hidden: &[usize]) -> String {
+    let all = [&ends[..1], hidden, &ends[1..]].concat();
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
+}
+
+fn model(state: &State) -> String {
+    let (model, [height, width]) = (&state.config.model, state.size);
+    let pixels = height * width;
+    let encoder = widths([pixels, model.latent], &model.encoder);
+    let decoder = widths([model.latent, pixels], &model.decoder);
+    let weights = state.weights();
+    let count: usize = weights.iter().map(|weight| weight.values.len()).sum();
+    let likelihood = match model.likelihood {
+        Likelihood::Bernoulli => "Bernoulli, of the decoder's logits".to_owned(),
+        Likelihood::Normal => format!("normal round the decoder's output, σ = {}", model.sigma),
+    };
+    let objective = &state.config.objective;
+    let goal = match objective.beta {
+        1.0 => "the negative ELBO".to_owned(),
+        beta => format!("reconstruction + β KL with β = {beta} (Higgins et al. 2017)"),
+    };
+    let over = match objective.reduction {
+        Reduction::Sum => "summed",
+        Reduction::Mean => "averaged",
+    };
+    let activation = model.activation.name();
+    let mut text = format!(
+        "# A variational autoencoder for images of {height}×{width}\n\n\
+         A fully connected variational autoencoder (Kingma and Welling 2014) with a standard normal \
+         prior, trained by elbo {}.\n\n\
+         | | |\n| --- | --- |\n\
+         | encoder | {encoder}, to the mean and to the log-variance of q(z \\| x) |\n\
+         | decoder | {decoder} |\n\
+         | activation of hidden layers | {activation} |\n\
+         | likelihood p(x \\| z) | {likelihood} |\n\
+         | minimised | {goal}, {over} over the minibatch |\n\
+         | parameters | {count} |\n\n\
+         | tensor, f32 | shape |\n| --- | --- |\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    for weight in weights {
+        text += &format!("| `{}` | {:?} |\n", weight.key, weight.shape);
+    }
+    text
+}
+
+/// How pixels were made numbers, which losses depend on.
+fn protocol(pixels: Pixels) -> &'static str {
+    match pixels {
+        Pixels::Grey => "grey pixels, byte / 255",
+        Pixels::Binarised => "dynamically binarised pixels: each use tosses a coin with byte / 255",
+    }
+}
+
+fn data(state: &State) -> String {
+    let train = &state.config.train;
+    // Where it lay is the matter of whoever trained, not of whoever reads the card.
+    let name = train.data.as_deref().and_then(|path| path.file_name());
+    let name = name.map_or("not named".to_owned(), |name| format!("`{}`", name.display()));
+    let limit = match train.limit {
+        0 => String::new(),
+        limit => format!("Only the first {limit} training images were used.\n"),
+    };
+    let fingerprints = match &state.data {
+        None => {
+            "It was never trained by elbo, and which data it knows is not recorded.\n".to_owned()
+        }
+        Some([train, test]) => format!(
+            "| images | SHA-256 of their pixels |\n| --- | --- |\n| training | `{train}` |\n| test | \
+             `{test}` |\n"
+        ),
+    };
+    format!(
+        "## Data\n\nSource: {name}. Protocol: {}. Losses of another protocol must not be compared with \
+         these.\n{limit}\n{fingerprints}",
+        protocol(train.pixels)
+    )
+}
+
+/// The update rule with its numbers.
+fn rule(optimizer: &OptimizerConfig) -> String {
+    let OptimizerConfig { lr, beta1, beta2, epsilon, weight_decay, momentum, clip_norm, .. } =
+        optimizer;
+    let mut text = match optimizer.rule {
+        Rule::Sgd => format!("SGD, learning rate {lr}, momentum {momentum}"),
+        Rule::Adam | Rule::Adamw => {
+            let name = if optimizer.rule == Rule::Adam { "Adam" } else { "AdamW" };
+            format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}")
+        }
+    };
+    if optimizer.nesterov {
+        text += " (Nesterov)";
+    }
+    if *weight_decay != 0.0 {
+        text += &format!(", weight decay {weight_decay}");
+    }
+    if *clip_norm != 0.0 {
+        text += &format!(", gradients' norm at most {clip_norm}");
+    }
+    text
+}
+
+fn training(state: &State) -> String {
+    let Config { optimizer, train, .. } = &state.config;
+    let (trained, epochs) = (&state.trained, state.course.epochs);
+    let best = state.course.best.map_or(String::new(), |best| {
+        let (epoch, loss) = (best.epoch, best.loss);
+        format!("| lowest test loss | {loss:.2} nats per image, after epoch {epoch} |\n")
+    });
+    let broke = match trained.skipped + trained.rolled_back {
+        0 => String::new(),
+        _ => format!(
+            "| steps whose numbers broke | {} left out, {} times back |\n",
+            trained.skipped, trained.rolled_back
+        ),
+    };
+    format!(
+        "## Training\n\n| | |\n| --- | --- |\n\
+         | optimizer | {} |\n\
+         | minibatch | {} images |\n\
+         | trained | {} steps, {epochs} whole epochs |\n\
+         | seed | {} |\n{best}{broke}",
+        rule(optimizer),
+        train.batch_size,
+        trained.step,
+        train.seed
+    )
+}
+
+fn results(tested: Option<&Evaluation>, pixels: Pixels) -> String {
+    let Some(Evaluation { sampled, at_mean, images, .. }) = tested else {
+        return "## Results\n\nThese weights were not tested.\n".to_owned();
+    };
+    let line = |estimator: &str, losses: &Losses| {
+        let Losses { loss, recon, kl } = losses;
+        format!("| {estimator} | {loss:.2} | {recon:.2} | {kl:.2} |\n")
+    };
+    format!(
+        "## Results\n\nMeans over {images} test images, {}, in nats per image, summed over pixels and \
+         latent dimensions; the loss is reconstruction + KL, whatever was minimised.\n\n\
+         | estimator | loss | reconstruction | KL |\n| --- | ---: | ---: | ---: |\n{}{}",
+        protocol(pixels),
+        line("negative ELBO, one sampled z an image", sampled),
+        line("at z = μ, which is no bound", at_mean)
+    )
+}
+
+fn usage(state: &State) -> String {
+    let (latent, [height, width]) = (state.config.model.latent, state.size);
+    let like = match state.config.model.likelihood {
+        Likelihood::Bernoulli => "probabilities of white",
+        Likelihood::Normal => "means of pixels",
+    };
+    format!(
+        "## Use\n\nThe weights are those of PyTorch's linear layers, `[out, in]`; a module with layers \
+         of these names takes them by `load_state_dict`.\n\n\
+         ```python\n\
+         import safetensors.torch\n\
+         weights = safetensors.torch.load_file(\"weights.safetensors\")\n\
+         ```\n\n\
+         As ONNX, without code of the model, 16 new images:\n\n\
+         ```sh\n\
+         elbo export RUN --part decoder --out decoder.onnx\n\
+         ```\n\n\
+         ```python\n\
+         import numpy, onnxruntime\n\
+         z = numpy.random.standard_normal((16, {latent})).astype(\"float32\")\n\
+         decoder = onnxruntime.InferenceSession(\"decoder.onnx\")\n\
+         images = decoder.run(None, {{\"z\": z}})[0].reshape(16, {height}, {width})  # {like}\n\
+         ```\n\n\
+         In elbo, training goes on with this folder, or anew from its weights:\n\n\
+         ```sh\n\
+         elbo train --resume RUN --epochs {}\n\
+         elbo import weights.safetensors --config config.toml --out OTHER\n\
+         ```\n",
+        // Twice as many as it has seen, or was meant to see.
+        2 * state.config.train.epochs
+    )
+}
+
+fn limits(state: &State) -> String {
+    let [height, width] = state.size;
+    format!(
+        "## Limits\n\nIt fits grey images of {height}×{width} of the kind that it was trained on, with \
+         pixels from 0 to 1, and no others: of anything else it makes something like its training \
+         images. Its decoder gives means of pixels, which are smoother than images are. What is rare \
+         or missing in the training images is so in its samples. Nothing was done to keep training \
+         images private, and nobody has judged it fit for decisions about people.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use elbo::checkpoint::{Best, Course, Trained, Weight};
+    use elbo::config::Activation;
+
+    use super::*;
+
+    fn state() -> State {
+        let mut config = Config::default();
+        (config.model.encoder, config.model.decoder) = (vec![6, 5], vec![]);
+        (config.model.latent, config.model.activation) = (2, Activation::Gelu);
+        config.objective.beta = 4.0;
+        config.train.data = Some("/home/someone/digits".into());
+        (config.train.seed, config.train.batch_size) = (17, 9);
+        let weight = |key: &str, shape: [usize; 2]| Weight {
+            key: key.to_owned(),
+            shape: shape.to_vec(),
+            values: vec![0.5; shape[0] * shape[1]],
+        };
+        State {
+            config,
+            size: [3, 4],
+            data: Some(["aa11".to_owned(), "bb22".to_owned()]),
+            device: None,
+            trained: Trained { step: 321, ..Trained::default() },
+            course: Course { epochs: 3, log_bytes: 0, best: Some(Best { epoch: 2, loss: 98.765 }) },
+            tensors: vec![
+                weight("encoder.0.weight", [6, 12]),
+                weight("optimizer.first.encoder.0.weight", [6, 12]),
+            ],
+        }
+    }
+
+    /// Fails if a card lacks one of these words.
+    fn says(card: &str, words: &[&str]) {
+        for word in words {
+            assert!(card.contains(word), "`{word}` is not in the card:\n{card}");
+        }
+    }
+
+    #[test]
+    fn it_says_what_the_model_is() {
+        let tested = Evaluation {
+            sampled: Losses { loss: 101.125, recon: 80.0, kl: 21.125 },
+            at_mean: Losses { loss: 95.5, recon: 74.375, kl: 21.125 },
+            images: 1234,
+        };
+        let mut state = state();
+        let text = card(&state, Some(&tested));
+        says(&text, &["images of 3×4", "12-6-5-2", "2-12", "gelu", "Bernoulli", "β = 4", "| 72 |"]);
+        says(&text, &["| `encoder.0.weight` | [6, 12] |", "summed over the minibatch"]);
+        says(&text, &["`digits`", "grey pixels", "| training | `aa11` |", "| test | `bb22` |"]);
+        says(
+            &text,
+            &["Adam, learning rate 0.001", "9 images", "321 steps, 3 whole epochs", "| 17 |"],
+        );
+        says(&text, &["98.77 nats per image, after epoch 2", "1234 test images", "nats per image"]);
+        says(&text, &["one sampled z an image | 101.12 | 80.00 | 21.12 |", "z = μ", "| 95.50 |"]);
+        says(&text, &["(16, 2)", "reshape(16, 3, 4)", "## Limits", "load_file"]);
+        for word in ["optimizer.first", "/home", "someone"] {
+            assert!(!text.contains(word), "`{word}` is not for readers:\n{text}");
+        }
+        assert_eq!(card(&state, Some(&tested)), text, "the same state, the same card");
+        state.config.train.pixels = Pixels::Binarised;
+        state.config.model.likelihood = Likelihood::Normal;
+        state.config.optimizer.rule = Rule::Sgd;
+        state.config.optimizer.clip_norm = 5.0;
+        (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
+        let text = card(&state, None);
+        says(&text, &["dynamically binarised", "σ = 1", "SGD", "norm at most 5", "7 left out"]);
+        says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
+    }
+}

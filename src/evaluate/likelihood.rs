@@ -1,0 +1,114 @@
+//! The losses of each image, and the marginal likelihood by importance sampling.
+
+use crate::engine::Record;
+use crate::error::{Error, ErrorKind, Result};
+use crate::evaluate::{Look, Model, Z, stream};
+
+/// A mean over images with what is not known of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    /// The mean.
+    pub mean: f64,
+    /// Half the width of its 95 % confidence interval, as if the images were drawn from a population:
+    /// 1.96 standard errors. Of one image it is infinite.
+    pub margin: f64,
+}
+
+/// The mean of these values, each of an image.
+#[must_use]
+pub fn estimate(values: &[f64]) -> Estimate {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>();
+    let margin = match values.len() {
+        0 | 1 => f64::INFINITY,
+        _ => 1.96 * (squares / (count - 1.0) / count).sqrt(),
+    };
+    Estimate { mean, margin }
+}
+
+impl Model {
+    /// −log p(x | z) and the KL divergence of each image, in nats: their sum is its −ELBO.
+    ///
+    /// # Errors
+    ///
+    /// A [`Numbers`](ErrorKind::Numbers) error if one is not finite; or if the device is lost.
+    pub fn each(&mut self, z: Z) -> Result<Vec<[f64; 2]>> {
+        let program = self.load(match z {
+            Z::Sampled => Look::Evaluate,
+            Z::Mean => Look::EvaluateAtMean,
+        })?;
+        let mut all = Vec::new();
+        for part in self.batches(0..self.images) {
+            let from = part.start;
+            let rows = part.len();
+            self.run_one(program, self.place(part))?;
+            let nll = self.session.read(self.vae.nll)?;
+            let kl = self.session.read(self.vae.kl)?;
+            let pairs = nll.iter().zip(&kl).take(rows);
+            all.extend(pairs.map(|(&nll, &kl)| [f64::from(nll), f64::from(kl)]));
+            check_finite(&all[from..], from, "the loss")?;
+        }
+        Ok(all)
+    }
+
+    /// log p(x) of each image in nats, estimated with so many importance samples from its posterior:
+    /// log 1/K Σ p(x | z) p(z) / q(z | x), which is too low in the mean, by ever less the more samples
+    /// there are (Burda et al. 2016, eq. 8 and theorem 1). `done` is told the share that is done.
+    ///
+    /// # Errors
+    ///
+    /// If there are no samples or more than 2³² − 1, a weight is not finite, or the device is lost.
+    pub fn log_likelihood(
+        &mut self,
+        samples: usize,
+        mut done: impl FnMut(f64),
+    ) -> Result<Vec<f64>> {
+        let Some(count) = u32::try_from(samples).ok().filter(|&count| count > 0) else {
+            let what = format!("`samples` is {samples}; it must be between 1 and {}", u32::MAX);
+            return Err(Error::config(what).hint("5000 is what publications take"));
+        };
+        let (encode, weigh) = (self.load(Look::Encode)?, self.load(Look::Weigh)?);
+        let mut all = Vec::new();
+        for part in self.batches(0..self.images) {
+            let (from, rows) = (part.start, part.len());
+            let place = self.place(part);
+            self.run_one(encode, place)?;
+            let mut step = 0;
+            while step < count {
+                let some = (self.room(weigh) as u32).min(count - step);
+                let records: Vec<_> = (step..step + some).map(|z| weighing(&place, z)).collect();
+                self.session.run(weigh, &records)?;
+                while self.session.next_terms(false)?.is_some() {}
+                step += some;
+                let here = rows as f64 * f64::from(step) / f64::from(count);
+                done((from as f64 + here) / self.images as f64);
+            }
+            while self.session.next_terms(true)?.is_some() {}
+            let highest = self.session.read(self.vae.highest)?;
+            let total = self.session.read(self.vae.total)?;
+            let log = |(&highest, &total): (&f32, &f32)| {
+                [f64::from(highest) + (f64::from(total) / f64::from(count)).ln()]
+            };
+            all.extend(highest.iter().zip(&total).take(rows).map(log));
+            check_finite(&all[from..], from, "the importance weight")?;
+        }
+        Ok(all.into_iter().map(|[log]| log).collect())
+    }
+}
+
+/// The record of one more z for the images of another record.
+fn weighing(place: &Record, z: u32) -> Record {
+    Record { stream: stream::IMPORTANCE, step: z, ..*place }
+}
+
+fn check_finite<const N: usize>(values: &[[f64; N]], first: usize, name: &str) -> Result<()> {
+    match values.iter().position(|values| values.iter().any(|v| !v.is_finite())) {
+        None => Ok(()),
+        Some(at) => {
+            let what = format!("{name} of image {} is not finite", first + at);
+            Err(Error::new(ErrorKind::Numbers, what)
+                .hint("take a state from before the numbers broke"))
+        }
+    }
+}

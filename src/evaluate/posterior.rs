@@ -1,0 +1,84 @@
+//! What the encoder makes of images, and which dimensions of z are used.
+
+use std::ops::Range;
+
+use crate::config::LOG_VAR_BOUNDS;
+use crate::error::Result;
+use crate::evaluate::{Look, Model};
+
+/// A dimension of z is active if the variance of its posterior mean over the images is larger (Burda et
+/// al. 2016, section 5.2).
+pub const ACTIVE: f64 = 0.01;
+
+/// The posteriors of images, each (images, latent).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Codes {
+    /// μ.
+    pub mean: Vec<f32>,
+    /// log σ², within its bounds.
+    pub log_var: Vec<f32>,
+    /// One z of each posterior.
+    pub z: Vec<f32>,
+}
+
+/// How one dimension of z is used.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dimension {
+    /// The KL divergence of the posterior from the prior in this dimension, nats per image.
+    pub kl: f64,
+    /// The variance of the posterior mean over the images.
+    pub variance: f64,
+}
+
+impl Dimension {
+    /// Whether the code says anything of the image here.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.variance > ACTIVE
+    }
+}
+
+impl Model {
+    /// The posteriors of some images.
+    ///
+    /// # Errors
+    ///
+    /// If there are no such images, or the device is lost.
+    pub fn encode(&mut self, images: Range<usize>) -> Result<Codes> {
+        self.within(&images)?;
+        let program = self.load(Look::Encode)?;
+        let (mut codes, latent) = (Codes::default(), self.config.model.latent);
+        for part in self.batches(images) {
+            let rows = part.len();
+            self.run_one(program, self.place(part))?;
+            for h in self.session.read(self.vae.h.first_rows(rows))?.chunks(2 * latent) {
+                let (mean, log_var) = h.split_at(latent);
+                let (lowest, highest) = LOG_VAR_BOUNDS;
+                codes.mean.extend(mean);
+                codes.log_var.extend(log_var.iter().map(|v| v.clamp(lowest, highest)));
+            }
+            codes.z.extend(self.session.read(self.vae.z.first_rows(rows))?);
+        }
+        Ok(codes)
+    }
+}
+
+/// How each of `latent` dimensions is used by these posteriors. Kingma and Welling 2014, appendix B:
+/// KL = ½ (μ² + σ² − 1 − log σ²).
+#[must_use]
+pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
+    let images = (codes.mean.len() / latent.max(1)) as f64;
+    let of = |j: usize| {
+        let column = |values: &[f32]| -> Vec<f64> {
+            values.iter().skip(j).step_by(latent).map(|&v| f64::from(v)).collect()
+        };
+        let (mean, log_var) = (column(&codes.mean), column(&codes.log_var));
+        let kl = |(m, v): (&f64, &f64)| 0.5 * (m * m + v.exp_m1() - v);
+        let middle = mean.iter().sum::<f64>() / images;
+        Dimension {
+            kl: mean.iter().zip(&log_var).map(kl).sum::<f64>() / images,
+            variance: mean.iter().map(|m| (m - middle).powi(2)).sum::<f64>() / images,
+        }
+    };
+    (0..latent).map(of).collect()
+}

@@ -1,0 +1,120 @@
+//! Importance weights of z from the posterior, summed as they come.
+
+use crate::engine::kernel::params;
+use crate::engine::tensor::size;
+use crate::engine::{
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+};
+use crate::kernels::case::{Case, Fill};
+use crate::kernels::common::{plain, wgsl};
+use crate::kernels::gaussian::clamped;
+
+params! {
+    /// Parameters of the importance kernel.
+    pub struct Importance {
+        /// Rows, with the padding.
+        rows: u32,
+        /// Dimensions of z.
+        latent: u32,
+        /// The distance between rows of h.
+        h_stride: u32,
+        /// The distance between rows of z and ε.
+        z_stride: u32,
+    }
+}
+
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "importance.wgsl"), Cover::Items(32))];
+
+/// The weight of one more z for each image, added to the sum of those before.
+pub static WEIGH: Kernel<Importance, 6> = Kernel {
+    name: "importance.weigh",
+    entry: "weigh",
+    bindings: [
+        Binding::read("nll"),
+        Binding::read("h"),
+        Binding::read("eps"),
+        Binding::read("z"),
+        Binding::write("highest"),
+        Binding::write("total"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (weigh, weigh),
+    cpu: None,
+};
+
+fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {
+    let [nll, h, eps, z, highest, total] = args;
+    let (nll, h, eps, z) = (nll.read(), h.read(), eps.read(), z.read());
+    let (highest, total) = (highest.write(), total.write());
+    let latent = p.latent as usize;
+    for row in 0..p.rows as usize {
+        if row >= record.rows as usize {
+            (highest[row], total[row]) = (T::zero(), T::zero());
+            continue;
+        }
+        // log p(z) − log q(z | x).
+        let mut ratio = T::zero();
+        for j in 0..latent {
+            let at = row * p.z_stride as usize + j;
+            let log_var = clamped(h[row * p.h_stride as usize + latent + j]);
+            ratio += (eps[at] * eps[at] - z[at] * z[at] + log_var) * real(0.5);
+        }
+        let weight = ratio - nll[row];
+        if record.step == 0 {
+            (highest[row], total[row]) = (weight, T::one());
+            continue;
+        }
+        let most = weight.max(highest[row]);
+        total[row] = total[row] * (highest[row] - most).exp() + (weight - most).exp();
+        highest[row] = most;
+    }
+}
+
+/// Records the weights of z (rows, n), drawn by ε from h = [μ | log σ²] (rows, 2 n), of images whose
+/// −log p(x | z) is nll (rows); `highest` and `total` (rows) are as the shader says.
+pub fn importance(
+    tape: &mut Tape<'_>,
+    (nll, h): (Tensor, Tensor),
+    (eps, z): (Tensor, Tensor),
+    (highest, total): (Tensor, Tensor),
+) {
+    let p = Importance {
+        rows: size(z.padded_rows()),
+        latent: size(z.cols()),
+        h_stride: size(h.stride()),
+        z_stride: size(z.stride()),
+    };
+    let rows = Grid::Flat(z.padded_rows());
+    tape.dispatch(&WEIGH, p, [nll, h, eps, z, highest, total], rows);
+}
+
+/// The first z of an image and a later one, that weighs more or less than those before; latents round
+/// a multiple of four, a partial batch, log σ² past both bounds, and more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (rows, latent, record_rows, reach) in
+        [(1, 1, 1, 2.0), (33, 20, 30, 2.0), (20, 9, 20, 60.0), (128, 20, 128, 2.0)]
+    {
+        for step in [0, 1, 4999] {
+            cases.push(case([rows, latent], record_rows, reach, step));
+        }
+    }
+    cases.push(case([65_535 * 32 + 1, 1], 65_535 * 32, 2.0, 7));
+    cases
+}
+
+fn case([rows, latent]: [usize; 2], record_rows: usize, reach: f32, step: u32) -> Case {
+    let name = format!("importance.weigh {record_rows}/{rows}×{latent} within ±{reach}, z {step}");
+    let mut case = Case::new(name, record_rows);
+    case.record.step = step;
+    let nll = case.input_line("nll", rows, Dtype::F32, Fill::Uniform(1, 80.0, 100.0));
+    let h = case.input("h", [rows, 2 * latent], Fill::Uniform(2, -reach, reach));
+    let eps = case.input("eps", [rows, latent], Fill::Uniform(3, -2.0, 2.0));
+    let z = case.input("z", [rows, latent], Fill::Uniform(4, -2.0, 2.0));
+    let highest = case.input_line("highest", rows, Dtype::F32, Fill::Uniform(5, -100.0, -80.0));
+    let total = case.input_line("total", rows, Dtype::F32, Fill::Uniform(6, 1.0, 3.0));
+    case.record(|tape| importance(tape, (nll, h), (eps, z), (highest, total)));
+    case.tolerance = 1e-5;
+    case
+}

@@ -1,0 +1,175 @@
+//! What a model says of images: its losses agree with one another, and its marginal likelihood with the
+//! one that is known. Needs an adapter.
+
+use elbo::checkpoint::State;
+use elbo::config::Likelihood;
+use elbo::evaluate::{Z, dimensions, estimate};
+use elbo::{Config, Dataset, Device, ErrorKind, Model, Trainer};
+
+fn devices() -> [Device; 2] {
+    let (gpu, _) = Device::choose("gpu", 0).expect("an adapter: `./test` installs one");
+    [Device::Cpu(2), gpu]
+}
+
+/// A model of 5 × 6 pixels and 3 dimensions of z after a few steps, and images.
+fn trained(likelihood: Likelihood) -> (State, Dataset) {
+    let data = Dataset::synthetic(150, [5, 6], 3).expect("a dataset");
+    let mut config = Config::default();
+    config.model.encoder = vec![16];
+    config.model.decoder = vec![16];
+    config.model.latent = 3;
+    config.model.likelihood = likelihood;
+    config.train.batch_size = 25;
+    let mut trainer = Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");
+    trainer.advance(60).expect("steps");
+    (trainer.state().expect("a state"), data)
+}
+
+/// log N(x; b, W Wᵀ + s² I) for W (4, 2), by the determinant and the inverse in two dimensions
+/// (Woodbury): what a linear decoder with a normal likelihood says of x.
+fn log_normal(x: &[f64], w: &[f32], b: &[f32], s: f64) -> f64 {
+    let r: Vec<f64> = x.iter().zip(b).map(|(x, &b)| x - f64::from(b)).collect();
+    let w = |i: usize, j: usize| f64::from(w[2 * i + j]);
+    let inner = |i: usize, j: usize| (0..4).map(|k| w(k, i) * w(k, j)).sum::<f64>();
+    // M = s² I + Wᵀ W, and v = Wᵀ r.
+    let (a, d, c) = (s * s + inner(0, 0), s * s + inner(1, 1), inner(0, 1));
+    let det = a * d - c * c;
+    let v = [0, 1].map(|j| (0..4).map(|k| w(k, j) * r[k]).sum::<f64>());
+    let through = (d * v[0] * v[0] - 2.0 * c * v[0] * v[1] + a * v[1] * v[1]) / det;
+    let square = (r.iter().map(|r| r * r).sum::<f64>() - through) / (s * s);
+    let log_det = det.ln() + 2.0 * (s * s).ln();
+    -0.5 * (4.0 * std::f64::consts::TAU.ln() + log_det + square)
+}
+
+#[test]
+fn the_marginal_likelihood_of_a_linear_model_is_known() {
+    let values: Vec<f32> = (0..4 * 520).map(|i| 0.5 + 0.4 * (i as f32 * 1.7).sin()).collect();
+    let data = Dataset::from_floats([2, 2], values.clone()).expect("images");
+    let mut config = Config::default();
+    (config.model.encoder, config.model.decoder) = (Vec::new(), Vec::new());
+    (config.model.latent, config.model.likelihood) = (2, Likelihood::Normal);
+    (config.model.sigma, config.train.batch_size) = (0.5, 10);
+    let mut trainer = Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");
+    let mut state = trainer.state().expect("a state");
+    for tensor in state.tensors.iter_mut().filter(|t| !t.key.starts_with("optimizer")) {
+        for (i, value) in tensor.values.iter_mut().enumerate() {
+            *value = match tensor.key.as_str() {
+                // Near the true posterior's deviation, so that few samples suffice.
+                "posterior.log_var.bias" => -0.8,
+                "decoder.0.weight" => 0.6 * (i as f32 * 2.3).cos(),
+                "decoder.0.bias" => 0.5,
+                _ => 0.2 * *value,
+            };
+        }
+    }
+    let tensor = |key| &state.tensors.iter().find(|t| t.key == key).expect(key).values;
+    let (w, b) = (tensor("decoder.0.weight"), tensor("decoder.0.bias"));
+    let x: Vec<f64> = values.iter().map(|&v| f64::from(v)).collect();
+    let exact: Vec<_> = x.chunks(4).map(|x| log_normal(x, w, b, 0.5)).collect();
+    for device in devices() {
+        let mut model = Model::new(&device, &state, Some(&data)).expect("a model");
+        let mut shares = Vec::new();
+        let found = model.log_likelihood(2000, |share| shares.push(share)).expect("likelihoods");
+        for (image, (found, exact)) in found.iter().zip(&exact).enumerate() {
+            let off = (found - exact).abs();
+            assert!(off < 0.2, "{}: image {image}: {found}, expected {exact}", device.name());
+        }
+        let (found, exact) = (estimate(&found).mean, estimate(&exact).mean);
+        assert!((found - exact).abs() < 5e-3, "{}: {found}, expected {exact}", device.name());
+        assert!(shares.is_sorted() && shares.last() == Some(&1.0), "{shares:?}");
+        // Fewer samples give a lower bound; one gives the ELBO.
+        let mean = |model: &mut Model, k| {
+            estimate(&model.log_likelihood(k, |_| ()).expect("likelihoods")).mean
+        };
+        let bounds = [1, 10, 100].map(|k| mean(&mut model, k));
+        assert!(bounds.is_sorted() && bounds[2] < exact + 5e-3, "{bounds:?}, then {exact}");
+        let elbo = -model.evaluate().expect("losses").sampled.loss;
+        assert!((bounds[0] - elbo).abs() < 0.3, "{} and {elbo} are one estimate", bounds[0]);
+        assert!(bounds[0] < exact - 0.02, "there is a gap to close: {bounds:?}, {exact}");
+    }
+}
+
+#[test]
+fn losses_of_images_are_the_losses() {
+    for likelihood in [Likelihood::Bernoulli, Likelihood::Normal] {
+        let (state, data) = trained(likelihood);
+        let mut all = Vec::new();
+        for device in devices() {
+            let mut model = Model::new(&device, &state, Some(&data)).expect("a model");
+            let evaluation = model.evaluate().expect("losses");
+            for (z, losses) in [(Z::Sampled, evaluation.sampled), (Z::Mean, evaluation.at_mean)] {
+                let each = model.each(z).expect("losses");
+                assert_eq!(each.len(), 150, "a pair for each image");
+                for (i, mean) in [losses.recon, losses.kl].into_iter().enumerate() {
+                    let sum: f64 = each.iter().map(|pair| pair[i]).sum();
+                    assert!((sum / 150.0 - mean).abs() < 1e-5 * mean.abs(), "{z:?} {i}: {mean}");
+                }
+            }
+            let codes = model.encode(0..150).expect("codes");
+            let kl: f64 = dimensions(&codes, 3).iter().map(|d| d.kl).sum();
+            let losses = evaluation.sampled;
+            assert!((kl - losses.kl).abs() < 1e-5 * losses.kl, "{kl} is {}", losses.kl);
+            all.push((codes, model.sample(5, 0.7).expect("samples"), losses));
+        }
+        let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-4);
+        let (cpu, gpu) = (&all[0], &all[1]);
+        assert!(near(&cpu.0.mean, &gpu.0.mean) && near(&cpu.0.z, &gpu.0.z), "codes");
+        assert!(near(&cpu.0.log_var, &gpu.0.log_var) && near(&cpu.1, &gpu.1), "and samples");
+    }
+}
+
+#[test]
+fn codes_are_decoded_to_what_they_came_from() {
+    let (state, data) = trained(Likelihood::Bernoulli);
+    for device in devices() {
+        let mut model = Model::new(&device, &state, Some(&data)).expect("a model");
+        let codes = model.encode(7..140).expect("codes");
+        let (_, means) = model.reconstruct(7..140).expect("reconstructions");
+        assert_eq!(model.decode(&codes.mean).expect("images"), means, "of z = μ");
+        assert!(means.iter().all(|v| (0.0..=1.0).contains(v)), "they are probabilities");
+        // The sampled z is the one that the losses are of: z = μ + ε σ with ε of unit variance.
+        let eps = codes.z.iter().zip(codes.mean.iter().zip(&codes.log_var));
+        let eps: Vec<_> = eps.map(|(z, (m, v))| f64::from((z - m) / (0.5 * v).exp())).collect();
+        let square = eps.iter().map(|e| e * e).sum::<f64>() / eps.len() as f64;
+        assert!((square - 1.0).abs() < 0.25, "ε² is {square} in the mean");
+        // At temperature 0 every sample is the prior's mean.
+        let still = model.sample(3, 0.0).expect("samples");
+        let middle = model.decode(&[0.0; 3]).expect("an image");
+        assert!(still.chunks(30).all(|image| image == middle), "z = 0");
+        let more = model.sample(4, 1.0).expect("samples");
+        assert_eq!(model.sample(3, 1.0).expect("samples"), more[..90], "the same again");
+        assert_eq!(&model.pixels(3..4).expect("pixels"), &data_row(&data, 3), "as they lie there");
+    }
+}
+
+/// The pixels of an image, by way of a dataset of it alone.
+fn data_row(data: &Dataset, image: usize) -> Vec<f32> {
+    let (state, _) = trained(Likelihood::Bernoulli);
+    let mut model = Model::new(&Device::Cpu(1), &state, Some(data)).expect("a model");
+    model.reconstruct(0..data.len()).expect("images").0[30 * image..30 * (image + 1)].to_vec()
+}
+
+#[test]
+fn what_a_model_cannot_do_is_refused() {
+    let (state, data) = trained(Likelihood::Bernoulli);
+    let other = Dataset::synthetic(20, [6, 5], 1).expect("a dataset");
+    let refused = Model::new(&Device::Cpu(1), &state, Some(&other)).expect_err("another size");
+    assert!(refused.to_string().contains("6×5"), "{refused}");
+    let mut model = Model::new(&Device::Cpu(1), &state, Some(&data)).expect("a model");
+    let says = |what: &str, refused: elbo::Result<()>, kind| {
+        let error = refused.expect_err(what);
+        assert_eq!(error.kind(), kind, "{what}: {error}");
+        assert!(error.advice().is_some(), "{what}: {error}");
+    };
+    says("no samples", model.log_likelihood(0, |_| ()).map(drop), ErrorKind::Config);
+    says("beyond the last", model.encode(149..151).map(drop), ErrorKind::Config);
+    says("none", model.reconstruct(4..4).map(drop), ErrorKind::Config);
+    says("half a z", model.decode(&[0.0; 4]).map(drop), ErrorKind::Data);
+    says("a NaN", model.decode(&[f32::NAN; 3]).map(drop), ErrorKind::Data);
+    says("cold", model.sample(1, -1.0).map(drop), ErrorKind::Config);
+    // Without images it samples; of imported weights only the number of pixels is known.
+    let mut unseen = Model::new(&Device::Cpu(1), &state, None).expect("a model");
+    assert_eq!(unseen.sample(2, 1.0).expect("samples").len(), 60);
+    let imported = State { data: None, ..state };
+    Model::new(&Device::Cpu(1), &imported, Some(&other)).expect("as many pixels");
+}

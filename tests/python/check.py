@@ -1,0 +1,292 @@
+"""Reads what elbo writes with the programs that it is written for: ONNX, ONNX Runtime, TensorBoard, safetensors.
+
+    python3 -m venv venv && venv/bin/pip install -r tests/python/requirements.txt
+    venv/bin/python tests/python/check.py target/debug/elbo             every check
+    venv/bin/python tests/python/check.py target/release/elbo RUN       the files of a run of your own
+
+Weights are made here, written as safetensors, imported, and exported as ONNX, for every activation, for zero to two
+hidden layers and for both likelihoods. What ONNX Runtime makes of the files is compared with the formulas in float64,
+written here from the weights. A small run is trained for its event files. It ends with 1 at the first difference.
+"""
+
+import itertools
+import json
+import logging
+import math
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import tomllib
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import checker
+from safetensors.numpy import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+MOST = 1e-5  # difference, of values up to 1; relative to larger ones
+LOG_VAR_BOUNDS = (-30.0, 20.0)
+PIXELS, LATENT = 36, 3
+
+erf = np.vectorize(math.erf, otypes=[np.float64])
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS = {
+    "identity": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky-relu": lambda x: np.where(x > 0, x, 0.01 * x),
+    "tanh": np.tanh,
+    "sigmoid": sigmoid,
+    "softplus": lambda x: np.logaddexp(0, x),
+    "silu": lambda x: x * sigmoid(x),
+    "gelu": lambda x: x * (1 + erf(x / math.sqrt(2))) / 2,
+}
+
+
+def require(holds, what):
+    """Ends with what is wrong, unless it holds."""
+    if not holds:
+        sys.exit(f"error: {what}")
+
+
+class Elbo:
+    """The program, in a folder of its own."""
+
+    def __init__(self, program, folder):
+        self.program, self.folder = str(pathlib.Path(program).resolve()), folder
+
+    def __call__(self, *flags):
+        command = [self.program, *map(str, flags)]
+        said = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=600)
+        shown = " ".join(map(str, flags))
+        require(said.returncode == 0, f"`elbo {shown}` ended with {said.returncode}: {said.stderr}")
+        return said.stdout
+
+
+def names(encoder, decoder):
+    """The names of layers: the encoder's hidden ones, mean, log-variance, the decoder's."""
+    if (encoder, decoder) == (1, 1):
+        return ["fc1"], "fc21", "fc22", ["fc3", "fc4"]
+    hidden = [f"encoder.{i}" for i in range(encoder)]
+    return hidden, "posterior.mean", "posterior.log_var", [f"decoder.{i}" for i in range(decoder + 1)]
+
+
+def make_weights(encoder, decoder, random):
+    """Weights whose sums reach into every bend of an activation, and log-variances beyond their bounds."""
+    weights = {}
+
+    def layers(paths, widths, scale=1.0):
+        for path, inputs, outputs in zip(paths, widths, widths[1:]):
+            deviation = 1.5 * scale / math.sqrt(inputs)
+            weights[f"{path}.weight"] = random.normal(0, deviation, (outputs, inputs))
+            weights[f"{path}.bias"] = random.normal(0, scale, outputs)
+
+    hidden, mean, log_var, back = names(len(encoder), len(decoder))
+    layers(hidden, [PIXELS, *encoder])
+    top = [PIXELS, *encoder][-1]
+    layers([mean], [top, LATENT])
+    layers([log_var], [top, LATENT], scale=5.0)
+    layers(back, [LATENT, *decoder, PIXELS])
+    return {key: value.astype(np.float32) for key, value in weights.items()}
+
+
+def linear(weights, path, x):
+    weight, bias = (weights[f"{path}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+    return x @ weight.T + bias
+
+
+def through(weights, config, part, x):
+    """What a part of the model makes of x, in float64."""
+    model = config["model"]
+    activation = ACTIVATIONS[model["activation"]]
+    hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
+    top = x.astype(np.float64)
+    for path in hidden if part == "encoder" else back[:-1]:
+        top = activation(linear(weights, path, top))
+    if part == "encoder":
+        return {"mean": linear(weights, mean, top), "log_var": np.clip(linear(weights, log_var, top), *LOG_VAR_BOUNDS)}
+    made = linear(weights, back[-1], top)
+    return {"pixels": sigmoid(made) if model["likelihood"] == "bernoulli" else made}
+
+
+def compare(what, found, expected):
+    require(found.shape == expected.shape, f"{what} has the shape {found.shape}, expected {expected.shape}")
+    require(found.dtype == np.float32, f"{what} is {found.dtype}, expected float32")
+    difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
+    at = np.unravel_index(np.nanargmax(difference), difference.shape)
+    require(
+        bool(np.all(difference <= MOST)),
+        f"{what} at {tuple(map(int, at))} is {found[at]}, expected {expected[at]}, which is {difference[at]:.1e} apart",
+    )
+    return float(difference[at])
+
+
+def check_part(elbo, run, part, weights, config, size, random):
+    """Exports a part, has it checked, and compares its outputs for three numbers of rows."""
+    path = pathlib.Path(elbo.folder) / f"{part}.onnx"
+    path.unlink(missing_ok=True)
+    elbo("export", run, "--part", part, "--out", path)
+    model = onnx.load(path)
+    try:
+        checker.check_model(model, full_check=True)
+    except checker.ValidationError as e:
+        sys.exit(f"error: {part} of {run}: ONNX's checker refuses it: {e}")
+    require(model.producer_name == "elbo" and model.producer_version, f"{part} of {run}: no producer is named")
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    require((about.get("height"), about.get("width")) == (str(size[0]), str(size[1])), f"{part} of {run}: {about}")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    inputs, worst = session.get_inputs(), 0.0
+    name, columns = ("x", size[0] * size[1]) if part == "encoder" else ("z", config["model"]["latent"])
+    shape = [(i.name, i.type, i.shape) for i in inputs]
+    require(shape == [(name, "tensor(float)", ["n", columns])], f"{part} of {run}: its inputs are {shape}")
+    clamped = 0
+    for rows in (1, 2, 17):
+        x = random.random((rows, columns)) if part == "encoder" else random.normal(0, 1, (rows, columns))
+        x = x.astype(np.float32)
+        expected = through(weights, config, part, x)
+        found = dict(zip([o.name for o in session.get_outputs()], session.run(None, {name: x})))
+        require(list(found) == list(expected), f"{part} of {run}: its outputs are {list(found)}")
+        for output, values in expected.items():
+            worst = max(worst, compare(f"`{output}` of {part} of {run}, {rows} rows", found[output], values))
+        if part == "encoder":
+            clamped += int(np.isin(expected["log_var"], LOG_VAR_BOUNDS).sum())
+    return worst, clamped
+
+
+def check_networks(elbo):
+    random, worst, clamped, count = np.random.default_rng(5), 0.0, 0, 0
+    # The last has different numbers of layers on both sides.
+    shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
+    for (encoder, decoder), activation, likelihood in itertools.product(shapes, ACTIVATIONS, ("bernoulli", "normal")):
+        weights = make_weights(encoder, decoder, random)
+        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{activation}_{likelihood}"
+        folder = pathlib.Path(elbo.folder)
+        save_file(weights, folder / f"{run}.safetensors")
+        config = {
+            "encoder": encoder, "latent": LATENT, "decoder": decoder, "activation": activation, "likelihood": likelihood,
+        }
+        # JSON's numbers, words and lists are TOML's too.
+        toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
+        (folder / f"{run}.toml").write_text(f"[model]\n{toml}")
+        elbo("import", f"{run}.safetensors", "--config", f"{run}.toml", "--out", run)
+        elbo("export", run, "--out", f"{run}_back.safetensors")
+        back = load_file(folder / f"{run}_back.safetensors")
+        require(set(back) == set(weights), f"{run}: the tensors are {sorted(back)}, expected {sorted(weights)}")
+        for key, value in weights.items():
+            require(np.array_equal(back[key], value), f"{run}: `{key}` is not what was imported")
+        for part in ("encoder", "decoder"):
+            difference, bound = check_part(elbo, run, part, back, {"model": config}, (6, 6), random)
+            worst, clamped, count = max(worst, difference), clamped + bound, count + 1
+    require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
+    print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")
+
+
+def check_run(elbo, run):
+    """The files of a run folder."""
+    run = pathlib.Path(run)
+    config = tomllib.loads((run / "config.toml").read_text())
+    weights = load_file(run / "weights.safetensors")
+    path = pathlib.Path(elbo.folder) / "all.safetensors"
+    path.unlink(missing_ok=True)
+    elbo("export", run, "--out", path)
+    require(path.read_bytes() == (run / "weights.safetensors").read_bytes(), f"{run}: the exported weights are others")
+    hidden, mean, _, _ = names(len(config["model"]["encoder"]), len(config["model"]["decoder"]))
+    pixels = weights[f"{[*hidden, mean][0]}.weight"].shape[1]
+    first = sorted((run / "images").glob("reconstruction_*.png"))[0].read_bytes()
+    # Two rows of eight images, or as many as a minibatch has, each with two black pixels round it.
+    height = (int.from_bytes(first[20:24], "big") - 2) // 2 - 2
+    random = np.random.default_rng(6)
+    for part in ("encoder", "decoder"):
+        worst, _ = check_part(elbo, run, part, weights, config, (height, pixels // height), random)
+        print(f"{run.name}: {part}.onnx is at most {worst:.1e} from float64")
+    check_events(run)
+
+
+# The names in event files, and in metrics.jsonl.
+SCALARS = {
+    "train/loss": "train_loss", "train/recon": "train_recon", "train/kl": "train_kl",
+    "test/loss": "test_loss", "test/recon": "test_recon", "test/kl": "test_kl",
+    "test/loss_at_mean": "test_loss_at_mean",
+}
+
+
+def check_events(run):
+    """Every epoch of metrics.jsonl once in the event files, with its numbers and its pictures."""
+    def read(name):
+        return [json.loads(line) for line in (run / name).read_text().splitlines()]
+
+    epochs = [line for line in read("metrics.jsonl") if line["event"] == "epoch"]
+    steps = [line["step"] for line in epochs]
+    numbers = {tag: {line["step"]: line[key] for line in epochs} for tag, key in SCALARS.items()}
+    # An epoch that was trained again has two times, of which the later counts; one of a single step has none.
+    speeds = {line["step"]: line["images_per_s"] for line in read("timings.jsonl")}
+    speeds = {step: speeds[step] for step in steps if speeds[step] is not None}
+    numbers |= {"images_per_s": speeds} if speeds else {}
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0})
+    events.Reload()
+    tags = events.Tags()
+    require(set(tags["scalars"]) == set(numbers), f"{run}: scalars {tags['scalars']}, expected {list(numbers)}")
+    for tag, expected in numbers.items():
+        found = events.Scalars(tag)
+        at = [event.step for event in found]
+        require(at == list(expected), f"{run}: `{tag}` has steps {at}, expected {list(expected)}")
+        for event in found:
+            value = expected[event.step]
+            same = event.value == float(np.float32(value))
+            require(same, f"{run}: `{tag}` is {event.value} at step {event.step}, expected {value}")
+            require(event.wall_time > 1.7e9, f"{run}: `{tag}` was written at {event.wall_time}")
+    require(set(tags["images"]) == {"images/reconstruction", "images/sample"}, f"{run}: the images are {tags['images']}")
+    for tag in tags["images"]:
+        found = events.Images(tag)
+        require([e.step for e in found] == steps, f"{run}: `{tag}` has steps {[e.step for e in found]}, expected {steps}")
+        for event, line in zip(found, epochs):
+            png = (run / f"{tag}_{line['epoch']}.png").read_bytes()
+            require(event.encoded_image_string == png, f"{run}: `{tag}` at step {event.step} is another picture")
+            size = (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
+            require((event.width, event.height) == size, f"{run}: `{tag}` is {event.width}×{event.height}, not {size}")
+    print(f"{run.name}: {len(epochs)} epochs of {len(numbers)} scalars and 2 images in its event files")
+
+
+def write_images(path, count, random):
+    pixels = random.integers(0, 256, (count, 6, 7), dtype=np.uint8)
+    path.write_bytes(b"".join(n.to_bytes(4, "big") for n in (0x0803, count, 6, 7)) + pixels.tobytes())
+
+
+def train(elbo):
+    """A small run of two epochs, stopped in the middle of the third, and gone on with after a kill tore its last record."""
+    data, random = pathlib.Path(elbo.folder) / "data", np.random.default_rng(7)
+    data.mkdir()
+    for name, count in (("train", 60), ("t10k", 12)):
+        write_images(data / f"{name}-images-idx3-ubyte", count, random)
+    run = pathlib.Path(elbo.folder) / "run"
+    flags = ("--hidden", "8", "--latent", "2", "--batch-size", "10", "--epochs", "4", "--max-steps", "15")
+    elbo("train", "--data", data, "--out", run, "--device", "cpu", "--quiet", *flags)
+    check_events(run)
+    last = max(run.glob("events.out.tfevents.*"))
+    os.truncate(last, last.stat().st_size - 5)
+    elbo("train", "--resume", run, "--device", "cpu", "--quiet", "--max-steps", "0")
+    return run
+
+
+def main():
+    # A run that goes on makes TensorBoard say that it drops what was told before; that is checked here.
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as folder:
+        elbo = Elbo(sys.argv[1], folder)
+        if len(sys.argv) == 3:
+            check_run(elbo, pathlib.Path(sys.argv[2]).resolve())
+            return
+        check_networks(elbo)
+        check_run(elbo, train(elbo))
+
+
+main()
