@@ -3,6 +3,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/data.rs"]
 mod data;
 #[cfg(unix)]
@@ -10,6 +12,8 @@ mod data;
 mod durable;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/manual.rs"]
+mod manual;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/refusals.rs"]

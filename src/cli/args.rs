@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::checkpoint::read_whole;
-use elbo::config::{Activation, Config, Likelihood, MOST_TOML, NonFinite, Pixels, Reduction, Rule};
-use elbo::gpu::{Options, Tune};
+use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule};
+use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
+use serde::{Deserialize, Serialize};
 
-use crate::cli::find::cache_folder;
+use crate::cli::config_file::ConfigFile;
+use crate::cli::settings::Settings;
 
 /// What products are computed in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub(super) enum Precision {
     /// Operands and sums in f32
     #[default]
@@ -35,8 +37,9 @@ impl Precision {
 }
 
 /// When schedules are measured.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum TuneArg {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum TuneArg {
     /// Once for each device and shape, on hardware, if the result is kept for the next run
     #[default]
     Auto,
@@ -57,21 +60,21 @@ impl From<TuneArg> for Tune {
 }
 
 /// The flags that choose a device and how it works.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from
-    /// `elbo devices`
-    #[arg(long, default_value = "auto", value_name = "DEVICE")]
-    device: String,
-    /// What products are computed in
-    #[arg(long, value_enum, default_value_t)]
-    precision: Precision,
+    /// `elbo devices` [default: auto]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// What products are computed in [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
     /// Threads of the CPU session [default: one a core]
-    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
-    threads: usize,
-    /// When to measure which schedules of products are the fastest on a GPU
-    #[arg(long, value_enum, default_value_t)]
-    tune: TuneArg,
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// When to measure which schedules of products are the fastest on a GPU [default: auto]
+    #[arg(long, value_enum)]
+    tune: Option<TuneArg>,
     /// Keep nothing that a GPU compiles or that was measured for the next run
     #[arg(long)]
     no_cache: bool,
@@ -80,22 +83,30 @@ pub(super) struct DeviceArgs {
 impl DeviceArgs {
     /// The device, why it is that one, and what its products are computed in.
     pub(super) fn open(&self) -> Result<(Device, String, String)> {
-        let cache = cache_folder().filter(|_| !self.no_cache);
-        let options = Options { cache, tune: self.tune.into() };
-        let (device, why) = Device::choose_with(&self.device, self.threads, &options)?;
-        let (device, precision) = self.precision.of(device)?;
-        Ok((device, why, precision))
+        self.over(Settings::default()).open()
+    }
+
+    /// What was typed, over what a file says.
+    pub(super) fn over(&self, file: Settings) -> Settings {
+        Settings {
+            device: self.device.clone().unwrap_or(file.device),
+            precision: self.precision.unwrap_or(file.precision),
+            threads: self.threads.unwrap_or(file.threads),
+            tune: self.tune.unwrap_or(file.tune),
+            no_cache: self.no_cache || file.no_cache,
+            ..file
+        }
     }
 }
 
 /// The flags that make a configuration. What is not given is the configuration file's, and what
 /// that leaves out the preset's.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct ConfigArgs {
     /// Start from a preset: classic (784-400-20, batch 128) or big (784-2048-2048-64, batch 512)
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
-    /// Start from a TOML file, such as the config.toml of a run
+    /// Start from a TOML file, such as the config.toml of a run; `elbo config` prints every key
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Units of the hidden layers, from the image to z and, mirrored, back: 400, 512,256 or none
@@ -200,14 +211,9 @@ fn units(text: &str) -> Result<Vec<usize>> {
     })
 }
 
-/// The configuration of a TOML file.
+/// The configuration of a TOML file, for who has no use for how `elbo train` runs.
 pub(super) fn read_config(path: &Path) -> Result<Config> {
-    let bytes = read_whole(path, MOST_TOML as u64, "`--config` takes a TOML file")?;
-    let text = String::from_utf8_lossy(&bytes);
-    Config::from_toml(&text).map_err(|e| {
-        Error::config(format!("`{}`: {e}", path.display()))
-            .hint("the config.toml of any run shows every key")
-    })
+    Ok(ConfigFile::read(path)?.into_parts().0)
 }
 
 impl ConfigArgs {
@@ -219,28 +225,39 @@ impl ConfigArgs {
 
     /// The configuration that the flags mean, judged.
     pub(super) fn config(&self) -> Result<Config> {
-        let base = match (&self.config, &self.preset) {
-            (Some(path), _) => read_config(path)?,
-            (None, preset) => Config::preset(preset.as_deref().unwrap_or("classic"))?,
-        };
-        self.over(base)
+        Ok(self.read()?.0)
     }
 
-    /// The configuration of a run that goes on, where only its end may be put off.
-    pub(super) fn resumed(&self, was: &Config) -> Result<Config> {
+    /// The configuration that the flags mean, judged, and what the file says of how to run.
+    pub(super) fn read(&self) -> Result<(Config, Settings)> {
+        let (base, settings) = match (&self.config, &self.preset) {
+            (Some(path), _) => ConfigFile::read(path)?.into_parts(),
+            (None, preset) => {
+                let config = Config::preset(preset.as_deref().unwrap_or("classic"))?;
+                (config, Settings::default())
+            }
+        };
+        Ok((self.over(base)?, settings))
+    }
+
+    /// The configuration of a run that goes on, where only its end may be put off, and what a file
+    /// says of how to run.
+    pub(super) fn resumed(&self, was: &Config) -> Result<(Config, Settings)> {
+        let file = self.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
         let config = self.over(was.clone())?;
         let mut masked = config.clone();
         masked.train.epochs = was.train.epochs;
         masked.train.max_steps = was.train.max_steps;
         masked.train.patience = was.train.patience;
-        if self.config.is_some() || self.preset.is_some() || masked != *was {
+        if file.decides_numbers() || self.preset.is_some() || masked != *was {
             let what = "a run goes on with the configuration that it began with";
             return Err(Error::config(what).hint(
-                "with `--resume` give only `--epochs`, `--max-steps` or `--patience` of it; a new \
-                 run may begin with `--config RUN/config.toml` and other flags",
+                "with `--resume` give only `--epochs`, `--max-steps` or `--patience` of it, and a \
+                 `--config` of [run] alone; a new run may begin with `--config RUN/config.toml` \
+                 and other flags",
             ));
         }
-        Ok(config)
+        Ok((config, file.into_parts().1))
     }
 
     /// What was typed, over another configuration; judged.

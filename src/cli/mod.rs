@@ -2,6 +2,9 @@
 mod args;
 mod bench;
 mod card;
+mod completions;
+mod config;
+mod config_file;
 mod devices;
 mod evaluate;
 mod events;
@@ -9,9 +12,12 @@ mod export;
 mod find;
 mod import;
 mod info;
+mod keys;
+mod man;
 mod onnx;
 mod run_folder;
 mod selftest;
+mod settings;
 mod signals;
 mod subject;
 mod train;
@@ -61,6 +67,15 @@ enum Command {
     /// Runs every kernel's cases on a device and compares them with the f64 reference.
     #[command(after_help = selftest::EXAMPLES)]
     Selftest(selftest::Args),
+    /// Prints a configuration file with every key explained.
+    #[command(after_help = config::EXAMPLES)]
+    Config(config::Args),
+    /// Prints a script that completes verbs and flags in a shell.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(completions::Args),
+    /// Prints the manual, or writes its pages to a folder.
+    #[command(after_help = man::EXAMPLES)]
+    Man(man::Args),
 }
 
 /// Runs what was typed, in a process that began at `start`.
@@ -74,6 +89,9 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Selftest(args) => selftest::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     match result {
         Ok(code) => ExitCode::from(code),
@@ -117,5 +135,30 @@ mod tests {
     #[test]
     fn flags_do_not_clash() {
         super::Cli::command().debug_assert();
+    }
+
+    /// Flags of `train` that have no key: they say what this one call reads, writes and prints.
+    const WITHOUT_KEY: [&str; 7] = ["preset", "config", "out", "resume", "quiet", "json", "help"];
+
+    #[test]
+    fn every_flag_of_train_is_a_key() {
+        let mut program = super::Cli::command();
+        program.build();
+        let train = program.find_subcommand("train").expect("a verb");
+        let is_key = |name: &str| {
+            let mut keys = super::keys::TABLES.iter().flat_map(|table| table.keys);
+            keys.any(|key| key.name == name)
+        };
+        let mut flags = 0;
+        for flag in train.get_arguments().filter_map(clap::Arg::get_long) {
+            let name = match flag {
+                "hidden" => "encoder",
+                "optimizer" => "rule",
+                flag => flag,
+            };
+            flags += 1;
+            assert!(is_key(name) != WITHOUT_KEY.contains(&flag), "--{flag} has a key, or none");
+        }
+        assert!(flags > 30, "only {flags} flags were found");
     }
 }

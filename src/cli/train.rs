@@ -5,15 +5,15 @@ mod run;
 mod screen;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use elbo::checkpoint::Course;
-use elbo::engine::record::SLOTS;
 use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
 
-use crate::cli::args::{ConfigArgs, DeviceArgs};
+use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_folder;
 use crate::cli::run_folder::RunFolder;
+use crate::cli::settings::RunArgs;
 use crate::cli::signals::Signals;
 use crate::cli::talk;
 use crate::cli::train::log::Log;
@@ -27,7 +27,7 @@ Examples:
   elbo train --epochs 500 --patience 10 --max-time 8h --save-every 1000 --out runs/long
   elbo train --resume runs/long";
 
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
@@ -44,20 +44,14 @@ pub(super) struct Args {
     /// Go on with the run in this folder, as if it had never stopped
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     resume: Option<PathBuf>,
-    /// Also save every N steps, not only at the end of each epoch
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    save_every: Option<u64>,
-    /// Keep the last N checkpoints under the numbers of their steps
-    #[arg(long, default_value_t = 1, value_name = "N", hide_default_value = true)]
-    keep: usize,
-    /// Save and end after so long, such as 90s, 30min or 8h
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
-    max_time: Option<Duration>,
     #[command(flatten)]
-    device: DeviceArgs,
-    /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
-    #[arg(long, value_name = "N")]
-    steps_per_submit: Option<usize>,
+    run: RunArgs,
+    /// What came of `run`, for the run itself.
+    #[arg(skip)]
+    save_every: Option<u64>,
+    /// As `save_every`.
+    #[arg(skip)]
+    keep: usize,
     /// No progress on stderr
     #[arg(long)]
     quiet: bool,
@@ -67,31 +61,30 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
+    let start = Instant::now();
     let signals = Signals::listen()?;
-    // A time that no clock reaches is no limit.
-    let until = args.max_time.and_then(|time| Instant::now().checked_add(time));
     let (mut folder, state) = match &args.resume {
         Some(path) => RunFolder::resume(path).map(|(folder, state)| (Some(folder), Some(state)))?,
         None => (None, None),
     };
-    let mut config = match &state {
+    let (mut config, settings) = match &state {
         Some(state) => args.config.resumed(&state.config)?,
-        None => args.config.config()?,
+        None => args.config.read()?,
     };
-    if let Some(steps) = args.steps_per_submit.filter(|steps| !(1..=SLOTS).contains(steps)) {
-        let what = format!("`--steps-per-submit` is {steps}; it must be between 1 and {SLOTS}");
-        return Err(Error::config(what).hint("leave it out: the results do not depend on it"));
-    }
+    let settings = args.run.over(settings)?;
+    // A time that no clock reaches is no limit.
+    let until = settings.max_time.and_then(|time| start.checked_add(time));
+    let args = &Args { save_every: settings.save_every, keep: settings.keep, ..args.clone() };
     if args.out.is_some() {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
     let (train, test) = open_data(args, &mut config)?;
-    let (device, why, precision) = args.device.open()?;
+    let (device, why, precision) = settings.open()?;
     if !args.quiet {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     }
     let mut trainer = Trainer::new(&device, &config, &train, &test)?;
-    if let Some(steps) = args.steps_per_submit {
+    if let Some(steps) = settings.steps_per_submit {
         trainer.set_steps_per_submit(steps);
     }
     if !args.quiet {

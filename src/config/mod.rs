@@ -326,7 +326,10 @@ impl Config {
             let what = format!("a configuration of {} bytes, expected 256 KiB or less", text.len());
             return Err(Error::config(what).hint("is it a configuration?"));
         }
-        toml::from_str(text).map_err(|e| Error::config(e.to_string().trim_end()))
+        toml::from_str(text).map_err(|e| {
+            Error::config(e.to_string().trim_end())
+                .hint("the keys are the fields of `Config`; `elbo config` prints them all")
+        })
     }
 
     /// Writes the configuration as TOML.

@@ -72,7 +72,7 @@ impl Config {
     }
 }
 
-const HINT: &str = "leave it out to take the preset's; `elbo train --help` says what it is";
+const HINT: &str = "leave it out to take the preset's; `elbo config` says what it is";
 
 fn positive(name: &str, value: f64, below: f64) -> Result<()> {
     // Below the smallest normal f32 a value would reach the device as zero.

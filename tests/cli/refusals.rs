@@ -183,7 +183,7 @@ fn a_full_or_read_only_filesystem_is_told() {
 #[cfg(target_os = "linux")]
 fn a_full_stdout_is_told() {
     let dir = place();
-    for verb in ["devices", "info", "info --json"] {
+    for verb in ["devices", "info", "info --json", "config", "man", "completions bash"] {
         let full = fs::File::options().write(true).open("/dev/full").expect("the full device");
         let output = elbo(&dir, verb).stdout(full).output().expect("the program starts");
         let fault = refusal_fault(verb, &output, 74, "stdout");

@@ -151,7 +151,7 @@ fn what_cannot_go_on_is_refused() {
         ("--resume out --config out/config.toml", 2, "configuration"),
         ("--resume out --seed 9", 2, "configuration"),
         ("--resume out --data other", 1, "SHA-256"),
-        ("--resume out --save-every 0", 2, "--save-every"),
+        ("--resume out --save-every 0", 2, "`save-every` is 0; it must be 1 or more"),
         ("--resume out --max-time soon", 2, "--max-time"),
     ];
     let before = crate::program::tree(dir.path());

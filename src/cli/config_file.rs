@@ -1,0 +1,75 @@
+//! Configuration files: what decides the numbers of a run, and the `[run]` table of the program.
+
+mod fault;
+
+use std::path::Path;
+
+use elbo::checkpoint::read_whole;
+use elbo::config::{Config, MOST_TOML, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig};
+use elbo::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::cli::settings::Settings;
+
+/// The tables of a file, those that it has.
+#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ConfigFile {
+    model: Option<ModelConfig>,
+    objective: Option<ObjectiveConfig>,
+    optimizer: Option<OptimizerConfig>,
+    train: Option<TrainConfig>,
+    run: Option<Settings>,
+}
+
+impl ConfigFile {
+    /// Reads a file, of which no more is read than a configuration may have.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = read_whole(path, MOST_TOML as u64, "`--config` takes a TOML file")?;
+        if bytes.len() > MOST_TOML {
+            let what = format!("`{}` has more than 256 KiB", path.display());
+            return Err(Error::config(what).hint("is it a configuration?"));
+        }
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let what = format!("`{}` is no text in UTF-8", path.display());
+            Error::config(what).hint("`--config` takes a TOML file")
+        })?;
+        Self::from_toml(&text).map_err(|what| {
+            Error::config(format!("`{}`: {what}", path.display()))
+                .hint("`elbo config` prints every key, its default and what it means")
+        })
+    }
+
+    /// Reads a text; what is wrong with it in words.
+    fn from_toml(text: &str) -> std::result::Result<Self, String> {
+        toml::from_str(text).map_err(|error| fault::words(text, &error))
+    }
+
+    /// A file that says all.
+    pub(super) fn whole(config: Config, settings: Settings) -> Self {
+        let Config { model, objective, optimizer, train } = config;
+        Self {
+            model: Some(model),
+            objective: Some(objective),
+            optimizer: Some(optimizer),
+            train: Some(train),
+            run: Some(settings),
+        }
+    }
+
+    /// Whether it says anything but how a run is done.
+    pub(super) fn decides_numbers(&self) -> bool {
+        *self != Self { run: self.run.clone(), ..Self::default() }
+    }
+
+    /// The configuration and the settings, with defaults for what the file leaves out.
+    pub(super) fn into_parts(self) -> (Config, Settings) {
+        let config = Config {
+            model: self.model.unwrap_or_default(),
+            objective: self.objective.unwrap_or_default(),
+            optimizer: self.optimizer.unwrap_or_default(),
+            train: self.train.unwrap_or_default(),
+        };
+        (config, self.run.unwrap_or_default())
+    }
+}

@@ -1,0 +1,307 @@
+//! Every key of a configuration file with its unit, range, choices and source, as it is printed.
+
+use elbo::Result;
+
+use crate::cli::config_file::ConfigFile;
+
+/// A table of a configuration file.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) name: &'static str,
+    about: &'static str,
+    pub(super) keys: &'static [Key],
+}
+
+/// A key of a table.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    about: &'static str,
+    /// What may stand there, in TOML, if the default is that nothing does.
+    example: Option<&'static str>,
+}
+
+const fn key(name: &'static str, about: &'static str) -> Key {
+    Key { name, about, example: None }
+}
+
+const fn optional(name: &'static str, example: &'static str, about: &'static str) -> Key {
+    Key { name, about, example: Some(example) }
+}
+
+const HEAD: &str = "\
+# Every key that `elbo train --config FILE` takes. What a file leaves out has its default, and
+# flags win over the file. `elbo config > FILE` writes the defaults; `elbo config --config FILE`
+# shows what a file comes to.
+";
+
+/// The tables in the order they are printed in. A test holds that no key is missing, and no choice.
+pub(super) const TABLES: &[Table] = &[
+    Table {
+        name: "model",
+        about: "The network and its distributions.",
+        keys: &[
+            key(
+                "encoder",
+                "Units of the encoder's hidden layers, from the image on: at most 32 layers, each of\n\
+                 1 to 1000000; [] is a linear encoder. `--hidden` sets the decoder's too, mirrored.",
+            ),
+            key("latent", "Dimensions of z, 1 to 1000000."),
+            key("decoder", "Units of the decoder's hidden layers, from z on; as for the encoder."),
+            key(
+                "activation",
+                "The activation of the hidden layers: identity, relu, leaky-relu (0.01 below zero),\n\
+                 tanh, sigmoid, softplus, silu or gelu (Hendrycks and Gimpel 2016).",
+            ),
+            key(
+                "likelihood",
+                "p(x | z): bernoulli (each pixel a coin; grey pixels are soft targets) or normal (round\n\
+                 the decoder's output, with the deviation sigma).",
+            ),
+            key(
+                "sigma",
+                "The deviation of the normal likelihood, above 0 and below 1e6, in units of a pixel's\n\
+                 range from 0 to 1; other than 1.0 it needs `likelihood = \"normal\"`.",
+            ),
+        ],
+    },
+    Table {
+        name: "objective",
+        about: "What is minimised.",
+        keys: &[
+            key(
+                "beta",
+                "The weight of the KL divergence (Higgins et al. 2017), 0 to below 1e6; 1.0 is the ELBO.",
+            ),
+            key(
+                "reduction",
+                "Over the images of a batch: sum (as the PyTorch example does) or mean. Losses are shown\n\
+                 in nats per image either way.",
+            ),
+        ],
+    },
+    Table {
+        name: "optimizer",
+        about: "How the parameters follow their gradients.",
+        keys: &[
+            key("rule", "adam (Kingma and Ba 2015), adamw (Loshchilov and Hutter 2019) or sgd."),
+            key("lr", "The learning rate, above 0."),
+            key("beta1", "Decay of Adam's first moment, 0 to below 1."),
+            key("beta2", "Decay of Adam's second moment, 0 to below 1."),
+            key("epsilon", "What Adam adds to the root of the second moment, above 0 and below 1."),
+            key(
+                "weight-decay",
+                "Weight decay, 0 to below 1e6: added to the gradient, but with adamw apart from it.",
+            ),
+            key("momentum", "Momentum of sgd, 0 to below 1."),
+            key(
+                "nesterov",
+                "Whether sgd looks ahead (Nesterov 1983): true or false; it needs momentum.",
+            ),
+            key(
+                "clip-norm",
+                "The norm of all gradients is scaled down to this, below 1e30; 0.0 leaves it as it is.",
+            ),
+        ],
+    },
+    Table {
+        name: "train",
+        about: "The data and how long to train on it.",
+        keys: &[
+            optional(
+                "data",
+                "\"assets/mnist\"",
+                "The images: a folder of IDX files or PNGs, or an IDX, .npy, .npz or .csv file; if there\n\
+                 are none, MNIST is looked for.",
+            ),
+            optional(
+                "test-data",
+                "\"test-images\"",
+                "The images to test on, where `data` does not hold them; else every tenth is one.",
+            ),
+            key("epochs", "Passes over the training images, 1 to 1000000."),
+            key(
+                "batch-size",
+                "Images in a minibatch, 1 to 1000000, and at most the training images.",
+            ),
+            key("seed", "The seed of everything random, from 0 on."),
+            key(
+                "pixels",
+                "grey (byte / 255, as it is) or binarised (a coin with that probability, tossed anew each\n\
+                 time). Results of the one are not comparable with the other's.",
+            ),
+            key("max-steps", "Stops after so many steps; 0 is no limit."),
+            key("limit", "Uses only the first so many training images; 0 uses them all."),
+            key("patience", "Stops after so many epochs without a lower test loss; 0 never does."),
+            key(
+                "non-finite",
+                "When a loss, a gradient or a weight is not finite: stop (with an error), skip (leave the\n\
+                 step out) or roll-back (to the last good state, with half the learning rate).",
+            ),
+        ],
+    },
+    Table {
+        name: "run",
+        about: "How `elbo train` runs: device, precision and tune round its numbers otherwise, the rest\n\
+                changes none of them. The config.toml of a run has none of it, so that the run can go\n\
+                on elsewhere; `--resume` takes a `--config` that has this table alone, and other verbs\n\
+                leave it aside.",
+        keys: &[
+            key(
+                "device",
+                "auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from\n\
+                 `elbo devices`.",
+            ),
+            key(
+                "precision",
+                "Of products: f32, or mixed (operands in f16, sums in f32, where the adapter has\n\
+                 cooperative matrices and passes a test).",
+            ),
+            key("threads", "Threads of the CPU session; 0 is one a core."),
+            key(
+                "tune",
+                "When to measure which schedules of products are the fastest: auto (once for each device\n\
+                 and shape), off or always.",
+            ),
+            key(
+                "no-cache",
+                "Whether nothing compiled or measured is kept for the next run: true or false.",
+            ),
+            optional(
+                "steps-per-submit",
+                "8",
+                "Steps in one submit to a GPU, 1 to 64; without it as many as take 50 ms.",
+            ),
+            optional(
+                "save-every",
+                "1000",
+                "Also saves every so many steps, 1 or more, not only at the end of each epoch.",
+            ),
+            key(
+                "keep",
+                "How many of the last checkpoints are kept, 1 to 1000000; from 2 on, under the numbers of\n\
+                 their steps.",
+            ),
+            optional(
+                "max-time",
+                "\"8h\"",
+                "Saves and ends after so long, such as \"90s\", \"30min\" or \"1h 30min\".",
+            ),
+        ],
+    },
+];
+
+/// A file with a comment for every key.
+pub(super) fn commented(file: &ConfigFile) -> Result<String> {
+    let values = toml::Table::try_from(file)
+        .map_err(|e| elbo::Error::config(e).hint("give numbers that TOML can hold"))?;
+    let mut text = HEAD.to_owned();
+    let comment = |text: &mut String, about: &str| {
+        about.lines().for_each(|line| text.push_str(&format!("# {line}\n")));
+    };
+    for table in TABLES {
+        text.push('\n');
+        comment(&mut text, table.about);
+        text.push_str(&format!("[{}]\n", table.name));
+        for Key { name, about, example } in table.keys {
+            comment(&mut text, about);
+            match (values.get(table.name).and_then(|table| table.get(name)), example) {
+                // Not 0.00000001.
+                (Some(toml::Value::Float(value)), _) => {
+                    text.push_str(&format!("{name} = {value:?}\n"));
+                }
+                (Some(value), _) => text.push_str(&format!("{name} = {value}\n")),
+                (None, example) => {
+                    text.push_str(&format!("# {name} = {}\n", example.unwrap_or_default()));
+                }
+            }
+        }
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use elbo::Config;
+    use elbo::config::MOST;
+
+    use super::*;
+    use crate::cli::settings::Settings;
+
+    /// The words between backticks in serde's complaint of something that is not known.
+    fn known(text: &str, what: &str) -> Option<BTreeSet<String>> {
+        let error = toml::from_str::<ConfigFile>(text).err()?;
+        let rest =
+            error.message().strip_prefix(&format!("unknown {what} `nonsense`, expected "))?;
+        Some(rest.split('`').skip(1).step_by(2).map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn every_key_and_choice_is_explained() {
+        let names = TABLES.iter().map(|table| table.name.to_owned()).collect();
+        assert_eq!(known("nonsense = 1", "field"), Some(names), "the tables that can be read");
+        let mut choices = 0;
+        for Table { name, keys, .. } in TABLES {
+            let names = keys.iter().map(|key| key.name.to_owned()).collect();
+            let readable = known(&format!("[{name}]\nnonsense = 1"), "field");
+            assert_eq!(readable, Some(names), "the keys of [{name}] that can be read");
+            for Key { name: key, about, .. } in *keys {
+                let text = format!("[{name}]\n{key} = 'nonsense'");
+                for choice in known(&text, "variant").into_iter().flatten() {
+                    choices += 1;
+                    let mut words = about.split(|c: char| !(c.is_alphanumeric() || c == '-'));
+                    assert!(words.any(|word| word == choice), "{key} does not explain {choice}");
+                }
+            }
+        }
+        assert!(choices > 20, "only {choices} choices were found");
+    }
+
+    #[test]
+    fn what_is_printed_is_read_as_it_was() {
+        for preset in elbo::config::PRESETS {
+            let config = Config::preset(preset).expect("a preset");
+            let settings = Settings { keep: 3, ..Settings::default() };
+            let file = ConfigFile::whole(config, settings);
+            let text = commented(&file).expect("values that TOML has");
+            assert_eq!(toml::from_str::<ConfigFile>(&text).expect("TOML"), file, "{text}");
+            let long = text.lines().find(|line| line.chars().count() > 100);
+            assert_eq!(long, None, "a line of more than 100 characters");
+        }
+    }
+
+    /// What is commented out is a key as well, and its example can be read.
+    #[test]
+    fn what_is_left_out_is_shown() {
+        let default = ConfigFile::whole(Config::default(), Settings::default());
+        let text = commented(&default).expect("values that TOML has");
+        let mut shown = 0;
+        for Table { name: table, keys, .. } in TABLES {
+            for Key { name, example, .. } in *keys {
+                let line =
+                    |line: &&str| line.trim_start_matches("# ").starts_with(&format!("{name} = "));
+                let line = text.lines().find(line).expect("a line for each key");
+                assert_eq!(example.is_some(), line.starts_with("# "), "[{table}] `{line}`");
+                if let Some(line) = line.strip_prefix("# ") {
+                    shown += 1;
+                    let read = format!("[{table}]\n{line}");
+                    let read = toml::from_str::<ConfigFile>(&read).expect("an example is valid");
+                    assert_ne!(read, ConfigFile::default(), "`{line}` says something");
+                }
+            }
+        }
+        assert_eq!(shown, 5, "data, test-data, steps-per-submit, save-every and max-time");
+    }
+
+    #[test]
+    fn ranges_are_those_that_are_held() {
+        let most = format!("1 to {MOST}");
+        for name in ["encoder", "latent", "epochs", "batch-size", "keep"] {
+            let mut keys = TABLES.iter().flat_map(|table| table.keys);
+            let about = keys.find(|key| key.name == name).expect("a key").about;
+            assert!(about.replace('\n', " ").contains(&most), "{name}: `{about}`");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Configuration files as they are printed and read.
+
+use std::fs;
+use std::path::Path;
+
+use elbo::Config;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::program::{assert_refused, elbo, events, output, place, refusal_fault, succeed};
+use crate::program::{text, train, tree};
+
+fn write(dir: &TempDir, name: &str, content: impl AsRef<[u8]>) {
+    fs::write(dir.path().join(name), content).expect("the temporary folder takes a file");
+}
+
+/// The tables of a printed configuration without `[run]`, which the library does not know.
+fn of_library(printed: &str) -> Config {
+    let (config, run) = printed.split_once("[run]\n").expect("a [run] table, the last");
+    assert!(run.contains("device = ") && run.contains("# max-time = "), "{run}");
+    Config::from_toml(config).expect("what is printed is TOML")
+}
+
+#[test]
+fn printed_configurations_are_read_back() {
+    let dir = place();
+    let printed = succeed(elbo(&dir, "config"));
+    assert_eq!(of_library(&printed), Config::default(), "the default: {printed}");
+    let big = succeed(elbo(&dir, "config --preset big --latent 3 --optimizer adamw"));
+    let mut expected = Config::preset("big").expect("a preset");
+    (expected.model.latent, expected.optimizer.rule) = (3, elbo::config::Rule::Adamw);
+    assert_eq!(of_library(&big), expected, "a preset and flags: {big}");
+    // What was printed says the same again, and a file says what it comes to.
+    let flags = "--data-is-no-flag-here";
+    let refused = output(elbo(&dir, &format!("config {flags}")));
+    assert_eq!(refusal_fault(flags, &refused, 2, flags), None, "{refused:?}");
+    for flags in ["", "--preset big --beta 0.1 --lr 3e-4 --keep 4 --max-time 90min --threads 2"] {
+        let first = succeed(elbo(&dir, &format!("config {flags}")));
+        write(&dir, "my.toml", &first);
+        assert_eq!(succeed(elbo(&dir, "config --config my.toml")), first, "`{flags}` read again");
+    }
+    write(&dir, "small.toml", "[run]\nkeep = 5\n[train]\nepochs = 7\ndata = \"a \\\"b\\\"\"");
+    let json = succeed(elbo(&dir, "config --config small.toml --epochs 8 --json"));
+    let (event, json) = &events(&json)[0];
+    assert_eq!((event.as_str(), &json["run"]["keep"]), ("config", &5.into()), "{json}");
+    assert_eq!((&json["train"]["epochs"], &json["model"]["latent"]), (&8.into(), &20.into()));
+    assert_eq!(json["train"]["data"], "a \"b\"", "{json}");
+}
+
+/// Trains by a file with `[run]`; what it says on stderr.
+fn by_file(dir: &TempDir, flags: &str) -> String {
+    let output = output(elbo(dir, &format!("train --data data --config my.toml {flags}")));
+    assert_eq!(output.status.code(), Some(0), "{flags}: {output:?}");
+    text(&output.stderr).to_owned()
+}
+
+fn numbered(run: &Path) -> usize {
+    let named = |path: &&std::path::PathBuf| path.display().to_string().contains("checkpoint-");
+    tree(run).keys().filter(named).count()
+}
+
+#[test]
+fn a_file_says_how_to_run() {
+    let dir = place();
+    let flags = "--hidden 8 --latent 2 --batch-size 16 --epochs 1 --device cpu --threads 1";
+    let how = "--save-every 2 --keep 3 --max-time 1h";
+    write(&dir, "my.toml", succeed(elbo(&dir, &format!("config {flags} {how}"))));
+    let said = by_file(&dir, "--out out");
+    assert!(said.starts_with("device: CPU, 1 thread (as asked)"), "`{said}`");
+    // Four steps, saved before the first, after the second and after the last.
+    assert_eq!(numbered(&dir.path().join("out")), 3, "checkpoints under their steps");
+    by_file(&dir, "--out one --keep 1 --quiet");
+    assert_eq!(numbered(&dir.path().join("one")), 0, "a flag wins over the file");
+    let config = fs::read_to_string(dir.path().join("out/config.toml")).expect("a file");
+    let config = Config::from_toml(&config).expect("the library's tables alone");
+    assert_eq!((config.train.batch_size, config.train.epochs), (16, 1), "{config:?}");
+    // A run that goes on is told anew how to.
+    write(&dir, "my.toml", "[run]\nkeep = 9\nsave-every = 1\ndevice = 'cpu'");
+    let resume = |flags: &str| output(elbo(&dir, &format!("train --resume out {flags}")));
+    let went = resume("--config my.toml --epochs 2");
+    assert_eq!(went.status.code(), Some(0), "{went:?}");
+    assert_eq!(numbered(&dir.path().join("out")), 7, "three and four more");
+    for other in ["[run]\nkeep = 2\n[train]\nepochs = 3", "[model]"] {
+        write(&dir, "my.toml", other);
+        let refused = resume("--config my.toml --quiet");
+        let fault = refusal_fault(other, &refused, 2, "the configuration that it began with");
+        assert_eq!(fault, None, "{refused:?}");
+        assert!(text(&refused.stderr).contains("`--config` of [run] alone"), "{refused:?}");
+    }
+}
+
+#[test]
+fn faults_of_a_file_are_told() {
+    let dir = place();
+    let cases = [
+        ("key", "[train]\nlr = 1\n", "`key.toml`: unknown key `lr` in [train], line 2; it belongs"),
+        (
+            "near",
+            "[train]\n\nepoch = 1",
+            "unknown key `epoch` in [train], line 3; did you mean `epochs`?",
+        ),
+        ("run", "[run]\nsave_evry = 1", "line 2; did you mean `save-every`?"),
+        ("table", "[modle]\n", "unknown table [modle], line 1; did you mean [model]?"),
+        (
+            "type",
+            "[model]\nlatent = 'x'",
+            "`latent` in [model], line 2, is `'x'`; it must be a whole",
+        ),
+        (
+            "word",
+            "[train]\npixels = 'gray'",
+            "is `gray`; did you mean \"grey\"? It is one of \"grey\", ",
+        ),
+        ("range", "[run]\nkeep = 0", "`keep` is 0; it must be between 1 and 1000000"),
+        (
+            "time",
+            "[run]\nmax-time = 'soon'",
+            "`max-time` in [run], line 2, is `'soon'`; it must be a",
+        ),
+        ("device", "[run]\ntune = 1", "`tune` in [run], line 2, is `1`"),
+        ("long", &"#\n".repeat(200_000), "`long.toml` has more than 256 KiB"),
+    ];
+    let mut files = Vec::new();
+    for (name, content, says) in &cases {
+        write(&dir, &format!("{name}.toml"), content);
+        files.push((format!("--config {name}.toml"), 2, *says));
+    }
+    write(&dir, "bytes.toml", [0xff, 0xfe]);
+    files.push(("--config bytes.toml".to_owned(), 2, "`bytes.toml` is no text in UTF-8"));
+    files.push(("--config data".to_owned(), 74, "cannot read `data`"));
+    #[cfg(unix)]
+    files.push(("--config /dev/zero".to_owned(), 74, "not a regular file"));
+    let files: Vec<_> =
+        files.iter().map(|(flags, code, says)| (&flags[..], *code, *says)).collect();
+    assert_refused(&dir, &files);
+    for (flags, code, says) in files {
+        let refused = output(elbo(&dir, &format!("config {flags}")));
+        assert_eq!(refusal_fault(flags, &refused, code, says), None, "`elbo config` says the same");
+    }
+    let hint = output(train(&dir, "--config near.toml"));
+    assert!(text(&hint.stderr).contains("\nhint: `elbo config` prints every key"), "{hint:?}");
+}
+
+/// A printed object is whole for who reads it with other tools.
+#[test]
+fn json_has_every_table() {
+    let json: Value =
+        serde_json::from_str(&succeed(elbo(&place(), "config --json"))).expect("one object");
+    let names: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!(names, ["event", "model", "objective", "optimizer", "train", "run"], "tables");
+}
