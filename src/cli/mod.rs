@@ -6,6 +6,7 @@ mod export;
 mod find;
 mod import;
 mod info;
+mod picture;
 mod run_folder;
 mod selftest;
 mod signals;

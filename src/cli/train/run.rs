@@ -4,12 +4,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use elbo::checkpoint::{Best, Course, State, Trained};
-use elbo::data::grid::encode_grid;
 use elbo::train::{Broken, Way};
 use elbo::{Device, Error, Evaluation, Losses, Result, Trainer};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::cli::picture::{Labels, grid};
 use crate::cli::run_folder::{METRICS, RunFolder};
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
@@ -297,13 +297,18 @@ impl<'a> Run<'a> {
 
     /// Eight test images above their reconstructions, and 64 samples of the prior.
     fn pictures(&mut self, epoch: u64) -> Result<()> {
-        let [height, width] = self.trainer.image_size();
+        let size = self.trainer.image_size();
         let (mut images, made) = self.trainer.reconstruct(8)?;
-        let columns = images.len() / (height * width);
+        let columns = images.len() / (size[0] * size[1]);
         images.extend(made);
-        let picture = encode_grid(&images, height, width, columns)?;
+        let rows = ["test image", "reconstruction"].map(str::to_owned);
+        let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
+        let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
+        let picture = grid(&images, size, columns, labels)?;
         self.folder.write_image(&format!("reconstruction_{epoch}.png"), &picture)?;
-        let picture = encode_grid(&self.trainer.sample(64)?, height, width, 8)?;
+        let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
+        let labels = Labels { caption: &caption, ..Labels::default() };
+        let picture = grid(&self.trainer.sample(64)?, size, 8, labels)?;
         self.folder.write_image(&format!("sample_{epoch}.png"), &picture)
     }
 
