@@ -11,5 +11,4 @@ pub(super) use grid::{Labels, grid};
 pub(super) use scatter::{Axes, scatter};
 #[allow(unused_imports, reason = "the verbs that may show what they draw will")]
 pub(super) use terminal::{show, show_images};
-#[allow(unused_imports, reason = "the report's curves have such axes too")]
 pub(super) use ticks::{short, ticks};
