@@ -7,14 +7,15 @@ use crate::cli::picture::{short, ticks};
 /// The size of a chart, in its own units, and the room for words round its plot.
 const SIZE: [f64; 2] = [540.0, 300.0];
 const LEFT: f64 = 58.0;
-const RIGHT: f64 = 100.0;
+const RIGHT: f64 = 106.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 /// Two direct labels have at least this between them.
 const LINE: f64 = 15.0;
 
-/// The most spans of epochs that a curve tells apart; of each the least and the greatest is drawn.
-const MOST_SPANS: usize = 120;
+/// A curve of more points is drawn by the means of at most so many spans of epochs.
+const MOST_POINTS: usize = 240;
+const MOST_SPANS: usize = 160;
 /// More points than these have no dots.
 const MOST_DOTS: usize = 30;
 
@@ -87,7 +88,7 @@ pub(super) fn chart(about: About, series: &[Series]) -> String {
         "<figure class=\"chart\"><figcaption><b>{}</b>, {} {legend}{}</figcaption>\n{svg}</figure>\n",
         about.title,
         about.unit,
-        frame.beyond(series)
+        frame.notes(series)
     )
 }
 
@@ -175,32 +176,43 @@ impl Frame {
     }
 
     fn curve(&self, series: &Series, unit: &str) -> String {
-        let points = thinned(&series.points);
+        let spans = spans(&series.points);
+        let dot = if spans.len() <= MOST_DOTS { 3.2 } else { 0.0 };
         let (mut path, mut drawing) = (String::new(), false);
-        let (mut dots, few) = (String::new(), points.len() <= MOST_DOTS);
-        let radius = if few { 3.2 } else { 0.0 };
-        for &(epoch, value) in &points {
-            let Some(value) = value else {
+        let (mut bands, mut dots) = (String::new(), String::new());
+        for span in &spans {
+            let Some([low, mean, high]) = span.values else {
                 drawing = false;
                 continue;
             };
-            let (x, y) = (self.x(epoch as f64), self.y(value));
+            let [first, last] = span.epochs;
+            let x = self.x((first as f64 + last as f64) / 2.0);
+            let [bottom, y, top] = [low, mean, high].map(|value| self.y(value));
             let _ = write!(path, "{}{x:.1} {y:.1}", if drawing { "L" } else { "M" });
             drawing = true;
-            if value < self.values[0] || value > self.values[1] {
-                continue;
+            let (name, mean) = (series.name, figure(mean));
+            let mut told = format!("epoch {first}: {name} {mean} {unit}");
+            if first < last {
+                let [left, right] = [first, last + 1].map(|epoch| self.x(epoch as f64 - 0.5));
+                let _ = write!(bands, "M{left:.1} {top:.1}H{right:.1}V{bottom:.1}H{left:.1}z");
+                let (low, high) = (figure(low), figure(high));
+                told = format!("epochs {first} to {last}: {name} {mean} {unit}, {low} to {high}");
             }
-            // The larger, unseen disc is easier to point at.
-            let _ = writeln!(
-                dots,
-                "<g><title>epoch {epoch}: {} {} {unit}</title>\
-                 <circle class=\"hit\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"7\"/>\
-                 <circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/></g>",
-                series.name,
-                figure(value)
-            );
+            if (TOP..=SIZE[1] - BOTTOM).contains(&y) {
+                // The larger, unseen disc is easier to point at.
+                let _ = writeln!(
+                    dots,
+                    "<g><title>{told}</title>\
+                     <circle class=\"hit\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"7\"/>\
+                     <circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{dot}\"/></g>"
+                );
+            }
         }
-        format!("<g class=\"{}\"><path class=\"curve\" d=\"{path}\"/>\n{dots}</g>\n", series.class)
+        format!(
+            "<g class=\"{}\"><path class=\"band\" d=\"{bands}\"/>\
+             <path class=\"curve\" d=\"{path}\"/>\n{dots}</g>\n",
+            series.class
+        )
     }
 
     /// Names and last values beside the ends of the curves, one below the other.
@@ -221,38 +233,42 @@ impl Frame {
             }
         }
         let mut svg = String::new();
-        for (y, value, series) in labels {
+        for (y, value, series) in &labels {
+            // A curve that is alone needs no name.
+            let name = if labels.len() > 1 { series.name } else { "" };
             let _ = writeln!(
                 svg,
-                "<text class=\"end {}\" x=\"{}\" y=\"{:.1}\">{} {}</text>",
+                "<text class=\"end {}\" x=\"{}\" y=\"{:.1}\">{name} {}</text>",
                 series.class,
                 left + width + 10.0,
                 y + 4.0,
-                series.name,
-                figure(value)
+                figure(*value)
             );
         }
         svg
     }
 
-    /// What the window does not show, in words.
-    fn beyond(&self, series: &[Series]) -> String {
+    /// What the window does not show, and what it shows as one, in words.
+    fn notes(&self, series: &[Series]) -> String {
         let [low, high] = whole(series);
-        let mut parts = Vec::new();
+        let (mut outside, mut notes) = (Vec::new(), Vec::new());
         if high > self.values[1] {
-            parts.push(format!("up to {}", figure(high)));
+            outside.push(format!("up to {}", figure(high)));
         }
         if low < self.values[0] {
-            parts.push(format!("down to {}", figure(low)));
+            outside.push(format!("down to {}", figure(low)));
         }
-        match parts.is_empty() {
+        if !outside.is_empty() {
+            notes.push(format!("outside the view: values {}", outside.join(" and ")));
+        }
+        let most = series.iter().map(|series| series.points.len()).max().unwrap_or(0);
+        let each = epochs_of_a_point(most);
+        if each > 1 {
+            notes.push(format!("means of {each} epochs, and the range of their values"));
+        }
+        match notes.is_empty() {
             true => String::new(),
-            false => {
-                format!(
-                    "<span class=\"beyond\">outside the view: values {}</span>",
-                    parts.join(" and ")
-                )
-            }
+            false => format!("<span class=\"notes\">{}</span>", notes.join("; ")),
         }
     }
 }
@@ -287,38 +303,36 @@ fn telling(series: &[Series]) -> [f64; 2] {
     [least.max(low - more), greatest.min(high + more)]
 }
 
-/// Few enough points: of each span of epochs the first and the last, the least and the greatest.
-fn thinned(points: &[(u64, Option<f64>)]) -> Vec<(u64, Option<f64>)> {
-    if points.len() <= 2 * MOST_SPANS {
-        return points.to_vec();
+/// Epochs that are drawn as one point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Span {
+    /// The first and the last.
+    epochs: [u64; 2],
+    /// The least, the mean and the greatest value, if there is any.
+    values: Option<[f64; 3]>,
+}
+
+/// How many of so many epochs are drawn as one point.
+fn epochs_of_a_point(count: usize) -> usize {
+    match count {
+        0..=MOST_POINTS => 1,
+        many => many.div_ceil(MOST_SPANS),
     }
-    let mut kept = Vec::new();
-    for span in points.chunks(points.len().div_ceil(MOST_SPANS)) {
-        let finite = || span.iter().filter(|(_, value)| value.is_some());
-        let by_value = |a: &&(u64, Option<f64>), b: &&(u64, Option<f64>)| {
-            let value = |point: &(u64, Option<f64>)| point.1.unwrap_or(0.0);
-            value(a).total_cmp(&value(b))
-        };
-        let mut few: Vec<_> = [finite().min_by(by_value), finite().max_by(by_value)]
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect();
-        // A span without a value is a gap.
-        if few.is_empty() {
-            few.extend(span.first());
-        }
-        few.sort_by_key(|(epoch, _)| *epoch);
-        few.dedup_by_key(|(epoch, _)| *epoch);
-        kept.extend(few);
-    }
-    for end in [points.first(), points.last()].into_iter().flatten() {
-        if !kept.iter().any(|(epoch, _)| *epoch == end.0) {
-            kept.push(*end);
-        }
-    }
-    kept.sort_by_key(|(epoch, _)| *epoch);
-    kept
+}
+
+/// Few enough points: each epoch is one, or where there are many so many at a time.
+fn spans(points: &[(u64, Option<f64>)]) -> Vec<Span> {
+    let span = |points: &[(u64, Option<f64>)]| {
+        let values = points.iter().filter_map(|(_, value)| *value);
+        // As far as their sum can be told.
+        let values: Vec<_> = values.map(|value| value.clamp(-1e150, 1e150)).collect();
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let values = (!values.is_empty()).then_some([least, mean, greatest]);
+        Span { epochs: [points[0].0, points[points.len() - 1].0], values }
+    };
+    points.chunks(epochs_of_a_point(points.len())).map(span).collect()
 }
 
 #[cfg(test)]

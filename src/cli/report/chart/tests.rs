@@ -38,15 +38,30 @@ fn curves_are_thin_and_keep_their_peaks() {
         let mut long = falling(epochs);
         let peak = epochs as usize * 2 / 3;
         long.points[peak].1 = Some(1234.5);
-        let thin = thinned(&long.points);
-        assert!(thin.len() <= 2 * MOST_SPANS + 2, "{epochs} leave {}", thin.len());
-        assert!(thin.iter().any(|(_, value)| *value == Some(1234.5)), "{epochs}: no peak");
-        assert_eq!(thin.first().map(|p| p.0), Some(1), "{epochs}: the first");
-        assert_eq!(thin.last().map(|p| p.0), Some(u64::from(epochs)), "{epochs}: the last");
-        assert!(thin.is_sorted_by(|a, b| a.0 < b.0), "{epochs}: not in order");
+        let thin = spans(&long.points);
+        assert!(thin.len() <= MOST_POINTS, "{epochs} leave {}", thin.len());
+        assert!(thin.len() >= 80.min(epochs as usize), "{epochs} leave {}", thin.len());
+        let high = |span: &Span| span.values.map(|[_, _, high]| high);
+        assert!(thin.iter().any(|span| high(span) == Some(1234.5)), "{epochs}: no peak");
+        // Every epoch is in one span.
+        let mut next = 1;
+        for span in &thin {
+            assert_eq!(span.epochs[0], next, "{epochs}: {span:?}");
+            next = span.epochs[1] + 1;
+        }
+        assert_eq!(next, u64::from(epochs) + 1, "{epochs}: the last");
         let svg = chart(ABOUT, &[long]);
         assert!(svg.len() < 100_000, "{epochs} epochs have {} bytes", svg.len());
+        let told = svg.contains("means of") && svg.contains("<title>epochs ");
+        assert_eq!(told, epochs > 240, "{epochs}: what a point is");
     }
+    let mut two = series([1.0, 2.0, f64::NAN, 6.0].into_iter()).points;
+    let values = |points: &[(u64, Option<f64>)]| spans(points)[0].values;
+    assert_eq!(values(&two), Some([1.0; 3]), "an epoch alone");
+    two.extend((5..1000).map(|epoch| (epoch, None)));
+    assert_eq!(spans(&two)[0].epochs, [1, 7], "of 999");
+    assert_eq!(values(&two), Some([1.0, 3.0, 6.0]), "least, mean and greatest");
+    assert_eq!(spans(&two)[1].values, None, "nothing but gaps");
 }
 
 #[test]
