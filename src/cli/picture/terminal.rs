@@ -122,9 +122,9 @@ mod tests {
 
     #[test]
     fn what_is_too_wide_is_averaged() {
-        let shades = [0, 10, 100, 200, 20, 31, 0, 0];
+        let shades = [0, 10, 100, 200, 20, 33, 0, 0];
         let lines = half_blocks(&canvas(4, &shades), 2);
-        let both = "\x1b[38;2;15;0;255m\x1b[49m▀\x1b[38;2;75;0;255m\x1b[49m▀\x1b[0m";
+        let both = "\x1b[38;2;16;0;255m\x1b[49m▀\x1b[38;2;75;0;255m\x1b[49m▀\x1b[0m";
         assert_eq!(lines, [both], "means of 4 pixels");
         for columns in 1..10 {
             let lines = half_blocks(&canvas(7, &[9; 7 * 5]), columns);
