@@ -18,6 +18,8 @@ mod manual;
 mod program;
 #[path = "cli/refusals.rs"]
 mod refusals;
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/resume.rs"]
 mod resume;
 
@@ -52,8 +54,8 @@ fn training_leaves_a_run() {
     let events = names.iter().filter(|name| name.starts_with("events.out.tfevents."));
     assert_eq!(events.count(), 1, "what TensorBoard reads is among {names:?}");
     assert!(!names.iter().any(|name| name.contains(".elbo-")), "no partial file: {names:?}");
-    // Eight columns of 8 pixels with 2 between and around them.
-    for (name, size) in [("reconstruction", (82, 22)), ("sample", (82, 82))] {
+    // Eight columns of 72 pixels with 6 between and 12 around them; words take the rest.
+    for (name, size) in [("reconstruction", (766, 199)), ("sample", (642, 667))] {
         let path = out.join(format!("images/{name}_1.png"));
         let file = std::io::BufReader::new(fs::File::open(&path).expect("a picture"));
         let mut reader = png::Decoder::new(file).read_info().expect("a PNG header");

@@ -49,7 +49,7 @@ struct Image {
     height: i32,
     #[prost(int32, tag = "2")]
     width: i32,
-    /// Numbers of a pixel: 1 is grey.
+    /// Numbers of a pixel: 1 is grey, 3 is colours.
     #[prost(int32, tag = "3")]
     colorspace: i32,
     #[prost(bytes = "vec", tag = "4")]
@@ -115,7 +115,8 @@ impl EventFile {
         // PNG counts no further either.
         let extent = |pixels: u32| i32::try_from(pixels).unwrap_or(i32::MAX);
         let (height, width) = (extent(reader.info().height), extent(reader.info().width));
-        let image = Some(Image { height, width, colorspace: 1, encoded: png.to_vec() });
+        let colorspace = extent(reader.info().color_type.samples() as u32);
+        let image = Some(Image { height, width, colorspace, encoded: png.to_vec() });
         self.summary(step, vec![Value { tag: tag.to_owned(), simple_value: None, image }])
     }
 
@@ -163,6 +164,7 @@ fn masked_crc(data: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::picture::{Labels, grid};
 
     /// The records of a file: whole ones with right checksums, then what is left.
     fn records(mut bytes: &[u8]) -> (Vec<Event>, &[u8]) {
@@ -201,7 +203,7 @@ mod tests {
         let mut file = EventFile::create(folder.path()).expect("a file");
         file.go_on(4).expect("a record");
         file.scalars(5, &[("train/loss", 0.5), ("test/loss", -2.0)]).expect("a record");
-        let picture = elbo::data::grid::encode_grid(&[0.5; 6], 2, 3, 1).expect("a picture");
+        let picture = grid(&[0.5; 6], [2, 3], 1, Labels::default()).expect("a picture");
         file.image(6, "images/sample", &picture).expect("a record");
         assert!(file.image(7, "no picture", b"text").is_err(), "what is no picture is refused");
         let name = file.path.file_name().expect("a name").to_string_lossy().into_owned();
@@ -219,7 +221,7 @@ mod tests {
             values(&events[2]).into_iter().map(|v| (v.tag, v.simple_value)).collect();
         let expected = [("train/loss".to_owned(), Some(0.5)), ("test/loss".to_owned(), Some(-2.0))];
         assert_eq!((events[2].step, scalars), (5, expected.to_vec()));
-        let image = Image { height: 6, width: 7, colorspace: 1, encoded: picture };
+        let image = Image { height: 72, width: 96, colorspace: 3, encoded: picture };
         assert_eq!(values(&events[3])[0].image, Some(image));
         assert_eq!((events[3].step, events.len()), (6, 4));
         let hours = (events[3].wall_time - numbers[0] as f64) / 3600.0;

@@ -15,6 +15,8 @@ mod info;
 mod keys;
 mod man;
 mod onnx;
+mod picture;
+mod report;
 mod run_folder;
 mod selftest;
 mod settings;
@@ -58,6 +60,9 @@ enum Command {
     /// Makes a run of weights in a safetensors file, such as a PyTorch model's.
     #[command(after_help = import::EXAMPLES)]
     Import(import::Args),
+    /// Writes a page with a run's curves, pictures and configuration into its folder.
+    #[command(after_help = report::EXAMPLES)]
+    Report(report::Args),
     /// Lists the devices that can be trained on.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
@@ -88,6 +93,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
@@ -96,13 +102,13 @@ pub(crate) fn run(start: Instant) -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            report(&error);
+            tell(&error);
             ExitCode::from(error.kind().exit_code())
         }
     }
 }
 
-fn report(error: &Error) {
+fn tell(error: &Error) {
     talk(&format!("error: {error}"));
     if let Some(advice) = error.advice() {
         talk(&format!("hint: {advice}"));

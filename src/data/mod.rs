@@ -1,7 +1,6 @@
 //! Datasets: images in memory as bytes or floats, as they will lie on the device.
 
 pub mod csv;
-pub mod grid;
 pub mod idx;
 pub mod npy;
 pub mod npz;

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use elbo::data::grid::encode_grid;
 use elbo::train::{Broken, Way};
 use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
 use serde_json::json;
 
 use crate::cli::events::EventFile;
+use crate::cli::picture::{Labels, grid};
 use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS};
 use crate::cli::train::Args;
@@ -129,11 +129,16 @@ impl Log {
 
     /// Eight test images above their reconstructions, and 64 samples of the prior.
     pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
-        let ([height, width], count) = (model.image_size(), model.images().min(8));
+        let (size, count) = (model.image_size(), model.images().min(8));
         let (mut images, made) = model.reconstruct(0..count)?;
         images.extend(made);
-        let reconstruction = encode_grid(&images, height, width, count)?;
-        let sample = encode_grid(&model.sample(64, 1.0)?, height, width, 8)?;
+        let rows = ["test image", "reconstruction"].map(str::to_owned);
+        let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
+        let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
+        let reconstruction = grid(&images, size, count, labels)?;
+        let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
+        let labels = Labels { caption: &caption, ..Labels::default() };
+        let sample = grid(&model.sample(64, 1.0)?, size, 8, labels)?;
         for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
             self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
             self.events.image(step, &format!("images/{name}"), &picture)?;

@@ -1,0 +1,355 @@
+//! Grey images side by side, with words that say what they are.
+
+use elbo::{Error, Result};
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::{Drawable, Point, Primitive, Size};
+use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
+use embedded_graphics::text::Alignment;
+
+use super::canvas::{Canvas, LARGE, MEDIUM, SMALL, cut, lines_height, text_width, too_large, wrap};
+
+/// What a picture is made to fit, in pixels, unless its images do not even at their own size.
+const MOST_WIDTH: usize = 1600;
+const MOST_HEIGHT: usize = 1600;
+/// An image is scaled to at least this many pixels where there is room.
+const WANTED_IMAGE: usize = 72;
+/// A row of few images is scaled up to this many pixels.
+const WANTED_ROW: usize = 640;
+/// The most that images are scaled by to fill a row.
+const MOST_SCALE: usize = 6;
+/// A caption has at least this many pixels.
+const LEAST_WIDTH: usize = 320;
+/// Round the whole picture.
+const MARGIN: usize = 12;
+/// Between two images.
+const GAP: usize = 6;
+/// The longest label of a row.
+const MOST_ROW_LABEL: usize = 240;
+/// Round each image, so that one on a white ground ends somewhere.
+const FRAME: Rgb888 = Rgb888::new(0xc8, 0xc8, 0xc8);
+
+/// The words of a grid. What is empty is left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::cli) struct Labels<'a> {
+    /// Above the grid: what is seen.
+    pub(in crate::cli) caption: &'a str,
+    /// Above the columns.
+    pub(in crate::cli) columns: &'a [String],
+    /// Left of the rows.
+    pub(in crate::cli) rows: &'a [String],
+    /// Below the images, row by row.
+    pub(in crate::cli) images: &'a [String],
+    /// Draw no gaps, as for the manifold of a latent plane.
+    pub(in crate::cli) joined: bool,
+}
+
+/// Draws grey images of `size` (height, width) row by row from the top left, and returns the bytes
+/// of a PNG file.
+///
+/// `images` holds one image after another, values from 0 (black) to 1 (white); values outside are
+/// clamped, and what is not a number is black. Small images are scaled up by a whole factor; large
+/// ones keep their size, whatever the picture's is then.
+pub(in crate::cli) fn grid(
+    images: &[f32],
+    size: [usize; 2],
+    columns: usize,
+    labels: Labels<'_>,
+) -> Result<Vec<u8>> {
+    let layout = Layout::new(images.len(), size, columns, &labels)?;
+    layout.draw(images, &labels)?.to_png()
+}
+
+/// The same without words, frames and scale, for who has few pixels.
+pub(super) fn bare(images: &[f32], size: [usize; 2], columns: usize) -> Result<Canvas> {
+    let mut layout = Layout::new(images.len(), size, columns, &Labels::default())?;
+    (layout.scale, layout.gap, layout.margin, layout.frame) = (1, 1, 0, 0);
+    layout.draw(images, &Labels::default())
+}
+
+/// Where everything is, in pixels.
+#[derive(Debug)]
+struct Layout {
+    size: [usize; 2],
+    /// Rows and columns of images.
+    shape: [usize; 2],
+    scale: usize,
+    gap: usize,
+    /// Round all.
+    margin: usize,
+    /// The width of the line round each image.
+    frame: usize,
+    /// Left of the images.
+    left: usize,
+    /// Below each image.
+    below: usize,
+}
+
+impl Layout {
+    fn new(
+        values: usize,
+        [height, width]: [usize; 2],
+        columns: usize,
+        labels: &Labels<'_>,
+    ) -> Result<Self> {
+        let area = height.checked_mul(width).filter(|&area| area > 0);
+        let whole = area.filter(|&area| values > 0 && values.is_multiple_of(area));
+        let Some(area) = whole else {
+            let what = format!("a grid of {height} x {width} images cannot hold {values} values");
+            return Err(Error::config(what).hint("give one or more whole images"));
+        };
+        if columns == 0 {
+            return Err(Error::config("a grid cannot have 0 columns").hint("give 1 or more"));
+        }
+        let count = values / area;
+        let columns = columns.min(count);
+        let rows = count.div_ceil(columns);
+        let longest = labels.rows.iter().map(|label| text_width(label, MEDIUM)).max();
+        let left = longest.map_or(0, |longest| longest.min(MOST_ROW_LABEL) + 2 * GAP);
+        let below = if labels.images.is_empty() { 0 } else { lines_height(1, SMALL) };
+        let gap = if labels.joined { 0 } else { GAP };
+        let most = |most: usize, taken: usize, each: usize, count: usize| {
+            let free = most.saturating_sub(taken + 2 * MARGIN) / count;
+            free.saturating_sub(gap) / each
+        };
+        let fits =
+            most(MOST_WIDTH, left, width, columns).min(most(MOST_HEIGHT, 0, height, rows).max(2));
+        let filling = (WANTED_ROW / columns / width).min(MOST_SCALE);
+        let scale = WANTED_IMAGE.div_ceil(height.max(width)).max(filling).min(fits).max(1);
+        let frame = usize::from(!labels.joined);
+        let shape = [rows, columns];
+        let size = [height, width];
+        Ok(Self { size, shape, scale, gap, margin: MARGIN, frame, left, below })
+    }
+
+    /// The sides of all images with their gaps, if they can be told.
+    fn sides(&self) -> Option<[usize; 2]> {
+        let side = |size: usize, extra: usize, count: usize| {
+            let each = size.checked_mul(self.scale)?.checked_add(extra)?;
+            each.checked_mul(count)
+        };
+        let height = side(self.size[0], self.gap + self.below, self.shape[0])?;
+        let width = side(self.size[1], self.gap, self.shape[1])?;
+        // So that no sum below can overflow.
+        let small = |side: usize| (side <= i32::MAX as usize / 4).then_some(side);
+        Some([small(height)? - self.gap, small(width)? - self.gap])
+    }
+
+    fn draw(&self, images: &[f32], labels: &Labels<'_>) -> Result<Canvas> {
+        let [rows, columns] = self.shape;
+        let [high, wide] = self.sides().ok_or_else(|| {
+            too_large(self.size[1].saturating_mul(columns), self.size[0].saturating_mul(rows))
+        })?;
+        let least = if labels.caption.is_empty() { 0 } else { LEAST_WIDTH };
+        let inner = (self.left + wide).max(least);
+        let caption = wrap(labels.caption, LARGE, inner);
+        let mut top = self.margin;
+        let caption_at = Point::new(self.margin as i32, top as i32);
+        if !caption.is_empty() {
+            top += lines_height(caption.len(), LARGE) + GAP;
+        }
+        let columns_at = top;
+        if !labels.columns.is_empty() {
+            top += lines_height(1, MEDIUM);
+        }
+        let mut canvas = Canvas::new(inner + 2 * self.margin, top + high + self.margin)?;
+        canvas.write_lines(&caption, LARGE, caption_at);
+        self.write_columns(&mut canvas, labels.columns, columns_at);
+        self.write_rows(&mut canvas, labels.rows, top);
+        let area = self.size[0] * self.size[1];
+        for (index, image) in images.chunks_exact(area).enumerate() {
+            let at = self.place(index / columns, index % columns, top);
+            self.draw_image(&mut canvas, image, at);
+            if let Some(label) = labels.images.get(index) {
+                let room = self.size[1] * self.scale + self.gap;
+                let below = Point::new(
+                    at.x + (self.size[1] * self.scale / 2) as i32,
+                    at.y + (self.size[0] * self.scale + 2) as i32,
+                );
+                canvas.write(&cut(label, SMALL, room), SMALL, below, Alignment::Center);
+            }
+        }
+        Ok(canvas)
+    }
+
+    /// The top left of an image.
+    fn place(&self, row: usize, column: usize, top: usize) -> Point {
+        let x = self.margin + self.left + column * (self.size[1] * self.scale + self.gap);
+        let y = top + row * (self.size[0] * self.scale + self.gap + self.below);
+        Point::new(x as i32, y as i32)
+    }
+
+    fn write_columns(&self, canvas: &mut Canvas, labels: &[String], top: usize) {
+        let wide = self.size[1] * self.scale;
+        // In one font, the larger if all labels have room in it.
+        let fit = labels.iter().all(|label| text_width(label, MEDIUM) <= wide);
+        let font = if fit { MEDIUM } else { SMALL };
+        for (label, column) in labels.iter().take(self.shape[1]).zip(0..) {
+            let at = Point::new(self.place(0, column, 0).x + (wide / 2) as i32, top as i32);
+            canvas.write(&cut(label, font, wide + self.gap), font, at, Alignment::Center);
+        }
+    }
+
+    fn write_rows(&self, canvas: &mut Canvas, labels: &[String], top: usize) {
+        let high = self.size[0] * self.scale;
+        for (label, row) in labels.iter().take(self.shape[0]).zip(0..) {
+            let label = cut(label, MEDIUM, MOST_ROW_LABEL);
+            let middle = self.place(row, 0, top).y + (high / 2) as i32;
+            let at = Point::new((self.margin + self.left - 2 * GAP) as i32, middle - 6);
+            canvas.write(&label, MEDIUM, at, Alignment::Right);
+        }
+    }
+
+    fn draw_image(&self, canvas: &mut Canvas, image: &[f32], at: Point) {
+        let [high, wide] = self.size.map(|side| side * self.scale);
+        let frame = Rectangle::new(
+            at - Point::new(1, 1),
+            Size::new(wide as u32, high as u32) + Size::new(2, 2),
+        );
+        if self.frame > 0 {
+            let Ok(()) = frame.into_styled(PrimitiveStyle::with_stroke(FRAME, 1)).draw(canvas);
+        }
+        for y in 0..high {
+            let row = &image[y / self.scale * self.size[1]..][..self.size[1]];
+            let start = ((at.y as usize + y) * canvas.width + at.x as usize) * 3;
+            let pixels = canvas.pixels[start..start + wide * 3].chunks_exact_mut(3 * self.scale);
+            for (pixels, value) in pixels.zip(row) {
+                pixels.fill(shade(*value));
+            }
+        }
+    }
+}
+
+/// The nearest of 256 shades; the cast takes what is not a number to 0.
+fn shade(value: f32) -> u8 {
+    (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use elbo::ErrorKind;
+
+    use super::*;
+
+    fn words(count: usize) -> Vec<String> {
+        (0..count).map(|i| format!("word {i}")).collect()
+    }
+
+    /// The pixels of a PNG, as (width, height, red of each).
+    fn reds(png: &[u8]) -> (usize, usize, Vec<u8>) {
+        let canvas = Canvas::from_png(png).expect("a picture");
+        (canvas.width, canvas.height, canvas.pixels.iter().copied().step_by(3).collect())
+    }
+
+    #[test]
+    fn every_shade_is_its_own_nearest() {
+        for byte in 0..=255_u8 {
+            let value = f32::from(byte) / 255.0;
+            for near in [value - 0.4 / 255.0, value, value + 0.4 / 255.0] {
+                assert_eq!(shade(near), byte, "the shade of {near}");
+            }
+        }
+        let odd = [f32::NAN, f32::NEG_INFINITY, -0.0, 1.5, f32::INFINITY].map(shade);
+        assert_eq!(odd, [0, 0, 0, 255, 255], "what lies outside");
+    }
+
+    #[test]
+    fn impossible_grids_are_refused() {
+        for (case, values, height, width, columns) in [
+            ("no image", 0, 2, 2, 1),
+            ("half an image", 6, 2, 2, 1),
+            ("no height", 4, 0, 2, 1),
+            ("no width", 4, 2, 0, 1),
+            ("no columns", 4, 2, 2, 0),
+            ("area overflows to 4", 4, usize::MAX / 2 + 3, 2, 1),
+        ] {
+            let found = grid(&vec![0.5; values], [height, width], columns, Labels::default());
+            let error = found.expect_err(case);
+            assert_eq!(error.kind(), ErrorKind::Config, "{case}: the kind of `{error}`");
+            assert!(error.advice().is_some(), "{case}: `{error}` has no hint");
+        }
+        let error = grid(&vec![0.5; 1 << 20], [1, 1], 1, Labels::default()).expect_err("too high");
+        assert_eq!(error.kind(), ErrorKind::Limit, "the kind of `{error}`");
+    }
+
+    /// Every pixel of every image is where the layout puts it, whatever stands beside it.
+    #[test]
+    fn images_are_drawn_where_they_belong() {
+        let images: Vec<_> = (0..5 * 12).map(|i| i as f32 / 59.0).collect();
+        let some = words(5);
+        for (case, labels) in [
+            ("bare", Labels::default()),
+            ("joined", Labels { joined: true, ..Labels::default() }),
+            ("a caption", Labels { caption: "what is seen", ..Labels::default() }),
+            (
+                "all",
+                Labels { caption: "x", columns: &some, rows: &some, images: &some, joined: false },
+            ),
+            (
+                "too few words",
+                Labels { columns: &some[..1], rows: &some[..1], ..Labels::default() },
+            ),
+        ] {
+            let (wide, high, found) =
+                reds(&grid(&images, [3, 4], 2, labels).expect("a small grid"));
+            let layout = Layout::new(60, [3, 4], 2, &labels).expect("a layout");
+            let [grid_high, grid_wide] = layout.sides().expect("small sides");
+            let top = high - MARGIN - grid_high;
+            assert!(wide >= MARGIN * 2 + layout.left + grid_wide, "{case}: {wide} wide");
+            assert!(top >= MARGIN, "{case}: images begin at {top}");
+            for (index, value) in images.iter().enumerate() {
+                let at = layout.place(index / 12 / 2, index / 12 % 2, top);
+                let (row, column) = (index % 12 / 4, index % 4);
+                for (y, x) in [(0, 0), (layout.scale - 1, layout.scale - 1)] {
+                    let x = at.x as usize + column * layout.scale + x;
+                    let y = at.y as usize + row * layout.scale + y;
+                    assert_eq!(found[y * wide + x], shade(*value), "{case}: value {index}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn pictures_have_a_size_that_can_be_read() {
+        let few = words(10);
+        for (count, side, columns, scale) in [
+            (16, 28, 8, 3),
+            (64, 28, 8, 3),
+            (1, 28, 1, 6),
+            (400, 28, 20, 2),
+            (100, 28, 10, 3),
+            (64, 8, 8, 9),
+            (10, 64, 10, 2),
+            (4, 1, 2, 72),
+            (8, 256, 8, 1),
+            (1000, 28, 10, 2),
+        ] {
+            let values = vec![0.5; count * side * side];
+            let labels = Labels { rows: &few, caption: "a caption", ..Labels::default() };
+            let layout = Layout::new(values.len(), [side, side], columns, &labels);
+            let layout = layout.expect("a layout");
+            let case = format!("{count} images of {side} in {columns}");
+            assert_eq!(layout.scale, scale, "{case}");
+            let (wide, _, _) = reds(&grid(&values, [side, side], columns, labels).expect("a grid"));
+            assert!((LEAST_WIDTH..=MOST_WIDTH).contains(&wide) || scale == 1, "{case}: {wide}");
+        }
+    }
+
+    #[test]
+    fn words_are_drawn() {
+        let images = vec![1.0; 4 * 64];
+        let some = words(4);
+        let dark = |labels: Labels<'_>| {
+            let (_, _, found) = reds(&grid(&images, [8, 8], 2, labels).expect("a grid"));
+            found.iter().filter(|red| **red < 0x80).count()
+        };
+        assert_eq!(dark(Labels::default()), 0, "white images without words");
+        for (case, labels) in [
+            ("caption", Labels { caption: "words", ..Labels::default() }),
+            ("columns", Labels { columns: &some, ..Labels::default() }),
+            ("rows", Labels { rows: &some, ..Labels::default() }),
+            ("images", Labels { images: &some, ..Labels::default() }),
+        ] {
+            assert!(dark(labels) > 50, "{case}: {} dark pixels", dark(labels));
+        }
+    }
+}
