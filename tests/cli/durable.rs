@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use elbo::checkpoint::State;
 use tempfile::TempDir;
@@ -85,8 +85,13 @@ fn no_reader_sees_half_a_state() {
     let mut running = start(train(&dir, "--epochs 1000000 --save-every 1 --quiet"));
     let path = dir.path().join("out/checkpoint.safetensors");
     running.until("the first state", || path.exists());
-    let (mut steps, reads) = (Vec::new(), 1000 * scale());
-    for read in 0..reads {
+    let (mut steps, start) = (Vec::new(), Instant::now());
+    // However slow the machine is to make them, several states are seen.
+    let few = |steps: &[u64]| {
+        steps.chunk_by(u64::eq).count() <= 10 && start.elapsed() < Duration::from_secs(60)
+    };
+    while steps.len() < 1000 * scale() || few(&steps) {
+        let read = steps.len();
         let state = State::read(&path).unwrap_or_else(|e| panic!("read {read}: {e}"));
         assert_eq!(state.tensors.len(), 30, "read {read}");
         steps.push(state.trained.step);
@@ -113,7 +118,7 @@ fn a_full_disk_loses_nothing() {
         let begun = output(train(&dir, &format!("{flags} --epochs 1 --out disk/run")));
         assert_eq!(begun.status.code(), Some(0), "{}", text(&begun.stderr));
         let before = State::read(&run.join("checkpoint.safetensors")).expect("a state");
-        let room = 7 * 1024 * step;
+        let room = 10 * 1024 * step;
         fill(&filler, room);
         let on = crate::program::elbo(
             &dir,
