@@ -98,13 +98,39 @@ impl Canvas {
         }
     }
 
-    /// The bytes of a PNG file, 8 bits a colour.
+    /// The bytes of a PNG file, 8 bits a colour, or 8 bits of grey where there is nothing else.
     pub(super) fn to_png(&self) -> Result<Vec<u8>> {
-        let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
-        encode(&self.pixels, side(self.width), side(self.height)).map_err(|error| {
+        let grey = self.pixels.chunks_exact(3).all(|p| p[0] == p[1] && p[1] == p[2]);
+        let encoded = match grey {
+            false => self.encode(png::ColorType::Rgb, &self.pixels),
+            true => {
+                let shades: Vec<_> = self.pixels.iter().copied().step_by(3).collect();
+                self.encode(png::ColorType::Grayscale, &shades)
+            }
+        };
+        encoded.map_err(|error| {
             Error::new(ErrorKind::Io, format!("cannot encode a picture: {error}"))
                 .hint("draw fewer or smaller images")
         })
+    }
+
+    fn encode(
+        &self,
+        color: png::ColorType,
+        pixels: &[u8],
+    ) -> std::result::Result<Vec<u8>, png::EncodingError> {
+        let mut file = Vec::new();
+        let side = |pixels: usize| u32::try_from(pixels).unwrap_or(u32::MAX);
+        let mut encoder = png::Encoder::new(&mut file, side(self.width), side(self.height));
+        encoder.set_color(color);
+        encoder.set_depth(png::BitDepth::Eight);
+        encoder.set_compression(png::Compression::Balanced);
+        // Images that are scaled up repeat their rows, which this makes zeros.
+        encoder.set_filter(png::Filter::Up);
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(pixels)?;
+        writer.finish()?;
+        Ok(file)
     }
 
     /// Reads a PNG file as [`to_png`](Self::to_png) writes it.
@@ -116,28 +142,20 @@ impl Canvas {
         let reader = png::Decoder::new(Cursor::new(file)).read_info();
         let mut reader = reader.map_err(|e| fail(&e.to_string()))?;
         let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-        if reader.output_color_type() != (png::ColorType::Rgb, png::BitDepth::Eight) {
-            return Err(fail("expected 8 bits of red, green and blue"));
-        }
         let mut canvas = Self::new(width, height)?;
-        reader.next_frame(&mut canvas.pixels).map_err(|e| fail(&e.to_string()))?;
+        let grey = match reader.output_color_type() {
+            (png::ColorType::Rgb, png::BitDepth::Eight) => false,
+            (png::ColorType::Grayscale, png::BitDepth::Eight) => true,
+            _ => return Err(fail("expected 8 bits of grey, or of red, green and blue")),
+        };
+        let mut shades = vec![0; if grey { width * height } else { 0 }];
+        let pixels = if grey { &mut shades } else { &mut canvas.pixels };
+        reader.next_frame(pixels).map_err(|e| fail(&e.to_string()))?;
+        for (pixel, shade) in canvas.pixels.chunks_exact_mut(3).zip(shades) {
+            pixel.fill(shade);
+        }
         Ok(canvas)
     }
-}
-
-fn encode(
-    pixels: &[u8],
-    width: u32,
-    height: u32,
-) -> std::result::Result<Vec<u8>, png::EncodingError> {
-    let mut file = Vec::new();
-    let mut encoder = png::Encoder::new(&mut file, width, height);
-    encoder.set_color(png::ColorType::Rgb);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(pixels)?;
-    writer.finish()?;
-    Ok(file)
 }
 
 impl OriginDimensions for Canvas {
@@ -288,6 +306,11 @@ mod tests {
         assert_eq!(read.pixels, canvas.pixels);
         let changed: Vec<_> = read.pixels.iter().enumerate().filter(|(_, v)| **v < 255).collect();
         assert_eq!(changed, [(28, &128), (29, &178)], "half of the colour at one pixel");
+        let mut grey = Canvas::new(7, 3).expect("a small canvas");
+        grey.blend(6, 2, Rgb888::new(55, 55, 55), 1.0);
+        let file = grey.to_png().expect("a PNG");
+        let read = Canvas::from_png(&file).expect("a canvas");
+        assert_eq!((file[25], read.pixels), (0, grey.pixels), "in a file of grey");
         assert!(Canvas::from_png(b"no PNG").is_err(), "what is no PNG");
     }
 

@@ -32,8 +32,6 @@ const SHORT: f64 = 400.0;
 const MARGIN: i32 = 14;
 /// Between words and what they belong to.
 const SPACE: i32 = 8;
-/// The lines of a column of the legend.
-const LEGEND_LINES: usize = 36;
 const LEGEND_LINE: i32 = 20;
 /// A mark and three digits.
 const LEGEND_COLUMN: i32 = 50;
@@ -123,6 +121,11 @@ fn in_turn(seen: &[(u8, [f64; 2])]) -> Vec<(u8, [f64; 2])> {
     order.into_iter().map(|(_, label, point)| (label, point)).collect()
 }
 
+/// The lines of a legend beside a plot of so many pixels, which has at least [`SHORT`].
+fn legend_lines(height: f64) -> usize {
+    (height / f64::from(LEGEND_LINE)) as usize
+}
+
 /// A canvas with a window on the plane.
 struct Plot {
     canvas: Canvas,
@@ -158,13 +161,11 @@ impl Plot {
         let numbers = ticks(origin[1], origin[1] + tall / scale, 6);
         let longest = numbers.iter().map(|v| text_width(&short(*v, &numbers), MEDIUM)).max();
         let left = MARGIN + SPACE + longest.unwrap_or(0) as i32;
-        let columns = legend.len().div_ceil(LEGEND_LINES) as i32;
+        let columns = legend.len().div_ceil(legend_lines(tall)) as i32;
         let [right, bottom] = [left + wide as i32, top + tall as i32];
         let below = SPACE + 2 * lines_height(1, MEDIUM) as i32;
         let width = right + columns * LEGEND_COLUMN + MARGIN + if columns > 0 { SPACE } else { 0 };
-        // The legend may be taller than a flat plot.
-        let legend_bottom = top + legend.len().min(LEGEND_LINES) as i32 * LEGEND_LINE;
-        let height = (bottom + below).max(legend_bottom) + MARGIN;
+        let height = bottom + below + MARGIN;
         let canvas = Canvas::new(width as usize, height as usize)?;
         Ok(Self { canvas, frame: [left, top, right, bottom], origin, scale })
     }
@@ -249,11 +250,12 @@ impl Plot {
     }
 
     fn legend(&mut self, classes: &[u8]) {
-        let [_, top, right, _] = self.frame;
+        let [_, top, right, bottom] = self.frame;
+        let lines = legend_lines(f64::from(bottom - top));
         for (index, label) in classes.iter().enumerate() {
-            let column = (index / LEGEND_LINES) as i32;
+            let column = (index / lines) as i32;
             let x = right + 2 * SPACE + column * LEGEND_COLUMN;
-            let y = top + (index % LEGEND_LINES) as i32 * LEGEND_LINE;
+            let y = top + (index % lines) as i32 * LEGEND_LINE;
             self.shape(index, [f64::from(x + 6), f64::from(y + 8)], 5.0, 1.0);
             let at = Point::new(x + 18, y + 2);
             self.canvas.write(&label.to_string(), MEDIUM, at, Alignment::Left);
