@@ -1,15 +1,19 @@
 //! The classes of the nearest neighbours, by comparing every image with every other.
 
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::error::Result;
-use crate::kernels::fast::vectorised;
 use crate::probe::{Features, refuse};
 
-/// Training images that are compared with one image at a time, in the registers.
-const LANES: usize = 32;
+/// Rows that are compared with one query at a time: a block, which stays in the nearest cache for all
+/// queries of a task. Every kind of vector divides it into groups of [`VECTORS`].
+const LANES: usize = 64;
 
-/// Training images that are kept in the nearest cache while the images of a task are compared.
+/// Vectors of sums that are held in registers, so that no sum waits for the one before it.
+const VECTORS: usize = 4;
+
+/// Queries of a task.
 const QUERIES: usize = 64;
 
 /// For each row of `queries`, the commonest class among its k nearest rows of `train`, by Euclidean
@@ -37,10 +41,7 @@ pub fn nearest(
     let blocks = Blocks::new(train, scale(&[train.values, queries.values]));
     let chunks = queries.values.par_chunks(QUERIES * queries.columns);
     let votes = chunks.flat_map_iter(|queries| {
-        let near: Vec<_> = vectorised(
-            #[inline(always)]
-            || blocks.compare(queries, k),
-        );
+        let near = blocks.compare(queries, k);
         near.into_iter().map(|near| vote(&near, labels))
     });
     Ok(votes.collect())
@@ -81,33 +82,65 @@ impl Blocks {
     }
 
     /// The k nearest rows of each query, the nearest first.
-    #[inline(always)]
     fn compare(&self, queries: &[f32], k: usize) -> Vec<Vec<Neighbour>> {
         let scaled = queries.iter().map(|&x| (f64::from(x) * self.scale) as f32);
         let queries: Vec<f32> = scaled.collect();
         let mut near = vec![Vec::with_capacity(k + 1); queries.len() / self.columns];
+        let mut distances = vec![[0.0; LANES]; near.len()];
         for (block, values) in self.values.chunks_exact(self.columns).enumerate() {
+            Arch::new().dispatch(Compare { queries: &queries, values, out: &mut distances });
             let first = block * LANES;
             let held = LANES.min(self.rows - first);
-            for (query, near) in queries.chunks_exact(self.columns).zip(&mut near) {
-                let mut distances = [0.0_f32; LANES];
-                for (&q, x) in query.iter().zip(values) {
-                    for (distance, x) in distances.iter_mut().zip(x) {
-                        *distance += (x - q) * (x - q);
-                    }
-                }
-                for (place, &distance) in distances[..held].iter().enumerate() {
-                    let full = near.len() == k;
-                    // Rows come in their order, so one that is as near as the last comes behind it.
-                    if !full || near.last().is_some_and(|&(last, _)| distance < last) {
-                        let at = near.partition_point(|&(other, _)| other <= distance);
-                        near.insert(at, (distance, first + place));
-                        near.truncate(k);
-                    }
-                }
+            for (near, distances) in near.iter_mut().zip(&distances) {
+                keep(near, k, first, &distances[..held]);
             }
         }
         near
+    }
+}
+
+/// The squared distances of some queries from the rows of a block. Written in vectors, since what
+/// compilers make of the plain loop is four times slower at one of two levels of optimisation.
+struct Compare<'a> {
+    queries: &'a [f32],
+    values: &'a [[f32; LANES]],
+    out: &'a mut [[f32; LANES]],
+}
+
+impl WithSimd for Compare<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for (query, out) in self.queries.chunks_exact(self.values.len()).zip(self.out) {
+            let (out, _) = S::as_mut_simd_f32s(out.as_mut_slice());
+            let groups = out.as_chunks_mut::<VECTORS>().0.iter_mut().enumerate();
+            for (group, out) in groups {
+                let mut sums = [simd.splat_f32s(0.0); VECTORS];
+                for (&q, x) in query.iter().zip(self.values) {
+                    let q = simd.splat_f32s(q);
+                    let x = S::as_simd_f32s(x.as_slice()).0.as_chunks::<VECTORS>().0[group];
+                    for (sum, x) in sums.iter_mut().zip(x) {
+                        let apart = simd.sub_f32s(x, q);
+                        *sum = simd.add_f32s(*sum, simd.mul_f32s(apart, apart));
+                    }
+                }
+                *out = sums;
+            }
+        }
+    }
+}
+
+/// Takes in the rows of a block that are among the k nearest so far.
+fn keep(near: &mut Vec<Neighbour>, k: usize, first: usize, distances: &[f32]) {
+    for (place, &distance) in distances.iter().enumerate() {
+        let full = near.len() == k;
+        // Rows come in their order, so one that is as near as the last comes behind it.
+        if !full || near.last().is_some_and(|&(last, _)| distance < last) {
+            let at = near.partition_point(|&(other, _)| other <= distance);
+            near.insert(at, (distance, first + place));
+            near.truncate(k);
+        }
     }
 }
 
