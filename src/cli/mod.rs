@@ -10,19 +10,25 @@ mod evaluate;
 mod events;
 mod export;
 mod find;
+mod gallery;
 mod import;
 mod info;
+mod interpolate;
 mod keys;
 mod man;
 mod onnx;
 mod picture;
+mod reconstruct;
 mod report;
 mod run_folder;
+mod sample;
+mod scatter;
 mod selftest;
 mod settings;
 mod signals;
 mod subject;
 mod train;
+mod traverse;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -54,6 +60,21 @@ enum Command {
     /// Says what a trained model is worth: its losses, its likelihood, which dimensions it uses.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
+    /// Draws images from the prior.
+    #[command(after_help = sample::EXAMPLES)]
+    Sample(sample::Args),
+    /// Shows images beside what the model makes of them.
+    #[command(after_help = reconstruct::EXAMPLES)]
+    Reconstruct(reconstruct::Args),
+    /// Shows the way from one image to another.
+    #[command(after_help = interpolate::EXAMPLES)]
+    Interpolate(interpolate::Args),
+    /// Shows what each dimension of z does, or the plane of a model of two.
+    #[command(after_help = traverse::EXAMPLES)]
+    Traverse(traverse::Args),
+    /// Shows where the encoder puts images, coloured by their labels.
+    #[command(after_help = scatter::EXAMPLES)]
+    Scatter(scatter::Args),
     /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
@@ -89,6 +110,11 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args, start),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Sample(args) => sample::run(&args),
+        Command::Reconstruct(args) => reconstruct::run(&args),
+        Command::Interpolate(args) => interpolate::run(&args),
+        Command::Traverse(args) => traverse::run(&args),
+        Command::Scatter(args) => scatter::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

@@ -87,15 +87,20 @@ impl ModelArgs {
 
     /// Where a file of this verb goes if the user does not say: among the run's images, or here, where
     /// only a checkpoint was named; the first name that is free.
-    #[expect(dead_code, reason = "pictures come next")]
-    pub(super) fn free_place(&self, name: &str, extension: &str) -> PathBuf {
-        let folder = match self.run.is_dir() {
-            true => self.run.join("images"),
-            false => PathBuf::new(),
-        };
+    pub(super) fn free_place(&self, name: &str, extension: &str) -> Result<PathBuf> {
+        let mut folder = PathBuf::new();
+        if self.run.is_dir() {
+            folder = self.run.join("images");
+            std::fs::create_dir_all(&folder).map_err(|e| {
+                Error::io("make the folder", &folder, e).hint("name a file by `--out`")
+            })?;
+        }
         let first = folder.join(format!("{name}.{extension}"));
-        let more = (2..).map(|n: u64| folder.join(format!("{name}-{n}.{extension}")));
-        std::iter::once(first).chain(more).find(|path| !path.exists()).expect("numbers do not end")
+        let mut more = (2..).map(|n: u64| folder.join(format!("{name}-{n}.{extension}")));
+        Ok(match first.exists() {
+            false => first,
+            true => more.find(|path| !path.exists()).expect("numbers do not end"),
+        })
     }
 }
 

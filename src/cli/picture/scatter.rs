@@ -53,7 +53,6 @@ pub(in crate::cli) struct Axes<'a> {
 /// those after it, and stands in a legend and at the median of its points. Every label's points are
 /// spread evenly over the order of drawing, so that none hides the others. Points that are not
 /// finite are left out, which the caption says.
-#[cfg_attr(not(test), expect(dead_code, reason = "verbs that draw codes will"))]
 pub(in crate::cli) fn scatter(
     points: &[[f32; 2]],
     labels: Option<&[u8]>,

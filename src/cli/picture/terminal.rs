@@ -11,7 +11,6 @@ use super::grid::bare;
 use crate::cli::print_line;
 
 /// Shows a PNG file of ours in the terminal that reads stdout; elsewhere it does nothing.
-#[cfg_attr(not(test), expect(dead_code, reason = "verbs that may show what they draw will"))]
 pub(in crate::cli) fn show(png: &[u8]) -> Result<()> {
     match columns() {
         Some(columns) => print(&Canvas::from_png(png)?, columns),
@@ -22,7 +21,6 @@ pub(in crate::cli) fn show(png: &[u8]) -> Result<()> {
 /// Shows grey images of `size` (height, width) and words below them in the terminal that reads
 /// stdout; elsewhere it does nothing. A terminal has too few pixels for the words of
 /// [`grid`](super::grid).
-#[cfg_attr(not(test), expect(dead_code, reason = "verbs that may show what they draw will"))]
 pub(in crate::cli) fn show_images(
     images: &[f32],
     size: [usize; 2],

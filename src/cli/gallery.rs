@@ -1,0 +1,81 @@
+//! Where a verb's picture goes: to a file always, and to the terminal where it can be seen.
+
+use std::path::{Path, PathBuf};
+
+use elbo::checkpoint::write_new;
+use elbo::{Error, Result};
+use serde_json::json;
+
+use crate::cli::picture::{Labels, grid, show, show_images};
+use crate::cli::print_line;
+use crate::cli::subject::ModelArgs;
+
+/// The flags of a picture.
+#[derive(Debug, clap::Args)]
+pub(super) struct PictureArgs {
+    /// The PNG file to write, which must not be there yet [default: a free name among the images of
+    /// the run, or here]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Refuses a file that is there, before anything is computed for it.
+pub(super) fn check_free(out: &Path) -> Result<()> {
+    match out.exists() {
+        false => Ok(()),
+        true => Err(Error::io("write", out, std::io::ErrorKind::AlreadyExists.into())
+            .hint("choose a name that is free, or remove the file")),
+    }
+}
+
+impl PictureArgs {
+    /// Refuses what can be refused before the picture is made.
+    pub(super) fn check(&self) -> Result<()> {
+        self.out.as_deref().map_or(Ok(()), check_free)
+    }
+
+    /// Draws grey images of `size` in so many columns, and delivers them.
+    pub(super) fn images(
+        &self,
+        model: &ModelArgs,
+        name: &str,
+        (images, size, columns): (&[f32], [usize; 2], usize),
+        labels: Labels<'_>,
+    ) -> Result<u8> {
+        let path = self.write(model, name, &grid(images, size, columns, labels)?)?;
+        if !self.json && !model.quiet {
+            show_images(images, size, columns, labels.caption)?;
+        }
+        self.tell(name, &path)
+    }
+
+    /// Delivers a picture.
+    pub(super) fn picture(&self, model: &ModelArgs, name: &str, png: &[u8]) -> Result<u8> {
+        let path = self.write(model, name, png)?;
+        if !self.json && !model.quiet {
+            show(png)?;
+        }
+        self.tell(name, &path)
+    }
+
+    fn write(&self, model: &ModelArgs, name: &str, png: &[u8]) -> Result<PathBuf> {
+        let path = match &self.out {
+            Some(path) => path.clone(),
+            None => model.free_place(name, "png")?,
+        };
+        write_new(&path, png)?;
+        Ok(path)
+    }
+
+    fn tell(&self, name: &str, path: &Path) -> Result<u8> {
+        let path = path.display().to_string();
+        print_line(&match self.json {
+            true => json!({"event": "picture", "what": name, "path": path}).to_string(),
+            false => path,
+        })?;
+        Ok(0)
+    }
+}

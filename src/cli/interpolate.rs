@@ -1,0 +1,84 @@
+//! `elbo interpolate`: the way from one image to another.
+
+use elbo::{Error, Result};
+
+use crate::cli::gallery::PictureArgs;
+use crate::cli::picture::Labels;
+use crate::cli::subject::{DataArgs, ModelArgs, Split};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo interpolate runs/0001
+  elbo interpolate runs/0001 --from 3,18 --to 7,2 --steps 12";
+
+/// The most images of one picture.
+const MOST: usize = 100;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Which images
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// The images that ways begin at, counted from 0
+    #[arg(long, value_delimiter = ',', default_value = "0,2,4,6,8", value_name = "I,…")]
+    from: Vec<usize>,
+    /// The images that they end at, as many
+    #[arg(long, value_delimiter = ',', default_value = "1,3,5,7,9", value_name = "I,…")]
+    to: Vec<usize>,
+    /// Places on each way, with both ends
+    #[arg(long, default_value_t = 9, value_name = "N")]
+    steps: usize,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    let (from, to, steps) = (&args.from, &args.to, args.steps);
+    if from.len() != to.len() || from.len() > MOST {
+        let what = format!("`--from` names {} images and `--to` {}", from.len(), to.len());
+        return Err(Error::config(format!("{what}; they must be as many, at most {MOST}"))
+            .hint("such as `--from 0,2 --to 1,3`"));
+    }
+    if !(2..=MOST).contains(&steps) {
+        return Err(Error::config(format!(
+            "`--steps` is {steps}; it must be between 2 and {MOST}"
+        ))
+        .hint("9 show both ends and seven places between"));
+    }
+    args.picture.check()?;
+    let state = args.model.state()?;
+    let data = args.data.open(&state, args.split)?;
+    let size = data.size();
+    let mut model = args.model.open(&state, Some(&data))?;
+    let (mut all, mut rows) = (Vec::new(), Vec::new());
+    for (&from, &to) in from.iter().zip(to) {
+        let mut end = |image: usize| {
+            // So that the last number there is has a next one.
+            let range = image..image.saturating_add(1);
+            Ok::<_, Error>((model.pixels(range.clone())?, model.encode(range)?.mean))
+        };
+        let ((first, a), (last, b)) = (end(from)?, end(to)?);
+        let place = |step: usize| {
+            let share = step as f32 / (steps - 1) as f32;
+            a.iter().zip(&b).map(move |(a, b)| a + share * (b - a))
+        };
+        let z: Vec<_> = (0..steps).flat_map(place).collect();
+        all.extend([first, model.decode(&z)?, last].concat());
+        rows.push(format!("{from} to {to}"));
+    }
+    let mut columns = vec!["image".to_owned()];
+    columns.extend((0..steps).map(|step| format!("{:.2}", step as f64 / (steps - 1) as f64)));
+    columns.push("image".to_owned());
+    let caption = format!(
+        "Between two {} images: the decoder's means on the straight line from one μ to the other, \
+         after step {}",
+        args.split.name(),
+        state.trained.step
+    );
+    let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
+    args.picture.images(&args.model, "interpolate", (&all, size, steps + 2), labels)
+}

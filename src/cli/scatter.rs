@@ -1,0 +1,165 @@
+//! `elbo scatter`: where the encoder puts images.
+
+use elbo::{Error, Result};
+
+use crate::cli::gallery::PictureArgs;
+use crate::cli::picture::{Axes, scatter};
+use crate::cli::subject::{DataArgs, ModelArgs, Split};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo scatter runs/0001
+  elbo scatter runs/0001 --dimensions 3,11 --out two.png";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Which images
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// Use only the first N images
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    limit: usize,
+    /// Two dimensions of z, counted from 0 [default: both, or the two principal components]
+    #[arg(long, value_delimiter = ',', num_args = 1, value_name = "J,J")]
+    dimensions: Vec<usize>,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
+
+/// A direction in the space of codes, and how it is called.
+struct Direction {
+    weights: Vec<f64>,
+    name: String,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    args.picture.check()?;
+    let state = args.model.state()?;
+    let latent = state.config.model.latent;
+    if !args.dimensions.is_empty() {
+        let fit = args.dimensions.len() == 2 && args.dimensions.iter().all(|&j| j < latent);
+        if !fit {
+            let what =
+                format!("`--dimensions` is {:?}; it must be two below {latent}", args.dimensions);
+            return Err(Error::config(what).hint("such as `--dimensions 0,1`"));
+        }
+    }
+    if latent < 2 {
+        return Err(Error::config("a plane needs two dimensions of z; this model has one")
+            .hint("`elbo encode` writes the codes"));
+    }
+    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let mut model = args.model.open(&state, Some(&data))?;
+    let codes = model.encode(0..model.images())?.mean;
+    let [x, y] = directions(args, &codes, latent);
+    let project = |z: &[f32], direction: &Direction| {
+        let product = z.iter().zip(&direction.weights).map(|(&z, w)| f64::from(z) * w);
+        product.sum::<f64>() as f32
+    };
+    let points: Vec<_> = codes.chunks(latent).map(|z| [project(z, &x), project(z, &y)]).collect();
+    let colours = if data.labels().is_some() { ", coloured by label" } else { "" };
+    let caption = format!(
+        "The encoder's means of {} {} images{colours}, after step {}",
+        points.len(),
+        args.split.name(),
+        state.trained.step
+    );
+    let axes = Axes { caption: &caption, x: &x.name, y: &y.name };
+    let png = scatter(&points, data.labels(), axes)?;
+    args.picture.picture(&args.model, "scatter", &png)
+}
+
+fn directions(args: &Args, codes: &[f32], latent: usize) -> [Direction; 2] {
+    let chosen = match args.dimensions.as_slice() {
+        &[a, b] => Some([a, b]),
+        _ => (latent == 2).then_some([0, 1]),
+    };
+    match chosen {
+        Some(chosen) => chosen.map(|j| Direction {
+            weights: (0..latent).map(|i| f64::from(u8::from(i == j))).collect(),
+            name: format!("z{j}"),
+        }),
+        None => principal(codes, latent),
+    }
+}
+
+/// The two directions of the largest variance (Pearson 1901), by power iteration on the covariance.
+fn principal(codes: &[f32], latent: usize) -> [Direction; 2] {
+    let count = (codes.len() / latent) as f64;
+    let mean: Vec<f64> = (0..latent)
+        .map(|j| codes.iter().skip(j).step_by(latent).map(|&z| f64::from(z)).sum::<f64>() / count)
+        .collect();
+    let mut covariance = vec![0.0; latent * latent];
+    for z in codes.chunks(latent) {
+        let off: Vec<_> = z.iter().zip(&mean).map(|(&z, mean)| f64::from(z) - mean).collect();
+        for (row, a) in covariance.chunks_mut(latent).zip(&off) {
+            row.iter_mut().zip(&off).for_each(|(sum, b)| *sum += a * b / count);
+        }
+    }
+    let total: f64 = covariance.iter().step_by(latent + 1).sum();
+    [1, 2].map(|number| {
+        let (weights, variance) = leading(&covariance, latent);
+        // What is left has none of it.
+        for (row, a) in covariance.chunks_mut(latent).zip(&weights) {
+            row.iter_mut().zip(&weights).for_each(|(left, b)| *left -= variance * a * b);
+        }
+        let share = if total > 0.0 { 100.0 * variance / total } else { 0.0 };
+        Direction {
+            weights,
+            name: format!("principal component {number} ({share:.0} % of the variance)"),
+        }
+    })
+}
+
+/// The eigenvector of the largest eigenvalue of a symmetric matrix, and that value; the sign is such
+/// that its largest element is positive.
+fn leading(matrix: &[f64], size: usize) -> (Vec<f64>, f64) {
+    // Orthogonal to no eigenvector but by chance.
+    let mut vector: Vec<f64> = (0..size).map(|i| 1.0 + 0.1 * (i as f64).sin()).collect();
+    let mut value = 0.0;
+    for _ in 0..1000 {
+        let product: Vec<f64> = matrix
+            .chunks(size)
+            .map(|row| row.iter().zip(&vector).map(|(a, b)| a * b).sum())
+            .collect();
+        let norm = product.iter().map(|v| v * v).sum::<f64>().sqrt();
+        if norm == 0.0 {
+            return (vec![0.0; size], 0.0);
+        }
+        vector = product.iter().map(|v| v / norm).collect();
+        value = norm;
+    }
+    let largest = vector.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let sign = largest.unwrap_or(1.0).signum();
+    vector.iter_mut().for_each(|v| *v *= sign);
+    (vector, value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::principal;
+
+    /// Points on a line through a plane, with a little across: the axes are known.
+    #[test]
+    fn principal_axes_are_found() {
+        let codes: Vec<f32> = (0..400)
+            .flat_map(|i| {
+                let (along, across) = ((i as f32 * 0.37).sin(), 0.1 * (i as f32 * 1.91).cos());
+                [5.0 + 0.6 * along - 0.8 * across, 0.8 * along + 0.6 * across, 7.0]
+            })
+            .collect();
+        let [first, second] = principal(&codes, 3);
+        let near = |found: &[f64], expected: [f64; 3]| {
+            found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 0.02)
+        };
+        assert!(near(&first.weights, [0.6, 0.8, 0.0]), "{:?}", first.weights);
+        assert!(near(&second.weights, [0.8, -0.6, 0.0]), "{:?}", second.weights);
+        assert!(first.name.contains("(99 %"), "{}", first.name);
+        let still = principal(&[1.0, 2.0, 1.0, 2.0], 2);
+        assert!(still[0].name.contains("(0 %"), "no variance: {}", still[0].name);
+    }
+}

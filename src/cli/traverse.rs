@@ -1,0 +1,173 @@
+//! `elbo traverse`: what each dimension of z does, or for two of them the whole plane.
+
+use elbo::evaluate::dimensions;
+use elbo::{Dataset, Error, Model, Result};
+
+use crate::cli::gallery::PictureArgs;
+use crate::cli::picture::Labels;
+use crate::cli::subject::{DataArgs, ModelArgs};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo traverse runs/0001
+  elbo traverse runs/0001 --image 7 --range 2 --steps 15
+  elbo traverse runs/0001 --dimensions 3,11,5
+  elbo traverse runs/plane --plane --steps 25        # a model of two dimensions";
+
+/// The most places of a dimension.
+const MOST: usize = 100;
+/// Dimensions that are shown if none is named: those with the largest KL divergence.
+const SHOWN: usize = 12;
+/// Test images that tell which dimensions have the largest.
+const ASKED: usize = 2000;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Leave the other dimensions as in this test image, counted from 0 [default: at 0, the prior's
+    /// mean]
+    #[arg(long, value_name = "I")]
+    image: Option<usize>,
+    /// Go from minus this to this, in deviations of the prior
+    #[arg(long, default_value_t = 3.0, value_name = "Z", allow_negative_numbers = true)]
+    range: f32,
+    /// Places in each dimension
+    #[arg(long, default_value_t = 11, value_name = "N")]
+    steps: usize,
+    /// Which dimensions, counted from 0 [default: the twelve with the largest KL divergence]
+    #[arg(long, value_delimiter = ',', value_name = "J,…")]
+    dimensions: Vec<usize>,
+    /// The whole plane of a model of two dimensions, at the quantiles of the prior
+    #[arg(long, conflicts_with_all = ["image", "range", "dimensions"])]
+    plane: bool,
+    #[command(flatten)]
+    picture: PictureArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    let (steps, range) = (args.steps, args.range);
+    if !(2..=MOST).contains(&steps) {
+        return Err(Error::config(format!(
+            "`--steps` is {steps}; it must be between 2 and {MOST}"
+        ))
+        .hint("11 go through 0 in the middle"));
+    }
+    if !(range > 0.0 && range <= 100.0) {
+        return Err(Error::config(format!(
+            "`--range` is {range}; it must be above 0, at most 100"
+        ))
+        .hint("3 holds nearly all of the prior"));
+    }
+    args.picture.check()?;
+    let state = args.model.state()?;
+    let (latent, step) = (state.config.model.latent, state.trained.step);
+    if let Some(dimension) = args.dimensions.iter().find(|&&j| j >= latent) {
+        let what = format!("`--dimensions` names {dimension}; z has {latent}, counted from 0");
+        return Err(Error::config(what).hint("leave it out for the most important ones"));
+    }
+    if args.plane {
+        if latent != 2 {
+            let what = format!("`--plane` needs a model of 2 dimensions; this one has {latent}");
+            return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
+        }
+        let mut model = args.model.open(&state, None)?;
+        return plane(args, &mut model, step);
+    }
+    let data = args.data.both(&state)?.1;
+    let mut model = args.model.open(&state, Some(&data))?;
+    lines(args, &mut model, &data, step)
+}
+
+/// A row for each dimension.
+fn lines(args: &Args, model: &mut Model, data: &Dataset, step: u64) -> Result<u8> {
+    let latent = model.config().model.latent;
+    let asked = dimensions(&model.encode(0..model.images().min(ASKED))?, latent);
+    let mut chosen = args.dimensions.clone();
+    if chosen.is_empty() {
+        chosen = (0..latent).collect();
+        chosen.sort_by(|&a, &b| asked[b].kl.total_cmp(&asked[a].kl));
+        chosen.truncate(SHOWN);
+    }
+    let base = match args.image {
+        Some(image) => model.encode(image..image.saturating_add(1))?.mean,
+        None => vec![0.0; latent],
+    };
+    let value = |step: usize| args.range * (2.0 * step as f32 / (args.steps - 1) as f32 - 1.0);
+    let mut z = Vec::new();
+    for &dimension in &chosen {
+        for step in 0..args.steps {
+            let mut place = base.clone();
+            place[dimension] = value(step);
+            z.extend(place);
+        }
+    }
+    let images = model.decode(&z)?;
+    let rows: Vec<_> = chosen.iter().map(|&j| format!("z{j}  KL {:.2}", asked[j].kl)).collect();
+    let columns: Vec<_> = (0..args.steps).map(|step| format!("{:+.1}", value(step))).collect();
+    let rest = match args.image {
+        Some(image) => format!("the others as test image {image} has them"),
+        None => "the others at 0".to_owned(),
+    };
+    let caption = format!(
+        "One dimension of z at a time, {rest}; by KL divergence in nats; after step {step}"
+    );
+    let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
+    args.picture.images(&args.model, "traverse", (&images, data.size(), args.steps), labels)
+}
+
+/// The images of a plane of z, each at the middle of an equal share of the prior (Kingma and Welling
+/// 2014, figure 4).
+fn plane(args: &Args, model: &mut Model, step: u64) -> Result<u8> {
+    let side = args.steps;
+    let quantile = |i: usize| normal_quantile((i as f64 + 0.5) / side as f64) as f32;
+    let z: Vec<_> = (0..side)
+        .rev()
+        .flat_map(|up| (0..side).flat_map(move |right| [quantile(right), quantile(up)]))
+        .collect();
+    let images = model.decode(&z)?;
+    let most = quantile(side - 1);
+    let caption = format!(
+        "The plane of z at the prior's quantiles: z0 from {:.1} to {most:.1} rightwards, z1 upwards; \
+         after step {step}",
+        -most
+    );
+    let labels = Labels { caption: &caption, joined: true, ..Labels::default() };
+    args.picture.images(&args.model, "plane", (&images, model.image_size(), side), labels)
+}
+
+/// Where the standard normal distribution function is `share`, to 10⁻¹² by halving.
+fn normal_quantile(share: f64) -> f64 {
+    let below = |x: f64| 0.5 * libm::erfc(-x / std::f64::consts::SQRT_2);
+    let (mut low, mut high) = (-10.0, 10.0);
+    while high - low > 1e-12 {
+        let middle = 0.5 * (low + high);
+        if below(middle) < share {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    0.5 * (low + high)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normal_quantile;
+
+    /// Against published tables of the normal distribution.
+    #[test]
+    fn quantiles_are_those_of_tables() {
+        for (share, expected) in [
+            (0.5, 0.0),
+            (0.975, 1.959_963_984_540),
+            (0.05, -1.644_853_626_951),
+            (0.999, 3.090_232_306_168),
+        ] {
+            let found = normal_quantile(share);
+            assert!((found - expected).abs() < 1e-9, "{share}: {found}, expected {expected}");
+        }
+    }
+}
