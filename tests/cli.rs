@@ -12,6 +12,8 @@ mod data;
 mod durable;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/look.rs"]
+mod look;
 #[path = "cli/manual.rs"]
 mod manual;
 #[path = "cli/program.rs"]

@@ -8,6 +8,7 @@ use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use crate::cli::run_folder::{TIMINGS, append};
 use crate::cli::subject::{DataArgs, ModelArgs, Split};
 use crate::cli::{print_line, talk};
 
@@ -69,8 +70,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let data = args.data.open(&state, args.split)?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let report = measure(args, &mut model, state.trained.step)?;
+    let line = report.json(args.split).to_string();
+    // What a report of the run tells: of all its own test images.
+    if args.model.run.is_dir() && args.limit == 0 && args.split == Split::Test && args.data.own() {
+        append(&args.model.run.join(TIMINGS), &line)?;
+    }
     if args.json {
-        print_line(&report.json(args.split).to_string())?;
+        print_line(&line)?;
     } else {
         report.lines(args.split).iter().try_for_each(|line| print_line(line))?;
     }

@@ -54,10 +54,7 @@ enum Command {
     /// Trains a model on images, by default the classic VAE on MNIST.
     #[command(after_help = train::EXAMPLES)]
     Train(train::Args),
-    /// Measures a device's peaks and a model's training steps, or runs a burn-in.
-    #[command(after_help = bench::EXAMPLES)]
-    Bench(bench::Args),
-    /// Says what a trained model is worth: its losses, its likelihood, which dimensions it uses.
+    /// Says what a trained model is worth: its losses, likelihood and used dimensions.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
     /// Draws images from the prior.
@@ -84,6 +81,9 @@ enum Command {
     /// Writes a page with a run's curves, pictures and configuration into its folder.
     #[command(after_help = report::EXAMPLES)]
     Report(report::Args),
+    /// Measures a device's peaks and a model's training steps, or runs a burn-in.
+    #[command(after_help = bench::EXAMPLES)]
+    Bench(bench::Args),
     /// Lists the devices that can be trained on.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),

@@ -20,7 +20,8 @@ pub(super) const BEST: &str = "best.safetensors";
 /// Losses and what else does not differ between equal runs.
 pub(super) const METRICS: &str = "metrics.jsonl";
 
-/// What does differ: where each session of the run began, on what, and how fast its epochs were.
+/// What does differ: where each session of the run began, on what, how fast its epochs were, and what
+/// `elbo evaluate` found later.
 pub(super) const TIMINGS: &str = "timings.jsonl";
 
 /// Locked by the process that writes to the folder, whose number is in it, and gone when it is done.
@@ -190,19 +191,7 @@ impl RunFolder {
 
     /// Appends a line, whole or not at all.
     pub(super) fn append(&self, name: &str, line: &str) -> Result<()> {
-        let path = self.path.join(name);
-        let fail = |e| {
-            Error::io(&format!("append {} bytes to", line.len() + 1), &path, e)
-                .hint("free some space, or choose a folder that can be written")
-        };
-        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
-        let before = file.metadata().map_err(fail)?.len();
-        let written = write_line(&mut file, line);
-        if written.is_err() {
-            // The first error counts, whether or not the half line can be taken back.
-            let _ = file.set_len(before);
-        }
-        written.map_err(fail)
+        append(&self.path.join(name), line)
     }
 
     /// Removes what a process that was killed while it wrote has left. Who holds the lock is the only
@@ -227,6 +216,22 @@ impl Drop for RunFolder {
             let _ = fs::remove_dir(&self.path);
         }
     }
+}
+
+/// Appends a line to a file, whole or not at all.
+pub(super) fn append(path: &Path, line: &str) -> Result<()> {
+    let fail = |e| {
+        Error::io(&format!("append {} bytes to", line.len() + 1), path, e)
+            .hint("free some space, or choose a folder that can be written")
+    };
+    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(fail)?;
+    let before = file.metadata().map_err(fail)?.len();
+    let written = write_line(&mut file, line);
+    if written.is_err() {
+        // The first error counts, whether or not the half line can be taken back.
+        let _ = file.set_len(before);
+    }
+    written.map_err(fail)
 }
 
 /// Locks a folder, or says which process has.

@@ -105,6 +105,11 @@ impl ModelArgs {
 }
 
 impl DataArgs {
+    /// Whether the images are those that the run names.
+    pub(super) fn own(&self) -> bool {
+        self.data.is_none() && self.test_data.is_none()
+    }
+
     /// The training and the test images.
     pub(super) fn both(&self, state: &State) -> Result<(Dataset, Dataset)> {
         let was = &state.config.train;

@@ -37,8 +37,8 @@ fn shells_are_told_of_every_verb() {
         assert!(fine, "{shell} cannot read its script: {checked:?}");
     }
     let script = succeed(elbo(&dir, "completions bash"));
-    // What bash itself would offer after `elbo tr` and `elbo train --like`.
-    let ask = "\nCOMP_WORDS=(elbo tr); COMP_CWORD=1; _elbo elbo tr elbo; echo \"${COMPREPLY[@]}\"\n\
+    // What bash itself would offer after `elbo trai` and `elbo train --like`.
+    let ask = "\nCOMP_WORDS=(elbo trai); COMP_CWORD=1; _elbo elbo trai elbo; echo \"${COMPREPLY[@]}\"\n\
                COMP_WORDS=(elbo train --like); COMP_CWORD=2; _elbo elbo --like train; \
                echo \"${COMPREPLY[@]}\"\n";
     if let Some(offers) = given("bash", &[], &(script + ask)) {

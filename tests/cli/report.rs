@@ -15,10 +15,13 @@ fn page(dir: &TempDir) -> String {
 fn a_run_has_a_report() {
     let dir = place();
     succeed(train(&dir, "--epochs 3"));
+    let told = page(&dir);
+    fs::remove_file(dir.path().join("out/report.html")).expect("training writes one");
     let before = tree(&dir.path().join("out"));
     let path = Path::new("out").join("report.html").display().to_string();
     assert_eq!(succeed(elbo(&dir, "report out")), format!("{path}\n"), "its path alone");
     let first = page(&dir);
+    assert_eq!(first, told, "as training wrote it");
     for part in ["<h1>Run out</h1>", "Loss (−ELBO)", "Throughput", "batch-size", "epoch 3: test "]
     {
         assert!(first.contains(part), "`{part}` is in {first}");

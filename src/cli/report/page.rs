@@ -233,9 +233,10 @@ fn row(key: &str, value: &str) -> String {
 fn evaluation(story: &Story) -> String {
     let Some(line) = &story.evaluation else { return String::new() };
     let rows: String = line
-        .keys()
-        .filter(|key| *key != "event")
-        .map(|key| row(&key.replace('_', " "), &text(line, key)))
+        .iter()
+        // What is told of each dimension is too much for a table.
+        .filter(|(key, value)| *key != "event" && !value.is_array())
+        .map(|(key, _)| row(&key.replace('_', " "), &text(line, key)))
         .collect();
     format!(
         "<h2>Evaluation</h2>\n<div class=\"scroll narrow\"><table>\n<tbody>\n{rows}</tbody></table></div>\n"

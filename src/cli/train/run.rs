@@ -7,6 +7,7 @@ use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use serde_json::json;
 
 use crate::cli::card::card;
+use crate::cli::report;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
 use crate::cli::train::log::{Epoch, Log};
@@ -218,6 +219,7 @@ impl<'a> Run<'a> {
         let state = State { course: self.course, ..self.trainer.state()? };
         let about = card(&state, last.as_ref());
         write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
+        report::write(self.log.folder.path())?;
         let loss = last.map(|last| last.sampled.loss);
         if self.args.json {
             let line = json!({
@@ -245,13 +247,14 @@ impl<'a> Run<'a> {
 
     /// Tells of an error that ended training, and where it can go on.
     fn fail(&self, error: Error) -> Result<u8> {
+        // What ended training matters more than whether this can be told.
+        let _ = report::write(self.log.folder.path());
         let (run, saved) = (self.log.folder.path().display(), self.saved.map(|(step, _)| step));
         if self.args.json {
             let line = json!({
                 "event": "end", "status": "failed", "step": self.trainer.steps_taken(),
                 "saved": saved, "error": error.to_string(), "run": run.to_string(),
             });
-            // What ended training matters more than whether this can be said.
             let _ = print_line(&line.to_string());
         } else if let Some(step) = saved {
             let way = match error.kind() {
