@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{State, weights_to_bytes, write_new};
 use elbo::{Error, Result};
+use serde_json::json;
 
 use crate::cli::onnx::{self, Part};
 use crate::cli::print_line;
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// Take the best epoch's weights instead of the newest
     #[arg(long)]
     best: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// What is written.
@@ -55,7 +59,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         Format::Onnx(part) => (onnx::to_bytes(&path, &state, part)?, part.name().to_owned()),
     };
     write_new(&args.out, &bytes)?;
-    print_line(&format!("{what} after step {}: {}", state.trained.step, args.out.display()))?;
+    let (step, path) = (state.trained.step, args.out.display().to_string());
+    print_line(&match args.json {
+        true => json!({"event": "export", "what": what, "step": step, "path": path}).to_string(),
+        false => format!("{what} after step {step}: {path}"),
+    })?;
     Ok(0)
 }
 

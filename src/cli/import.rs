@@ -6,6 +6,7 @@ use elbo::checkpoint::{Course, FIRST, SECOND, State, Trained, Weight};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
 use elbo::model::{DataSpec, Vae};
 use elbo::{Config, Error, Result};
+use serde_json::json;
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::print_line;
@@ -30,6 +31,9 @@ pub(super) struct Args {
     out: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
@@ -44,8 +48,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let mut folder = RunFolder::claim(args.out.as_deref())?;
     folder.begin(&state.config)?;
     folder.save(&state, 1)?;
-    let run = folder.path().display();
-    print_line(&format!("{} tensors: {run}", state.weights().len()))?;
+    let (run, tensors) = (folder.path().display().to_string(), state.weights().len());
+    print_line(&match args.json {
+        true => json!({"event": "import", "tensors": tensors, "run": run}).to_string(),
+        false => format!("{tensors} tensors: {run}"),
+    })?;
     Ok(0)
 }
 

@@ -181,7 +181,8 @@ fn weights_go_out_and_come_in() {
     assert_eq!(weights(&dir.path().join("best.safetensors")).len(), 10);
     // The sizes of the layers are the file's.
     succeed(elbo(&dir, "import out.safetensors --out in --batch-size 16 --epochs 1"));
-    succeed(elbo(&dir, "export in --out in.safetensors"));
+    let said = succeed(elbo(&dir, "export in --out in.safetensors --json"));
+    assert_eq!(events(&said)[0].1["path"], "in.safetensors", "{said}");
     assert!(read("in.safetensors") == read("out.safetensors"), "there and back");
     succeed(elbo(&dir, "train --resume in --data data --device cpu --quiet"));
     for (flags, code, says) in [

@@ -226,7 +226,7 @@ def check_events(run):
     steps = [line["step"] for line in epochs]
     numbers = {tag: {line["step"]: line[key] for line in epochs} for tag, key in SCALARS.items()}
     # An epoch that was trained again has two times, of which the later counts; one of a single step has none.
-    speeds = {line["step"]: line["images_per_s"] for line in read("timings.jsonl")}
+    speeds = {line["step"]: line["images_per_s"] for line in read("timings.jsonl") if "images_per_s" in line}
     speeds = {step: speeds[step] for step in steps if speeds[step] is not None}
     numbers |= {"images_per_s": speeds} if speeds else {}
     events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0})
