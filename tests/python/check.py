@@ -199,12 +199,14 @@ def check_run(elbo, run):
     require(path.read_bytes() == (run / "weights.safetensors").read_bytes(), f"{run}: the exported weights are others")
     hidden, mean, _, _ = names(len(config["model"]["encoder"]), len(config["model"]["decoder"]))
     pixels = weights[f"{[*hidden, mean][0]}.weight"].shape[1]
-    first = sorted((run / "images").glob("reconstruction_*.png"))[0].read_bytes()
-    # Two rows of eight images, or as many as a minibatch has, each with two black pixels round it.
-    height = (int.from_bytes(first[20:24], "big") - 2) // 2 - 2
+    # The checkpoint's header says how an image's pixels lie.
+    state = (run / "checkpoint.safetensors").read_bytes()
+    header = json.loads(state[8:8 + int.from_bytes(state[:8], "little")])
+    height, width = tomllib.loads(header["__metadata__"]["elbo"])["size"]
+    require(height * width == pixels, f"{run}: {height}×{width} pixels, but `fc1` takes {pixels}")
     random = np.random.default_rng(6)
     for part in ("encoder", "decoder"):
-        worst, _ = check_part(elbo, run, part, weights, config, (height, pixels // height), random)
+        worst, _ = check_part(elbo, run, part, weights, config, (height, width), random)
         print(f"{run.name}: {part}.onnx is at most {worst:.1e} from float64")
     check_events(run)
 
