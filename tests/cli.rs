@@ -3,6 +3,9 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[cfg(unix)]
+#[path = "cli/dashboard.rs"]
+mod dashboard;
 #[path = "cli/data.rs"]
 mod data;
 #[cfg(unix)]

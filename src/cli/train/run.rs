@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::card::card;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
+use crate::cli::train::dashboard::Progress;
 use crate::cli::train::log::{Epoch, Log};
 use crate::cli::{print_line, talk};
 
@@ -21,6 +22,8 @@ enum End {
     Patience,
     /// The time was up.
     Time,
+    /// A key asked for it.
+    Asked,
     /// A signal.
     Signal(usize),
 }
@@ -31,6 +34,7 @@ impl End {
             Self::Done => "done",
             Self::Patience => "patience",
             Self::Time => "time",
+            Self::Asked => "asked",
             Self::Signal(_) => "signal",
         }
     }
@@ -80,7 +84,7 @@ impl<'a> Run<'a> {
         let per_epoch = self.trainer.steps_per_epoch();
         let all = per_epoch * config.epochs as u64;
         let last = if config.max_steps > 0 { all.min(config.max_steps) } else { all };
-        self.log.screen.begin(last);
+        self.log.screen.begin([self.trainer.steps_taken(), last], per_epoch)?;
         loop {
             if self.patience_is_over() {
                 return Ok(End::Patience);
@@ -103,6 +107,7 @@ impl<'a> Run<'a> {
             }
             let whole = end == epoch * per_epoch;
             let losses = self.trainer.finish()?;
+            self.log.screen.evaluating();
             let evaluation = self.trainer.evaluate_or_go_back()?;
             self.log.broken(self.trainer.take_broken())?;
             let Some(evaluation) = evaluation else { continue };
@@ -146,6 +151,7 @@ impl<'a> Run<'a> {
         state.course = self.course;
         self.log.folder.save(&state, self.args.keep)?;
         self.saved = Some((state.trained.step, state.trained.rolled_back));
+        self.log.screen.saved(state.trained.step);
         Ok(())
     }
 
@@ -180,16 +186,16 @@ impl<'a> Run<'a> {
             if self.signals.save() || (due && now < end) {
                 self.save()?;
             }
-            if shown.elapsed() > Duration::from_millis(100) {
-                shown = Instant::now();
-                let speed = images as f64 / start.elapsed().as_secs_f64();
-                let loss = self.trainer.so_far().loss;
-                self.log.screen.progress(now, loss, speed);
-            }
             if now >= end {
                 // The numbers may yet be found to have broken, and training to go back.
                 self.trainer.wait()?;
                 self.log.broken(self.trainer.take_broken())?;
+            }
+            if now >= end || shown.elapsed() > Duration::from_millis(100) {
+                shown = Instant::now();
+                let speed = images as f64 / start.elapsed().as_secs_f64();
+                let losses = self.trainer.so_far();
+                self.log.screen.progress(Progress { step: now, losses, images }, speed);
             }
         }
         let seconds = start.elapsed().as_secs_f64();
@@ -199,6 +205,7 @@ impl<'a> Run<'a> {
     /// Whether training is to end before its time.
     fn end_came(&self) -> Option<End> {
         match self.signals.end() {
+            0 if self.signals.asked() => Some(End::Asked),
             0 => self.until.filter(|until| Instant::now() >= *until).map(|_| End::Time),
             signal => Some(End::Signal(signal)),
         }
