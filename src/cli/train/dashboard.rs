@@ -46,7 +46,7 @@ static TERMINAL: Mutex<()> = Mutex::new(());
 pub(super) struct Dashboard {
     view: Arc<Mutex<View>>,
     stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Dashboard {
@@ -69,10 +69,9 @@ impl Dashboard {
         let thread = thread::Builder::new().name("dashboard".to_owned());
         let thread = thread.spawn(move || {
             let (view, stop) = shared;
-            if let Err(e) = show(terminal, &view, &stop, &signals) {
-                lock(&view).say(&format!("the dashboard ended: {e}"));
-            }
+            let shown = show(terminal, &view, &stop, &signals);
             restore();
+            shown
         });
         let thread = thread.inspect_err(|_| restore()).map_err(fail)?;
         Ok(Self { view, stop, thread: Some(thread) })
@@ -114,16 +113,20 @@ impl Dashboard {
     pub(super) fn say(&self, line: &str) {
         lock(&self.view).say(line);
     }
+
+    /// Gives the terminal back; with what broke the dashboard, if something did.
+    pub(super) fn end(&mut self) -> Option<io::Error> {
+        self.stop.store(true, Ordering::SeqCst);
+        // If it panicked, the terminal was given back then, and the panic's message says why.
+        let shown = self.thread.take().and_then(|thread| thread.join().ok());
+        restore();
+        shown.and_then(io::Result::err)
+    }
 }
 
 impl Drop for Dashboard {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
-            // If it panicked, the terminal was given back then.
-            let _ = thread.join();
-        }
-        restore();
+        let _ = self.end();
     }
 }
 

@@ -140,8 +140,10 @@ impl Screen {
     /// Training is over: from here on lines are printed as ever.
     pub(super) fn end(&mut self) {
         self.bar.finish_and_clear();
-        let Some(dashboard) = self.dashboard.take() else { return };
-        drop(dashboard);
+        let Some(mut dashboard) = self.dashboard.take() else { return };
+        if let Some(e) = dashboard.end() {
+            talk(&format!("the dashboard ended: {e}"));
+        }
         self.said.drain(..).for_each(|line| talk(&line));
         if self.left_out > 0 {
             talk(&format!("metrics.jsonl tells of {} epochs before these", self.left_out));

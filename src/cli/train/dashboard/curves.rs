@@ -5,7 +5,7 @@ use ratatui::layout::{Constraint, Rect};
 use ratatui::style::{Color, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::Line;
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, LegendPosition};
 
 use super::view::{Point, View};
 
@@ -125,5 +125,12 @@ fn chart(frame: &mut Frame<'_>, area: Rect, title: String, curves: &[Curve], y: 
     let block = Block::bordered().border_style(dim).title(Line::from(title));
     let chart = Chart::new(datasets.collect()).block(block).x_axis(x_axis).y_axis(y_axis);
     let most = (Constraint::Ratio(1, 2), Constraint::Ratio(2, 3));
-    frame.render_widget(chart.hidden_legend_constraints(most), area);
+    // The legend lies where curves that rise, or fall, have no late epochs.
+    let ends = curves.last().and_then(|(_, _, points)| points.first().zip(points.last()));
+    let corner = match ends {
+        Some((first, last)) if last.1 > first.1 => LegendPosition::BottomRight,
+        _ => LegendPosition::TopRight,
+    };
+    let chart = chart.hidden_legend_constraints(most).legend_position(Some(corner));
+    frame.render_widget(chart, area);
 }
