@@ -5,6 +5,9 @@
 mod bench;
 #[path = "cli/config.rs"]
 mod config;
+#[cfg(unix)]
+#[path = "cli/dashboard.rs"]
+mod dashboard;
 #[path = "cli/data.rs"]
 mod data;
 #[cfg(unix)]

@@ -19,7 +19,7 @@ pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> String {
 }
 
 /// The widths of layers from one end to the other, as 784-400-20.
-fn widths(ends: [usize; 2], hidden: &[usize]) -> String {
+pub(super) fn widths(ends: [usize; 2], hidden: &[usize]) -> String {
     let all = [&ends[..1], hidden, &ends[1..]].concat();
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
 }

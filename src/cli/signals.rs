@@ -1,32 +1,34 @@
-//! Signals to the program: those that end it after a save, and the one that only saves.
+//! Signals to the program, or keys that ask for the same: to end after a save, or only to save.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use elbo::{Error, ErrorKind, Result};
 use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
+use signal_hook::{flag, low_level};
 
 /// The signals that came.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Signals {
     end: Arc<AtomicUsize>,
     save: Arc<AtomicBool>,
+    /// Whether a key asked for the end, which is no failure.
+    asked: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Listens from now on. A second signal to end does so at once.
-    pub(super) fn listen() -> Result<Self> {
+    /// Listens from now on. A second signal to end does so at once, after `restore` where something
+    /// has to be put right before.
+    pub(super) fn listen(restore: Option<fn()>) -> Result<Self> {
         let signals = Self::default();
-        let second = Arc::new(AtomicBool::new(false));
         let fail = |e| Error::new(ErrorKind::Io, format!("cannot listen for signals: {e}"));
+        match restore {
+            #[cfg(unix)]
+            Some(restore) => end_after(restore).map_err(fail)?,
+            _ => end_at_second().map_err(fail)?,
+        }
         for signal in [SIGINT, SIGTERM] {
-            let code = 128 + signal;
-            flag::register_conditional_shutdown(signal, code, Arc::clone(&second))
-                .and_then(|_| flag::register(signal, Arc::clone(&second)))
-                .and_then(|_| {
-                    flag::register_usize(signal, Arc::clone(&signals.end), signal as usize)
-                })
+            flag::register_usize(signal, Arc::clone(&signals.end), signal as usize)
                 .map_err(fail)?;
         }
         #[cfg(unix)]
@@ -43,4 +45,56 @@ impl Signals {
     pub(super) fn save(&self) -> bool {
         self.save.swap(false, Ordering::Relaxed)
     }
+
+    /// Whether a key asked for the end.
+    pub(super) fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Why the program is to end, if it is.
+    pub(super) fn why_end(&self) -> Option<&'static str> {
+        match self.end() {
+            0 => self.asked().then_some("q"),
+            end if end == SIGINT as usize => Some("Ctrl-C"),
+            _ => Some("SIGTERM"),
+        }
+    }
+
+    pub(super) fn ask_end(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn ask_save(&self) {
+        self.save.store(true, Ordering::Relaxed);
+    }
+
+    /// Ctrl-C as a key, where the terminal makes no signal of it.
+    pub(super) fn interrupt(&self) {
+        // The system refuses only signals that there are not.
+        let _ = low_level::raise(SIGINT);
+    }
+}
+
+/// Ends the program at the second signal, in the signal's handler.
+fn end_at_second() -> std::io::Result<()> {
+    let second = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&second))?;
+        flag::register(signal, Arc::clone(&second))?;
+    }
+    Ok(())
+}
+
+/// Ends the program at the second signal, after a function that no handler may call: in a thread.
+#[cfg(unix)]
+fn end_after(restore: fn()) -> std::io::Result<()> {
+    let mut came = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || {
+        if let Some(signal) = came.forever().nth(1) {
+            restore();
+            low_level::exit(128 + signal);
+        }
+    })?;
+    Ok(())
 }

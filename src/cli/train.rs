@@ -1,9 +1,11 @@
 //! `elbo train`: trains, says how it goes, and leaves a run folder.
 
+mod dashboard;
 mod log;
 mod run;
 mod screen;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -25,9 +27,10 @@ Examples:
   elbo train --device gpu --epochs 3 --out runs/first
   elbo train --data fashion-mnist --hidden 512,256 --latent 32 --beta 4
   elbo train --epochs 500 --patience 10 --max-time 8h --save-every 1000 --out runs/long
-  elbo train --resume runs/long";
+  elbo train --resume runs/long
+  elbo train --tui";
 
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
@@ -46,23 +49,21 @@ pub(super) struct Args {
     resume: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
-    /// What came of `run`, for the run itself.
-    #[arg(skip)]
-    save_every: Option<u64>,
-    /// As `save_every`.
-    #[arg(skip)]
-    keep: usize,
     /// No progress on stderr
     #[arg(long)]
     quiet: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
+    /// Fill the terminal with a dashboard: curves, speed, pictures and messages. Keys: q saves and
+    /// ends, s saves, Ctrl-C saves and ends, and a second time ends at once
+    #[arg(long, conflicts_with_all = ["json", "quiet"])]
+    tui: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let start = Instant::now();
-    let signals = Signals::listen()?;
+    let signals = listen(args.tui)?;
     let (mut folder, state) = match &args.resume {
         Some(path) => RunFolder::resume(path).map(|(folder, state)| (Some(folder), Some(state)))?,
         None => (None, None),
@@ -74,7 +75,6 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let settings = args.run.over(settings)?;
     // A time that no clock reaches is no limit.
     let until = settings.max_time.and_then(|time| start.checked_add(time));
-    let args = &Args { save_every: settings.save_every, keep: settings.keep, ..args.clone() };
     if args.out.is_some() {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
@@ -116,12 +116,25 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let resumed = args.resume.as_ref().map(|_| course.epochs * trainer.steps_per_epoch());
     let mut log = Log::new(args, folder, resumed)?;
     log.start(&trainer, &device, &precision)?;
-    let mut run = Run::new(args, (trainer, log, signals), course, until);
+    if args.tui {
+        log.show(&trainer, &device, &precision, &signals)?;
+    }
+    let mut run = Run::new((args, settings), (trainer, log, signals), course, until);
     if save {
         // From here on it can be resumed, with this configuration.
         run.save()?;
     }
     run.train()
+}
+
+/// Listens for signals; with a dashboard, an end at once gives the terminal back before.
+fn listen(tui: bool) -> Result<Signals> {
+    if tui && !std::io::stdout().is_terminal() {
+        return Err(Error::config("`--tui` needs a terminal, and stdout is none")
+            .hint("leave it out; `--json` is for programs that watch a run"));
+    }
+    let restore: fn() = dashboard::restore;
+    Signals::listen(tui.then_some(restore))
 }
 
 /// The images to train and to test on; the configuration names them from now on.

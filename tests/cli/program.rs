@@ -199,6 +199,10 @@ impl Running {
         Self(command.spawn().expect("the program starts"))
     }
 
+    pub(crate) fn of(child: Child) -> Self {
+        Self(child)
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.0.id()
     }

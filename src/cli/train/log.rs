@@ -1,16 +1,21 @@
 //! What a run tells of itself: to its folder, to TensorBoard, to who watches it.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use elbo::train::{Broken, Way};
-use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
-use serde_json::json;
+use elbo::{Device, Error, Evaluation, Losses, Model, Result, Trainer};
+use serde_json::{Value, json};
 
+use crate::cli::card::widths;
 use crate::cli::events::EventFile;
 use crate::cli::picture::{Labels, grid};
 use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS};
+use crate::cli::signals::Signals;
 use crate::cli::train::Args;
+use crate::cli::train::dashboard::{About, Pictures, Point};
 use crate::cli::train::screen::Screen;
 
 /// An epoch that was evaluated.
@@ -64,6 +69,53 @@ impl Log {
             print_line(&line.to_string())?;
         }
         Ok(())
+    }
+
+    /// Has a dashboard shown, with the epochs that were logged before.
+    pub(super) fn show(
+        &mut self,
+        trainer: &Trainer,
+        device: &Device,
+        precision: &str,
+        signals: &Signals,
+    ) -> Result<()> {
+        let (config, [height, width]) = (trainer.config(), trainer.image_size());
+        let layers = widths([height * width, config.model.latent], &config.model.encoder);
+        let count = trainer.vae().parameters.count();
+        let data = config.train.data.as_deref().unwrap_or(Path::new(""));
+        let about = About {
+            model: format!("{layers}, {count} parameters, β = {}", config.objective.beta),
+            device: format!("{}, {precision}", device.name()),
+            data: data.display().to_string(),
+            seed: config.train.seed,
+            run: self.folder.path().display().to_string(),
+        };
+        self.screen.show(about, self.logged()?, signals.clone());
+        Ok(())
+    }
+
+    /// The losses of the epochs in the log; of one that was trained again, the newer ones.
+    fn logged(&self) -> Result<Vec<Point>> {
+        let path = self.folder.path().join(METRICS);
+        let text = match fs::read_to_string(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
+            read => read.map_err(|e| Error::io("read", &path, e))?,
+        };
+        let mut points: Vec<Point> = Vec::new();
+        // A line that cannot be read is none of this program's, and is not shown.
+        for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+            let number = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
+            let losses = |of: &str| Losses {
+                loss: number(&format!("{of}_loss")),
+                recon: number(&format!("{of}_recon")),
+                kl: number(&format!("{of}_kl")),
+            };
+            if let Some(epoch) = line["epoch"].as_u64().filter(|_| line["event"] == "epoch") {
+                while points.pop_if(|was| was.epoch >= epoch).is_some() {}
+                points.push(Point { epoch, train: losses("train"), test: losses("test") });
+            }
+        }
+        Ok(points)
     }
 
     /// Tells of steps whose numbers broke, and that training survived.
@@ -120,28 +172,32 @@ impl Log {
             return print_line(&line.to_string());
         }
         let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
-        self.screen.print(&format!(
+        let text = format!(
             "epoch {epoch:>3}  train {:.2}  test {:.2} = recon {:.2} + KL {:.2}  \
              at the mean {:.2}{speed}",
             train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
-        ))
+        );
+        self.screen.evaluated(Point { epoch, train, test: sampled }, text)
     }
 
     /// Eight test images above their reconstructions, and 64 samples of the prior.
     pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
         let (size, count) = (model.image_size(), model.images().min(8));
-        let (mut images, made) = model.reconstruct(0..count)?;
-        images.extend(made);
+        let (tests, made) = model.reconstruct(0..count)?;
+        let samples = model.sample(64, 1.0)?;
         let rows = ["test image", "reconstruction"].map(str::to_owned);
         let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
-        let reconstruction = grid(&images, size, count, labels)?;
+        let reconstruction = grid(&[tests.as_slice(), &made].concat(), size, count, labels)?;
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
         let labels = Labels { caption: &caption, ..Labels::default() };
-        let sample = grid(&model.sample(64, 1.0)?, size, 8, labels)?;
+        let sample = grid(&samples, size, 8, labels)?;
         for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
             self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
             self.events.image(step, &format!("images/{name}"), &picture)?;
+        }
+        if self.screen.takes_pictures() {
+            self.screen.pictures(Pictures { epoch, size, tests, made, samples });
         }
         Ok(())
     }

@@ -8,8 +8,10 @@ use serde_json::json;
 
 use crate::cli::card::card;
 use crate::cli::report;
+use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
+use crate::cli::train::dashboard::Progress;
 use crate::cli::train::log::{Epoch, Log};
 use crate::cli::{print_line, talk};
 
@@ -22,6 +24,8 @@ enum End {
     Patience,
     /// The time was up.
     Time,
+    /// A key asked for it.
+    Asked,
     /// A signal.
     Signal(usize),
 }
@@ -32,6 +36,7 @@ impl End {
             Self::Done => "done",
             Self::Patience => "patience",
             Self::Time => "time",
+            Self::Asked => "asked",
             Self::Signal(_) => "signal",
         }
     }
@@ -46,6 +51,7 @@ impl End {
 
 pub(super) struct Run<'a> {
     args: &'a Args,
+    settings: Settings,
     trainer: Trainer,
     log: Log,
     signals: Signals,
@@ -59,14 +65,14 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(
-        args: &'a Args,
+        (args, settings): (&'a Args, Settings),
         (trainer, log, signals): (Trainer, Log, Signals),
         course: Course,
         until: Option<Instant>,
     ) -> Self {
         let Trained { step, rolled_back, .. } = trainer.trained();
         let saved = args.resume.as_ref().map(|_| (step, rolled_back));
-        Self { args, trainer, log, signals, course, saved, until, last: None }
+        Self { args, settings, trainer, log, signals, course, saved, until, last: None }
     }
 
     /// Trains, saves and tells what came of it.
@@ -81,7 +87,7 @@ impl<'a> Run<'a> {
         let per_epoch = self.trainer.steps_per_epoch();
         let all = per_epoch * config.epochs as u64;
         let last = if config.max_steps > 0 { all.min(config.max_steps) } else { all };
-        self.log.screen.begin(last);
+        self.log.screen.begin([self.trainer.steps_taken(), last], per_epoch)?;
         loop {
             if self.patience_is_over() {
                 return Ok(End::Patience);
@@ -104,6 +110,7 @@ impl<'a> Run<'a> {
             }
             let whole = end == epoch * per_epoch;
             let losses = self.trainer.finish()?;
+            self.log.screen.evaluating();
             let evaluation = self.trainer.evaluate_or_go_back()?;
             self.log.broken(self.trainer.take_broken())?;
             let Some(evaluation) = evaluation else { continue };
@@ -145,8 +152,9 @@ impl<'a> Run<'a> {
         self.log.broken(self.trainer.take_broken())?;
         self.course.log_bytes = self.log.folder.log_bytes()?;
         state.course = self.course;
-        self.log.folder.save(&state, self.args.keep)?;
+        self.log.folder.save(&state, self.settings.keep)?;
         self.saved = Some((state.trained.step, state.trained.rolled_back));
+        self.log.screen.saved(state.trained.step);
         Ok(())
     }
 
@@ -162,7 +170,7 @@ impl<'a> Run<'a> {
             }
             let from = self.trainer.steps_taken();
             let mut count = (end - from).min(self.trainer.steps_per_submit() as u64);
-            if let Some(every) = self.args.save_every {
+            if let Some(every) = self.settings.save_every {
                 count = count.min(every - from % every);
             }
             // The first step compiles and warms up; it is not timed.
@@ -177,20 +185,20 @@ impl<'a> Run<'a> {
                 .map(|s| self.trainer.images_in_step(s))
                 .sum::<usize>();
             self.log.broken(self.trainer.take_broken())?;
-            let due = self.args.save_every.is_some_and(|every| now.is_multiple_of(every));
+            let due = self.settings.save_every.is_some_and(|every| now.is_multiple_of(every));
             if self.signals.save() || (due && now < end) {
                 self.save()?;
-            }
-            if shown.elapsed() > Duration::from_millis(100) {
-                shown = Instant::now();
-                let speed = images as f64 / start.elapsed().as_secs_f64();
-                let loss = self.trainer.so_far().loss;
-                self.log.screen.progress(now, loss, speed);
             }
             if now >= end {
                 // The numbers may yet be found to have broken, and training to go back.
                 self.trainer.wait()?;
                 self.log.broken(self.trainer.take_broken())?;
+            }
+            if now >= end || shown.elapsed() > Duration::from_millis(100) {
+                shown = Instant::now();
+                let speed = images as f64 / start.elapsed().as_secs_f64();
+                let losses = self.trainer.so_far();
+                self.log.screen.progress(Progress { step: now, losses, images }, speed);
             }
         }
         let seconds = start.elapsed().as_secs_f64();
@@ -200,6 +208,7 @@ impl<'a> Run<'a> {
     /// Whether training is to end before its time.
     fn end_came(&self) -> Option<End> {
         match self.signals.end() {
+            0 if self.signals.asked() => Some(End::Asked),
             0 => self.until.filter(|until| Instant::now() >= *until).map(|_| End::Time),
             signal => Some(End::Signal(signal)),
         }
