@@ -60,7 +60,7 @@ impl From<TuneArg> for Tune {
 }
 
 /// The flags that choose a device and how it works.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from
     /// `elbo devices` [default: auto]
@@ -101,7 +101,7 @@ impl DeviceArgs {
 
 /// The flags that make a configuration. What is not given is the configuration file's, and what
 /// that leaves out the preset's.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub(super) struct ConfigArgs {
     /// Start from a preset: classic (784-400-20, batch 128) or big (784-2048-2048-64, batch 512)
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
