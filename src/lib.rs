@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod optim;
+pub mod probe;
 pub mod selftest;
 pub mod session;
 pub mod train;

@@ -41,6 +41,11 @@ fn floats(size: [usize; 2], values: Vec<f32>) -> Dataset {
     Dataset::from_floats(size, values).expect("whole images")
 }
 
+/// Images with a class for each.
+fn labelled(images: Dataset, labels: &[u8]) -> Dataset {
+    images.with_labels(labels.to_vec()).expect("a label for each image")
+}
+
 /// The malformed files of a loader, with what the refusal of each must say.
 type Corpus = Vec<(&'static str, Vec<u8>, &'static str)>;
 

@@ -130,7 +130,9 @@ fn fixtures(ending: &str) -> Vec<Vec<u8>> {
 fn whole(data: &Dataset) -> bool {
     let ([height, width], (low, high)) = (data.size(), data.range());
     let pixels = data.spec().pixels;
-    !data.is_empty() && pixels == height * width && low.is_finite() && high.is_finite()
+    let labels = data.labels().is_none_or(|labels| labels.len() == data.len());
+    let finite = low.is_finite() && high.is_finite();
+    !data.is_empty() && pixels == height * width && finite && labels
 }
 
 fn idx_files() -> Vec<Vec<u8>> {
@@ -159,6 +161,8 @@ fn idx_files_are_read_or_refused() {
     let packed: Vec<_> = idx_files().iter().map(|file| gz(file)).collect();
     mutations("idx.gz", &packed, as_it_is, load, images_hold);
     mutations("idx in gz", &idx_files(), |file, _| gz(&file), load, images_hold);
+    let labels = vec![[0, 0, 8, 1, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9].to_vec()];
+    mutations("labels", &labels, as_it_is, idx::labels_from_bytes, |labels| !labels.is_empty());
 }
 
 #[test]
@@ -171,16 +175,39 @@ fn archives_are_read_or_refused() {
     let holds = |sets: &elbo::data::Sets| whole(&sets.train) && sets.test.iter().all(whole);
     mutations("npz", &fixtures("npz"), as_it_is, npz::from_bytes, holds);
     // Mutated arrays in a sound archive.
-    let wrap = |file: Vec<u8>, random: &mut Random| {
-        let methods = [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated];
-        let method = methods[random.below(2)];
-        let options = zip::write::SimpleFileOptions::default().compression_method(method);
-        let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        writer.start_file("x.npy", options).expect("a member");
-        writer.write_all(&file).expect("memory takes what is written");
-        writer.finish().expect("an archive").into_inner()
-    };
+    let wrap = |file: Vec<u8>, random: &mut Random| archive(&[("x.npy", &file)], random);
     mutations("npy in npz", &fixtures("npy"), wrap, npz::from_bytes, holds);
+    // Mutated labels beside three sound images.
+    let images = std::fs::read("tests/data/u1.npy").expect("a fixture");
+    let wrap = |file: Vec<u8>, random: &mut Random| {
+        archive(&[("x.npy", &images), ("y.npy", &file)], random)
+    };
+    mutations("labels in npz", &labels(), wrap, npz::from_bytes, |sets| {
+        holds(sets) && sets.train.labels().is_some()
+    });
+}
+
+/// Labels of three images, of each width.
+fn labels() -> Vec<Vec<u8>> {
+    let array = |(descr, size): (&str, usize)| {
+        let text = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': (3,), }}\n");
+        let len = (text.len() as u16).to_le_bytes();
+        [b"\x93NUMPY\x01\0", len.as_slice(), text.as_bytes(), &vec![0; 3 * size]].concat()
+    };
+    [("|u1", 1), ("<i2", 2), (">u4", 4), ("<i8", 8)].map(array).to_vec()
+}
+
+/// A stored or a deflated archive of these members.
+fn archive(members: &[(&str, &[u8])], random: &mut Random) -> Vec<u8> {
+    let methods = [zip::CompressionMethod::Stored, zip::CompressionMethod::Deflated];
+    let method = methods[random.below(2)];
+    let options = zip::write::SimpleFileOptions::default().compression_method(method);
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in members {
+        writer.start_file(*name, options).expect("a member");
+        writer.write_all(content).expect("memory takes what is written");
+    }
+    writer.finish().expect("an archive").into_inner()
 }
 
 #[test]

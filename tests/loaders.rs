@@ -352,7 +352,8 @@ proptest! {
 fn the_real_mnist_is_what_it_should_be() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
     let sum = |pixels: &[u8]| pixels.iter().map(|&pixel| u64::from(pixel)).sum::<u64>();
-    let Folder { train, test } = read_folder(&dir).expect("MNIST lies in assets/mnist");
+    let Folder { train, test, train_labels, test_labels } =
+        read_folder(&dir).expect("MNIST lies in assets/mnist");
     for (name, images, count, first, last, all) in [
         ("train", train, 60_000, 27_525, 20_920, 1_567_298_545),
         ("test", test, 10_000, 18_454, 41_833, 264_923_200),
@@ -364,11 +365,12 @@ fn the_real_mnist_is_what_it_should_be() {
         assert_eq!(sum(&images.pixels[(count - 1) * 784..]), last, "the last image of {name}");
         assert_eq!(sum(&images.pixels), all, "all images of {name}");
     }
-    for (name, count, first, all) in [
-        ("train", 60_000, [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], 267_236),
-        ("t10k", 10_000, [7, 2, 1, 0, 4, 1, 4, 9, 5, 9], 44_434),
+    for (name, found, count, first, all) in [
+        ("train", train_labels, 60_000, [5, 0, 4, 1, 9, 2, 1, 3, 1, 4], 267_236),
+        ("t10k", test_labels, 10_000, [7, 2, 1, 0, 4, 1, 4, 9, 5, 9], 44_434),
     ] {
         let labels = read_labels(&dir.join(format!("{name}-labels-idx1-ubyte.gz"))).expect(name);
+        assert_eq!(found.as_ref(), Some(&labels), "the labels beside {name}");
         assert_eq!(labels.len(), count, "the labels of {name}");
         assert_eq!(labels[..10], first, "the first labels of {name}");
         assert_eq!(sum(&labels), all, "all labels of {name}");

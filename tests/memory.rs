@@ -105,10 +105,18 @@ fn archives() -> Vec<File> {
     let bomb = || member("x", array("|u1", "False", "(102400, 32, 32)", 100 * MIB));
     // 255 times its size is believed; its directory then says too little.
     let small = member("x", array("<f2", "True", "(4000, 32, 32)", 8_192_000));
+    let pixel = || member("x", array("|u1", "False", "(1, 1, 1)", 1));
+    let zeros = member("y", array("|u1", "False", "(104857600,)", 100 * MIB));
+    let labelled = [
+        member("x", array("|u1", "False", "(16777216, 1, 1)", 16 * MIB)),
+        member("y", array("|u1", "True", "(16777216,)", 16 * MIB)),
+    ];
     let many: Vec<_> = (0..65_000).map(|i| member(&i.to_string(), Vec::new())).collect();
     vec![
         ("two arrays", zip(&two, CompressionMethod::Stored), true),
         ("a small file of zeros", zip(&[small], CompressionMethod::Deflated), true),
+        ("a label for each pixel", zip(&labelled, CompressionMethod::Stored), true),
+        ("a bomb of labels", zip(&[pixel(), zeros], CompressionMethod::Deflated), false),
         ("a bomb", zip(&[bomb()], CompressionMethod::Deflated), false),
         ("65,000 members", zip(&many, CompressionMethod::Stored), false),
         ("1,000,000 members", directory(), false),
@@ -126,6 +134,8 @@ fn tables() -> Vec<File> {
         ("one endless field", text("1"), false),
         ("endless names", text("x,"), false),
         ("endless commas", text(","), false),
+        ("labels", [b"label,a\n".to_vec(), text("1,2\n")].concat(), true),
+        ("labels of floats", [b"label,a\n".to_vec(), text("1,-2\n")].concat(), true),
         ("commas behind a label", [b"label,".to_vec(), text(",")].concat(), false),
         ("endless blank lines", text("\n"), false),
         ("an endless quote", [b"\"".to_vec(), text("1,\n")].concat(), false),
@@ -178,6 +188,12 @@ fn drawings() -> Vec<File> {
 fn idx_of(dims: [u32; 3], body: usize) -> Vec<u8> {
     let words = [0x0803, dims[0], dims[1], dims[2]];
     let mut file: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+    file.resize(file.len() + body, 0);
+    file
+}
+
+fn label_file(count: u32, body: usize) -> Vec<u8> {
+    let mut file: Vec<u8> = [0x0801, count].into_iter().flat_map(u32::to_be_bytes).collect();
     file.resize(file.len() + body, 0);
     file
 }
@@ -257,6 +273,10 @@ fn files_cost_at_most_four_times_their_size() {
     tables().into_iter().for_each(|file| check("csv", file, csv::from_bytes));
     drawings().into_iter().for_each(|file| check("png", file, pictures::from_bytes));
     sets().into_iter().for_each(|file| check("idx", file, idx::images_from_bytes));
+    check("labels", ("32 MiB", label_file(32 << 20, 32 * MIB), true), idx::labels_from_bytes);
+    let claim = label_file(u32::MAX, MIB);
+    check("labels", ("2^32 - 1", gz(&claim), false), idx::labels_from_bytes);
+    check("labels", ("2^32 - 1, plain", claim, false), idx::labels_from_bytes);
     weights().into_iter().for_each(|file| check("weights", file, weights_from_bytes));
     for (case, file, _) in weights() {
         check("state", (case, file, false), State::from_bytes);

@@ -1,4 +1,4 @@
-//! IDX files of images, as they are: the gzip decoder has a target of its own.
+//! IDX files of images and of labels, as they are: the gzip decoder has a target of its own.
 #![no_main]
 
 use std::path::Path;
@@ -6,4 +6,5 @@ use std::path::Path;
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let path = Path::new("fuzzed");
     let _ = elbo::data::idx::images_from_bytes(path, data);
+    let _ = elbo::data::idx::labels_from_bytes(path, data);
 });

@@ -12,19 +12,20 @@ use crate::error::{Error, Result};
 /// The longest field; a double written out has 24 characters.
 const MOST_FIELD: usize = 64;
 
-const NUMBERS: &str = "write an image a line, its pixels as numbers with commas between them";
+const NUMBERS: &str = "write an image a line, its pixels as numbers with commas between them; the \
+                       column `label` holds classes from 0 to 255";
 
 /// Reads a file of one image a line; `path` is named in errors.
 ///
 /// If all fields are integers from 0 to 255 they are bytes, and if all are 0 or 1, black and white;
 /// otherwise all are floats. The images are squares if their pixels make one, else rows. The first
 /// line may name the columns: if it calls the first one `label`, as MNIST does where it is given as
-/// CSV, that column is left out. Without such a line every column is a pixel.
+/// CSV, that column holds the labels. Without such a line every column is a pixel.
 ///
 /// # Errors
 ///
-/// A [`Data`](crate::ErrorKind::Data) error, with the line, if a field is no finite number, lines
-/// are of different lengths, or there are none.
+/// A [`Data`](crate::ErrorKind::Data) error, with the line, if a field is no finite number, a label
+/// is no integer from 0 to 255, lines are of different lengths, or there are none.
 pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
     // Each value has a character and one that ends it, and nothing else does.
     let ends = bytes.iter().filter(|byte| matches!(byte, b',' | b'\n' | b'\r')).count();
@@ -45,7 +46,8 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
         let taken = table.take(field).and_then(|()| if ends { table.end_line() } else { Ok(()) });
         taken.map_err(|what| fields.refuse(path, bytes, &what))?;
     }
-    let Table { values, columns, pixels, bytes: small, .. } = table;
+    let Table { values, columns, pixels, label, labels, bytes: small, .. } = table;
+    let labels = label.then_some(labels);
     if columns == 0 || values.is_empty() {
         let what = "holds no line of numbers, expected an image a line";
         return Err(Error::data(path, what).hint(NUMBERS));
@@ -55,9 +57,9 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
         // Each was read as a byte.
         levels.extend(values.iter().map(|&value| value as u8));
         drop(values);
-        return Dataset::from_bytes(square(pixels), spread(levels));
+        return Dataset::from_bytes(square(pixels), spread(levels))?.labelled(path, labels);
     }
-    Dataset::from_floats(square(pixels), values)
+    Dataset::from_floats(square(pixels), values)?.labelled(path, labels)
 }
 
 /// One field of the file, without the white space around it.
@@ -117,8 +119,10 @@ struct Table {
     columns: usize,
     /// The pixels of a line.
     pixels: usize,
-    /// Whether the first column is no pixel.
+    /// Whether the first column is no pixel but a label.
     label: bool,
+    /// The labels of all lines.
+    labels: Vec<u8>,
     /// Fields in this line so far.
     place: usize,
     /// Fields of the first line that are no numbers.
@@ -135,7 +139,7 @@ impl Table {
         let place = self.place;
         self.place = place.saturating_add(1);
         if self.label && place == 0 {
-            return Ok(());
+            return self.take_label(field);
         }
         if !first_line && place >= self.columns {
             return Err(format!("more than {} fields, as are in the first line", self.columns));
@@ -166,6 +170,15 @@ impl Table {
                 return Err(format!("`{field}` is no number, expected pixels"));
             }
         }
+        Ok(())
+    }
+
+    fn take_label(&mut self, field: &str) -> std::result::Result<(), String> {
+        let label = field.parse().map_err(|_| {
+            format!("the label is `{}`, expected an integer from 0 to 255", field.escape_debug())
+        })?;
+        self.labels.try_reserve(1).map_err(|_| "no memory for its label".to_owned())?;
+        self.labels.push(label);
         Ok(())
     }
 

@@ -20,6 +20,12 @@ pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// The third byte of the magic that says "unsigned bytes"; the fourth is the number of dimensions.
 const UNSIGNED_BYTES: u32 = 0x0800;
 
+/// How a file of images is called, behind the name of its set.
+const IMAGES: [&str; 2] = ["images-idx3-ubyte", "images.idx3-ubyte"];
+
+/// How a file of labels is called.
+const LABELS: [&str; 2] = ["labels-idx1-ubyte", "labels.idx1-ubyte"];
+
 /// Grey images of one size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Images {
@@ -33,13 +39,17 @@ pub struct Images {
     pub pixels: Vec<u8>,
 }
 
-/// The two sets of a folder, of one image size.
+/// The two sets of a folder, of one image size, and the labels that lie beside them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
     /// The images to learn from.
     pub train: Images,
     /// The images kept apart for evaluation.
     pub test: Images,
+    /// The class of each image to learn from, if there is a file of them.
+    pub train_labels: Option<Vec<u8>>,
+    /// The class of each image kept apart, if there is a file of them.
+    pub test_labels: Option<Vec<u8>>,
 }
 
 /// Reads a file of images (magic 0x00000803), plain or gzip.
@@ -75,19 +85,35 @@ fn images_of(source: Source<'_>) -> Result<Images> {
 ///
 /// As [`read_images`].
 pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
-    let ([_count], labels) = read(Source::open(path)?, "labels")?;
-    Ok(labels)
+    labels_of(Source::open(path)?)
 }
 
-/// Reads the training and the test images of a folder that is laid out like MNIST.
-///
-/// The files are `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, or the same with
-/// `.idx3-ubyte`, each with or without `.gz`; where several are there, a plain file comes first.
+/// Reads what a file of labels holds, plain or gzip; `path` is named in errors.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Io`] when the folder or one of the files is missing; [`ErrorKind::Data`] when the
-/// two sets differ in image size; else as [`read_images`].
+/// As [`read_images`].
+pub fn labels_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
+    labels_of(Source::over(path, bytes, bytes.len() as u64)?)
+}
+
+fn labels_of(source: Source<'_>) -> Result<Vec<u8>> {
+    let ([_count], labels) = read(source, "labels")?;
+    Ok(labels)
+}
+
+/// Reads the training and the test images of a folder that is laid out like MNIST, and their labels
+/// if there are files of them.
+///
+/// The files are `train-images-idx3-ubyte` and `t10k-images-idx3-ubyte`, or the same with
+/// `.idx3-ubyte`, each with or without `.gz`; where several are there, a plain file comes first.
+/// Those of labels are called `labels-idx1` in the place of `images-idx3`.
+///
+/// # Errors
+///
+/// [`ErrorKind::Io`] when the folder or one of the files of images is missing; [`ErrorKind::Data`]
+/// when the two sets differ in image size, or there are not as many labels as images; else as
+/// [`read_images`].
 pub fn read_folder(dir: &Path) -> Result<Folder> {
     let refuse = |error| {
         Error::io("read the folder", dir, error).hint("give the folder that holds the IDX files")
@@ -95,7 +121,7 @@ pub fn read_folder(dir: &Path) -> Result<Folder> {
     if !fs::metadata(dir).map_err(refuse)?.is_dir() {
         return Err(refuse(io::ErrorKind::NotADirectory.into()));
     }
-    let (train_path, test_path) = (find(dir, "train")?, find(dir, "t10k")?);
+    let (train_path, test_path) = (find_images(dir, "train")?, find_images(dir, "t10k")?);
     let (train, test) = (read_images(&train_path)?, read_images(&test_path)?);
     if (train.height, train.width) != (test.height, test.width) {
         let message = format!(
@@ -108,23 +134,45 @@ pub fn read_folder(dir: &Path) -> Result<Folder> {
         );
         return Err(Error::data(&test_path, message).hint("take both files from one dataset"));
     }
-    Ok(Folder { train, test })
+    let (train_labels, test_labels) =
+        (labels_beside(dir, "train", &train)?, labels_beside(dir, "t10k", &test)?);
+    Ok(Folder { train, test, train_labels, test_labels })
+}
+
+/// The labels of one set in a folder, if there is a file of them.
+fn labels_beside(dir: &Path, set: &str, images: &Images) -> Result<Option<Vec<u8>>> {
+    let Some(path) = find(dir, set, LABELS)? else { return Ok(None) };
+    let labels = read_labels(&path)?;
+    if labels.len() != images.count {
+        let (found, expected) = (labels.len(), images.count);
+        let message = format!("holds {found} labels, expected {expected} as there are images");
+        return Err(Error::data(&path, message).hint("take both files from one dataset"));
+    }
+    Ok(Some(labels))
 }
 
 /// Whether a folder holds images under one of these names.
 pub(super) fn is_in(dir: &Path) -> bool {
-    ["train", "t10k"].iter().any(|set| find(dir, set).is_ok())
+    ["train", "t10k"].iter().any(|set| find_images(dir, set).is_ok())
+}
+
+/// A file of one set in a folder, under the first of its names.
+fn find(dir: &Path, set: &str, names: [&str; 2]) -> Result<Option<PathBuf>> {
+    for ending in ["", ".gz"] {
+        for name in names {
+            let path = dir.join(format!("{set}-{name}{ending}"));
+            if path.try_exists().map_err(|error| refuse(&path, error))? {
+                return Ok(Some(path));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// The images of one set in a folder.
-fn find(dir: &Path, set: &str) -> Result<PathBuf> {
-    for ending in ["", ".gz"] {
-        for name in ["images-idx3-ubyte", "images.idx3-ubyte"] {
-            let path = dir.join(format!("{set}-{name}{ending}"));
-            if path.try_exists().map_err(|error| refuse(&path, error))? {
-                return Ok(path);
-            }
-        }
+fn find_images(dir: &Path, set: &str) -> Result<PathBuf> {
+    if let Some(path) = find(dir, set, IMAGES)? {
+        return Ok(path);
     }
     let missing = format!("cannot find `{set}-images-idx3-ubyte` in `{}`", dir.display());
     Err(Error::new(ErrorKind::Io, missing).hint(format!(

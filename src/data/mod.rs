@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod idx;
+mod labels;
 pub mod npy;
 pub mod npz;
 mod open;
@@ -13,6 +14,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Likelihood, Pixels};
+use crate::data::labels::Labels;
 use crate::engine::PAD;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::philox::{key, normals_of, philox};
@@ -24,13 +26,14 @@ enum Values {
     Floats(Vec<f32>),
 }
 
-/// Images of one size, one row of pixels after another.
+/// Images of one size, one row of pixels after another, and the class of each if that is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     height: usize,
     width: usize,
     count: usize,
     values: Values,
+    labels: Option<Labels>,
 }
 
 /// The images that were found in one place.
@@ -50,7 +53,7 @@ impl Dataset {
     /// If the bytes are not a whole number of images, at least one.
     pub fn from_bytes([height, width]: [usize; 2], bytes: Vec<u8>) -> Result<Self> {
         let count = whole_images([height, width], bytes.len())?;
-        Ok(Self { height, width, count, values: Values::Bytes(bytes) })
+        Ok(Self { height, width, count, values: Values::Bytes(bytes), labels: None })
     }
 
     /// Images of `height` × `width` floats.
@@ -64,7 +67,7 @@ impl Dataset {
             let what = format!("pixel {at} of the dataset is {}; pixels are finite", floats[at]);
             return Err(Error::new(ErrorKind::Data, what));
         }
-        Ok(Self { height, width, count, values: Values::Floats(floats) })
+        Ok(Self { height, width, count, values: Values::Floats(floats), labels: None })
     }
 
     /// Made images: blots of a random place and width, as bytes. The same for the same seed.
@@ -94,19 +97,23 @@ impl Dataset {
         Self::from_bytes([height, width], bytes)
     }
 
-    /// The training and the test images of a folder of IDX files, plain or gz.
+    /// The training and the test images of a folder of IDX files, plain or gz, with their labels if
+    /// there are files of them.
     ///
     /// # Errors
     ///
-    /// If a file is missing, cannot be read, or does not hold images.
+    /// If a file of images is missing, or one cannot be read or does not hold what it should.
     pub fn from_idx_folder(folder: &Path) -> Result<(Self, Self)> {
         let files = idx::read_folder(folder)?;
-        let dataset =
-            |images: idx::Images| Self::from_bytes([images.height, images.width], images.pixels);
-        Ok((dataset(files.train)?, dataset(files.test)?))
+        let dataset = |images: idx::Images, labels| {
+            let data = Self::from_bytes([images.height, images.width], images.pixels)?;
+            data.labelled(folder, labels)
+        };
+        let train = dataset(files.train, files.train_labels)?;
+        Ok((train, dataset(files.test, files.test_labels)?))
     }
 
-    /// The same dataset with only its first `count` images; 0 keeps them all.
+    /// The same dataset with only its first `count` images and their labels; 0 keeps them all.
     #[must_use]
     pub fn limited(mut self, count: usize) -> Self {
         if count > 0 && count < self.count {
@@ -115,6 +122,9 @@ impl Dataset {
             match &mut self.values {
                 Values::Bytes(bytes) => bytes.truncate(len),
                 Values::Floats(floats) => floats.truncate(len),
+            }
+            if let Some(labels) = &mut self.labels {
+                labels.values.truncate(count);
             }
         }
         self
@@ -157,7 +167,8 @@ impl Dataset {
     }
 
     /// A hash of the images, their sizes and their number (SHA-256, in hexadecimal digits): two
-    /// datasets with the same one are the same.
+    /// datasets with the same one train the same. Labels are not in it, since nothing is trained on
+    /// them.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();

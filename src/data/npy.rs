@@ -12,8 +12,9 @@ use std::path::Path;
 use half::f16;
 
 use crate::data::Dataset;
-use crate::data::npy::header::{Dtype, Header};
-use crate::data::source::{WHOLE, check_finite, reserved, spread, square};
+use crate::data::labels::CLASSES;
+use crate::data::npy::header::{Content, Dtype, Header};
+use crate::data::source::{WHOLE, check_finite, reserved, spread};
 use crate::error::{Error, Result};
 
 /// How every `.npy` file starts.
@@ -21,9 +22,6 @@ pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
 /// Values are taken over from a buffer of so many bytes, a multiple of each size of a value.
 const BUFFER: usize = 1 << 14;
-
-/// Room is made at once for what so many bytes hold; beyond, only for what arrives.
-const TRUSTED: u64 = 8 << 20;
 
 /// Reads the images of an array; `path` is named in errors.
 ///
@@ -37,37 +35,66 @@ const TRUSTED: u64 = 8 << 20;
 /// A [`Data`](crate::ErrorKind::Data) error if the bytes are not exactly such an array, integers
 /// leave 0 to 255, with the range that was seen, or a float is not finite in f32.
 pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
-    read(path, bytes, bytes.len() as u64, true)
+    let mut from = bytes;
+    read(path, &mut from, bytes.len() as u64, true)
 }
 
 /// Reads an array from a stream that is to have `len` bytes. If `stored`, those bytes exist;
 /// otherwise they are a promise, and room is made only for what arrives.
-pub(super) fn read(path: &Path, mut from: impl Read, len: u64, stored: bool) -> Result<Dataset> {
-    let header = Header::read(path, &mut from, len)?;
-    let room = if stored { header.bytes } else { header.bytes.min(TRUSTED) };
-    let room = room.div_euclid(header.dtype.size() as u64);
+pub(super) fn read(
+    path: &Path,
+    mut from: &mut dyn Read,
+    len: u64,
+    stored: bool,
+) -> Result<Dataset> {
+    let header = Header::read(path, &mut from, len, Content::Images)?;
     let [count, height, width] = header.images;
     let data = if header.dtype.is_float() {
-        let mut floats: Vec<f32> = reserved(path, room)?;
+        let mut floats: Vec<f32> = reserved(path, header.room(stored))?;
         each(path, &mut from, &header, |value| floats.push(float(header.dtype, value)))?;
         check_finite(path, &floats)?;
         Dataset::from_floats([height, width], in_c_order(path, floats, &header)?)
     } else {
-        let mut levels: Vec<u8> = reserved(path, room)?;
-        let (mut low, mut high) = (i128::MAX, i128::MIN);
-        each(path, &mut from, &header, |value| {
-            let value = integer(header.dtype, value);
-            (low, high) = (low.min(value), high.max(value));
-            levels.push(value as u8);
-        })?;
-        if low < 0 || high > 255 {
-            let what = format!("its integers go from {low} to {high}, expected 0 to 255");
-            return Err(Error::data(path, what).hint("scale them to bytes, or save floats"));
-        }
+        let levels =
+            integers(path, &mut from, &header, stored, "scale them to bytes, or save floats")?;
         Dataset::from_bytes([height, width], in_c_order(path, spread(levels), &header)?)
     }?;
     debug_assert_eq!(data.len(), count, "the images of an array of {:?}", header.images);
     Ok(data)
+}
+
+/// Reads the labels of an array of `[images]` or `[images, 1]` integers from 0 to 255, of any width;
+/// of the stream as [`read`].
+pub(super) fn read_labels(
+    path: &Path,
+    mut from: &mut dyn Read,
+    len: u64,
+    stored: bool,
+) -> Result<Vec<u8>> {
+    let header = Header::read(path, &mut from, len, Content::Labels)?;
+    integers(path, &mut from, &header, stored, CLASSES)
+}
+
+/// The integers of an array, which must be from 0 to 255; the hint says what to do if they are not.
+fn integers(
+    path: &Path,
+    from: &mut impl Read,
+    header: &Header,
+    stored: bool,
+    hint: &str,
+) -> Result<Vec<u8>> {
+    let mut levels: Vec<u8> = reserved(path, header.room(stored))?;
+    let (mut low, mut high) = (i128::MAX, i128::MIN);
+    each(path, from, header, |value| {
+        let value = integer(header.dtype, value);
+        (low, high) = (low.min(value), high.max(value));
+        levels.push(value as u8);
+    })?;
+    if low < 0 || high > 255 {
+        let what = format!("its integers go from {low} to {high}, expected 0 to 255");
+        return Err(Error::data(path, what).hint(hint));
+    }
+    Ok(levels)
 }
 
 /// Hands on the bytes of each value, and refuses a stream that ends before or after the last.
@@ -157,16 +184,4 @@ fn in_c_order<T: Copy>(path: &Path, values: Vec<T>, header: &Header) -> Result<V
         }
     }
     Ok(ordered)
-}
-
-/// The images of a shape, and whether their pixels are one axis.
-fn images(shape: &[u64]) -> Option<([u64; 3], bool)> {
-    match *shape {
-        [n, d] => {
-            let [height, width] = square(usize::try_from(d).ok()?);
-            Some(([n, height as u64, width as u64], true))
-        }
-        [n, h, w] | [n, 1, h, w] | [n, h, w, 1] => Some(([n, h, w], false)),
-        _ => None,
-    }
 }

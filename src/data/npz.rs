@@ -1,7 +1,7 @@
 //! NumPy's `.npz` archives: the arrays of images in a zip file, read as streams and never extracted.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::Path;
 
 use zip::ZipArchive;
@@ -25,40 +25,52 @@ const END_64: [u8; 4] = *b"PK\x06\x06";
 const MOST_MEMBERS: u64 = 4096;
 
 /// Under which names the training and the test images are looked for.
-const PAIRS: [(&str, &str); 2] = [("x_train", "x_test"), ("train", "test")];
+const PAIRS: [(&str, &str); 3] =
+    [("x_train", "x_test"), ("train", "test"), ("train_images", "test_images")];
+
+/// Under which names the labels of the training and of the test images are looked for.
+const LABELS: [[&str; 2]; 2] = [["y_train", "train_labels"], ["y_test", "test_labels"]];
+
+/// Under which names the labels of the only images are looked for.
+const SINGLE_LABELS: [&str; 2] = ["y", "labels"];
 
 /// Under which names the only images are looked for.
 const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
 
 /// Reads the images of an archive; `path` is named in errors.
 ///
-/// They are the arrays `x_train` and `x_test`, as in the `mnist.npz` of Keras, or `train` and
-/// `test`; else `images`, `imgs`, `x` or `data`; else the only array there is. Others, as labels,
-/// are not looked at. Each array is read as by [`npy::from_bytes`].
+/// They are the arrays `x_train` and `x_test`, as in the `mnist.npz` of Keras, `train` and `test`,
+/// or `train_images` and `test_images`; else `images`, `imgs`, `x` or `data`; else the only array
+/// there is. Each is read as by [`npy::from_bytes`]. Labels are read where they are: in `y_train` and
+/// `y_test` or `train_labels` and `test_labels`, else in `y` or `labels`, as `[images]` or
+/// `[images, 1]` integers from 0 to 255. Other arrays are not looked at.
 ///
 /// # Errors
 ///
 /// A [`Data`](crate::ErrorKind::Data) error if the bytes are no such archive, an array is not of
-/// images, or a member is encrypted, compressed by another method than deflate, or would unpack to
-/// more than 8 MiB and 256 times its size.
+/// images or of one label for each, or a member is encrypted, compressed by another method than
+/// deflate, or would unpack to more than 8 MiB and 256 times its size.
 pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Sets> {
     check_directory(path, bytes)?;
-    let mut zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(path, &error))?;
+    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(path, &error))?;
     let mut names = Vec::new();
     for name in zip.file_names() {
         let name = name.map_err(|error| broken(path, &error))?;
         names.extend(name.strip_suffix(".npy").map(str::to_owned));
     }
-    let has = |name: &str| names.iter().any(|other| other == name);
-    if let Some((train, test)) = PAIRS.into_iter().find(|(train, _)| has(train)) {
-        let test = if has(test) { Some(array(path, &mut zip, test, bytes.len())?) } else { None };
-        return Ok(Sets { train: array(path, &mut zip, train, bytes.len())?, test });
+    let mut archive = Archive { path, zip, names, len: bytes.len() };
+    if let Some((train, test)) = PAIRS.into_iter().find(|(train, _)| archive.has(train)) {
+        let [train_labels, test_labels] = LABELS;
+        let train = archive.images(train, &train_labels)?;
+        let test = archive.has(test).then(|| archive.images(test, &test_labels));
+        return Ok(Sets { train, test: test.transpose()? });
     }
-    let single = SINGLE.into_iter().find(|name| has(name));
-    let only = names.first().filter(|_| names.len() == 1).map(String::as_str);
-    if let Some(name) = single.or(only) {
-        return Ok(Sets { train: array(path, &mut zip, name, bytes.len())?, test: None });
+    let single = SINGLE.into_iter().find(|name| archive.has(name)).map(str::to_owned);
+    let only = archive.names.first().filter(|_| archive.names.len() == 1);
+    if let Some(name) = single.or(only.cloned()) {
+        return Ok(Sets { train: archive.images(&name, &SINGLE_LABELS)?, test: None });
     }
+    let names = archive.names;
     let listed: Vec<_> = names.iter().take(16).map(|name| format!("`{name}`")).collect();
     let listed = if listed.is_empty() { "no array".to_owned() } else { listed.join(", ") };
     let what = format!("holds {listed}; expected `x_train` and `x_test`, or one array");
@@ -90,19 +102,48 @@ fn check_directory(path: &Path, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Reads one array of a file of `len` bytes.
-fn array(
-    path: &Path,
-    zip: &mut ZipArchive<Cursor<&[u8]>>,
-    name: &str,
+/// An open archive.
+struct Archive<'a> {
+    path: &'a Path,
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    /// The names of its arrays.
+    names: Vec<String>,
+    /// Bytes of the file.
     len: usize,
-) -> Result<Dataset> {
-    let member = zip.by_name(&format!("{name}.npy")).map_err(|error| broken(path, &error))?;
-    let (packed, unpacked) = (member.compressed_size().min(len as u64), member.size());
-    // Errors name the array as if it lay in a folder.
-    let inside = path.join(name);
-    check_unpacked(&inside, packed, unpacked)?;
-    npy::read(&inside, member, unpacked, unpacked <= packed)
+}
+
+impl Archive<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|other| other == name)
+    }
+
+    /// The images of one array, and the labels of the first of these arrays that is there.
+    fn images(&mut self, name: &str, labels: &[&str]) -> Result<Dataset> {
+        let images = self.array(name, npy::read)?;
+        match labels.iter().find(|name| self.has(name)) {
+            Some(name) => {
+                let labels = self.array(name, npy::read_labels)?;
+                images.labelled(&self.path.join(name), Some(labels))
+            }
+            None => Ok(images),
+        }
+    }
+
+    /// Reads one array.
+    fn array<T>(
+        &mut self,
+        name: &str,
+        read: fn(&Path, &mut dyn Read, u64, bool) -> Result<T>,
+    ) -> Result<T> {
+        let path = self.path;
+        let member = self.zip.by_name(&format!("{name}.npy"));
+        let mut member = member.map_err(|error| broken(path, &error))?;
+        let (packed, unpacked) = (member.compressed_size().min(self.len as u64), member.size());
+        // Errors name the array as if it lay in a folder.
+        let inside = path.join(name);
+        check_unpacked(&inside, packed, unpacked)?;
+        read(&inside, &mut member, unpacked, unpacked <= packed)
+    }
 }
 
 fn broken(path: &Path, error: &ZipError) -> Error {

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::data::labels::Labels;
 use crate::data::{Dataset, Sets, Values, csv, idx, npy, npz, pictures, source};
 use crate::error::{Error, Result};
 
@@ -23,10 +24,14 @@ impl Dataset {
     /// are no test images at all, every tenth image of `data` is one (the 10th, the 20th and so on)
     /// and the others are for training: the same ones each time.
     ///
+    /// Labels come along where there are such, and are read with the images, so broken ones are an
+    /// error here. Classes that have names, as folders do, have the same numbers in both sets.
+    ///
     /// # Errors
     ///
     /// If something cannot be read or is not of a kind named above, the two sets differ in the size
-    /// of their images, or there are less than ten images to divide.
+    /// of their images, there are less than ten images to divide, or labels are not one for each
+    /// image and from 0 to 255.
     pub fn open(data: &Path, test: Option<&Path>) -> Result<(Self, Self)> {
         let found = look(data)?;
         let (train, test, of) = match (test, found) {
@@ -45,6 +50,7 @@ impl Dataset {
             let what = format!("its test images are of {c} x {d}, expected {a} x {b} as to train");
             return Err(Error::data(of, what).hint("take both sets from one dataset"));
         }
+        let test = test.numbered_as(of, &train)?;
         Ok((train, test))
     }
 
@@ -66,8 +72,12 @@ impl Dataset {
                 (Values::Floats(taken), all.len())
             }
         };
+        let labels = self.labels.as_mut().map(|labels| {
+            let values = take_out(&mut labels.values, 1);
+            Labels { values, names: labels.names.clone() }
+        });
         let all = std::mem::replace(&mut self.count, kept / pixels);
-        let test = Self { count: all - self.count, values, ..self };
+        let test = Self { count: all - self.count, values, labels, ..self };
         Ok((self, test))
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use png::{ColorType, Decoder, DecodingError, Limits, Transformations};
 
 use crate::data::Dataset;
+use crate::data::labels::{Labels, check_class};
 use crate::data::source::{self, WHOLE, check_unpacked, reserved};
 use crate::error::{Error, Result};
 
@@ -116,15 +117,17 @@ fn grey(mut pixels: Vec<u8>, color: ColorType) -> Vec<u8> {
 }
 
 /// Reads all pictures of a folder, which must be of one size, in the order of their names: byte by
-/// byte, so `10.png` comes before `2.png`. If there are none, those of its subfolders, as the
-/// classes of labelled images are laid out. Other files, and hidden ones, are not looked at.
+/// byte, so `10.png` comes before `2.png`. If there are none, those of its subfolders, each of which
+/// is a class: their sorted names are 0, 1 and so on. Other files, and hidden ones, are not looked
+/// at, nor are subfolders without pictures.
 ///
 /// # Errors
 ///
 /// If there is no picture, one is not as [`from_bytes`] reads it or of another size than the first,
-/// or all would unpack to more than 8 MiB and 256 times their files.
+/// all would unpack to more than 8 MiB and 256 times their files, or there are more than 256
+/// classes.
 pub fn read_folder(folder: &Path) -> Result<Dataset> {
-    let paths = list(folder)?;
+    let (paths, labels) = list(folder)?;
     let Some(first) = paths.first() else {
         let none = io::Error::from(io::ErrorKind::NotFound);
         return Err(Error::io("find IDX files or PNGs in", folder, none).hint(
@@ -156,20 +159,27 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
         }
         all.extend_from_slice(&pixels);
     }
-    Dataset::from_bytes(size.unwrap_or_default(), all)
+    Ok(Dataset { labels, ..Dataset::from_bytes(size.unwrap_or_default(), all)? })
 }
 
-/// The pictures of a folder, or of its subfolders.
-fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+/// The pictures of a folder, or of its subfolders, which then are their classes.
+fn list(folder: &Path) -> Result<(Vec<PathBuf>, Option<Labels>)> {
     let (pictures, folders) = entries(folder)?;
     if !pictures.is_empty() {
-        return Ok(pictures);
+        return Ok((pictures, None));
     }
-    let mut all = Vec::new();
+    let (mut all, mut values, mut names) = (Vec::new(), Vec::new(), Vec::new());
     for below in folders {
-        all.extend(entries(&below)?.0);
+        let (pictures, _) = entries(&below)?;
+        if pictures.is_empty() {
+            continue;
+        }
+        let class = check_class(folder, names.len())?;
+        names.push(below.file_name().unwrap_or_default().to_string_lossy().into_owned());
+        all.extend(pictures);
+        values.resize(all.len(), class);
     }
-    Ok(all)
+    Ok((all, Some(Labels { values, names: Some(names) })))
 }
 
 /// The pictures and the folders in a folder, in the order of their names.

@@ -7,7 +7,7 @@ pub mod activation;
 pub mod bernoulli;
 pub mod case;
 pub mod common;
-mod fast;
+pub(crate) mod fast;
 pub mod finite;
 pub mod gather;
 pub mod gaussian;

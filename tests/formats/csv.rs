@@ -4,7 +4,7 @@ use std::path::Path;
 
 use elbo::data::csv::from_bytes;
 
-use crate::{Corpus, NAME, assert_all_refused, bytes, floats};
+use crate::{Corpus, NAME, assert_all_refused, bytes, floats, labelled};
 
 #[rustfmt::skip]
 fn malformed() -> Corpus {
@@ -45,6 +45,12 @@ fn malformed() -> Corpus {
         ("UTF-16", utf_16, "is no number"),
         ("not UTF-8", b"1,2\n\xff\xfe,3\n".to_vec(), "line 2: `\u{fffd}` is no number"),
         ("zeros", vec![0; 50], "holds no line of numbers"),
+        ("a negative label", text("label,a\n1,2\n-1,3\n"), "line 3: the label is `-1`, expected an integer from 0 to 255"),
+        ("a label too many", text("label,a\n256,2\n"), "line 2: the label is `256`"),
+        ("a word as a label", text("label,a\ncat,2\n"), "the label is `cat`"),
+        ("a fraction as a label", text("label,a\n1.5,2\n"), "the label is `1.5`"),
+        ("no label", text("label,a\n1,2\n,2\n"), "line 3: the label is ``"),
+        ("a label beyond all", text("label,a\n18446744073709551616,2\n"), "the label is `18446744073709551616`"),
         ("an escape", text("1,2\n\u{1b}[2J,3\n"), "line 2: `\\u{1b}[2J` is no number"),
     ]
 }
@@ -66,13 +72,28 @@ fn bytes_are_read() {
         " 0, 1 ,2,255\n4,5,\t6,7 \n",
         "\"0\",\"1\",2,255\n4,5,6,7\n",
         "a,b,c,d\n0,1,2,255\n4,5,6,7\n",
-        "label,1x1,1x2,2x1,2x2\n9,0,1,2,255\n9,4,5,6,7\n",
-        "Label,0,1,2,999\n-1,0,1,2,255\n,4,5,6,7\n",
-        "\"label\",a,b,c,d\ncat,0,1,2,255\ndog,4,5,6,7\n",
     ] {
         let data = from_bytes(Path::new(NAME), text.as_bytes()).expect(text);
         assert_eq!(data, expected, "{text}");
     }
+}
+
+#[test]
+fn labels_are_read() {
+    let expected = labelled(bytes([2, 2], vec![0, 1, 2, 255, 4, 5, 6, 7]), &[9, 255]);
+    for text in [
+        "label,1x1,1x2,2x1,2x2\n9,0,1,2,255\n255,4,5,6,7\n",
+        "Label,0,1,2,999\r\n009,0,1,2,255\r\n255,4,5,6,7",
+        "\"label\",a,b,c,d\n\"9\",0,1,2,255\n 255 ,4,5,6,7\n",
+    ] {
+        let data = from_bytes(Path::new(NAME), text.as_bytes()).expect(text);
+        assert_eq!(data, expected, "{text}");
+    }
+    // Labels make neither floats nor black and white of the pixels.
+    let data = from_bytes(Path::new(NAME), b"label,a,b\n7,0,1\n0,0.5,1\n").expect("floats");
+    assert_eq!(data, labelled(floats([1, 2], vec![0.0, 1.0, 0.5, 1.0]), &[7, 0]), "floats");
+    let data = from_bytes(Path::new(NAME), b"label,a,b\n7,0,1\n1,1,0\n").expect("masks");
+    assert_eq!(data, labelled(bytes([1, 2], vec![0, 255, 255, 0]), &[7, 1]), "masks");
 }
 
 #[test]

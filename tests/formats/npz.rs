@@ -7,7 +7,7 @@ use elbo::data::npz::from_bytes;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, images};
+use crate::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, images, labelled};
 
 /// A deflated or stored archive of these members.
 fn zip(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
@@ -29,6 +29,13 @@ fn array(shape: &str, body: &[u8]) -> Vec<u8> {
     let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}}}\n");
     let len = (header.len() as u16).to_le_bytes();
     [b"\x93NUMPY\x01\0", len.as_slice(), header.as_bytes(), body].concat()
+}
+
+/// Labels of this type and shape.
+fn labels(descr: &str, shape: &str, body: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(&array(shape, &[])[10..]).replace("|u1", descr);
+    let len = (text.len() as u16).to_le_bytes();
+    [b"\x93NUMPY\x01\0", len.as_slice(), text.as_bytes(), body].concat()
 }
 
 /// The place of the first such bytes in a file.
@@ -72,6 +79,10 @@ fn malformed() -> Corpus {
     let many: Vec<_> = (0..4097).map(|i| format!("{i}.npy")).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), [].as_slice())).collect();
     let archive = "cannot be read as an archive";
+    let with = |y: Vec<u8>| stored(&[("x.npy", &good), ("y.npy", &y)]);
+    let claim = "{'descr': '|u1', 'fortran_order': False, 'shape': (18446744073709551615,)}";
+    let claim = [b"\x93NUMPY\x01\0", (claim.len() as u16).to_le_bytes().as_slice(), claim.as_bytes()].concat();
+    let zeros = zip(&[("x.npy", &good), ("y.npy", &labels("|u1", "(20000000,)", &vec![0; 20_000_000]))], CompressionMethod::Deflated);
     vec![
         ("empty", vec![], archive),
         ("magic alone", LOCAL.to_vec(), archive),
@@ -106,6 +117,21 @@ fn malformed() -> Corpus {
         ("many members", stored(&many), "4097 members or more"),
         ("2^60 members in 64 bits", [one.as_slice(), &end_64(1 << 50)].concat(), "1125899906842624 members"),
         ("a bomb", bomb, "unpack to 1000000"),
+        ("too few labels", with(labels("|u1", "(2,)", &[1, 2])), "some/file/y`: holds 2 labels for 3 images, expected 3"),
+        ("too many labels", with(labels("|u1", "(4,)", &[1, 2, 3, 4])), "holds 4 labels for 3 images"),
+        ("no labels", with(labels("|u1", "(0,)", &[])), "1 or more"),
+        ("a negative label", with(labels("|i1", "(3,)", &[1, 255, 3])), "some/file/y`: its integers go from -1 to 3, expected 0 to 255"),
+        ("256 as a label", with(labels("<i2", "(3,)", &[1, 0, 0, 1, 2, 0])), "go from 1 to 256"),
+        ("2^64 - 1 as a label", with(labels("<u8", "(3,)", &[255; 24])), "to 18446744073709551615"),
+        ("floats as labels", with(labels("<f4", "(3,)", &[0; 12])), "holds labels of type `<f4`, expected integers"),
+        ("one of a kind", with(labels("|u1", "(3, 2)", &[0; 6])), "has the shape [3, 2], expected [images]"),
+        ("one label", with(labels("|u1", "()", &[7])), "has the shape [], expected [images]"),
+        ("words as labels", with(labels("<U3", "(3,)", &[0; 36])), "values of type `<U3`"),
+        ("labels cut", with(labels("<i8", "(3,)", &[0; 23])), "expected 24 bytes after the header, found 23"),
+        ("2^64 - 1 labels", with(claim), "expected 18446744073709551615 bytes after the header, found 0"),
+        ("labels that are no array", with(b"1,2,3".to_vec()), "some/file/y`: is no NumPy array"),
+        ("a bomb of labels", zeros, "unpack to 20000"),
+        ("labels of test images", stored(&[("x_train.npy", &good), ("x_test.npy", &good), ("y_test.npy", b"x")]), "some/file/y_test`: is no NumPy array"),
     ]
 }
 
@@ -118,18 +144,61 @@ fn malformed_archives_are_refused() {
 fn what_numpy_wrote_is_read() {
     let train = bytes([2, 4], images());
     let test = bytes([2, 4], images().iter().take(16).map(|v| 255 - v).collect());
-    for (name, has_test) in
-        [("keras", true), ("packed", true), ("pair", true), ("one", false), ("named", false)]
-    {
+    for (name, has_test, has_labels) in [
+        ("keras", true, true),
+        ("packed", true, true),
+        ("pair", true, false),
+        ("one", false, false),
+        ("named", false, true),
+    ] {
+        let with = |images: &elbo::Dataset, labels: &[u8]| match has_labels {
+            true => labelled(images.clone(), labels),
+            false => images.clone(),
+        };
         let (path, file) = fixture(&format!("{name}.npz"));
         let sets = from_bytes(&path, &file).expect(name);
-        assert_eq!(sets.train, train, "the training images of {name}");
-        assert_eq!(sets.test, has_test.then(|| test.clone()), "the test images of {name}");
+        assert_eq!(sets.train, with(&train, &[0, 1, 2]), "the training images of {name}");
+        let expected = has_test.then(|| with(&test, &[0, 1]));
+        assert_eq!(sets.test, expected, "the test images of {name}");
     }
     for (name, says) in [("names", "holds `a`, `b`; expected"), ("none", "holds no array")] {
         let (path, file) = fixture(&format!("refused_{name}.npz"));
         let error = from_bytes(&path, &file).expect_err(name);
         assert_refusal(name, &error, &format!("refused_{name}.npz"), says);
+    }
+}
+
+#[test]
+fn labels_of_every_type_are_read() {
+    let wide = |size: usize, big: bool| -> Vec<u8> {
+        let value = |v: u8| {
+            let mut word = vec![0; size];
+            word[if big { size - 1 } else { 0 }] = v;
+            word
+        };
+        [7, 0, 9].into_iter().flat_map(value).collect()
+    };
+    let good = array("(3, 2, 4)", &images());
+    let expected = labelled(bytes([2, 4], images()), &[7, 0, 9]);
+    for (descr, size, big) in [
+        ("|u1", 1, false),
+        ("|i1", 1, false),
+        ("<i2", 2, false),
+        (">u2", 2, true),
+        ("<u4", 4, false),
+        (">i4", 4, true),
+        ("<i8", 8, false),
+        (">u8", 8, true),
+    ] {
+        for shape in ["(3,)", "(3, 1)"] {
+            let y = labels(descr, shape, &wide(size, big));
+            for (x, name) in [("x", "y"), ("images", "labels"), ("train_images", "train_labels")] {
+                let [x, name] = [x, name].map(|name| format!("{name}.npy"));
+                let file = stored(&[(&x, &good), (&name, &y)]);
+                let sets = from_bytes(Path::new(crate::NAME), &file).expect(descr);
+                assert_eq!(sets.train, expected, "{name} of {descr} and {shape}");
+            }
+        }
     }
 }
 

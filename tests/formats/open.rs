@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use elbo::{Dataset, Error, ErrorKind};
 use tempfile::TempDir;
 
-use crate::{bytes, fixture, images};
+use crate::{bytes, fixture, images, labelled};
 
 struct Folder(TempDir);
 
@@ -78,7 +78,8 @@ fn test_images_of_their_own_are_taken() {
     let (train, test) = Dataset::open(&both, Some(&fixture("packed.npz").0)).expect("two archives");
     assert_eq!((train.len(), test.len()), (3, 2), "two archives");
     let (train, test) = Dataset::open(&both, Some(&fixture("u1.npy").0)).expect("two kinds");
-    assert_eq!(train, test, "an archive and an array");
+    assert_eq!(train.fingerprint(), test.fingerprint(), "an archive and an array");
+    assert_eq!((train.labels(), test.labels()), (Some([0, 1, 2].as_slice()), None), "labels");
     refused(&both, Some(&data), ErrorKind::Data, "its test images are of 1 x 1, expected 2 x 4");
     refused(&both, Some(&folder.0.path().join("none")), ErrorKind::Io, "none");
 }
@@ -89,7 +90,8 @@ fn the_content_decides() {
     let array = fixture("keras.npz").1;
     for name in ["x.npz", "x.csv", "x", "x.png"] {
         let (train, test) = Dataset::open(&folder.put(name, &array), None).expect(name);
-        assert_eq!(train, bytes([2, 4], images()), "the training images of {name}");
+        let expected = labelled(bytes([2, 4], images()), &[0, 1, 2]);
+        assert_eq!(train, expected, "the training images of {name}");
         assert_eq!(test.len(), 2, "the test images of {name}");
     }
     let many = idx(20, 0);
@@ -128,11 +130,71 @@ fn folders_are_told_by_their_entries() {
     folder.put("test/cats/0.png", &png([60, 61]));
     let (train, test) = Dataset::open(path, None).expect("two folders");
     assert_eq!(train, bytes([1, 2], vec![50, 51]), "the training pictures");
-    assert_eq!(test, bytes([1, 2], vec![60, 61]), "the test pictures");
+    let pictures = bytes([1, 2], vec![60, 61]);
+    assert_eq!(test.fingerprint(), pictures.fingerprint(), "the test pictures");
     // IDX files come first, and a missing one is named.
     folder.put("train-images-idx3-ubyte", &idx(3, 1));
     refused(path, None, ErrorKind::Io, "cannot find `t10k-images-idx3-ubyte`");
     folder.put("t10k-images-idx3-ubyte", &idx(2, 7));
     let (train, test) = Dataset::open(path, None).expect("IDX files");
     assert_eq!((train, test), (column(&[1, 2, 3]), column(&[7, 8])), "IDX files");
+}
+
+#[test]
+fn labels_stay_with_their_images() {
+    let folder = Folder::new();
+    let lines: String = (0..25).map(|i| format!("{},{}\n", 200 + i, 100 + i)).collect();
+    let file = folder.put("x.csv", format!("label,pixel\n{lines}").as_bytes());
+    let (train, test) = Dataset::open(&file, None).expect("a CSV");
+    assert_eq!(test, labelled(column(&[109, 119]), &[209, 219]), "the 10th and the 20th");
+    let of = |first: u8| (first..first + 25).filter(move |i| ![9, 19].contains(&(i - first)));
+    let others: (Vec<u8>, Vec<u8>) = of(100).zip(of(200)).unzip();
+    assert_eq!(train, labelled(column(&others.0), &others.1), "the others");
+    let few = labelled(column(&[100, 101, 102]), &[200, 201, 202]);
+    assert_eq!(train.clone().limited(3), few, "the first three");
+    // They are not trained on.
+    assert_eq!(train.fingerprint(), column(&others.0).fingerprint(), "the fingerprint");
+    let error = column(&[1, 2]).with_labels(vec![1]).expect_err("one label");
+    assert!(error.to_string().contains("1 labels for 2 images, expected 2"), "{error}");
+    assert!(error.advice().is_some(), "`{error}` has no hint");
+}
+
+#[test]
+fn classes_have_the_same_number_in_both_sets() {
+    let folder = Folder::new();
+    for name in ["train/bird/0", "train/cat/0", "train/dog/0", "test/ant/0", "test/cat/0"] {
+        folder.put(&format!("{name}.png"), &png([1, 2]));
+    }
+    folder.put("test/dog/0.png", &png([3, 4]));
+    let (train, test) = Dataset::open(folder.0.path(), None).expect("two folders");
+    assert_eq!(train.labels(), Some([0, 1, 2].as_slice()), "bird, cat, dog");
+    // The ant that training does not know comes behind.
+    assert_eq!(test.labels(), Some([3, 1, 2].as_slice()), "ant, cat, dog");
+    let names = ["bird", "cat", "dog", "ant"].map(str::to_owned);
+    assert_eq!(test.class_names(), Some(names.as_slice()), "the names");
+    assert_eq!(train.class_names(), Some(&names[..3]), "the names to train");
+}
+
+#[test]
+fn labels_beside_idx_files_are_read() {
+    let folder = Folder::new();
+    let labels = |values: &[u8]| [&[0, 0, 8, 1, 0, 0, 0, values.len() as u8], values].concat();
+    folder.put("train-images-idx3-ubyte", &idx(3, 1));
+    folder.put("t10k-images-idx3-ubyte", &idx(2, 7));
+    let open = || Dataset::open(folder.0.path(), None);
+    folder.put("train-labels-idx1-ubyte", &labels(&[4, 5, 255]));
+    let (train, test) = open().expect("labels to train");
+    let expected = labelled(column(&[1, 2, 3]), &[4, 5, 255]);
+    assert_eq!((train, test.labels()), (expected, None), "labels to train alone");
+    let path = folder.put("t10k-labels.idx1-ubyte", &labels(&[6, 9]));
+    assert_eq!(open().expect("both").1, labelled(column(&[7, 8]), &[6, 9]), "test labels");
+    for (content, says) in [
+        (labels(&[1, 2, 3]), "holds 3 labels, expected 2 as there are images"),
+        (idx(2, 7), "holds images"),
+        (Vec::new(), "holds 0 bytes"),
+    ] {
+        folder.put("t10k-labels.idx1-ubyte", &content);
+        refused(folder.0.path(), None, ErrorKind::Data, says);
+        refused(folder.0.path(), None, ErrorKind::Data, path.to_str().expect("Unicode"));
+    }
 }

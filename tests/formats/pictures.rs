@@ -152,14 +152,21 @@ fn folders_are_read_in_the_order_of_names() {
     put("a/2.png", &picture(20));
     put("a/1.PNG", &picture(10));
     let data = read_folder(dir.path()).expect("three pictures");
-    assert_eq!(data, bytes([1, 2], vec![10, 11, 20, 21, 30, 31]), "by folder and name");
+    let images = bytes([1, 2], vec![10, 11, 20, 21, 30, 31]);
+    assert_eq!(data.fingerprint(), images.fingerprint(), "by folder and name");
+    assert_eq!(data.labels(), Some([0, 0, 1].as_slice()), "the folders are classes");
+    assert_eq!(data.class_names(), Some(["a", "b"].map(str::to_owned).as_slice()), "their names");
+    // A folder without pictures is no class.
+    put("aa/notes.txt", b"no picture");
+    let data = read_folder(dir.path()).expect("three pictures");
+    assert_eq!(data.labels(), Some([0, 0, 1].as_slice()), "two classes");
     // Pictures of the folder itself come before.
     put("10.png", &picture(4));
     put("2.png", &picture(6));
     put("._2.png", b"what another system keeps beside a file");
     put("notes.txt", b"no picture");
     let data = read_folder(dir.path()).expect("two pictures");
-    assert_eq!(data, bytes([1, 2], vec![4, 5, 6, 7]), "10 before 2");
+    assert_eq!(data, bytes([1, 2], vec![4, 5, 6, 7]), "10 before 2, and no labels");
     let other = encoded([2, 1], ColorType::Grayscale, BitDepth::Eight, &[1, 2]);
     put("3.png", &other);
     let error = read_folder(dir.path()).expect_err("another size");
@@ -167,4 +174,24 @@ fn folders_are_read_in_the_order_of_names() {
     put("3.png", b"no picture");
     let error = read_folder(dir.path()).expect_err("no picture");
     assert_refusal("no picture", &error, "3.png", "cannot be read as a PNG");
+}
+
+#[test]
+fn more_classes_than_a_byte_counts_are_refused() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let picture = encoded([1, 1], ColorType::Grayscale, BitDepth::Eight, &[7]);
+    for class in 0..257 {
+        let folder = dir.path().join(format!("{class:03}"));
+        std::fs::create_dir(&folder).expect("a folder");
+        if class < 256 {
+            std::fs::write(folder.join("0.png"), &picture).expect("a picture");
+        }
+    }
+    let data = read_folder(dir.path()).expect("256 classes");
+    let all: Vec<u8> = (0..=255).collect();
+    assert_eq!(data.labels(), Some(all.as_slice()), "256 classes");
+    std::fs::write(dir.path().join("256/0.png"), &picture).expect("a picture");
+    let error = read_folder(dir.path()).expect_err("257 classes");
+    let name = dir.path().to_str().expect("temporary names are Unicode");
+    assert_refusal("classes", &error, name, "has the class 256, expected 256 folders");
 }

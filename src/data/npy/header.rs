@@ -4,8 +4,9 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::data::npy::{MAGIC, broken, images};
-use crate::data::source::{WHOLE, reserved};
+use crate::data::labels::CLASSES;
+use crate::data::npy::{MAGIC, broken};
+use crate::data::source::{WHOLE, reserved, square};
 use crate::error::{Error, Result};
 
 /// The longest header that is read; NumPy's own limit is 10,000 bytes.
@@ -13,6 +14,9 @@ const MOST_HEADER: u64 = 64 << 10;
 
 /// The most dimensions that are read; images have four.
 const MOST_DIMS: usize = 8;
+
+/// Room is made at once for what so many bytes hold; beyond, only for what arrives.
+const TRUSTED: u64 = 8 << 20;
 
 const KINDS: &str = "save bytes, integers of 0 to 255, booleans, float16, float32 or float64";
 
@@ -56,6 +60,41 @@ impl Dtype {
     }
 }
 
+/// What an array is to hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Images,
+    /// Integers, one for each image.
+    Labels,
+}
+
+impl Content {
+    /// The shapes that are looked for, and which others are read.
+    fn shapes(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Images => (
+                "[images, height, width]",
+                "also read: [images, pixels], and an axis of one channel before or after the pixels",
+            ),
+            Self::Labels => ("[images]", CLASSES),
+        }
+    }
+
+    /// The images of a shape, and whether their pixels are one axis; a label is one pixel.
+    fn images(self, shape: &[u64]) -> Option<([u64; 3], bool)> {
+        match (self, shape) {
+            (Self::Labels, &[n] | &[n, 1]) => Some(([n, 1, 1], true)),
+            (Self::Labels, _) => None,
+            (_, &[n, d]) => {
+                let [height, width] = square(usize::try_from(d).ok()?);
+                Some(([n, height as u64, width as u64], true))
+            }
+            (_, &[n, h, w] | &[n, 1, h, w] | &[n, h, w, 1]) => Some(([n, h, w], false)),
+            _ => None,
+        }
+    }
+}
+
 /// What a header says, borne out by the length of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -70,8 +109,19 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// For how many values room is made at once, if all bytes are there, and if they may not be.
+    pub(super) fn room(&self, stored: bool) -> u64 {
+        let bytes = if stored { self.bytes } else { self.bytes.min(TRUSTED) };
+        bytes.div_euclid(self.dtype.size() as u64)
+    }
+
     /// Reads what stands before the values in a stream of `len` bytes.
-    pub(super) fn read(path: &Path, from: &mut impl Read, len: u64) -> Result<Self> {
+    pub(super) fn read(
+        path: &Path,
+        from: &mut impl Read,
+        len: u64,
+        content: Content,
+    ) -> Result<Self> {
         let fail = |what: String| Err(Error::data(path, what).hint(WHOLE));
         let mut take = |most: u64| {
             let mut some = reserved(path, most)?;
@@ -108,7 +158,7 @@ impl Header {
         }
         let before = 8_u64.saturating_add(width).saturating_add(said);
         match parse(&text) {
-            Ok(entries) => entries.check(path, len.saturating_sub(before)),
+            Ok(entries) => entries.check(path, len.saturating_sub(before), content),
             Err(expected) => fail(format!("has a header that cannot be read: expected {expected}")),
         }
     }
@@ -123,17 +173,20 @@ struct Entries {
 
 impl Entries {
     /// Compares the entries with what can be read and with the bytes that follow.
-    fn check(self, path: &Path, rest: u64) -> Result<Header> {
+    fn check(self, path: &Path, rest: u64, content: Content) -> Result<Header> {
         let Self { descr, fortran, shape } = self;
         let Some(dtype) = Dtype::parse(&descr) else {
             let what = format!("holds values of type `{}`, expected numbers", descr.escape_debug());
             return Err(Error::data(path, what).hint(KINDS));
         };
-        let Some((images, flat)) = images(&shape) else {
-            let what = format!("has the shape {shape:?}, expected [images, height, width]");
-            return Err(Error::data(path, what).hint(
-                "also read: [images, pixels], and an axis of one channel before or after the pixels",
-            ));
+        if content == Content::Labels && dtype.is_float() {
+            let what = format!("holds labels of type `{descr}`, expected integers");
+            return Err(Error::data(path, what).hint(CLASSES));
+        }
+        let Some((images, flat)) = content.images(&shape) else {
+            let (expected, hint) = content.shapes();
+            let what = format!("has the shape {shape:?}, expected {expected}");
+            return Err(Error::data(path, what).hint(hint));
         };
         if images.contains(&0) {
             let what = format!("has the shape {shape:?}, expected 1 or more in each dimension");

@@ -1,0 +1,101 @@
+//! Labels: the class of each image, where the files have them. Nothing is trained on them.
+#![warn(clippy::arithmetic_side_effects)]
+
+use std::path::Path;
+
+use crate::data::Dataset;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The most classes: the number of one is a byte.
+const MOST_CLASSES: usize = 256;
+
+/// What to do about labels that cannot be used.
+pub(super) const CLASSES: &str =
+    "number the classes from 0 to 255, one for each image, or leave the labels out";
+
+/// The class of each image.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Labels {
+    /// A class for each image.
+    pub(super) values: Vec<u8>,
+    /// The names of the classes, if they have names.
+    pub(super) names: Option<Vec<String>>,
+}
+
+impl Dataset {
+    /// The same images with a class for each, in their order.
+    ///
+    /// # Errors
+    ///
+    /// If there are not as many labels as images.
+    pub fn with_labels(mut self, labels: Vec<u8>) -> Result<Self> {
+        if labels.len() != self.count {
+            let what = format!("{}, expected {}", self.counted(&labels), self.count);
+            return Err(Error::new(ErrorKind::Data, what).hint("give one label for each image"));
+        }
+        self.labels = Some(Labels { values: labels, names: None });
+        Ok(self)
+    }
+
+    /// The class of each image, where the files have labels: an IDX file beside the images' in their
+    /// folder, an array of the archive, the column `label`, or the folders that pictures lie in.
+    #[must_use]
+    pub fn labels(&self) -> Option<&[u8]> {
+        self.labels.as_ref().map(|labels| labels.values.as_slice())
+    }
+
+    /// The names of the classes, where they have names: those of the folders that pictures lie in.
+    #[must_use]
+    pub fn class_names(&self) -> Option<&[String]> {
+        self.labels.as_ref()?.names.as_deref()
+    }
+
+    /// The same images with the labels of a file, if there are such.
+    pub(super) fn labelled(self, path: &Path, labels: Option<Vec<u8>>) -> Result<Self> {
+        match labels {
+            Some(labels) if labels.len() != self.count => {
+                let what = format!("holds {}, expected {}", self.counted(&labels), self.count);
+                Err(Error::data(path, what).hint(CLASSES))
+            }
+            Some(labels) => self.with_labels(labels),
+            None => Ok(self),
+        }
+    }
+
+    fn counted(&self, labels: &[u8]) -> String {
+        format!("{} labels for {} images", labels.len(), self.count)
+    }
+
+    /// Gives the classes the numbers that they have in another dataset, by their names. Those that it
+    /// lacks come behind its own.
+    pub(super) fn numbered_as(mut self, path: &Path, other: &Self) -> Result<Self> {
+        let (Some(names), Some(labels)) = (other.class_names(), &mut self.labels) else {
+            return Ok(self);
+        };
+        let Some(own) = &mut labels.names else { return Ok(self) };
+        let mut all = names.to_vec();
+        let mut numbers = Vec::new();
+        for name in own.iter() {
+            let place = all.iter().position(|other| other == name).unwrap_or(all.len());
+            numbers.push(check_class(path, place)?);
+            if place == all.len() {
+                all.push(name.clone());
+            }
+        }
+        for value in &mut labels.values {
+            *value = numbers.get(usize::from(*value)).copied().unwrap_or(*value);
+        }
+        *own = all;
+        Ok(self)
+    }
+}
+
+/// The number of a class as a byte.
+pub(super) fn check_class(path: &Path, class: usize) -> Result<u8> {
+    u8::try_from(class).map_err(|_| {
+        let what = format!(
+            "has the class {class}, expected {MOST_CLASSES} folders of pictures at the most"
+        );
+        Error::data(path, what).hint("if they are no classes, put all pictures into one folder")
+    })
+}
