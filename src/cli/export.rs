@@ -6,6 +6,7 @@ use elbo::checkpoint::{State, weights_to_bytes, write_new};
 use elbo::{Error, Result};
 
 use crate::cli::onnx::{self, Part};
+use crate::cli::place::ending;
 use crate::cli::print_line;
 use crate::cli::subject::checkpoint;
 
@@ -61,9 +62,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 
 /// What a file's name and the part mean.
 fn format(out: &Path, part: Option<Part>) -> Result<Format> {
-    let extension = out.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let (shown, parts) = (out.display(), "`--part encoder` or `--part decoder`");
-    match (extension.as_str(), part) {
+    match (ending(out).as_str(), part) {
         ("safetensors", None) => Ok(Format::Safetensors),
         ("onnx", Some(part)) => Ok(Format::Onnx(part)),
         ("safetensors", Some(part)) => {

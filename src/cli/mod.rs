@@ -1,11 +1,14 @@
 //! The verbs of the program, one file each; the only place that prints.
+mod anomaly;
 mod args;
 mod bench;
 mod card;
 mod completions;
 mod config;
 mod config_file;
+mod decode;
 mod devices;
+mod encode;
 mod evaluate;
 mod events;
 mod export;
@@ -16,6 +19,8 @@ mod keys;
 mod man;
 mod onnx;
 mod picture;
+mod place;
+mod probe;
 mod report;
 mod run_folder;
 mod selftest;
@@ -54,6 +59,18 @@ enum Command {
     /// Says what a trained model is worth: its losses, its likelihood, which dimensions it uses.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
+    /// Writes what the encoder makes of images: means, log-variances and z.
+    #[command(after_help = encode::EXAMPLES)]
+    Encode(encode::Args),
+    /// Writes the images that the decoder makes of z in a file.
+    #[command(after_help = decode::EXAMPLES)]
+    Decode(decode::Args),
+    /// Says how well simple classifiers tell classes by the encoder's means.
+    #[command(after_help = probe::EXAMPLES)]
+    Probe(probe::Args),
+    /// Scores images by how unlikely they are, and says how well that finds anomalies.
+    #[command(after_help = anomaly::EXAMPLES)]
+    Anomaly(anomaly::Args),
     /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
@@ -89,6 +106,10 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args, start),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Probe(args) => probe::run(&args),
+        Command::Anomaly(args) => anomaly::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
