@@ -95,17 +95,18 @@ impl Model {
     /// If the images do not fit the model, the state's tensors are not the model's, or the plan does
     /// not fit the device.
     pub fn new(device: &Device, state: &State, data: Option<&Dataset>) -> Result<Self> {
-        let blank;
+        let mut config = state.config.clone();
+        let batch = config.train.batch_size.clamp(BATCH.0, BATCH.1);
+        let none;
         let data = match data {
             Some(data) => data,
             None => {
-                blank = Dataset::from_bytes(state.size, vec![0; state.size[0] * state.size[1]])?;
-                &blank
+                none = blank(state, batch)?;
+                &none
             }
         };
         state.check_size(data.size())?;
-        let mut config = state.config.clone();
-        config.train.batch_size = config.train.batch_size.clamp(BATCH.0, BATCH.1).min(data.len());
+        config.train.batch_size = batch.min(data.len());
         data.check(config.model.likelihood, config.train.pixels)?;
         let vae = Vae::to_use(&config, data.spec())?;
         let mut model = Self::on(device, config, vae, data)?;
@@ -315,6 +316,19 @@ impl Model {
         Err(Error::config(format!("{what}, but there are {}, counted from 0", self.images))
             .hint("name images that there are"))
     }
+}
+
+/// So many black images of a state's size, that nobody looks at.
+fn blank(state: &State, count: usize) -> Result<Dataset> {
+    let [height, width] = state.size;
+    let pixels = height.saturating_mul(width);
+    // Each pixel has a bias at the least, so a size that the file does not bear out takes no memory.
+    let numbers = state.tensors.iter().map(|tensor| tensor.values.len()).sum::<usize>();
+    if pixels > numbers {
+        let what = format!("{STATE} is of images of {height}×{width}, and has {numbers} numbers");
+        return Err(Error::new(ErrorKind::Data, what).hint("name a whole checkpoint"));
+    }
+    Dataset::from_bytes(state.size, vec![0; pixels * count])
 }
 
 /// Puts a dataset into its shards, a piece at a time.

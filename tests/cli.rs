@@ -3,6 +3,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/codes.rs"]
+mod codes;
 #[path = "cli/config.rs"]
 mod config;
 #[cfg(unix)]
@@ -27,6 +29,8 @@ mod refusals;
 mod report;
 #[path = "cli/resume.rs"]
 mod resume;
+#[path = "cli/use.rs"]
+mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -371,6 +375,8 @@ fn every_verb_has_an_example() {
     let verbs = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let verbs: Vec<_> = verbs
         .take_while(|line| !line.is_empty())
+        // What a verb does may take a second line, which stands farther right.
+        .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
         .filter(|&verb| verb != "help")
         .collect();

@@ -11,6 +11,8 @@ mod npz;
 mod open;
 #[path = "formats/pictures.rs"]
 mod pictures;
+#[path = "formats/rows.rs"]
+mod rows;
 
 use std::path::{Path, PathBuf};
 

@@ -6,6 +6,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use elbo::checkpoint::{Course, State, Trained, Weight, weights_from_bytes, weights_to_bytes};
+use elbo::data::rows::{Rows, from_csv, from_npy};
 use elbo::data::{csv, idx, npy, npz, pictures};
 use elbo::{Config, Dataset, ErrorKind, Result};
 use flate2::{Compression, write::GzEncoder};
@@ -216,6 +217,20 @@ fn tables_are_read_or_refused() {
         ["label,a,b\n3,0,255\n4,7,9\n", "0,1\r\n1,0\r\n", "0.5,-1e3\n\n\"7\",8", "1\n2\n3\n"];
     let seeds: Vec<_> = seeds.iter().map(|text| text.as_bytes().to_vec()).collect();
     mutations("csv", &seeds, as_it_is, csv::from_bytes, whole);
+}
+
+#[test]
+fn rows_are_read_or_refused() {
+    let holds = |rows: &Rows| {
+        let whole = rows.columns > 0 && rows.values.len().is_multiple_of(rows.columns);
+        whole && !rows.values.is_empty() && rows.values.iter().all(|v| v.is_finite())
+    };
+    let array = npy::to_bytes(&[3, 4], &[0.5; 12]).expect("an array");
+    mutations("rows in npy", &[array], as_it_is, from_npy, holds);
+    let seeds = ["image,label,mean_0,z_0,z_1\n0,3,1,2.5,-1\n", "0.5,-1e3\n\n\"7\",8", "a,b\n1,2\n"];
+    let seeds: Vec<_> = seeds.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let load = |path: &Path, bytes: &[u8]| from_csv(path, bytes, &["z", "mean"]);
+    mutations("rows in csv", &seeds, as_it_is, load, holds);
 }
 
 fn png_files() -> Vec<Vec<u8>> {

@@ -7,7 +7,7 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use elbo::checkpoint::{State, weights_from_bytes};
-use elbo::data::{csv, idx, npy, npz, pictures};
+use elbo::data::{csv, idx, npy, npz, pictures, rows};
 use elbo::{Config, Result};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
@@ -271,6 +271,13 @@ fn files_cost_at_most_four_times_their_size() {
     arrays().into_iter().for_each(|file| check("npy", file, npy::from_bytes));
     archives().into_iter().for_each(|file| check("npz", file, npz::from_bytes));
     tables().into_iter().for_each(|file| check("csv", file, csv::from_bytes));
+    let floats = array("<f2", "True", "(65536, 256)", 32 * MIB);
+    check("rows", ("32 MiB of f2, Fortran", floats, true), rows::from_npy);
+    for (case, file, good) in tables() {
+        // A row has fewer columns than an image may have pixels.
+        let good = good && !case.contains("endless");
+        check("rows", (case, file, good), |path, file| rows::from_csv(path, file, &["z"]));
+    }
     drawings().into_iter().for_each(|file| check("png", file, pictures::from_bytes));
     sets().into_iter().for_each(|file| check("idx", file, idx::images_from_bytes));
     check("labels", ("32 MiB", label_file(32 << 20, 32 * MIB), true), idx::labels_from_bytes);

@@ -62,10 +62,7 @@ struct Report {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    if args.samples == Some(0) {
-        return Err(Error::config("`--samples` is 0; it must be 1 or more")
-            .hint("5000 is what publications take; leave it out for the ELBO alone"));
-    }
+    check_samples(args.samples)?;
     let state = args.model.state()?;
     let data = args.data.open(&state, args.split)?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
@@ -84,6 +81,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         talk(&warning);
     }
     Ok(0)
+}
+
+/// Refuses to estimate anything with no samples.
+pub(super) fn check_samples(samples: Option<usize>) -> Result<()> {
+    match samples {
+        Some(0) => Err(Error::config("`--samples` is 0; it must be 1 or more")
+            .hint("5000 is what publications take; leave it out for the ELBO alone")),
+        _ => Ok(()),
+    }
 }
 
 fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
@@ -106,15 +112,20 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
 }
 
 fn marginal(args: &Args, model: &mut Model, samples: usize) -> Result<Nll> {
-    let bar = if args.model.quiet { ProgressBar::hidden() } else { ProgressBar::new(1000) };
+    let start = Instant::now();
+    let nlls = nlls(model, samples, args.model.quiet)?;
+    Ok(Nll { nll: estimate(&nlls), samples, seconds: start.elapsed().as_secs_f64() })
+}
+
+/// −log p(x) of each image by importance samples, with a bar on stderr that tells how far it is.
+pub(super) fn nlls(model: &mut Model, samples: usize, quiet: bool) -> Result<Vec<f64>> {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(1000) };
     let style = ProgressStyle::with_template("{prefix} samples {wide_bar} {percent} %  {eta} left");
     let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar.set_prefix(samples.to_string());
-    let start = Instant::now();
     let logs = model.log_likelihood(samples, |share| bar.set_position((1000.0 * share) as u64));
     bar.finish_and_clear();
-    let nlls: Vec<_> = logs?.iter().map(|log| -log).collect();
-    Ok(Nll { nll: estimate(&nlls), samples, seconds: start.elapsed().as_secs_f64() })
+    Ok(logs?.iter().map(|log| -log).collect())
 }
 
 impl Report {

@@ -7,6 +7,7 @@ use elbo::{Error, Result};
 use serde_json::json;
 
 use crate::cli::onnx::{self, Part};
+use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
 use crate::cli::subject::checkpoint;
 
@@ -49,6 +50,7 @@ enum Format {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let format = format(&args.out, args.part)?;
+    check_free(&args.out)?;
     let path = checkpoint(&args.run, args.best)?;
     let state = State::read(&path)?;
     let (bytes, what) = match format {
@@ -69,9 +71,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 
 /// What a file's name and the part mean.
 fn format(out: &Path, part: Option<Part>) -> Result<Format> {
-    let extension = out.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let (shown, parts) = (out.display(), "`--part encoder` or `--part decoder`");
-    match (extension.as_str(), part) {
+    match (ending(out).as_str(), part) {
         ("safetensors", None) => Ok(Format::Safetensors),
         ("onnx", Some(part)) => Ok(Format::Onnx(part)),
         ("safetensors", Some(part)) => {

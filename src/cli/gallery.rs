@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use elbo::Result;
 use elbo::checkpoint::write_new;
-use elbo::{Error, Result};
 use serde_json::json;
 
 use crate::cli::picture::{Labels, grid, show, show_images};
+use crate::cli::place::check_free;
 use crate::cli::print_line;
 use crate::cli::subject::ModelArgs;
 
@@ -20,15 +21,6 @@ pub(super) struct PictureArgs {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// Refuses a file that is there, before anything is computed for it.
-pub(super) fn check_free(out: &Path) -> Result<()> {
-    match out.exists() {
-        false => Ok(()),
-        true => Err(Error::io("write", out, std::io::ErrorKind::AlreadyExists.into())
-            .hint("choose a name that is free, or remove the file")),
-    }
 }
 
 impl PictureArgs {

@@ -1,11 +1,14 @@
 //! The verbs of the program, one file each; the only place that prints.
+mod anomaly;
 mod args;
 mod bench;
 mod card;
 mod completions;
 mod config;
 mod config_file;
+mod decode;
 mod devices;
+mod encode;
 mod evaluate;
 mod events;
 mod export;
@@ -18,6 +21,8 @@ mod keys;
 mod man;
 mod onnx;
 mod picture;
+mod place;
+mod probe;
 mod reconstruct;
 mod report;
 mod run_folder;
@@ -72,6 +77,18 @@ enum Command {
     /// Shows where the encoder puts images, coloured by their labels.
     #[command(after_help = scatter::EXAMPLES)]
     Scatter(scatter::Args),
+    /// Writes what the encoder makes of images: means, log-variances and z.
+    #[command(after_help = encode::EXAMPLES)]
+    Encode(encode::Args),
+    /// Writes the images that the decoder makes of z in a file.
+    #[command(after_help = decode::EXAMPLES)]
+    Decode(decode::Args),
+    /// Says how well simple classifiers tell classes by the encoder's means.
+    #[command(after_help = probe::EXAMPLES)]
+    Probe(probe::Args),
+    /// Scores images by how unlikely they are, and says how well that finds anomalies.
+    #[command(after_help = anomaly::EXAMPLES)]
+    Anomaly(anomaly::Args),
     /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
@@ -115,6 +132,10 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Interpolate(args) => interpolate::run(&args),
         Command::Traverse(args) => traverse::run(&args),
         Command::Scatter(args) => scatter::run(&args),
+        Command::Encode(args) => encode::run(&args),
+        Command::Decode(args) => decode::run(&args),
+        Command::Probe(args) => probe::run(&args),
+        Command::Anomaly(args) => anomaly::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),

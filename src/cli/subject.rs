@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::checkpoint::State;
-use elbo::{Dataset, Error, Model, Result};
+use elbo::{Dataset, Device, Error, Model, Result};
 
 use crate::cli::args::DeviceArgs;
 use crate::cli::find::data_folder;
+use crate::cli::place::ending;
 use crate::cli::run_folder::{BEST, CHECKPOINT};
 use crate::cli::talk;
 
@@ -78,11 +79,16 @@ impl ModelArgs {
 
     /// The model of a state on the device that was chosen.
     pub(super) fn open(&self, state: &State, data: Option<&Dataset>) -> Result<Model> {
+        Model::new(&self.device()?, state, data)
+    }
+
+    /// The device that was chosen, which is said.
+    pub(super) fn device(&self) -> Result<Device> {
         let (device, why, precision) = self.device.open()?;
         if !self.quiet {
             talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
         }
-        Model::new(&device, state, data)
+        Ok(device)
     }
 
     /// Where a file of this verb goes if the user does not say: among the run's images, or here, where
@@ -110,8 +116,8 @@ impl DataArgs {
         self.data.is_none() && self.test_data.is_none()
     }
 
-    /// The training and the test images.
-    pub(super) fn both(&self, state: &State) -> Result<(Dataset, Dataset)> {
+    /// Where the images are, and those to test on if they are elsewhere.
+    fn places<'a>(&'a self, state: &'a State) -> Result<(PathBuf, Option<&'a Path>)> {
         let was = &state.config.train;
         let path = data_folder(self.data.as_deref().or(was.data.as_deref()))?;
         // Test images that a run names belong to the data that it names.
@@ -119,6 +125,12 @@ impl DataArgs {
             (None, None) => was.test_data.as_deref(),
             _ => self.test_data.as_deref(),
         };
+        Ok((path, test))
+    }
+
+    /// The training and the test images.
+    pub(super) fn both(&self, state: &State) -> Result<(Dataset, Dataset)> {
+        let (path, test) = self.places(state)?;
         Dataset::open(&path, test).map_err(|e| match &self.data {
             Some(_) => e,
             None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
@@ -128,15 +140,61 @@ impl DataArgs {
     /// The images of one kind. If they should be the run's own and are not, that is said.
     pub(super) fn open(&self, state: &State, split: Split) -> Result<Dataset> {
         let (train, test) = self.both(state)?;
+        Ok(match split {
+            Split::Test => self.compared(state, split, test),
+            Split::Train => self.compared(state, split, train),
+        })
+    }
+
+    /// The images that the run learned from and those that it is tested on; what is said as by
+    /// [`open`](Self::open).
+    pub(super) fn open_both(&self, state: &State) -> Result<[Dataset; 2]> {
+        let (train, test) = self.both(state)?;
+        let train = self.compared(state, Split::Train, train);
+        Ok([train, self.compared(state, Split::Test, test)])
+    }
+
+    /// As many of the images as the run has, compared with the run's own.
+    fn compared(&self, state: &State, split: Split, data: Dataset) -> Dataset {
         let (data, which) = match split {
-            Split::Test => (test, 1),
-            Split::Train => (train.limited(state.config.train.limit), 0),
+            Split::Test => (data, 1),
+            Split::Train => (data.limited(state.config.train.limit), 0),
         };
         if let Some(was) = state.data.as_ref().filter(|_| self.data.is_none())
             && was[which] != data.fingerprint()
         {
             talk(&format!("these are not the {} images that the run had", split.name()));
         }
-        Ok(data)
+        data
+    }
+
+    /// The class of each of these images, which a verb cannot do without.
+    pub(super) fn labels<'a>(
+        &self,
+        state: &State,
+        split: Split,
+        data: &'a Dataset,
+    ) -> Result<&'a [u8]> {
+        if let Some(labels) = data.labels() {
+            return Ok(labels);
+        }
+        let (path, test) = self.places(state)?;
+        let path = test.filter(|_| split == Split::Test).unwrap_or(&path);
+        let (idx, array) = match split {
+            Split::Test => ("t10k-labels-idx1-ubyte", "y_test"),
+            Split::Train => ("train-labels-idx1-ubyte", "y_train"),
+        };
+        let found = match ending(path).as_str() {
+            "npz" => format!("there is no array `{array}` in it"),
+            "csv" => "its first column is not called `label`".to_owned(),
+            _ if path.is_dir() => format!("there is no file `{idx}`, plain or .gz, in it"),
+            _ => "a single file of images has none".to_owned(),
+        };
+        let what = format!("its {} images have no labels: {found}", split.name());
+        Err(Error::data(path, what).hint(
+            "add the class of each image, or name images with labels by `--data`: IDX files beside \
+             the images', `y_train` and `y_test` in an .npz, the column `label` of a .csv, or \
+             folders of PNGs",
+        ))
     }
 }

@@ -10,7 +10,7 @@ use crate::data::source::{reserved, spread, square};
 use crate::error::{Error, Result};
 
 /// The longest field; a double written out has 24 characters.
-const MOST_FIELD: usize = 64;
+pub(super) const MOST_FIELD: usize = 64;
 
 const NUMBERS: &str = "write an image a line, its pixels as numbers with commas between them; the \
                        column `label` holds classes from 0 to 255";
@@ -32,19 +32,11 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
     let most = ends.saturating_add(1).min(bytes.len().div_ceil(2).saturating_add(1));
     let values = reserved(path, most as u64)?;
     let mut table = Table { values, bytes: true, ..Table::default() };
-    let mut fields = Fields { reader: Reader::new(), rest: bytes, len: bytes.len() };
+    let mut fields = Fields::new(path, bytes, NUMBERS);
     let mut buffer = [0; MOST_FIELD];
-    loop {
-        let (field, ends) = match fields.next(&mut buffer) {
-            Field::Is { text, ends } => (text, ends),
-            Field::TooLong => {
-                let what = format!("a field of more than {MOST_FIELD} characters");
-                return Err(fields.refuse(path, bytes, &what));
-            }
-            Field::None => break,
-        };
+    while let Some((field, ends)) = fields.next(&mut buffer)? {
         let taken = table.take(field).and_then(|()| if ends { table.end_line() } else { Ok(()) });
-        taken.map_err(|what| fields.refuse(path, bytes, &what))?;
+        taken.map_err(|what| fields.refuse(&what))?;
     }
     let Table { values, columns, pixels, label, labels, bytes: small, .. } = table;
     let labels = label.then_some(labels);
@@ -62,26 +54,26 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
     Dataset::from_floats(square(pixels), values)?.labelled(path, labels)
 }
 
-/// One field of the file, without the white space around it.
-enum Field<'a> {
-    Is {
-        text: &'a str,
-        /// Whether it is the last of its line.
-        ends: bool,
-    },
-    TooLong,
-    None,
-}
-
-/// The fields of the file, one by one: a line may be as long as the file.
-struct Fields<'a> {
+/// The fields of a file, one by one: a line may be as long as the file.
+pub(super) struct Fields<'a> {
+    path: &'a Path,
     reader: Reader,
+    all: &'a [u8],
     rest: &'a [u8],
-    len: usize,
+    hint: &'static str,
 }
 
-impl Fields<'_> {
-    fn next<'b>(&mut self, buffer: &'b mut [u8; MOST_FIELD]) -> Field<'b> {
+impl<'a> Fields<'a> {
+    /// Those of a file that is named in errors, whose hint says what it should hold.
+    pub(super) fn new(path: &'a Path, all: &'a [u8], hint: &'static str) -> Self {
+        Self { path, reader: Reader::new(), all, rest: all, hint }
+    }
+
+    /// The next one without the white space around it, and whether it is the last of its line.
+    pub(super) fn next<'b>(
+        &mut self,
+        buffer: &'b mut [u8; MOST_FIELD],
+    ) -> Result<Option<(&'b str, bool)>> {
         let mut filled = 0_usize;
         loop {
             let free = buffer.get_mut(filled..).unwrap_or_default();
@@ -91,22 +83,26 @@ impl Fields<'_> {
             match result {
                 // All was taken in at once, so this is the end, which the reader is told next.
                 ReadFieldResult::InputEmpty => {}
-                ReadFieldResult::OutputFull => return Field::TooLong,
+                ReadFieldResult::OutputFull => {
+                    return Err(
+                        self.refuse(&format!("a field of more than {MOST_FIELD} characters"))
+                    );
+                }
                 ReadFieldResult::Field { record_end } => {
                     let text = str::from_utf8(buffer.get(..filled).unwrap_or_default());
-                    return Field::Is { text: text.unwrap_or("\u{fffd}").trim(), ends: record_end };
+                    return Ok(Some((text.unwrap_or("\u{fffd}").trim(), record_end)));
                 }
-                ReadFieldResult::End => return Field::None,
+                ReadFieldResult::End => return Ok(None),
             }
         }
     }
 
     /// An error in the line of the last field.
-    fn refuse(&self, path: &Path, bytes: &[u8], what: &str) -> Error {
-        let read = self.len.saturating_sub(self.rest.len()).saturating_sub(1);
-        let before = bytes.get(..read).unwrap_or_default();
+    pub(super) fn refuse(&self, what: &str) -> Error {
+        let read = self.all.len().saturating_sub(self.rest.len()).saturating_sub(1);
+        let before = self.all.get(..read).unwrap_or_default();
         let line = before.iter().filter(|&&byte| byte == b'\n').count().saturating_add(1);
-        Error::data(path, format!("line {line}: {what}")).hint(NUMBERS)
+        Error::data(self.path, format!("line {line}: {what}")).hint(self.hint)
     }
 }
 

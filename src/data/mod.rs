@@ -7,6 +7,7 @@ pub mod npy;
 pub mod npz;
 mod open;
 pub mod pictures;
+pub mod rows;
 mod source;
 
 use std::path::Path;

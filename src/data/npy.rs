@@ -15,7 +15,7 @@ use crate::data::Dataset;
 use crate::data::labels::CLASSES;
 use crate::data::npy::header::{Content, Dtype, Header};
 use crate::data::source::{WHOLE, check_finite, reserved, spread};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// How every `.npy` file starts.
 pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
@@ -61,6 +61,43 @@ pub(super) fn read(
     }?;
     debug_assert_eq!(data.len(), count, "the images of an array of {:?}", header.images);
     Ok(data)
+}
+
+/// Reads an array of `[rows, columns]` floats in either order; the columns, and the values row by row.
+pub(super) fn read_rows(path: &Path, mut bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
+    let len = bytes.len() as u64;
+    let header = Header::read(path, &mut bytes, len, Content::Rows)?;
+    let mut floats: Vec<f32> = reserved(path, header.room(true))?;
+    each(path, &mut bytes, &header, |value| floats.push(float(header.dtype, value)))?;
+    check_finite(path, &floats)?;
+    Ok((header.images[2], in_c_order(path, floats, &header)?))
+}
+
+/// The bytes of an array of f32 of this shape, in C order and little endian, as `numpy.load` reads
+/// it: version 1.0, with its values on a multiple of 64 bytes.
+///
+/// # Errors
+///
+/// If the shape is not of as many values.
+pub fn to_bytes(shape: &[usize], values: &[f32]) -> Result<Vec<u8>> {
+    let len = shape.iter().try_fold(1_usize, |len, &size| len.checked_mul(size));
+    if len != Some(values.len()) {
+        let what = format!("{} values are no array of the shape {shape:?}", values.len());
+        return Err(Error::new(ErrorKind::Data, what).hint("give as many as its sizes multiply to"));
+    }
+    let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let mut text = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': ({sizes}), }}");
+    // Behind the magic come two bytes of version and two of length; a line feed ends the header.
+    let before = MAGIC.len().saturating_add(4);
+    let end = before.saturating_add(text.len()).saturating_add(1).next_multiple_of(64);
+    let padded = end.saturating_sub(before).saturating_sub(1);
+    text = format!("{text:padded$}\n");
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend([1, 0]);
+    bytes.extend((text.len() as u16).to_le_bytes());
+    bytes.extend(text.as_bytes());
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    Ok(bytes)
 }
 
 /// Reads the labels of an array of `[images]` or `[images, 1]` integers from 0 to 255, of any width;

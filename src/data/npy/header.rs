@@ -20,6 +20,8 @@ const TRUSTED: u64 = 8 << 20;
 
 const KINDS: &str = "save bytes, integers of 0 to 255, booleans, float16, float32 or float64";
 
+const FLOATS: &str = "save a row of numbers for each image, as float16, float32 or float64";
+
 /// The type of the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dtype {
@@ -66,6 +68,8 @@ pub(super) enum Content {
     Images,
     /// Integers, one for each image.
     Labels,
+    /// Floats, a row of them for each image.
+    Rows,
 }
 
 impl Content {
@@ -77,6 +81,7 @@ impl Content {
                 "also read: [images, pixels], and an axis of one channel before or after the pixels",
             ),
             Self::Labels => ("[images]", CLASSES),
+            Self::Rows => ("[rows, columns]", FLOATS),
         }
     }
 
@@ -84,7 +89,8 @@ impl Content {
     fn images(self, shape: &[u64]) -> Option<([u64; 3], bool)> {
         match (self, shape) {
             (Self::Labels, &[n] | &[n, 1]) => Some(([n, 1, 1], true)),
-            (Self::Labels, _) => None,
+            (Self::Rows, &[n, d]) => Some(([n, 1, d], true)),
+            (Self::Labels | Self::Rows, _) => None,
             (_, &[n, d]) => {
                 let [height, width] = square(usize::try_from(d).ok()?);
                 Some(([n, height as u64, width as u64], true))
@@ -182,6 +188,10 @@ impl Entries {
         if content == Content::Labels && dtype.is_float() {
             let what = format!("holds labels of type `{descr}`, expected integers");
             return Err(Error::data(path, what).hint(CLASSES));
+        }
+        if content == Content::Rows && !dtype.is_float() {
+            let what = format!("holds values of type `{descr}`, expected floats");
+            return Err(Error::data(path, what).hint(FLOATS));
         }
         let Some((images, flat)) = content.images(&shape) else {
             let (expected, hint) = content.shapes();

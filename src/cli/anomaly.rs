@@ -1,0 +1,271 @@
+//! `elbo anomaly`: which images are unlikely, and how well that tells anomalies from others.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use elbo::checkpoint::{State, write_new};
+use elbo::evaluate::Z;
+use elbo::probe::auroc;
+use elbo::{Dataset, Device, Error, Model, Result};
+use serde_json::{Value, json};
+
+use crate::cli::evaluate::{check_samples, nlls};
+use crate::cli::place::{check_free, ending};
+use crate::cli::print_line;
+use crate::cli::subject::{DataArgs, ModelArgs, Split};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo anomaly runs/0001 --out scores.csv             # the least likely images first
+  elbo anomaly runs/0001 --anomalous 1,5              # do the scores find these classes?
+  elbo anomaly runs/0001 --normal 0 --samples 100     # all but the class 0, by the NLL
+  elbo anomaly runs/0001 --against fashion-mnist      # do they find images from elsewhere?
+
+An image's score is its −ELBO with one sampled z, or with --samples its NLL, in nats. The AUROC is the
+share of pairs of an anomalous and another image in which the anomalous one has the higher score.";
+
+/// Images that are named on stdout.
+const SHOWN: usize = 10;
+
+/// The quantiles that are told, in percent.
+const QUANTILES: [u32; 5] = [5, 25, 50, 75, 95];
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// Which images
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// Use only the first N images
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    limit: usize,
+    /// Score by the NLL with K importance samples, 5000 if no number is given
+    #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "5000")]
+    samples: Option<usize>,
+    /// Labels that count as anomalous, with commas between them
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', conflicts_with = "normal")]
+    anomalous: Vec<u8>,
+    /// Labels that do not, while all others count as anomalous
+    #[arg(long, value_name = "LABELS", value_delimiter = ',')]
+    normal: Vec<u8>,
+    /// Other images that all count as anomalous, as `--data` takes them: those of the same split, or all
+    /// where they are not divided
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["anomalous", "normal"])]
+    against: Option<PathBuf>,
+    /// A .csv of all scores, the highest first, which must not be there yet
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// An image with its score, in nats.
+#[derive(Clone, Copy, Debug)]
+struct Scored {
+    /// Its number in its dataset, from 0.
+    image: usize,
+    label: Option<u8>,
+    score: f64,
+    recon: f64,
+    kl: f64,
+    anomalous: bool,
+}
+
+/// How well scores tell anomalous images from others.
+struct Told {
+    auroc: f64,
+    anomalous: usize,
+    normal: usize,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    check_samples(args.samples)?;
+    if let Some(out) = &args.out {
+        if ending(out) != "csv" {
+            let what = format!("`--out` is `{}`; it must end in `.csv`", out.display());
+            return Err(Error::config(what).hint("the scores are written as a table"));
+        }
+        check_free(out)?;
+    }
+    let state = args.model.state()?;
+    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let marks = marks(args, &state, &data)?;
+    let others = args.against.as_deref().map(|path| {
+        // Named twice, images that are not divided are all of each set.
+        let (train, test) = Dataset::open(path, Some(path))?;
+        let others = if args.split == Split::Test { test } else { train };
+        Ok::<_, Error>(others.limited(args.limit))
+    });
+    let others = others.transpose()?;
+    let device = args.model.device()?;
+    let mut scored = score(args, &device, &state, &data, &marks)?;
+    if let Some(others) = &others {
+        scored.extend(score(args, &device, &state, others, &vec![true; others.len()])?);
+    }
+    let marked = !marks.is_empty() || others.is_some();
+    let told = if marked { Some(tell(&scored)?) } else { None };
+    // The order of those that are equal stays as it was.
+    scored.sort_by(|a, b| b.score.total_cmp(&a.score));
+    if let Some(out) = &args.out {
+        write_new(out, table(&scored, marked).as_bytes())?;
+    }
+    match args.json {
+        true => print_line(&report(args, &state, &scored, told.as_ref()).to_string())?,
+        false => lines(args, &state, &scored, told).iter().try_for_each(|line| print_line(line))?,
+    }
+    Ok(0)
+}
+
+/// Which images count as anomalous by their labels; none of them if nobody asked.
+fn marks(args: &Args, state: &State, data: &Dataset) -> Result<Vec<bool>> {
+    let (named, flag, labels) = match (args.anomalous.as_slice(), args.normal.as_slice()) {
+        ([], []) => return Ok(Vec::new()),
+        ([], labels) => (false, "--normal", labels),
+        (labels, _) => (true, "--anomalous", labels),
+    };
+    let classes = args.data.labels(state, args.split, data)?;
+    let marks: Vec<_> = classes.iter().map(|class| labels.contains(class) == named).collect();
+    let count = marks.iter().filter(|&&anomalous| anomalous).count();
+    if count == 0 || count == marks.len() {
+        let mut classes = classes.to_vec();
+        classes.sort_unstable();
+        classes.dedup();
+        let what = format!("by `{flag}` {count} of {} images are anomalous", marks.len());
+        return Err(Error::config(format!("{what}; some must be, and others not"))
+            .hint(format!("their labels are {classes:?}")));
+    }
+    Ok(marks)
+}
+
+/// The scores of a dataset's images, in their order.
+fn score(
+    args: &Args,
+    device: &Device,
+    state: &State,
+    data: &Dataset,
+    marks: &[bool],
+) -> Result<Vec<Scored>> {
+    let mut model = Model::new(device, state, Some(data))?;
+    let each = model.each(Z::Sampled)?;
+    let nlls =
+        args.samples.map(|samples| nlls(&mut model, samples, args.model.quiet)).transpose()?;
+    let scored = each.iter().enumerate().map(|(image, &[recon, kl])| Scored {
+        image,
+        label: data.labels().map(|labels| labels[image]),
+        score: nlls.as_ref().map_or(recon + kl, |nlls| nlls[image]),
+        recon,
+        kl,
+        anomalous: marks.get(image).is_some_and(|&anomalous| anomalous),
+    });
+    Ok(scored.collect())
+}
+
+fn tell(scored: &[Scored]) -> Result<Told> {
+    let scores: Vec<_> = scored.iter().map(|image| image.score).collect();
+    let marks: Vec<_> = scored.iter().map(|image| image.anomalous).collect();
+    let anomalous = marks.iter().filter(|&&anomalous| anomalous).count();
+    // There are images of both kinds.
+    let auroc = auroc(&scores, &marks)?.unwrap_or(f64::NAN);
+    Ok(Told { auroc, anomalous, normal: marks.len() - anomalous })
+}
+
+/// A line for each image below one of names. A label is left out where there is none.
+fn table(scored: &[Scored], marked: bool) -> String {
+    let labels = scored.iter().any(|image| image.label.is_some());
+    let mut text = "image".to_owned();
+    text.push_str(if labels { ",label,score,recon,kl" } else { ",score,recon,kl" });
+    text.push_str(if marked { ",anomalous\n" } else { "\n" });
+    for Scored { image, label, score, recon, kl, anomalous } in scored {
+        let _ = write!(text, "{image}");
+        if labels {
+            let _ = write!(text, ",{}", label.map_or(String::new(), |label| label.to_string()));
+        }
+        let _ = write!(text, ",{score:?},{recon:?},{kl:?}");
+        if marked {
+            let _ = write!(text, ",{}", u8::from(*anomalous));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn mean(scored: &[Scored]) -> f64 {
+    scored.iter().map(|image| image.score).sum::<f64>() / scored.len() as f64
+}
+
+/// The quantiles of scores that are sorted from the highest down, by the straight line between the two
+/// nearest (Hyndman and Fan 1996, definition 7).
+fn quantile(scored: &[Scored], percent: u32) -> f64 {
+    let place = (scored.len() - 1) as f64 * (1.0 - f64::from(percent) / 100.0);
+    let (before, part) = (place.floor() as usize, place.fract());
+    let at = |place: usize| scored[place.min(scored.len() - 1)].score;
+    at(before) + part * (at(before + 1) - at(before))
+}
+
+fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Told>) -> Value {
+    let quantiles =
+        QUANTILES.map(|percent| (percent.to_string(), quantile(scored, percent).into()));
+    let highest = scored.iter().take(SHOWN).map(|image| {
+        let mut line = json!({"image": image.image, "score": image.score});
+        if let Some(label) = image.label {
+            line["label"] = json!(label);
+        }
+        if told.is_some() {
+            line["anomalous"] = json!(image.anomalous);
+        }
+        line
+    });
+    let mut line = json!({
+        "event": "anomaly", "images": scored.len(), "split": args.split.name(),
+        "step": state.trained.step, "score": if args.samples.is_some() { "nll" } else { "loss" },
+        "mean": mean(scored), "quantiles": Value::Object(quantiles.into_iter().collect()),
+        "highest": highest.collect::<Vec<_>>(),
+    });
+    if let Some(samples) = args.samples {
+        line["samples"] = json!(samples);
+    }
+    if let Some(Told { auroc, anomalous, normal }) = told {
+        line["auroc"] = json!(auroc);
+        line["anomalous"] = json!(anomalous);
+        line["normal"] = json!(normal);
+    }
+    if let Some(out) = &args.out {
+        line["out"] = json!(out.to_string_lossy());
+    }
+    line
+}
+
+fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> Vec<String> {
+    let by = match args.samples {
+        Some(samples) => format!("NLL with {samples} importance samples"),
+        None => "−ELBO with one sampled z".to_owned(),
+    };
+    let (split, step) = (args.split.name(), state.trained.step);
+    let images = match (&args.against, &told) {
+        (Some(path), Some(Told { anomalous, normal, .. })) => {
+            format!("{normal} {split} images and {anomalous} of `{}`", path.display())
+        }
+        _ => format!("{} {split} images", scored.len()),
+    };
+    let quantiles =
+        QUANTILES.map(|percent| format!("{percent} %: {:.2}", quantile(scored, percent)));
+    let mut lines = vec![
+        format!("{images}, weights after step {step}; {by}, nats per image"),
+        format!("mean {:.2}; quantiles {}", mean(scored), quantiles.join(", ")),
+    ];
+    lines.extend(told.map(|Told { auroc, anomalous, normal }| {
+        format!("AUROC {auroc:.4}, of {anomalous} anomalous and {normal} other images")
+    }));
+    lines.push("the highest scores:".to_owned());
+    lines.extend(scored.iter().take(SHOWN).map(|image| {
+        let label = image.label.map_or(String::new(), |label| format!("  label {label:>3}"));
+        let anomalous = if image.anomalous { "  anomalous" } else { "" };
+        format!("  image {:>6}{label}  {:9.2}{anomalous}", image.image, image.score)
+    }));
+    lines.extend(args.out.as_ref().map(|out| format!("all scores: {}", out.display())));
+    lines
+}

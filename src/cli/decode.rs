@@ -1,0 +1,135 @@
+//! `elbo decode`: the images that the decoder makes of z in a file.
+
+use std::path::{Path, PathBuf};
+
+use elbo::checkpoint::{State, read_whole, weights_from_bytes, write_new};
+use elbo::data::npy;
+use elbo::data::rows::{self, Rows};
+use elbo::{Error, Result};
+use serde_json::json;
+
+use crate::cli::picture::{Labels, grid};
+use crate::cli::place::{check_free, ending};
+use crate::cli::print_line;
+use crate::cli::subject::ModelArgs;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo decode runs/0001 codes.npy --out images.npy    # f32, (images, height, width)
+  elbo decode runs/0001 z.csv --out images.png        # a picture of all of them
+
+In Python: numpy.save(\"z.npy\", numpy.random.randn(64, 20).astype(\"float32\")) makes z of the prior.";
+
+/// What z is called in files that name it; the first of them that there is, is decoded.
+const NAMES: [&str; 2] = ["z", "mean"];
+
+const FILES: &str = "give z as .npy, an array (images, latent), as .csv, or as .safetensors with a \
+                     tensor `z` or `mean`; `elbo encode` writes such files";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// z: a .npy of (images, latent); a .csv, whose columns `z_0`, `z_1`, … are read if it has names,
+    /// else `mean_0`, …, else all; or a .safetensors with a tensor `z`, or else `mean`
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The file to write, which must not be there yet: .npy, or a picture as .png
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Npy,
+    Png,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    let format = match ending(&args.out).as_str() {
+        "npy" => Format::Npy,
+        "png" => Format::Png,
+        _ => {
+            let shown = args.out.display();
+            let what = format!("`--out` is `{shown}`; it must end in `.npy` or `.png`");
+            return Err(Error::config(what)
+                .hint("`.npy` takes the images' numbers, `.png` a picture of all of them"));
+        }
+    };
+    check_free(&args.out)?;
+    let Rows { columns, values } = read(&args.file)?;
+    let state = args.model.state()?;
+    let latent = state.config.model.latent;
+    if columns != latent {
+        let what = format!("has rows of {columns} numbers, expected {latent}");
+        return Err(Error::data(&args.file, what)
+            .hint(format!("z of this model has {latent} dimensions; was it of another model?")));
+    }
+    let count = values.len() / latent;
+    let mut model = args.model.open(&state, None)?;
+    let made = model.decode(&values)?;
+    let size = model.image_size();
+    let bytes = match format {
+        Format::Npy => npy::to_bytes(&[count, size[0], size[1]], &made)?,
+        Format::Png => picture(&args.file, &state, &made, size)?,
+    };
+    write_new(&args.out, &bytes)?;
+    let ([height, width], step, out) = (size, state.trained.step, args.out.display());
+    print_line(&match args.json {
+        true => json!({
+            "event": "images", "images": count, "height": height, "width": width, "step": step,
+            "out": args.out.to_string_lossy(),
+        })
+        .to_string(),
+        false => format!("{count} images of {height} x {width} after step {step}: {out}"),
+    })?;
+    Ok(0)
+}
+
+/// The rows of a file, by its name's ending.
+fn read(path: &Path) -> Result<Rows> {
+    let ending = ending(path);
+    if !["npy", "csv", "safetensors"].contains(&ending.as_str()) {
+        let what = format!("`{}` must end in `.npy`, `.csv` or `.safetensors`", path.display());
+        return Err(Error::config(what).hint(FILES));
+    }
+    let bytes = read_whole(path, u64::MAX, FILES)?;
+    match ending.as_str() {
+        "npy" => rows::from_npy(path, &bytes),
+        "csv" => rows::from_csv(path, &bytes, &NAMES),
+        _ => tensor(path, &bytes),
+    }
+}
+
+fn tensor(path: &Path, bytes: &[u8]) -> Result<Rows> {
+    let tensors = weights_from_bytes(path, bytes)?;
+    let named = |name: &str| tensors.iter().find(|tensor| tensor.key == name);
+    let Some(tensor) = NAMES.iter().find_map(|name| named(name)) else {
+        let what =
+            format!("has {} tensors, expected one that is called `z` or `mean`", tensors.len());
+        return Err(Error::data(path, what).hint(FILES));
+    };
+    match tensor.shape[..] {
+        [rows, columns] if rows > 0 && columns > 0 => {
+            Ok(Rows { columns, values: tensor.values.clone() })
+        }
+        _ => {
+            let (key, shape) = (&tensor.key, &tensor.shape);
+            let what = format!("`{key}` has the shape {shape:?}, expected [images, latent]");
+            Err(Error::data(path, what).hint(FILES))
+        }
+    }
+}
+
+fn picture(file: &Path, state: &State, images: &[f32], size: [usize; 2]) -> Result<Vec<u8>> {
+    let count = images.len() / (size[0] * size[1]);
+    let columns = (1..).find(|columns| columns * columns >= count).unwrap_or(count).max(8);
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let step = state.trained.step;
+    let caption = format!("The decoder's means at z in {name}, after step {step}");
+    grid(images, size, columns, Labels { caption: &caption, ..Labels::default() })
+}

@@ -1,0 +1,205 @@
+//! `elbo encode`: what the encoder makes of images, as a file.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use elbo::checkpoint::{Weight, weights_to_bytes, write_new};
+use elbo::data::npy;
+use elbo::evaluate::Codes;
+use elbo::{Error, ErrorKind, Result};
+use serde_json::json;
+
+use crate::cli::place::{check_free, ending};
+use crate::cli::print_line;
+use crate::cli::subject::{DataArgs, ModelArgs, Split};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo encode runs/0001 --out codes.npy               # μ of each test image
+  elbo encode runs/0001 --split train --out train.npy
+  elbo encode runs/0001 --what z --out z.npy          # a z drawn from each posterior
+  elbo encode runs/0001 --out codes.csv               # image, label, μ, log σ² and z
+  elbo encode runs/0001 --out codes.safetensors       # tensors `mean`, `log_var` and `z`
+
+`elbo decode` makes images of such files.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// The file to write, which must not be there yet: .npy, .csv or .safetensors
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Which images
+    #[arg(long, value_enum, default_value_t)]
+    split: Split,
+    /// What goes to a .npy, which holds one array; the other formats hold all [default: mean]
+    #[arg(long, value_enum)]
+    what: Option<What>,
+    /// Use only the first N images
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    limit: usize,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A part of the posteriors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// μ
+    #[default]
+    Mean,
+    /// log σ²
+    LogVar,
+    /// One z drawn from each, the same ones each time
+    Z,
+}
+
+impl What {
+    const ALL: [Self; 3] = [Self::Mean, Self::LogVar, Self::Z];
+
+    /// As in files.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mean => "mean",
+            Self::LogVar => "log_var",
+            Self::Z => "z",
+        }
+    }
+
+    fn of(self, codes: &Codes) -> &[f32] {
+        match self {
+            Self::Mean => &codes.mean,
+            Self::LogVar => &codes.log_var,
+            Self::Z => &codes.z,
+        }
+    }
+}
+
+/// What is written.
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Npy(What),
+    Csv,
+    Safetensors,
+}
+
+impl Format {
+    fn parts(self) -> Vec<What> {
+        match self {
+            Self::Npy(what) => vec![what],
+            _ => What::ALL.to_vec(),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    let format = format(&args.out, args.what)?;
+    check_free(&args.out)?;
+    let state = args.model.state()?;
+    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let mut model = args.model.open(&state, Some(&data))?;
+    let (images, latent) = (model.images(), model.config().model.latent);
+    let codes = model.encode(0..images)?;
+    check_finite(&codes, latent)?;
+    write_new(&args.out, &bytes(format, &codes, data.labels(), latent)?)?;
+    let (step, out) = (state.trained.step, args.out.display());
+    let parts: Vec<_> = format.parts().into_iter().map(What::name).collect();
+    print_line(&match args.json {
+        true => json!({
+            "event": "codes", "images": images, "split": args.split.name(), "step": step,
+            "latent": latent, "parts": parts, "labels": data.labels().is_some(),
+            "out": args.out.to_string_lossy(),
+        })
+        .to_string(),
+        false => format!(
+            "{} of {images} {} images in {latent} dimensions, after step {step}: {out}",
+            parts.join(", "),
+            args.split.name()
+        ),
+    })?;
+    Ok(0)
+}
+
+/// What a file's name means.
+fn format(out: &Path, what: Option<What>) -> Result<Format> {
+    let format = match (ending(out).as_str(), what) {
+        ("npy", what) => Format::Npy(what.unwrap_or_default()),
+        ("csv", None) => Format::Csv,
+        ("safetensors", None) => Format::Safetensors,
+        ("csv" | "safetensors", Some(_)) => {
+            let what = format!("`--what`, but `{}` is to hold all parts", out.display());
+            return Err(
+                Error::config(what).hint("leave out `--what`, or let `--out` end in `.npy`")
+            );
+        }
+        _ => {
+            let what = format!(
+                "`--out` is `{}`; it must end in `.npy`, `.csv` or `.safetensors`",
+                out.display()
+            );
+            return Err(Error::config(what).hint(
+                "`.npy` takes one array, `.csv` and `.safetensors` take the mean, log_var and z",
+            ));
+        }
+    };
+    Ok(format)
+}
+
+/// Refuses codes that are no numbers, which nobody could use.
+fn check_finite(codes: &Codes, latent: usize) -> Result<()> {
+    for what in What::ALL {
+        if let Some(at) = what.of(codes).iter().position(|v| !v.is_finite()) {
+            let (name, value) = (what.name(), what.of(codes)[at]);
+            let what = format!("`{name}` of image {} is {value}", at / latent);
+            return Err(Error::new(ErrorKind::Numbers, what)
+                .hint("take a state from before the numbers broke"));
+        }
+    }
+    Ok(())
+}
+
+fn bytes(format: Format, codes: &Codes, labels: Option<&[u8]>, latent: usize) -> Result<Vec<u8>> {
+    let shape = [codes.mean.len() / latent, latent];
+    match format {
+        Format::Npy(what) => npy::to_bytes(&shape, what.of(codes)),
+        Format::Csv => Ok(table(codes, labels, latent).into_bytes()),
+        Format::Safetensors => {
+            let tensor = |what: What| Weight {
+                key: what.name().to_owned(),
+                shape: shape.to_vec(),
+                values: what.of(codes).to_vec(),
+            };
+            weights_to_bytes(&What::ALL.map(tensor))
+        }
+    }
+}
+
+/// A line for each image below one of names; numbers are the shortest that read back to the same f32.
+fn table(codes: &Codes, labels: Option<&[u8]>, latent: usize) -> String {
+    let mut text = "image".to_owned();
+    if labels.is_some() {
+        text.push_str(",label");
+    }
+    for what in What::ALL {
+        for j in 0..latent {
+            let _ = write!(text, ",{}_{j}", what.name());
+        }
+    }
+    text.push('\n');
+    for image in 0..codes.mean.len() / latent {
+        let _ = write!(text, "{image}");
+        if let Some(label) = labels.and_then(|labels| labels.get(image)) {
+            let _ = write!(text, ",{label}");
+        }
+        for value in What::ALL.iter().flat_map(|what| &what.of(codes)[image * latent..][..latent]) {
+            let _ = write!(text, ",{value:?}");
+        }
+        text.push('\n');
+    }
+    text
+}

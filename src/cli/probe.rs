@@ -1,0 +1,161 @@
+//! `elbo probe`: how well simple classifiers tell classes by what the encoder makes of images.
+
+use elbo::checkpoint::State;
+use elbo::probe::{DEFAULT_C, DEFAULT_K, Features, Logistic, accuracy, nearest};
+use elbo::{Dataset, Device, Error, Model, Result};
+use serde_json::json;
+
+use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::{print_line, talk};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  elbo probe runs/0001
+  elbo probe runs/0001 --best --k 10 --c 0.1 --json
+  elbo probe runs/0001 --limit 5000 --pixels          # the pixels themselves, to compare
+
+Classifiers are fitted to the means of the training images and judged on the test images. By pixels
+it may take minutes: --limit makes it shorter.";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    /// How many nearest neighbours vote
+    #[arg(long, default_value_t = DEFAULT_K)]
+    k: usize,
+    /// The inverse of the weight of the logistic regression's penalty ½ ‖W‖², as in scikit-learn
+    #[arg(long, default_value_t = DEFAULT_C)]
+    c: f64,
+    /// Use only the first N training images, and the first N test images
+    #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
+    limit: usize,
+    /// Do the same with the pixels in the place of the means
+    #[arg(long)]
+    pixels: bool,
+    /// Print one JSON object for each kind of features
+    #[arg(long)]
+    json: bool,
+}
+
+/// One kind of features of some images, row by row.
+struct Kind {
+    name: &'static str,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+/// How well classes are told by one kind of features: accuracies from 0 to 1.
+struct Found {
+    logistic: f64,
+    converged: bool,
+    nearest: f64,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8> {
+    if args.k == 0 {
+        return Err(Error::config("`--k` is 0; it must be 1 or more").hint("5 is usual"));
+    }
+    if !(args.c.is_finite() && args.c > 0.0) {
+        let what = format!("`--c` is {}; it must be a finite number above 0", args.c);
+        return Err(Error::config(what).hint("1 is usual; a smaller one holds the weights smaller"));
+    }
+    let state = args.model.state()?;
+    let [train, test] = args.data.open_both(&state)?.map(|data| data.limited(args.limit));
+    let labels = args.data.labels(&state, Split::Train, &train)?;
+    let test_labels = args.data.labels(&state, Split::Test, &test)?;
+    check_training(args.k, labels)?;
+    let (common, baseline) = baseline(labels, test_labels)?;
+    let device = args.model.device()?;
+    let kinds = kinds(&device, &state, &train, args.pixels)?;
+    let test_kinds = kinds.iter().zip(self::kinds(&device, &state, &test, args.pixels)?);
+    let step = state.trained.step;
+    if !args.json {
+        print_line(&format!(
+            "classes of {} test images, after {} training images; weights after step {step}",
+            test.len(),
+            train.len()
+        ))?;
+    }
+    for (kind, test_kind) in test_kinds {
+        let found = judge(args, [kind, &test_kind], [labels, test_labels])?;
+        if !found.converged {
+            talk("warning: the logistic regression did not come to its minimum in 5000 steps");
+        }
+        let Found { logistic, converged, nearest } = found;
+        if args.json {
+            let line = json!({
+                "event": "probe", "features": kind.name, "columns": kind.columns, "step": step,
+                "train_images": train.len(), "test_images": test.len(),
+                "c": args.c, "logistic": logistic, "converged": converged,
+                "k": args.k, "nearest": nearest, "baseline": baseline, "baseline_class": common,
+            });
+            print_line(&line.to_string())?;
+            continue;
+        }
+        print_line(&format!("by the {} ({} numbers an image):", kind.name, kind.columns))?;
+        for (name, share) in [
+            (format!("logistic regression, C = {}", args.c), logistic),
+            (format!("nearest neighbours, k = {}", args.k), nearest),
+        ] {
+            print_line(&format!("  {name:<32} {:6.2} %", 100.0 * share))?;
+        }
+    }
+    if !args.json {
+        let name = format!("always {common}, the most frequent class");
+        print_line(&format!("{name:<34} {:6.2} %", 100.0 * baseline))?;
+    }
+    Ok(0)
+}
+
+/// Refuses training images that nothing can be learned from, before they are encoded.
+fn check_training(k: usize, labels: &[u8]) -> Result<()> {
+    if k > labels.len() {
+        let what = format!("`--k` is {k}, but there are {} training images", labels.len());
+        return Err(Error::config(what).hint("5 is usual; raise `--limit` if it was given"));
+    }
+    if labels.iter().all(|label| *label == labels[0]) {
+        let what = format!("all {} training images are of the class {}", labels.len(), labels[0]);
+        return Err(Error::config(what).hint("raise `--limit`, or name other images by `--data`"));
+    }
+    Ok(())
+}
+
+/// The most frequent class of the training images, and the share of test images that have it.
+fn baseline(labels: &[u8], test_labels: &[u8]) -> Result<(u8, f64)> {
+    let mut counts = [0_usize; 256];
+    labels.iter().for_each(|&label| counts[usize::from(label)] += 1);
+    // Of classes as frequent, the lowest.
+    let common = (0..=255).rev().max_by_key(|&class: &u8| counts[usize::from(class)]);
+    let common = common.unwrap_or_default();
+    Ok((common, accuracy(&vec![common; test_labels.len()], test_labels)?))
+}
+
+/// What images are told by.
+fn kinds(device: &Device, state: &State, data: &Dataset, pixels: bool) -> Result<Vec<Kind>> {
+    let mut model = Model::new(device, state, Some(data))?;
+    let all = 0..model.images();
+    let columns = model.config().model.latent;
+    let mut kinds = vec![Kind { name: "means", columns, values: model.encode(all.clone())?.mean }];
+    if pixels {
+        let [height, width] = model.image_size();
+        let values = model.pixels(all)?;
+        kinds.push(Kind { name: "pixels", columns: height * width, values });
+    }
+    Ok(kinds)
+}
+
+/// Fits to the first kind's rows and judges on the second's.
+fn judge(args: &Args, kinds: [&Kind; 2], [labels, test_labels]: [&[u8]; 2]) -> Result<Found> {
+    let [train, test] = kinds.map(|kind| Features::new(&kind.values, kind.columns));
+    let (train, test) = (train?, test?);
+    let fitted = Logistic::fit(train, labels, args.c)?;
+    let votes = nearest(train, labels, test, args.k)?;
+    Ok(Found {
+        logistic: accuracy(&fitted.predict(test)?, test_labels)?,
+        converged: fitted.converged(),
+        nearest: accuracy(&votes, test_labels)?,
+    })
+}
