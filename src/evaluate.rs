@@ -13,7 +13,8 @@ use crate::checkpoint::{STATE, State, check_tensors};
 use crate::config::Config;
 use crate::cpu::{ProgramId, Terms};
 use crate::data::Dataset;
-use crate::engine::{Access, Dtype, Parameter, Program, Record};
+use crate::engine::plan::MAX_BINDING_BYTES;
+use crate::engine::{Access, Dtype, PAD, Parameter, Program, Record};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
@@ -96,7 +97,7 @@ impl Model {
     /// not fit the device.
     pub fn new(device: &Device, state: &State, data: Option<&Dataset>) -> Result<Self> {
         let mut config = state.config.clone();
-        let batch = config.train.batch_size.clamp(BATCH.0, BATCH.1);
+        let batch = batch(&config, state.size);
         let none;
         let data = match data {
             Some(data) => data,
@@ -244,7 +245,8 @@ impl Model {
             _ => String::new(),
         };
         let what = format!("the test loss is not finite after step {}{found}", self.step);
-        Err(Error::new(ErrorKind::Numbers, what).hint("lower the learning rate (`--lr`)"))
+        Err(Error::new(ErrorKind::Numbers, what)
+            .hint("lower the learning rate (`--lr`), or take images as it was trained on"))
     }
 
     /// Runs a program once, and waits until it is done. Reports before its own belong to nobody.
@@ -316,6 +318,16 @@ impl Model {
         Err(Error::config(format!("{what}, but there are {}, counted from 0", self.images))
             .hint("name images that there are"))
     }
+}
+
+/// How many images are looked at together: more than were trained on only where a layer of so many
+/// still fits a binding.
+fn batch(config: &Config, [height, width]: [usize; 2]) -> usize {
+    let (model, trained) = (&config.model, config.train.batch_size);
+    let layers = model.encoder.iter().chain(&model.decoder).copied();
+    let widest = layers.chain([height.saturating_mul(width), 2 * model.latent]).max();
+    let fit = MAX_BINDING_BYTES as usize / 4 / widest.unwrap_or(1).next_multiple_of(PAD).max(PAD);
+    trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1))
 }
 
 /// So many black images of a state's size, that nobody looks at.

@@ -138,15 +138,40 @@ fn codes_are_decoded_to_what_they_came_from() {
         assert!(still.chunks(30).all(|image| image == middle), "z = 0");
         let more = model.sample(4, 1.0).expect("samples");
         assert_eq!(model.sample(3, 1.0).expect("samples"), more[..90], "the same again");
-        assert_eq!(&model.pixels(3..4).expect("pixels"), &data_row(&data, 3), "as they lie there");
     }
 }
 
-/// The pixels of an image, by way of a dataset of it alone.
-fn data_row(data: &Dataset, image: usize) -> Vec<f32> {
+/// What an image gets depends on the image, not on how many are looked at together.
+#[test]
+fn batches_do_not_matter() {
+    let bytes: Vec<u8> = (0..600 * 30).map(|i| (i * 97 % 251) as u8).collect();
+    let data = Dataset::from_bytes([5, 6], bytes.clone()).expect("images");
     let (state, _) = trained(Likelihood::Bernoulli);
-    let mut model = Model::new(&Device::Cpu(1), &state, Some(data)).expect("a model");
-    model.reconstruct(0..data.len()).expect("images").0[30 * image..30 * (image + 1)].to_vec()
+    let (wide, mut results) = ([128, 500], Vec::new());
+    for batch in wide {
+        let mut state = state.clone();
+        state.config.train.batch_size = batch;
+        let mut model = Model::new(&Device::Cpu(2), &state, Some(&data)).expect("a model");
+        let pixels = model.pixels(599..600).expect("pixels");
+        let expected: Vec<_> = bytes[599 * 30..].iter().map(|&b| f32::from(b) / 255.0).collect();
+        assert_eq!(pixels, expected, "the last image as it lies there");
+        let codes = model.encode(0..600).expect("codes");
+        let likelihoods = model.log_likelihood(20, |_| ()).expect("likelihoods");
+        // More of the same samples: the sum of two is not that of one twice.
+        let [one, two] = [1, 2].map(|k| model.log_likelihood(k, |_| ()).expect("likelihoods"));
+        let same = one.iter().zip(&two).filter(|(a, b)| (*a - *b).abs() < 1e-4).count();
+        assert!(same < 30, "each z has noise of its own: {same} of 600 are equal");
+        let samples = model.sample(300, 1.0).expect("samples");
+        let mut unseen = Model::new(&Device::Cpu(2), &state, None).expect("a model");
+        let others = unseen.sample(300, 1.0).expect("samples");
+        let near = samples.iter().zip(&others).all(|(a, b)| (a - b).abs() < 1e-5);
+        assert!(near, "samples do not depend on the images");
+        results.push((codes, likelihoods));
+    }
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+    let [(a, first), (b, second)] = &results[..] else { panic!("two batches") };
+    assert!(near(&a.mean, &b.mean) && near(&a.z, &b.z), "codes");
+    assert!(first.iter().zip(second).all(|(a, b)| (a - b).abs() < 1e-3), "likelihoods");
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use std::f64::consts::LN_2;
 use std::time::Instant;
 
+use elbo::config::Likelihood;
 use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, dimensions, estimate};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use crate::cli::run_folder::{TIMINGS, append};
+use crate::cli::run_folder::{TIMINGS, note};
 use crate::cli::subject::{DataArgs, ModelArgs, Split};
 use crate::cli::{print_line, talk};
 
@@ -41,6 +42,9 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The fewest images whose means have a variance that says something.
+const ENOUGH: usize = 50;
+
 /// The marginal likelihood.
 struct Nll {
     nll: Estimate,
@@ -59,19 +63,19 @@ struct Report {
     at_mean: f64,
     nll: Option<Nll>,
     dimensions: Vec<Dimension>,
+    likelihood: Likelihood,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
     let state = args.model.state()?;
-    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let data = args.data.open(&state, args.split)?;
+    // By what they hold: a folder's images may have changed since.
+    let own = state.data.as_ref().is_some_and(|[_, test]| *test == data.fingerprint());
+    let data = data.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let report = measure(args, &mut model, state.trained.step)?;
     let line = report.json(args.split).to_string();
-    // What a report of the run tells: of all its own test images.
-    if args.model.run.is_dir() && args.limit == 0 && args.split == Split::Test && args.data.own() {
-        append(&args.model.run.join(TIMINGS), &line)?;
-    }
     if args.json {
         print_line(&line)?;
     } else {
@@ -79,6 +83,14 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     if let Some(warning) = report.collapse() {
         talk(&warning);
+    }
+    // What a report of the run tells: of its newest weights and all its own test images.
+    let newest = args.model.run.is_dir() && !args.model.best;
+    if newest && args.limit == 0 && args.split == Split::Test && own {
+        // The result was told; a run that cannot be written to is none the worse.
+        if let Err(e) = note(&args.model.run, TIMINGS, &line) {
+            talk(&format!("the run's report will not tell of this: {e}"));
+        }
     }
     Ok(0)
 }
@@ -108,6 +120,7 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
         at_mean: estimate(&at_mean).mean,
         nll: args.samples.map(|samples| marginal(args, model, samples)).transpose()?,
         dimensions: dimensions(&codes, model.config().model.latent),
+        likelihood: model.config().model.likelihood,
     })
 }
 
@@ -134,9 +147,10 @@ impl Report {
     }
 
     /// By the best estimate of −log p(x) that there is.
-    fn bits_per_dimension(&self) -> f64 {
+    fn bits_per_dimension(&self) -> Option<f64> {
         let nats = self.nll.as_ref().map_or(self.loss.mean, |nll| nll.nll.mean);
-        nats / (LN_2 * self.pixels as f64)
+        // A density of pixels, which depends on their units, has no bits.
+        (self.likelihood == Likelihood::Bernoulli).then(|| nats / (LN_2 * self.pixels as f64))
     }
 
     fn json(&self, split: Split) -> serde_json::Value {
@@ -175,7 +189,9 @@ impl Report {
                 nll.mean, nll.margin
             ));
         }
-        lines.push(format!("bits per dimension, by the {by:<4} {:9.4}", self.bits_per_dimension()));
+        if let Some(bits) = self.bits_per_dimension() {
+            lines.push(format!("bits per dimension, by the {by:<4} {bits:9.4}"));
+        }
         lines.push(format!(
             "active dimensions of z          {:4} of {}  (variance of μ over images > {ACTIVE})",
             self.active(),
@@ -190,10 +206,10 @@ impl Report {
         lines
     }
 
-    /// A warning if most of z says nothing of the image.
+    /// A warning if most of z says nothing of the image, where there are images enough to tell.
     fn collapse(&self) -> Option<String> {
         let (active, all) = (self.active(), self.dimensions.len());
-        (2 * active < all).then(|| {
+        (2 * active < all && self.images >= ENOUGH).then(|| {
             format!(
                 "warning: the posterior has collapsed in {} of {all} dimensions, which say nothing of \
                  the image: train with a smaller `--beta`, or fewer dimensions (`--latent`)",

@@ -3,7 +3,7 @@
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::Labels;
+use crate::cli::picture::{Labels, check};
 use crate::cli::subject::{DataArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
@@ -23,11 +23,11 @@ pub(super) struct Args {
     /// Which images
     #[arg(long, value_enum, default_value_t)]
     split: Split,
-    /// The images that ways begin at, counted from 0
-    #[arg(long, value_delimiter = ',', default_value = "0,2,4,6,8", value_name = "I,…")]
+    /// The images that ways begin at, counted from 0 [default: 0,2,4,6,8, or as many as there are]
+    #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "to")]
     from: Vec<usize>,
-    /// The images that they end at, as many
-    #[arg(long, value_delimiter = ',', default_value = "1,3,5,7,9", value_name = "I,…")]
+    /// The images that they end at, as many [default: those after `--from`'s]
+    #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "from")]
     to: Vec<usize>,
     /// Places on each way, with both ends
     #[arg(long, default_value_t = 9, value_name = "N")]
@@ -37,7 +37,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let (from, to, steps) = (&args.from, &args.to, args.steps);
+    let (mut from, mut to, steps) = (args.from.clone(), args.to.clone(), args.steps);
     if from.len() != to.len() || from.len() > MOST {
         let what = format!("`--from` names {} images and `--to` {}", from.len(), to.len());
         return Err(Error::config(format!("{what}; they must be as many, at most {MOST}"))
@@ -53,9 +53,14 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let state = args.model.state()?;
     let data = args.data.open(&state, args.split)?;
     let size = data.size();
+    if from.is_empty() {
+        from = (0..5).map(|pair| 2 * pair).filter(|i| i + 1 < data.len()).collect();
+        to = from.iter().map(|i| i + 1).collect();
+    }
+    check((steps + 2) * from.len(), size, steps + 2)?;
     let mut model = args.model.open(&state, Some(&data))?;
     let (mut all, mut rows) = (Vec::new(), Vec::new());
-    for (&from, &to) in from.iter().zip(to) {
+    for (&from, &to) in from.iter().zip(&to) {
         let mut end = |image: usize| {
             // So that the last number there is has a next one.
             let range = image..image.saturating_add(1);

@@ -191,7 +191,8 @@ mod tests {
     }
 
     /// Flags of `train` that have no key: they say what this one call reads, writes and prints.
-    const WITHOUT_KEY: [&str; 7] = ["preset", "config", "out", "resume", "quiet", "json", "help"];
+    const WITHOUT_KEY: [&str; 8] =
+        ["preset", "config", "out", "resume", "quiet", "json", "tui", "help"];
 
     #[test]
     fn every_flag_of_train_is_a_key() {

@@ -3,7 +3,7 @@
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::Labels;
+use crate::cli::picture::{Labels, check};
 use crate::cli::subject::{DataArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
@@ -13,6 +13,8 @@ Examples:
 
 /// Pairs side by side.
 const ACROSS: usize = 10;
+/// Pairs if no number is given.
+const SHOWN: usize = 20;
 /// The most pairs of one picture.
 const MOST: usize = 5000;
 
@@ -28,16 +30,16 @@ pub(super) struct Args {
     /// The first image, counted from 0
     #[arg(long, default_value_t = 0, value_name = "I")]
     first: usize,
-    /// How many
-    #[arg(long, default_value_t = 20, value_name = "N")]
-    count: usize,
+    /// How many [default: 20, or as many as there are]
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
     #[command(flatten)]
     picture: PictureArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let (first, count) = (args.first, args.count);
-    if !(1..=MOST).contains(&count) {
+    let first = args.first;
+    if let Some(count) = args.count.filter(|count| !(1..=MOST).contains(count)) {
         return Err(Error::config(format!(
             "`--count` is {count}; it must be between 1 and {MOST}"
         ))
@@ -47,6 +49,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let state = args.model.state()?;
     let data = args.data.open(&state, args.split)?;
     let size = data.size();
+    let count = args.count.unwrap_or(data.len().saturating_sub(first).clamp(1, SHOWN));
+    check(count.next_multiple_of(ACROSS).saturating_mul(2), size, ACROSS)?;
     let mut model = args.model.open(&state, Some(&data))?;
     let (images, means) = model.reconstruct(first..first.saturating_add(count))?;
     let across = count.min(ACROSS);

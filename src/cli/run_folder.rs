@@ -10,8 +10,20 @@ use elbo::{Config, Error, ErrorKind, Result};
 use crate::cli::talk;
 
 /// What a run writes; a folder that has any of it holds a run.
-const CONTENTS: [&str; 7] =
-    ["config.toml", METRICS, TIMINGS, "weights.safetensors", CHECKPOINT, BEST, "images"];
+const CONTENTS: [&str; 9] = [
+    "config.toml",
+    METRICS,
+    TIMINGS,
+    "weights.safetensors",
+    CHECKPOINT,
+    BEST,
+    "images",
+    "model-card.md",
+    "report.html",
+];
+
+/// How the names begin of what a run writes under numbers.
+const NUMBERED: [&str; 2] = ["checkpoint-", "events.out.tfevents."];
 
 /// The newest state.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -66,7 +78,7 @@ impl RunFolder {
             }
         })?;
         let folder = Self { _lock: lock, path, empty: made };
-        match CONTENTS.iter().find(|name| folder.path.join(name).exists()) {
+        match folder.content().map_err(|e| fail(&folder.path, e))? {
             None => Ok(folder),
             Some(name) => {
                 let path = folder.path.display();
@@ -96,6 +108,18 @@ impl RunFolder {
         folder.remove_leftovers();
         let state = State::read(&path.join(CHECKPOINT))?;
         Ok((folder, state))
+    }
+
+    /// The name of something that a run wrote there, if anything.
+    fn content(&self) -> std::io::Result<Option<String>> {
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            let numbered = NUMBERED.iter().any(|start| name.starts_with(start));
+            if numbered || CONTENTS.contains(&name.as_str()) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -191,7 +215,19 @@ impl RunFolder {
 
     /// Appends a line, whole or not at all.
     pub(super) fn append(&self, name: &str, line: &str) -> Result<()> {
-        append(&self.path.join(name), line)
+        let path = self.path.join(name);
+        let fail = |e| {
+            Error::io(&format!("append {} bytes to", line.len() + 1), &path, e)
+                .hint("free some space, or choose a folder that can be written")
+        };
+        let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
+        let before = file.metadata().map_err(fail)?.len();
+        let written = write_line(&mut file, line);
+        if written.is_err() {
+            // The first error counts, whether or not the half line can be taken back.
+            let _ = file.set_len(before);
+        }
+        written.map_err(fail)
     }
 
     /// Removes what a process that was killed while it wrote has left. Who holds the lock is the only
@@ -218,20 +254,12 @@ impl Drop for RunFolder {
     }
 }
 
-/// Appends a line to a file, whole or not at all.
-pub(super) fn append(path: &Path, line: &str) -> Result<()> {
-    let fail = |e| {
-        Error::io(&format!("append {} bytes to", line.len() + 1), path, e)
-            .hint("free some space, or choose a folder that can be written")
-    };
-    let mut file = OpenOptions::new().create(true).append(true).open(path).map_err(fail)?;
-    let before = file.metadata().map_err(fail)?.len();
-    let written = write_line(&mut file, line);
-    if written.is_err() {
-        // The first error counts, whether or not the half line can be taken back.
-        let _ = file.set_len(before);
-    }
-    written.map_err(fail)
+/// Appends a line to a run's file without its lock, from beside whoever trains it.
+pub(super) fn note(run: &Path, name: &str, line: &str) -> Result<()> {
+    let path = run.join(name);
+    let file = OpenOptions::new().append(true).open(&path);
+    file.and_then(|mut file| write_line(&mut file, line))
+        .map_err(|e| Error::io(&format!("append {} bytes to", line.len() + 1), &path, e))
 }
 
 /// Locks a folder, or says which process has.

@@ -3,7 +3,7 @@
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::Labels;
+use crate::cli::picture::{Labels, check};
 use crate::cli::subject::ModelArgs;
 
 pub(super) const EXAMPLES: &str = "\
@@ -38,6 +38,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
+    let columns = count.isqrt() + usize::from(count.isqrt().pow(2) < count);
+    check(count, state.size, columns)?;
     let mut model = args.model.open(&state, None)?;
     let images = model.sample(count, temperature)?;
     let prior = match temperature {
@@ -47,6 +49,5 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let step = state.trained.step;
     let caption = format!("The decoder's means at z drawn from {prior}, after step {step}");
     let labels = Labels { caption: &caption, ..Labels::default() };
-    let columns = count.isqrt() + usize::from(count.isqrt().pow(2) < count);
     args.picture.images(&args.model, "sample", (&images, state.size, columns), labels)
 }

@@ -30,6 +30,9 @@ pub(super) struct Args {
     picture: PictureArgs,
 }
 
+/// After so many, two directions have so nearly one variance that either will do.
+const MOST_ITERATIONS: usize = 300;
+
 /// A direction in the space of codes, and how it is called.
 struct Direction {
     weights: Vec<f64>,
@@ -61,7 +64,16 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         product.sum::<f64>() as f32
     };
     let points: Vec<_> = codes.chunks(latent).map(|z| [project(z, &x), project(z, &y)]).collect();
-    let colours = if data.labels().is_some() { ", coloured by label" } else { "" };
+    let named = |names: &[String]| {
+        let all: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{i} {name}")).collect();
+        format!(" ({})", all.join(", "))
+    };
+    let colours = match data.labels() {
+        Some(_) => {
+            format!(", coloured by label{}", data.class_names().map_or(String::new(), named))
+        }
+        None => String::new(),
+    };
     let caption = format!(
         "The encoder's means of {} {} images{colours}, after step {}",
         points.len(),
@@ -87,51 +99,66 @@ fn directions(args: &Args, codes: &[f32], latent: usize) -> [Direction; 2] {
     }
 }
 
-/// The two directions of the largest variance (Pearson 1901), by power iteration on the covariance.
+/// The two directions of the largest variance (Pearson 1901).
 fn principal(codes: &[f32], latent: usize) -> [Direction; 2] {
     let count = (codes.len() / latent) as f64;
     let mean: Vec<f64> = (0..latent)
         .map(|j| codes.iter().skip(j).step_by(latent).map(|&z| f64::from(z)).sum::<f64>() / count)
         .collect();
-    let mut covariance = vec![0.0; latent * latent];
-    for z in codes.chunks(latent) {
-        let off: Vec<_> = z.iter().zip(&mean).map(|(&z, mean)| f64::from(z) - mean).collect();
-        for (row, a) in covariance.chunks_mut(latent).zip(&off) {
-            row.iter_mut().zip(&off).for_each(|(sum, b)| *sum += a * b / count);
+    let off = |z: &[f32]| -> Vec<f64> {
+        z.iter().zip(&mean).map(|(&z, mean)| f64::from(z) - mean).collect()
+    };
+    let squares = |z: &[f32]| off(z).iter().map(|v| v * v).sum::<f64>();
+    let total = codes.chunks(latent).map(squares).sum::<f64>() / count;
+    // The covariance times a vector, without the matrix, which may be large.
+    let times = |vector: &[f64]| {
+        let mut product = vec![0.0; latent];
+        for z in codes.chunks(latent) {
+            let off = off(z);
+            let along: f64 = off.iter().zip(vector).map(|(a, b)| a * b).sum();
+            product.iter_mut().zip(&off).for_each(|(sum, a)| *sum += along * a / count);
         }
-    }
-    let total: f64 = covariance.iter().step_by(latent + 1).sum();
-    [1, 2].map(|number| {
-        let (weights, variance) = leading(&covariance, latent);
-        // What is left has none of it.
-        for (row, a) in covariance.chunks_mut(latent).zip(&weights) {
-            row.iter_mut().zip(&weights).for_each(|(left, b)| *left -= variance * a * b);
-        }
+        product
+    };
+    let (first, variance) = leading(times, latent, None);
+    let (second, less) = leading(times, latent, Some(&first));
+    let named = |number: usize, weights: Vec<f64>, variance: f64| {
         let share = if total > 0.0 { 100.0 * variance / total } else { 0.0 };
-        Direction {
-            weights,
-            name: format!("principal component {number} ({share:.0} % of the variance)"),
-        }
-    })
+        let name = format!("principal component {number} ({share:.0} % of the variance)");
+        Direction { weights, name }
+    };
+    [named(1, first, variance), named(2, second, less)]
 }
 
-/// The eigenvector of the largest eigenvalue of a symmetric matrix, and that value; the sign is such
-/// that its largest element is positive.
-fn leading(matrix: &[f64], size: usize) -> (Vec<f64>, f64) {
-    // Orthogonal to no eigenvector but by chance.
-    let mut vector: Vec<f64> = (0..size).map(|i| 1.0 + 0.1 * (i as f64).sin()).collect();
-    let mut value = 0.0;
-    for _ in 0..1000 {
-        let product: Vec<f64> = matrix
-            .chunks(size)
-            .map(|row| row.iter().zip(&vector).map(|(a, b)| a * b).sum())
-            .collect();
-        let norm = product.iter().map(|v| v * v).sum::<f64>().sqrt();
-        if norm == 0.0 {
-            return (vec![0.0; size], 0.0);
+/// The eigenvector of the largest eigenvalue of a symmetric product, orthogonal to another one, and that
+/// value, by power iteration; the sign is such that its largest element is positive.
+fn leading(
+    times: impl Fn(&[f64]) -> Vec<f64>,
+    size: usize,
+    other: Option<&[f64]>,
+) -> (Vec<f64>, f64) {
+    let unit = |mut vector: Vec<f64>| {
+        if let Some(other) = other {
+            let along: f64 = vector.iter().zip(other).map(|(a, b)| a * b).sum();
+            vector.iter_mut().zip(other).for_each(|(v, o)| *v -= along * o);
         }
-        vector = product.iter().map(|v| v / norm).collect();
-        value = norm;
+        let norm = vector.iter().map(|v| v * v).sum::<f64>().sqrt();
+        vector.iter_mut().for_each(|v| *v /= norm.max(f64::MIN_POSITIVE));
+        (vector, norm)
+    };
+    // Orthogonal to no eigenvector but by chance.
+    let (mut vector, _) = unit((0..size).map(|i| 1.0 + 0.1 * (i as f64).sin()).collect());
+    let mut value = 0.0;
+    for _ in 0..MOST_ITERATIONS {
+        let (next, norm) = unit(times(&vector));
+        if norm < 1e-12 * value || norm == 0.0 {
+            break;
+        }
+        let change: f64 = next.iter().zip(&vector).map(|(a, b)| (a - b).powi(2)).sum();
+        (vector, value) = (next, norm);
+        if change < 1e-16 {
+            break;
+        }
     }
     let largest = vector.iter().copied().max_by(|a, b| a.abs().total_cmp(&b.abs()));
     let sign = largest.unwrap_or(1.0).signum();

@@ -20,10 +20,10 @@ pub(super) struct ModelArgs {
     pub(super) run: PathBuf,
     /// Take the best epoch's weights instead of the newest
     #[arg(long)]
-    best: bool,
+    pub(super) best: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// No talk and no progress on stderr
+    /// Nothing but warnings on stderr
     #[arg(long)]
     pub(super) quiet: bool,
 }
@@ -111,11 +111,6 @@ impl ModelArgs {
 }
 
 impl DataArgs {
-    /// Whether the images are those that the run names.
-    pub(super) fn own(&self) -> bool {
-        self.data.is_none() && self.test_data.is_none()
-    }
-
     /// Where the images are, and those to test on if they are elsewhere.
     fn places<'a>(&'a self, state: &'a State) -> Result<(PathBuf, Option<&'a Path>)> {
         let was = &state.config.train;
@@ -160,7 +155,8 @@ impl DataArgs {
             Split::Test => (data, 1),
             Split::Train => (data.limited(state.config.train.limit), 0),
         };
-        if let Some(was) = state.data.as_ref().filter(|_| self.data.is_none())
+        if let Some(was) =
+            state.data.as_ref().filter(|_| self.data.is_none() && self.test_data.is_none())
             && was[which] != data.fingerprint()
         {
             talk(&format!("these are not the {} images that the run had", split.name()));

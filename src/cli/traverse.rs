@@ -4,7 +4,7 @@ use elbo::evaluate::dimensions;
 use elbo::{Dataset, Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::Labels;
+use crate::cli::picture::{Labels, check};
 use crate::cli::subject::{DataArgs, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
@@ -73,10 +73,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let what = format!("`--plane` needs a model of 2 dimensions; this one has {latent}");
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
+        check(steps * steps, state.size, steps)?;
         let mut model = args.model.open(&state, None)?;
         return plane(args, &mut model, step);
     }
     let data = args.data.both(&state)?.1;
+    let rows = if args.dimensions.is_empty() { SHOWN.min(latent) } else { args.dimensions.len() };
+    check(rows.saturating_mul(steps), data.size(), steps)?;
     let mut model = args.model.open(&state, Some(&data))?;
     lines(args, &mut model, &data, step)
 }

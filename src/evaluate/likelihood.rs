@@ -4,6 +4,9 @@ use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Look, Model, Z, stream};
 
+/// The most importance samples: a sum of f32 does not grow any more by ones beyond.
+const MOST_SAMPLES: u32 = 1 << 24;
+
 /// A mean over images with what is not known of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Estimate {
@@ -58,14 +61,15 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If there are no samples or more than 2³² − 1, a weight is not finite, or the device is lost.
+    /// If there are no samples or more than 2²⁴, a weight is not finite, or the device is lost.
     pub fn log_likelihood(
         &mut self,
         samples: usize,
         mut done: impl FnMut(f64),
     ) -> Result<Vec<f64>> {
-        let Some(count) = u32::try_from(samples).ok().filter(|&count| count > 0) else {
-            let what = format!("`samples` is {samples}; it must be between 1 and {}", u32::MAX);
+        let Some(count) = u32::try_from(samples).ok().filter(|n| (1..=MOST_SAMPLES).contains(n))
+        else {
+            let what = format!("`samples` is {samples}; it must be between 1 and {MOST_SAMPLES}");
             return Err(Error::config(what).hint("5000 is what publications take"));
         };
         let (encode, weigh) = (self.load(Look::Encode)?, self.load(Look::Weigh)?);
@@ -108,7 +112,7 @@ fn check_finite<const N: usize>(values: &[[f64; N]], first: usize, name: &str) -
         Some(at) => {
             let what = format!("{name} of image {} is not finite", first + at);
             Err(Error::new(ErrorKind::Numbers, what)
-                .hint("take a state from before the numbers broke"))
+                .hint("are the images of the kind that it was trained on?"))
         }
     }
 }

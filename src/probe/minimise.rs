@@ -49,7 +49,9 @@ pub(super) fn minimise(
             None
         });
         let Some((next, next_value, next_gradient)) = taken else {
-            return Found { at, iterations, converged: true };
+            // As low as rounding lets see, unless there was nothing to see.
+            let seen = value.is_finite() && slope.is_finite();
+            return Found { at, iterations, converged: seen };
         };
         let moved = difference(&next, &at);
         let change = difference(&next_gradient, &gradient);

@@ -54,6 +54,15 @@ fn a_run_is_evaluated() {
     succeed(elbo(&dir, "report out"));
     let report = fs::read_to_string(dir.path().join("out/report.html")).expect("a report");
     assert!(report.contains("<tr><th>samples</th><td>7</td></tr>"), "the report tells it");
+    // A run that cannot be written to is evaluated all the same.
+    let timings = dir.path().join("out/timings.jsonl");
+    fs::remove_file(&timings).expect("a file");
+    fs::create_dir(&timings).expect("a folder in its place");
+    let told = output(elbo(&dir, "evaluate out --device cpu --json --quiet"));
+    assert_eq!(told.status.code(), Some(0), "{told:?}");
+    assert!(one(&String::from_utf8_lossy(&told.stdout))["loss"].is_number(), "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stderr).contains("report"), "{told:?}");
+    fs::remove_dir(&timings).expect("a folder");
     // A part of the images, other weights, other images.
     let said = one(&succeed(elbo(&dir, "evaluate out --device cpu --limit 5 --best --json")));
     assert_eq!((&said["images"], said.get("nll")), (&5.into(), None), "{said}");
@@ -67,7 +76,7 @@ fn a_run_is_evaluated() {
 fn a_collapsed_posterior_is_told() {
     let dir = place();
     succeed(train(&dir, "--epochs 4 --latent 4 --beta 100 --quiet"));
-    let told = output(elbo(&dir, "evaluate out --device cpu --quiet"));
+    let told = output(elbo(&dir, "evaluate out --split train --device cpu --quiet"));
     let says = String::from_utf8_lossy(&told.stderr).into_owned();
     assert!(says.contains("has collapsed in 4 of 4 dimensions"), "{says}");
     assert!(String::from_utf8_lossy(&told.stdout).contains("0 of 4"), "{told:?}");

@@ -82,6 +82,46 @@ fn more_epochs_may_follow() {
     assert_eq!(hashes(&dir.path().join("out")), hashes(&dir.path().join("whole")));
 }
 
+/// What people read of a run that is over is not undone by who resumes it once more.
+#[test]
+fn a_run_that_is_over_keeps_its_card() {
+    let dir = place();
+    succeed(train(&dir, "--epochs 2 --quiet"));
+    let card = || fs::read_to_string(dir.path().join("out/model-card.md")).expect("a card");
+    let before = card();
+    let said = succeed(resume(&dir, "--json"));
+    let end = &events(&said).pop().expect("an end").1;
+    assert!(end["test_loss"].is_number(), "{said}");
+    assert_eq!(card(), before, "the same weights, the same card");
+    // Only what it derived is left, and a new run does not mix with it.
+    let derived = dir.path().join("derived");
+    fs::create_dir(&derived).expect("a folder");
+    for name in ["events.out.tfevents.1.2.3", "checkpoint-000000000004.safetensors", "report.html"]
+    {
+        fs::write(derived.join(name), "of another run").expect("a file");
+        assert_refused(&dir, &[("--out derived", 2, "holds a run already")]);
+        fs::remove_file(derived.join(name)).expect("a file");
+    }
+    // A page that cannot be made does not undo a run.
+    fs::write(dir.path().join("out/images/odd.png"), "no picture").expect("a file");
+    let told = output(resume(&dir, "--epochs 3"));
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("no report"), "{}", text(&told.stderr));
+}
+
+/// Images that are too large to be drawn are trained on.
+#[test]
+fn pictures_are_no_reason_to_stop() {
+    let dir = place();
+    let wide = vec!["0.5"; 90_001].join(",");
+    let rows = [wide.as_str(); 12].join("\n");
+    fs::write(dir.path().join("wide.csv"), rows).expect("a file");
+    let flags = "train --data wide.csv --device cpu --hidden 2 --latent 2 --batch-size 2 --epochs 2 --out out";
+    let told = output(elbo(&dir, flags));
+    assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
+    assert!(text(&told.stderr).contains("no picture of samples"), "{}", text(&told.stderr));
+}
+
 #[test]
 fn the_last_checkpoints_are_kept() {
     let dir = place();

@@ -12,7 +12,7 @@ use embedded_graphics::prelude::{DrawTarget, Drawable, OriginDimensions, Point, 
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 
 /// The most pixels of a picture, 192 MiB of colours.
-const MOST_PIXELS: usize = 1 << 26;
+pub(super) const MOST_PIXELS: usize = 1 << 26;
 
 /// Words and axes: near black, softer than black itself.
 pub(super) const INK: Rgb888 = Rgb888::new(0x1a, 0x1a, 0x1a);

@@ -6,7 +6,9 @@ use embedded_graphics::prelude::{Drawable, Point, Primitive, Size};
 use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
 use embedded_graphics::text::Alignment;
 
-use super::canvas::{Canvas, LARGE, MEDIUM, SMALL, cut, lines_height, text_width, too_large, wrap};
+use super::canvas::{
+    Canvas, LARGE, MEDIUM, MOST_PIXELS, SMALL, cut, lines_height, text_width, too_large, wrap,
+};
 
 /// What a picture is made to fit, in pixels, unless its images do not even at their own size.
 const MOST_WIDTH: usize = 1600;
@@ -57,6 +59,16 @@ pub(in crate::cli) fn grid(
 ) -> Result<Vec<u8>> {
     let layout = Layout::new(images.len(), size, columns, &labels)?;
     layout.draw(images, &labels)?.to_png()
+}
+
+/// Refuses so many images, before they are made, if they could not be drawn.
+pub(in crate::cli) fn check(count: usize, size: [usize; 2], columns: usize) -> Result<()> {
+    let [rows, columns] = [count.div_ceil(columns.max(1)), columns.min(count)];
+    let [height, width] = [rows.saturating_mul(size[0]), columns.saturating_mul(size[1])];
+    match height.checked_mul(width).is_some_and(|area| area <= MOST_PIXELS) {
+        true => Ok(()),
+        false => Err(too_large(width, height)),
+    }
 }
 
 /// The same without words, frames and scale, for who has few pixels.

@@ -6,7 +6,7 @@ mod scatter;
 mod terminal;
 mod ticks;
 
-pub(super) use grid::{Labels, grid};
+pub(super) use grid::{Labels, check, grid};
 pub(super) use scatter::{Axes, scatter};
 pub(super) use terminal::{show, show_images};
 pub(super) use ticks::{short, ticks};

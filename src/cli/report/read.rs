@@ -151,13 +151,25 @@ impl Story {
             let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             let png = path.extension().is_some_and(|extension| extension == "png");
             if png && !stem.starts_with('.') {
-                let (kind, epoch) = kind(&stem);
+                // A second picture of the same, as `scatter-2`, is no kind of its own.
+                let stem = match stem.rsplit_once('-') {
+                    Some((name, n)) if n.parse::<u64>().is_ok() => name,
+                    _ => &stem,
+                };
+                let (kind, epoch) = kind(stem);
                 kinds.entry(kind.to_owned()).or_default().push((epoch, path));
             }
         }
+        // Those that training drew, one for an epoch, before what was asked for later.
+        let mut kinds: Vec<_> = kinds.into_iter().collect();
+        kinds.sort_by_key(|(_, paths)| paths.iter().all(|(epoch, _)| epoch.is_none()));
         let each = (MOST_PICTURES / kinds.len().max(1)).clamp(1, 3);
         for (kind, mut paths) in kinds.into_iter().take(MOST_PICTURES) {
             paths.sort();
+            // Of a name with and without epochs, those with.
+            if paths.last().is_some_and(|(epoch, _)| epoch.is_some()) {
+                paths.retain(|(epoch, _)| epoch.is_some());
+            }
             for place in chosen(paths.len(), each) {
                 let (epoch, path) = &paths[place];
                 let png = fs::read(path).map_err(|e| {

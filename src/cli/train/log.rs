@@ -188,11 +188,21 @@ impl Log {
         let rows = ["test image", "reconstruction"].map(str::to_owned);
         let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
-        let reconstruction = grid(&[tests.as_slice(), &made].concat(), size, count, labels)?;
+        let reconstruction = grid(&[tests.as_slice(), &made].concat(), size, count, labels);
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
         let labels = Labels { caption: &caption, ..Labels::default() };
-        let sample = grid(&samples, size, 8, labels)?;
+        let sample = grid(&samples, size, 8, labels);
         for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
+            let picture = match picture {
+                Ok(picture) => picture,
+                // Images may be too large to be drawn, which is no reason not to train on them.
+                Err(e) => {
+                    if epoch == 1 {
+                        self.screen.say(&format!("no picture of {name}s: {e}"));
+                    }
+                    continue;
+                }
+            };
             self.folder.write_image(&format!("{name}_{epoch}.png"), &picture)?;
             self.events.image(step, &format!("images/{name}"), &picture)?;
         }

@@ -60,7 +60,8 @@ pub(super) struct Run<'a> {
     saved: Option<(u64, u64)>,
     /// When the time is up.
     until: Option<Instant>,
-    last: Option<Evaluation>,
+    /// The last evaluation, and the step that it is of.
+    last: Option<(u64, Evaluation)>,
 }
 
 impl<'a> Run<'a> {
@@ -114,8 +115,8 @@ impl<'a> Run<'a> {
             let evaluation = self.trainer.evaluate_or_go_back()?;
             self.log.broken(self.trainer.take_broken())?;
             let Some(evaluation) = evaluation else { continue };
-            self.last = Some(evaluation);
             let step = self.trainer.steps_taken();
+            self.last = Some((step, evaluation));
             let (train, test) = (losses, evaluation);
             self.log.epoch(&Epoch { epoch, step, train, test, speed })?;
             self.log.pictures(epoch, step, self.trainer.model()?)?;
@@ -223,12 +224,12 @@ impl<'a> Run<'a> {
         self.trainer.save_weights(&weights)?;
         let run = self.log.folder.path().display().to_string();
         // Cut short, the last evaluation is of earlier weights.
-        let whole = matches!(end, End::Done | End::Patience);
-        let last = self.last.filter(|_| whole);
-        let state = State { course: self.course, ..self.trainer.state()? };
-        let about = card(&state, last.as_ref());
-        write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
-        report::write(self.log.folder.path())?;
+        let mut last = self.last.filter(|(at, _)| *at == step).map(|(_, last)| last);
+        if last.is_none() && matches!(end, End::Done | End::Patience) {
+            // There was nothing left to do.
+            last = self.trainer.evaluate().ok();
+        }
+        self.describe(last.as_ref())?;
         let loss = last.map(|last| last.sampled.loss);
         if self.args.json {
             let line = json!({
@@ -252,6 +253,19 @@ impl<'a> Run<'a> {
         }
         print_line(&format!("saved after step {step}: {}", weights.display()))?;
         Ok(end.code())
+    }
+
+    /// Writes what people read of the run.
+    fn describe(&mut self, last: Option<&Evaluation>) -> Result<()> {
+        let state = State { course: self.course, ..self.trainer.state()? };
+        let about = card(&state, last);
+        write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
+        match report::write(self.log.folder.path()) {
+            // The page is of other files too; what is wrong with those does not undo the run.
+            Err(e) if e.kind() == ErrorKind::Data => talk(&format!("there is no report: {e}")),
+            written => drop(written?),
+        }
+        Ok(())
     }
 
     /// Tells of an error that ended training, and where it can go on.
