@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::evaluate::{check_samples, nlls};
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
-use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -35,10 +35,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    data: DataArgs,
-    /// Which images
-    #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    images: ImageArgs,
     /// Use only the first N images
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
@@ -92,12 +89,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         check_free(out)?;
     }
     let state = args.model.state()?;
-    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let data = args.images.open(&state)?.limited(args.limit);
     let marks = marks(args, &state, &data)?;
     let others = args.against.as_deref().map(|path| {
         // Named twice, images that are not divided are all of each set.
         let (train, test) = Dataset::open(path, Some(path))?;
-        let others = if args.split == Split::Test { test } else { train };
+        let others = if args.images.split == Split::Test { test } else { train };
         Ok::<_, Error>(others.limited(args.limit))
     });
     let others = others.transpose()?;
@@ -127,7 +124,7 @@ fn marks(args: &Args, state: &State, data: &Dataset) -> Result<Vec<bool>> {
         ([], labels) => (false, "--normal", labels),
         (labels, _) => (true, "--anomalous", labels),
     };
-    let classes = args.data.labels(state, args.split, data)?;
+    let classes = args.images.labels(state, data)?;
     let marks: Vec<_> = classes.iter().map(|class| labels.contains(class) == named).collect();
     let count = marks.iter().filter(|&&anomalous| anomalous).count();
     if count == 0 || count == marks.len() {
@@ -220,7 +217,7 @@ fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Told>) ->
         line
     });
     let mut line = json!({
-        "event": "anomaly", "images": scored.len(), "split": args.split.name(),
+        "event": "anomaly", "images": scored.len(), "split": args.images.split.name(),
         "step": state.trained.step, "score": if args.samples.is_some() { "nll" } else { "loss" },
         "mean": mean(scored), "quantiles": Value::Object(quantiles.into_iter().collect()),
         "highest": highest.collect::<Vec<_>>(),
@@ -244,7 +241,7 @@ fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> V
         Some(samples) => format!("NLL with {samples} importance samples"),
         None => "−ELBO with one sampled z".to_owned(),
     };
-    let (split, step) = (args.split.name(), state.trained.step);
+    let (split, step) = (args.images.split.name(), state.trained.step);
     let images = match (&args.against, &told) {
         (Some(path), Some(Told { anomalous, normal, .. })) => {
             format!("{normal} {split} images and {anomalous} of `{}`", path.display())

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
-use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -29,13 +29,10 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    data: DataArgs,
+    images: ImageArgs,
     /// The file to write, which must not be there yet: .npy, .csv or .safetensors
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Which images
-    #[arg(long, value_enum, default_value_t)]
-    split: Split,
     /// What goes to a .npy, which holds one array; the other formats hold all [default: mean]
     #[arg(long, value_enum)]
     what: Option<What>,
@@ -101,7 +98,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let format = format(&args.out, args.what)?;
     check_free(&args.out)?;
     let state = args.model.state()?;
-    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let data = args.images.open(&state)?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let (images, latent) = (model.images(), model.config().model.latent);
     let codes = model.encode(0..images)?;
@@ -111,7 +108,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let parts: Vec<_> = format.parts().into_iter().map(What::name).collect();
     print_line(&match args.json {
         true => json!({
-            "event": "codes", "images": images, "split": args.split.name(), "step": step,
+            "event": "codes", "images": images, "split": args.images.split.name(), "step": step,
             "latent": latent, "parts": parts, "labels": data.labels().is_some(),
             "out": args.out.to_string_lossy(),
         })
@@ -119,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         false => format!(
             "{} of {images} {} images in {latent} dimensions, after step {step}: {out}",
             parts.join(", "),
-            args.split.name()
+            args.images.split.name()
         ),
     })?;
     Ok(0)

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::run_folder::{TIMINGS, note};
-use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 use crate::cli::{print_line, talk};
 
 pub(super) const EXAMPLES: &str = "\
@@ -27,10 +27,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    data: DataArgs,
-    /// Which images
-    #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    images: ImageArgs,
     /// Use only the first N images
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
@@ -69,24 +66,24 @@ struct Report {
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
     let state = args.model.state()?;
-    let data = args.data.open(&state, args.split)?;
+    let data = args.images.open(&state)?;
     // By what they hold: a folder's images may have changed since.
     let own = state.data.as_ref().is_some_and(|[_, test]| *test == data.fingerprint());
     let data = data.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let report = measure(args, &mut model, state.trained.step)?;
-    let line = report.json(args.split).to_string();
+    let line = report.json(args.images.split).to_string();
     if args.json {
         print_line(&line)?;
     } else {
-        report.lines(args.split).iter().try_for_each(|line| print_line(line))?;
+        report.lines(args.images.split).iter().try_for_each(|line| print_line(line))?;
     }
     if let Some(warning) = report.collapse() {
         talk(&warning);
     }
     // What a report of the run tells: of its newest weights and all its own test images.
     let newest = args.model.run.is_dir() && !args.model.best;
-    if newest && args.limit == 0 && args.split == Split::Test && own {
+    if newest && args.limit == 0 && args.images.split == Split::Test && own {
         // The result was told; a run that cannot be written to is none the worse.
         if let Err(e) = note(&args.model.run, TIMINGS, &line) {
             talk(&format!("the run's report will not tell of this: {e}"));

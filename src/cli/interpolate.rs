@@ -4,7 +4,7 @@ use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, check};
-use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -19,10 +19,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    data: DataArgs,
-    /// Which images
-    #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    images: ImageArgs,
     /// The images that ways begin at, counted from 0 [default: 0,2,4,6,8, or as many as there are]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "to")]
     from: Vec<usize>,
@@ -51,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
-    let data = args.data.open(&state, args.split)?;
+    let data = args.images.open(&state)?;
     let size = data.size();
     if from.is_empty() {
         from = (0..5).map(|pair| 2 * pair).filter(|i| i + 1 < data.len()).collect();
@@ -81,7 +78,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let caption = format!(
         "Between two {} images: the decoder's means on the straight line from one μ to the other, \
          after step {}",
-        args.split.name(),
+        args.images.split.name(),
         state.trained.step
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };

@@ -4,7 +4,7 @@ use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, check};
-use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -23,10 +23,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    data: DataArgs,
-    /// Which images
-    #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    images: ImageArgs,
     /// The first image, counted from 0
     #[arg(long, default_value_t = 0, value_name = "I")]
     first: usize,
@@ -47,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
-    let data = args.data.open(&state, args.split)?;
+    let data = args.images.open(&state)?;
     let size = data.size();
     let count = args.count.unwrap_or(data.len().saturating_sub(first).clamp(1, SHOWN));
     check(count.next_multiple_of(ACROSS).saturating_mul(2), size, ACROSS)?;
@@ -66,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let caption = format!(
         "{} images {first} to {}, and the decoder's means at z = μ, after step {}",
-        if args.split == Split::Test { "Test" } else { "Training" },
+        if args.images.split == Split::Test { "Test" } else { "Training" },
         first + count - 1,
         state.trained.step
     );

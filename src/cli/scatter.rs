@@ -4,7 +4,7 @@ use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Axes, scatter};
-use crate::cli::subject::{DataArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -16,10 +16,7 @@ pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
-    data: DataArgs,
-    /// Which images
-    #[arg(long, value_enum, default_value_t)]
-    split: Split,
+    images: ImageArgs,
     /// Use only the first N images
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
@@ -55,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         return Err(Error::config("a plane needs two dimensions of z; this model has one")
             .hint("`elbo encode` writes the codes"));
     }
-    let data = args.data.open(&state, args.split)?.limited(args.limit);
+    let data = args.images.open(&state)?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let codes = model.encode(0..model.images())?.mean;
     let [x, y] = directions(args, &codes, latent);
@@ -77,7 +74,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let caption = format!(
         "The encoder's means of {} {} images{colours}, after step {}",
         points.len(),
-        args.split.name(),
+        args.images.split.name(),
         state.trained.step
     );
     let axes = Axes { caption: &caption, x: &x.name, y: &y.name };

@@ -59,6 +59,28 @@ pub(super) struct DataArgs {
     test_data: Option<PathBuf>,
 }
 
+/// The flags that choose images of one kind.
+#[derive(Debug, clap::Args)]
+pub(super) struct ImageArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Which images
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) split: Split,
+}
+
+impl ImageArgs {
+    /// The images; if they should be the run's own and are not, that is said.
+    pub(super) fn open(&self, state: &State) -> Result<Dataset> {
+        self.data.open(state, self.split)
+    }
+
+    /// The class of each of these images, which a verb cannot do without.
+    pub(super) fn labels<'a>(&self, state: &State, data: &'a Dataset) -> Result<&'a [u8]> {
+        self.data.labels(state, self.split, data)
+    }
+}
+
 /// The checkpoint of a run's folder, or the one that was named.
 pub(super) fn checkpoint(run: &Path, best: bool) -> Result<PathBuf> {
     match run.is_dir() {
@@ -133,7 +155,7 @@ impl DataArgs {
     }
 
     /// The images of one kind. If they should be the run's own and are not, that is said.
-    pub(super) fn open(&self, state: &State, split: Split) -> Result<Dataset> {
+    fn open(&self, state: &State, split: Split) -> Result<Dataset> {
         let (train, test) = self.both(state)?;
         Ok(match split {
             Split::Test => self.compared(state, split, test),
