@@ -19,12 +19,13 @@ const ENTRIES: usize = 24;
 const MOST_FLOPS: u64 = 10_000_000;
 const MOST_ELEMENTS: u64 = 500_000;
 
-/// Kernels that no gradient passes through: they draw, load, add up, guard or update.
+/// Kernels that no gradient passes through: they draw, load, weigh, add up, guard or update.
 const WITHOUT: &[&str] = &[
     "random.normals",
     "random.words",
     "gather.bytes",
     "gather.floats",
+    "importance.weigh",
     "reduce.terms",
     "finite.check",
     "optimizer.adam",
