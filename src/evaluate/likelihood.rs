@@ -116,3 +116,20 @@ fn check_finite<const N: usize>(values: &[[f64; N]], first: usize, name: &str) -
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::estimate;
+
+    /// By hand: 1, 2, 3, 4 have the mean 2.5 and the sample variance 5/3.
+    #[test]
+    fn intervals_are_of_the_mean() {
+        let found = estimate(&[4.0, 1.0, 3.0, 2.0]);
+        let margin = 1.96 * (5.0_f64 / 3.0 / 4.0).sqrt();
+        assert!(
+            (found.mean - 2.5).abs() < 1e-15 && (found.margin - margin).abs() < 1e-12,
+            "{found:?}"
+        );
+        assert_eq!(estimate(&[7.0]).margin, f64::INFINITY, "one image says nothing of others");
+    }
+}

@@ -82,3 +82,19 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
     };
     (0..latent).map(of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Codes, dimensions};
+
+    /// By hand: KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e − 1 − 1), and nothing where the posterior is the prior.
+    #[test]
+    fn dimensions_are_judged_each_by_itself() {
+        let mean = vec![1.0, 0.0, -1.0, 0.0];
+        let codes = Codes { mean, log_var: vec![1.0, 0.0, 1.0, 0.0], z: vec![0.0; 4] };
+        let [used, idle] = dimensions(&codes, 2)[..] else { panic!("two dimensions") };
+        let kl = 0.5 * (1.0_f64.exp() - 1.0);
+        assert!((used.kl - kl).abs() < 1e-12 && (used.variance - 1.0).abs() < 1e-12, "{used:?}");
+        assert!(used.is_active() && !idle.is_active() && idle.kl == 0.0, "{idle:?}");
+    }
+}
