@@ -20,7 +20,7 @@ Examples:
   elbo evaluate runs/0001 --samples 50 --limit 1000 --json
   elbo evaluate runs/0001 --data fashion-mnist        # on other images
 
-The NLL takes as long as as many evaluations: minutes on a GPU, hours for 5000 on a CPU with large models.";
+The NLL takes as long as K evaluations: 5000 of the classic model took 4 minutes on two CPU cores.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -66,10 +66,7 @@ struct Report {
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
     let state = args.model.state()?;
-    let data = args.images.open(&state)?;
-    // By what they hold: a folder's images may have changed since.
-    let own = state.data.as_ref().is_some_and(|[_, test]| *test == data.fingerprint());
-    let data = data.limited(args.limit);
+    let data = args.images.open(&state)?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let report = measure(args, &mut model, state.trained.step)?;
     let line = report.json(args.images.split).to_string();
@@ -81,9 +78,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if let Some(warning) = report.collapse() {
         talk(&warning);
     }
-    // What a report of the run tells: of its newest weights and all its own test images.
+    // What a report of the run tells: of its newest weights and all its own test images, by what they
+    // hold, since a folder's images may have changed.
     let newest = args.model.run.is_dir() && !args.model.best;
-    if newest && args.limit == 0 && args.images.split == Split::Test && own {
+    let own = || state.data.as_ref().is_some_and(|[_, test]| *test == data.fingerprint());
+    if newest && args.images.split == Split::Test && own() {
         // The result was told; a run that cannot be written to is none the worse.
         if let Err(e) = note(&args.model.run, TIMINGS, &line) {
             talk(&format!("the run's report will not tell of this: {e}"));

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use elbo::config::TrainConfig;
 use elbo::{Error, Result};
 
 /// Where the images lie: the path that was given, else the first of these that exists:
@@ -30,6 +31,20 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
             listed.join(", ")
         ))
     })
+}
+
+/// Where the images lie that were asked for, or else those that a run had; and the test images, if they
+/// are elsewhere: those that a run names belong to the data that it names.
+pub(super) fn data_places(
+    data: Option<&Path>,
+    test_data: Option<&Path>,
+    run: &TrainConfig,
+) -> Result<(PathBuf, Option<PathBuf>)> {
+    let test = match (data, test_data) {
+        (None, None) => run.test_data.as_deref(),
+        _ => test_data,
+    };
+    Ok((data_folder(data.or(run.data.as_deref()))?, test.map(Path::to_owned)))
 }
 
 fn places() -> Vec<PathBuf> {

@@ -20,10 +20,10 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// The images that ways begin at, counted from 0 [default: 0,2,4,6,8, or as many as there are]
+    /// The images that ways begin at, counted from 0 [default: 0,2,4,6,8, as far as there are]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "to")]
     from: Vec<usize>,
-    /// The images that they end at, as many [default: those after `--from`'s]
+    /// The images that they end at, as many [default: 1,3,5,7,9, likewise]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "from")]
     to: Vec<usize>,
     /// Places on each way, with both ends
@@ -53,6 +53,10 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if from.is_empty() {
         from = (0..5).map(|pair| 2 * pair).filter(|i| i + 1 < data.len()).collect();
         to = from.iter().map(|i| i + 1).collect();
+    }
+    if from.is_empty() {
+        return Err(Error::config("there is one image, and a way goes from one to another")
+            .hint("name more images by `--data`"));
     }
     check((steps + 2) * from.len(), size, steps + 2)?;
     let mut model = args.model.open(&state, Some(&data))?;

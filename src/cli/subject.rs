@@ -7,7 +7,7 @@ use elbo::checkpoint::State;
 use elbo::{Dataset, Device, Error, Model, Result};
 
 use crate::cli::args::DeviceArgs;
-use crate::cli::find::data_folder;
+use crate::cli::find::data_places;
 use crate::cli::place::ending;
 use crate::cli::run_folder::{BEST, CHECKPOINT};
 use crate::cli::talk;
@@ -134,21 +134,14 @@ impl ModelArgs {
 
 impl DataArgs {
     /// Where the images are, and those to test on if they are elsewhere.
-    fn places<'a>(&'a self, state: &'a State) -> Result<(PathBuf, Option<&'a Path>)> {
-        let was = &state.config.train;
-        let path = data_folder(self.data.as_deref().or(was.data.as_deref()))?;
-        // Test images that a run names belong to the data that it names.
-        let test = match (&self.data, &self.test_data) {
-            (None, None) => was.test_data.as_deref(),
-            _ => self.test_data.as_deref(),
-        };
-        Ok((path, test))
+    fn places(&self, state: &State) -> Result<(PathBuf, Option<PathBuf>)> {
+        data_places(self.data.as_deref(), self.test_data.as_deref(), &state.config.train)
     }
 
     /// The training and the test images.
     pub(super) fn both(&self, state: &State) -> Result<(Dataset, Dataset)> {
         let (path, test) = self.places(state)?;
-        Dataset::open(&path, test).map_err(|e| match &self.data {
+        Dataset::open(&path, test.as_deref()).map_err(|e| match &self.data {
             Some(_) => e,
             None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
         })
@@ -197,7 +190,7 @@ impl DataArgs {
             return Ok(labels);
         }
         let (path, test) = self.places(state)?;
-        let path = test.filter(|_| split == Split::Test).unwrap_or(&path);
+        let path = &test.filter(|_| split == Split::Test).unwrap_or(path);
         let (idx, array) = match split {
             Split::Test => ("t10k-labels-idx1-ubyte", "y_test"),
             Split::Train => ("train-labels-idx1-ubyte", "y_train"),

@@ -13,7 +13,7 @@ use elbo::checkpoint::Course;
 use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
-use crate::cli::find::data_folder;
+use crate::cli::find::data_places;
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::RunArgs;
 use crate::cli::signals::Signals;
@@ -139,19 +139,16 @@ fn listen(tui: bool) -> Result<Signals> {
 
 /// The images to train and to test on; the configuration names them from now on.
 fn open_data(args: &Args, config: &mut Config) -> Result<(Dataset, Dataset)> {
-    let data = data_folder(args.data.as_deref().or(config.train.data.as_deref()))?;
-    // Test images that a configuration names belong to the data that it names.
-    if args.data.is_some() || args.test_data.is_some() {
-        config.train.test_data = args.test_data.clone();
-    }
-    let opened = Dataset::open(&data, config.train.test_data.as_deref());
+    let (data, test_data) =
+        data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
+    let opened = Dataset::open(&data, test_data.as_deref());
     let (train, test) = match &args.resume {
         Some(_) if args.data.is_none() => opened.map_err(|e| {
             e.hint("the run began with this data, from another folder perhaps: name it by `--data`")
         })?,
         _ => opened?,
     };
-    config.train.data = Some(data);
+    (config.train.data, config.train.test_data) = (Some(data), test_data);
     Ok((train.limited(config.train.limit), test))
 }
 

@@ -123,22 +123,19 @@ impl<'a> Run<'a> {
             if !whole {
                 return Ok(End::Done);
             }
-            let course = self.course_after(epoch, evaluation.sampled.loss)?;
-            if course.best != self.course.best {
-                let state = self.trainer.state()?;
-                self.log.folder.save_best(&State { course, ..state })?;
+            let loss = evaluation.sampled.loss;
+            let better = self.course.best.is_none_or(|best| best.loss > loss);
+            if better {
+                self.course.best = Some(Best { epoch, loss });
             }
-            self.course = course;
-            self.save()?;
+            self.course.epochs = epoch;
+            // Read once, and the best first: a checkpoint that tells of a best epoch has it beside it.
+            let state = self.state()?;
+            if better {
+                self.log.folder.save_best(&state)?;
+            }
+            self.keep(&state)?;
         }
-    }
-
-    fn course_after(&self, epoch: u64, loss: f64) -> Result<Course> {
-        let best = match self.course.best {
-            Some(best) if best.loss <= loss => best,
-            _ => Best { epoch, loss },
-        };
-        Ok(Course { epochs: epoch, log_bytes: self.log.folder.log_bytes()?, best: Some(best) })
     }
 
     fn patience_is_over(&self) -> bool {
@@ -149,11 +146,21 @@ impl<'a> Run<'a> {
 
     /// Saves the state.
     pub(super) fn save(&mut self) -> Result<()> {
-        let mut state = self.trainer.state()?;
+        let state = self.state()?;
+        self.keep(&state)
+    }
+
+    /// The state of the trainer and of the run.
+    fn state(&mut self) -> Result<State> {
+        let state = self.trainer.state()?;
         self.log.broken(self.trainer.take_broken())?;
         self.course.log_bytes = self.log.folder.log_bytes()?;
-        state.course = self.course;
-        self.log.folder.save(&state, self.settings.keep)?;
+        Ok(State { course: self.course, ..state })
+    }
+
+    /// Writes the state that the run would go on from.
+    fn keep(&mut self, state: &State) -> Result<()> {
+        self.log.folder.save(state, self.settings.keep)?;
         self.saved = Some((state.trained.step, state.trained.rolled_back));
         self.log.screen.saved(state.trained.step);
         Ok(())
@@ -257,7 +264,7 @@ impl<'a> Run<'a> {
 
     /// Writes what people read of the run.
     fn describe(&mut self, last: Option<&Evaluation>) -> Result<()> {
-        let state = State { course: self.course, ..self.trainer.state()? };
+        let state = self.state()?;
         let about = card(&state, last);
         write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
         match report::write(self.log.folder.path()) {
