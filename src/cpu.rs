@@ -18,6 +18,8 @@ pub struct Terms {
     pub recon: f64,
     /// Σ KL.
     pub kl: f64,
+    /// What else the images add to what is minimised, besides Σ −log p(x | z) and the weighted KL.
+    pub extra: f64,
     /// The guard's status: not zero once something was not finite.
     pub status: u32,
 }
@@ -206,10 +208,10 @@ impl<T: Real> Session<T> {
 
     /// Reads what the step that just ran has left.
     fn report(&mut self, Reports { metrics, guard }: Reports) {
-        let [recon, kl] = [0, 1].map(|i| self.floats(metrics)[i].widen());
+        let [recon, kl, extra] = [0, 1, 3].map(|i| self.floats(metrics)[i].widen());
         let guard = self.words(guard);
         let status = guard[0] | guard[1];
-        self.done.push_back(Terms { tick: self.tick, recon, kl, status });
+        self.done.push_back(Terms { tick: self.tick, recon, kl, extra, status });
         self.tick = self.tick.wrapping_add(1);
     }
 

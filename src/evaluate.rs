@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::cpu::{ProgramId, Terms};
 use crate::data::Dataset;
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{Access, Dtype, PAD, Parameter, Program, Record};
+use crate::engine::{Access, Dtype, PAD, Parameter, Program, Record, rate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
@@ -227,7 +227,7 @@ impl Model {
             // A report of a look that was given up belongs to nobody.
             if terms.tick == tick {
                 self.judge(look, *record, terms)?;
-                sums.add(terms, record.rows as usize);
+                sums.add(terms, record);
                 ticks.pop_front();
             }
         }
@@ -296,6 +296,8 @@ impl Model {
     /// The record of a look at these images, at most a minibatch.
     fn place(&self, images: Range<usize>) -> Record {
         let rows = images.len();
+        let mut rates = rates(&self.config, 1.0, 1, rows);
+        rates[rate::LEARNING] = 0.0;
         Record {
             first: images.start as u32,
             rows: rows as u32,
@@ -305,7 +307,7 @@ impl Model {
             shuffle: false,
             stream: stream::TEST,
             seed: self.config.train.seed,
-            rates: rates(&self.config, 1.0, 1, rows),
+            rates,
         }
     }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cpu::Terms;
+use crate::engine::{Record, rate};
 
 /// Sums over images, from which the means are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -10,15 +11,18 @@ use crate::cpu::Terms;
 pub struct Sums {
     recon: f64,
     kl: f64,
+    #[serde(default)]
+    objective: f64,
     images: usize,
 }
 
 impl Sums {
     /// Adds a minibatch.
-    pub fn add(&mut self, terms: Terms, images: usize) {
+    pub fn add(&mut self, terms: Terms, record: &Record) {
         self.recon += terms.recon;
         self.kl += terms.kl;
-        self.images += images;
+        self.objective += terms.recon + record.rates[rate::KL_WEIGHT] * terms.kl + terms.extra;
+        self.images += record.rows as usize;
     }
 
     /// The number of images.
@@ -33,6 +37,12 @@ impl Sums {
         let count = self.images as f64;
         let (recon, kl) = (self.recon / count, self.kl / count);
         Losses { loss: recon + kl, recon, kl }
+    }
+
+    /// The mean of what was minimised, per image; of no images, NaN.
+    #[must_use]
+    pub fn objective(&self) -> f64 {
+        self.objective / self.images as f64
     }
 }
 

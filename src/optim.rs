@@ -9,6 +9,7 @@ use crate::kernels::common::optimizer_rates;
 #[must_use]
 pub fn rates(config: &Config, scale: f64, t: u64, rows: usize) -> [f64; RATES] {
     let mut rates = optimizer_rates(&config.optimizer, scale * config.optimizer.lr, t);
+    rates[rate::LEARNING] = 1.0;
     rates[rate::KL_WEIGHT] = config.objective.beta;
     rates[rate::LOSS_SCALE] = match config.objective.reduction {
         Reduction::Sum => 1.0,

@@ -266,7 +266,7 @@ impl Trainer {
             }
             self.pending.pop_front();
             match terms.status {
-                0 => self.trained.sums.add(terms, record.rows as usize),
+                0 => self.trained.sums.add(terms, &record),
                 status => self.broke(record, status)?,
             }
         }

@@ -2,11 +2,10 @@
 
 mod common;
 
-use common::{Bench, distance, gpu, mnist_bytes};
+use common::{Bench, cut, gpu, mnist_bytes, small, steps_hold};
 use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
-use elbo::engine::{Parameter, Program};
-use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
-use elbo::session::Device;
+use elbo::engine::Parameter;
+use elbo::model::{DataSpec, TrainingNoise, Vae};
 
 #[test]
 fn a_step_has_few_dispatches() {
@@ -52,12 +51,6 @@ fn a_fused_step_has_few_dependent_dispatches() {
 /// Small models of every kind, with the dispatches that each takes when it is fused as far as it
 /// can be.
 fn kinds() -> Vec<(&'static str, Config, usize)> {
-    let small = || {
-        let mut config = Config::default();
-        (config.model.encoder, config.model.decoder) = (vec![23], vec![23]);
-        (config.model.latent, config.train.batch_size) = (5, 12);
-        config
-    };
     let kind = |name, change: fn(&mut Config), dispatches| {
         let mut config = small();
         change(&mut config);
@@ -78,47 +71,14 @@ fn kinds() -> Vec<(&'static str, Config, usize)> {
     ]
 }
 
-/// The parameters and their first moments, which after one step are the gradients, scaled.
-fn state(bench: &mut Bench) -> Vec<(String, Vec<f64>)> {
-    let mut state = bench.read_all(|parameter| parameter.value);
-    for arena in bench.vae.parameters.arenas(&bench.vae.plan) {
-        state.push(("first moments".to_owned(), bench.session.read(arena.first)));
-    }
-    state
-}
-
 #[test]
 fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
-    let images: Vec<u8> = mnist_bytes(40).chunks(784).flat_map(|x| x[300..337].to_vec()).collect();
-    let (data, noise) = ((images.as_slice(), 37), TrainingNoise::Drawn);
-    type Way = (&'static str, Option<Device>, fn(&Programs) -> &Program, f64);
-    let ways: [Way; 4] = [
-        ("oracle as on a GPU", None, |p| &p.gpu_step, 1e-12),
-        ("oracle as on a CPU", None, |p| &p.cpu_step, 1e-12),
-        ("gpu", Some(Device::Gpu(gpu())), |p| &p.gpu_step, 2e-5),
-        ("cpu", Some(Device::Cpu(2)), |p| &p.cpu_step, 2e-5),
-    ];
+    let (images, gpu) = (cut(300, 37), gpu());
     for (name, config, dispatches) in kinds() {
-        for (way, device, step, allowed) in &ways {
-            let mut recorded = Bench::new(&config, data, noise, None);
-            let mut fused = Bench::with_step(&config, data, noise, device.as_ref(), *step);
-            let count = fused.vae.programs.gpu_step.dispatches.len();
-            assert_eq!(count, dispatches, "dispatches of {name}, fused");
-            recorded.start(7);
-            fused.start(7);
-            for t in 1..=3 {
-                let record = recorded.record(t);
-                let (found, expected) = (fused.step(record), recorded.step(record));
-                let apart = distance(&found, &expected);
-                assert!(apart <= *allowed, "{name}, {way}, losses of step {t}: {apart:e} apart");
-                for ((key, found), (_, expected)) in
-                    state(&mut fused).iter().zip(&state(&mut recorded))
-                {
-                    let apart = distance(found, expected);
-                    assert!(apart <= *allowed, "{name}, {way}, {key}, step {t}: {apart:e} apart");
-                }
-            }
-        }
+        let bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);
+        let count = bench.vae.programs.gpu_step.dispatches.len();
+        assert_eq!(count, dispatches, "dispatches of {name}, fused");
+        steps_hold(name, &config, &gpu);
     }
 }
 

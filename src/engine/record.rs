@@ -4,7 +4,7 @@
 pub const SLOTS: usize = 64;
 
 /// The number of rates of a record.
-pub const RATES: usize = 13;
+pub const RATES: usize = 14;
 
 /// Everything a step is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +57,9 @@ pub mod rate {
     pub const MOMENTUM: usize = 11;
     /// The largest norm of the gradients.
     pub const MAX_NORM: usize = 12;
+    /// 1 in a step that is learned from, 0 where a program only looks: what noise there is to make
+    /// learning harder is left out.
+    pub const LEARNING: usize = 13;
 }
 
 /// Words of the uniform before the rates.
@@ -87,6 +90,7 @@ pub const FIELDS: [&str; WORDS + RATES] = [
     "decay",
     "momentum",
     "max_norm",
+    "learning",
 ];
 
 impl Record {

@@ -152,6 +152,7 @@ fn terms(words: &[u32], first_tick: u32, steps: usize) -> impl Iterator<Item = T
         tick: first_tick.wrapping_add(step as u32),
         recon: metric(step, 0),
         kl: metric(step, 1),
+        extra: metric(step, 3),
         status: if step + 1 < steps {
             metric(step + 1, 2) as u32
         } else {

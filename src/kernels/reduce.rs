@@ -17,6 +17,10 @@ params! {
         nll_len: u32,
         /// Groups of four elements of KL.
         kl_len: u32,
+        /// Groups of four elements of what else is minimised.
+        extra_len: u32,
+        /// How many z of an image nll has.
+        samples: u32,
         /// Whether a sum that is not finite sets the guard's status.
         judged: u32,
     }
@@ -24,17 +28,18 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("reduce.wgsl"), Cover::Row)];
 
-/// Floats in a metric slot: the sum of nll, the sum of KL, the guard's status as the steps before
-/// left it, and one unused.
+/// Floats in a metric slot: the sum of nll over the images, that of KL, the guard's status as the steps
+/// before left it, and the sum of what else is minimised.
 pub const METRICS: usize = 4;
 
 /// The sums of a step's losses.
-pub static TERMS: Kernel<Reduce, 4> = Kernel {
+pub static TERMS: Kernel<Reduce, 5> = Kernel {
     name: "reduce.terms",
     entry: "terms",
     bindings: [
         Binding::read("nll"),
         Binding::read("kl"),
+        Binding::read("extra"),
         Binding::write_words("guard_words"),
         Binding::write("metrics"),
     ],
@@ -44,17 +49,22 @@ pub static TERMS: Kernel<Reduce, 4> = Kernel {
     cpu: None,
 };
 
-fn terms<T: Real>(p: &Reduce, _: &Record, [nll, kl, guard, metrics]: [Arg<'_, T>; 4]) {
+fn terms<T: Real>(p: &Reduce, _: &Record, [nll, kl, extra, guard, metrics]: [Arg<'_, T>; 5]) {
     let (guard, metrics) = (guard.words_mut(), metrics.write());
     let total = |values: &[T], len: u32| {
         let mut sum = T::zero();
         values[..4 * len as usize].iter().for_each(|&v| sum += v);
         sum
     };
-    let (recon, divergence) = (total(nll.read(), p.nll_len), total(kl.read(), p.kl_len));
+    let recon = total(nll.read(), p.nll_len) / real(f64::from(p.samples));
+    let divergence = total(kl.read(), p.kl_len);
+    // What only looks has no objective.
+    let judged = p.judged != 0;
+    let extra = if judged { total(extra.read(), p.extra_len) } else { T::zero() };
     let before = guard[0] | guard[1];
-    metrics[..METRICS].copy_from_slice(&[recon, divergence, real(f64::from(before)), T::zero()]);
-    let broken = p.judged != 0 && !(recon.is_finite() && divergence.is_finite());
+    metrics[..METRICS].copy_from_slice(&[recon, divergence, real(f64::from(before)), extra]);
+    let finite = [recon, divergence, extra].iter().all(|sum| sum.is_finite());
+    let broken = judged && !finite;
     guard[0] = before | if broken { LOSS } else { 0 };
 }
 
@@ -74,15 +84,24 @@ impl Reports {
     }
 }
 
-/// Records the sums of nll and KL. In training they are `judged`, before the optimiser; where a
-/// program only looks, a broken loss is no reason to stop the training that may follow.
-pub fn reduce(tape: &mut Tape<'_>, (nll, kl): (Tensor, Tensor), reports: Reports, judged: bool) {
+/// Records the sums over images of nll, which has so many `samples` of each, of KL, and of what else is
+/// minimised. In training they are `judged`, before the optimiser; where a program only looks, a
+/// broken loss is no reason to stop the training that may follow.
+pub fn reduce(
+    tape: &mut Tape<'_>,
+    (nll, kl, extra): (Tensor, Tensor, Tensor),
+    samples: usize,
+    reports: Reports,
+    judged: bool,
+) {
     let p = Reduce {
         nll_len: size(nll.words() / 4),
         kl_len: size(kl.words() / 4),
+        extra_len: size(extra.words() / 4),
+        samples: size(samples),
         judged: u32::from(judged),
     };
-    tape.dispatch(&TERMS, p, [nll, kl, reports.guard, reports.metrics], Grid::Rows(1));
+    tape.dispatch(&TERMS, p, [nll, kl, extra, reports.guard, reports.metrics], Grid::Rows(1));
 }
 
 /// Fewer rows than lanes, as many, and more; a matrix; a status from before; sums that break at the
@@ -90,18 +109,27 @@ pub fn reduce(tape: &mut Tape<'_>, (nll, kl): (Tensor, Tensor), reports: Reports
 pub(crate) fn cases() -> Vec<Case> {
     let plain = |seed| Fill::Uniform(seed, 0.0, 200.0);
     let mut cases: Vec<_> = [1, 63, 64, 255, 1024, 1025, 5000]
-        .map(|rows| case(&format!("{rows}"), ([1, rows], plain(1)), (rows, plain(2)), [1, 4], true))
+        .map(|rows| {
+            case(
+                &format!("{rows}"),
+                ([1, rows], plain(1)),
+                (rows, plain(2), plain(3)),
+                [1, 4],
+                true,
+            )
+        })
         .into();
-    cases.push(case("of parts", ([37, 20], plain(1)), (37, plain(2)), [0, 0], true));
+    cases.push(case("of parts", ([37, 20], plain(1)), (37, plain(2), plain(3)), [0, 0], true));
     let one = |at, value| Fill::OnesBut(at, value);
     for judged in [true, false] {
-        let mut broken = |what: &str, nll: Fill, kl: Fill| {
+        let mut broken = |what: &str, nll: Fill, kl: Fill, extra: Fill| {
             let name = format!("of {what}, judged {judged}");
-            cases.push(case(&name, ([1, 700], nll), (700, kl), [2, 0], judged));
+            cases.push(case(&name, ([1, 700], nll), (700, kl, extra), [2, 0], judged));
         };
-        broken("a NaN loss", one(699, f32::NAN), one(0, 1.0));
-        broken("an infinite loss", one(0, f32::NEG_INFINITY), one(0, 1.0));
-        broken("an infinite KL", one(0, 1.0), one(699, f32::INFINITY));
+        broken("a NaN loss", one(699, f32::NAN), one(0, 1.0), one(0, 1.0));
+        broken("an infinite loss", one(0, f32::NEG_INFINITY), one(0, 1.0), one(0, 1.0));
+        broken("an infinite KL", one(0, 1.0), one(699, f32::INFINITY), one(0, 1.0));
+        broken("a NaN of another kind", one(0, 1.0), one(0, 1.0), one(699, f32::NAN));
     }
     cases
 }
@@ -109,7 +137,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn case(
     name: &str,
     ([rows, cols], nll): ([usize; 2], Fill),
-    (images, kl): (usize, Fill),
+    (images, kl, extra): (usize, Fill, Fill),
     status: [u32; 2],
     judged: bool,
 ) -> Case {
@@ -119,9 +147,10 @@ fn case(
         _ => case.input("nll", [rows, cols], nll),
     };
     let kl = case.input_line("kl", images, Dtype::F32, kl);
+    let extra = case.input_line("extra", images, Dtype::F32, extra);
     let reports = Reports::new(&mut case.plan);
     case.inputs.push((reports.guard, Fill::Words(status.into())));
-    case.record(|tape| reduce(tape, (nll, kl), reports, judged));
+    case.record(|tape| reduce(tape, (nll, kl, extra), 5, reports, judged));
     // The reference's plain f32 sum errs by about √rows roundings.
     case.tolerance = 5e-6;
     case

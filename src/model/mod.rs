@@ -1,5 +1,7 @@
 //! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
 
+mod likelihood;
+mod network;
 mod sections;
 
 use crate::config::Config;

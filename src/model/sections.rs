@@ -1,52 +1,19 @@
 //! What a model's programs are made of: stretches of dispatches, recorded once.
 
-use crate::config::{Activation, Config, Likelihood, Pixels};
+use crate::config::{Config, Pixels};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
-use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::matmul::{Fusion, fuse};
-use crate::kernels::normal::normal;
 use crate::kernels::optimizer::update;
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::{Reports, reduce};
+use crate::model::likelihood::likelihood;
+use crate::model::network::{LayerNames, decoder, encoder};
 use crate::model::{Programs, TrainingNoise};
-use crate::nn::Network;
-
-/// The names of layers: those of the `PyTorch` example for its own shape, paths for all others.
-struct LayerNames {
-    encoder: Vec<String>,
-    posterior: String,
-    /// Mean and log-variance, which are one layer here and two in files.
-    halves: [String; 2],
-    /// The hidden layers and the last.
-    decoder: Vec<String>,
-}
-
-impl LayerNames {
-    fn of(config: &Config) -> Self {
-        let (encoder, decoder) = (config.model.encoder.len(), config.model.decoder.len());
-        let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        if (encoder, decoder) == (1, 1) {
-            return Self {
-                encoder: all(&["fc1"]),
-                posterior: "fc2".to_owned(),
-                halves: ["fc21", "fc22"].map(str::to_owned),
-                decoder: all(&["fc3", "fc4"]),
-            };
-        }
-        let numbered = |path: &str, count| (0..count).map(|i| format!("{path}.{i}")).collect();
-        Self {
-            encoder: numbered("encoder", encoder),
-            posterior: "posterior".to_owned(),
-            halves: ["posterior.mean", "posterior.log_var"].map(str::to_owned),
-            decoder: numbered("decoder", decoder + 1),
-        }
-    }
-}
 
 /// The tensors that do not depend on the layers.
 pub(super) struct Room {
@@ -59,6 +26,8 @@ pub(super) struct Room {
     pub(super) z: Tensor,
     pub(super) kl: Tensor,
     pub(super) nll: Tensor,
+    /// What else is minimised, of each image.
+    pub(super) extra: Tensor,
     pub(super) highest: Tensor,
     pub(super) total: Tensor,
 }
@@ -75,6 +44,7 @@ impl Room {
             z: plan.matrix("z", batch, latent),
             kl: plan.vector("kl", batch),
             nll: plan.vector("nll", batch),
+            extra: plan.vector("what else is minimised", batch),
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),
         }
@@ -105,7 +75,7 @@ impl Sections {
         noise: TrainingNoise,
         pixels: usize,
     ) -> Self {
-        let &Room { reports, x, image, eps, z, kl, nll, .. } = room;
+        let &Room { reports, x, image, eps, z, kl, nll, extra, .. } = room;
         let mut tape = Tape::new(plan);
         let names = LayerNames::of(config);
         let h = encoder(&mut tape, parameters, config, &names, x);
@@ -123,14 +93,14 @@ impl Sections {
         tape.backward();
         // Among the gradients of parameters, which wait for nothing either, and before the update,
         // which a broken loss must stop.
-        reduce(&mut tape, (nll, kl), reports, true);
+        reduce(&mut tape, (nll, kl, extra), 1, reports, true);
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
             check_finite(&mut tape, arena.grads, reports.guard);
         }
         update(&mut tape, &config.optimizer, &arenas, reports.guard);
         let learning = tape.take();
-        reduce(&mut tape, (nll, kl), reports, false);
+        reduce(&mut tape, (nll, kl, extra), 1, reports, false);
         let end = tape.take();
         Self { h, made, encoder, posterior, decoder, likelihood, learning, end }
     }
@@ -181,50 +151,5 @@ impl Sections {
             prior: Program::new("prior", &[&prior, end]),
             decode: Program::new("decode", &[decoder, end]),
         }
-    }
-}
-
-/// Records h (n, 2 · latent) = [μ | log σ²] of x.
-fn encoder(
-    tape: &mut Tape<'_>,
-    parameters: &mut Parameters,
-    config: &Config,
-    names: &LayerNames,
-    x: Tensor,
-) -> Tensor {
-    let mut network = Network { tape, parameters };
-    let (hidden, latent) = (config.model.activation, config.model.latent);
-    let mut top = (x, false);
-    for (name, &units) in names.encoder.iter().zip(&config.model.encoder) {
-        top = (network.layer(name, top, units, hidden, &[]), true);
-    }
-    let [mean, log_var] = &names.halves;
-    let halves = [(mean.as_str(), latent), (log_var.as_str(), latent)];
-    network.layer(&names.posterior, top, 2 * latent, Activation::Identity, &halves)
-}
-
-/// Records what the decoder makes of z: logits, or means, of so many pixels.
-fn decoder(
-    tape: &mut Tape<'_>,
-    parameters: &mut Parameters,
-    config: &Config,
-    names: &LayerNames,
-    (z, pixels): (Tensor, usize),
-) -> Tensor {
-    let mut network = Network { tape, parameters };
-    let hidden = config.model.activation;
-    let mut top = (z, true);
-    for (name, &units) in names.decoder.iter().zip(&config.model.decoder) {
-        top = (network.layer(name, top, units, hidden, &[]), true);
-    }
-    let last = &names.decoder[names.decoder.len() - 1];
-    network.layer(last, top, pixels, Activation::Identity, &[])
-}
-
-/// Records nll (n), and the gradient at what the decoder made.
-fn likelihood(tape: &mut Tape<'_>, config: &Config, (made, x): (Tensor, Tensor), nll: Tensor) {
-    match config.model.likelihood {
-        Likelihood::Bernoulli => bernoulli(tape, made, x, nll),
-        Likelihood::Normal => normal(tape, config.model.sigma, (made, x), nll),
     }
 }

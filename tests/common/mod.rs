@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use elbo::Dataset;
-use elbo::config::Config;
+use elbo::config::{Config, Rule};
 use elbo::cpu;
-use elbo::engine::{Parameter, Program, Record, Tensor};
+use elbo::engine::{Parameter, Program, Record, Tensor, rate};
 use elbo::gpu::{Gpu, adapters};
 use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::optim::rates;
@@ -168,6 +168,13 @@ impl Bench {
         [terms.recon, terms.kl]
     }
 
+    /// Runs a training step; what it minimises, summed over the images.
+    pub(crate) fn objective(&mut self, record: Record) -> f64 {
+        let terms = self.terms(record);
+        assert_eq!(terms.status, 0, "the numbers of a step");
+        terms.recon + record.rates[rate::KL_WEIGHT] * terms.kl + terms.extra
+    }
+
     /// Runs a training step; the guard's status.
     pub(crate) fn status(&mut self, record: Record) -> u32 {
         self.terms(record).status
@@ -218,4 +225,88 @@ impl Bench {
             self.session.write(parameter.value, &values);
         }
     }
+}
+
+/// The first images of MNIST, of which each is this part: enough for three minibatches of 12.
+pub(crate) fn cut(from: usize, pixels: usize) -> Vec<u8> {
+    mnist_bytes(40).chunks(784).flat_map(|x| x[from..from + pixels].to_vec()).collect()
+}
+
+/// A small model with few images a batch, for tests of whole steps.
+pub(crate) fn small() -> Config {
+    let mut config = Config::default();
+    (config.model.encoder, config.model.decoder) = (vec![23], vec![23]);
+    (config.model.latent, config.train.batch_size) = (5, 12);
+    config
+}
+
+/// A way to take the steps of a model: a device, or the oracle, one of the programs, and how far from
+/// the oracle's recorded step it may be.
+type Way = (&'static str, Option<Device>, fn(&Programs) -> &Program, f64);
+
+/// Holds the steps of a model, as recorded on a GPU and fused on every device, to the oracle's: what is
+/// minimised, the weights and their first moments.
+pub(crate) fn steps_hold(name: &str, config: &Config, gpu: &Gpu) {
+    let (images, noise) = (cut(300, 37), TrainingNoise::Drawn);
+    let data = (images.as_slice(), 37);
+    let ways: [Way; 5] = [
+        ("oracle as on a GPU", None, |p| &p.gpu_step, 1e-12),
+        ("oracle as on a CPU", None, |p| &p.cpu_step, 1e-12),
+        ("gpu as recorded", Some(Device::Gpu(gpu.clone())), |p| &p.step, 2e-5),
+        ("gpu", Some(Device::Gpu(gpu.clone())), |p| &p.gpu_step, 2e-5),
+        ("cpu", Some(Device::Cpu(2)), |p| &p.cpu_step, 2e-5),
+    ];
+    for (way, device, step, allowed) in ways {
+        let mut recorded = Bench::new(config, data, noise, None);
+        let mut other = Bench::with_step(config, data, noise, device.as_ref(), step);
+        recorded.start(7);
+        other.start(7);
+        for t in 1..=3 {
+            let record = recorded.record(t);
+            let (found, expected) = (other.objective(record), recorded.objective(record));
+            let apart = (found - expected).abs() / expected.abs();
+            assert!(apart <= allowed, "{name}, {way}, objective of step {t}: {apart:e} apart");
+            for place in [|p: &Parameter| p.value, |p: &Parameter| p.first] {
+                let all = recorded.read_all(place);
+                for ((key, found), (_, expected)) in other.read_all(place).iter().zip(&all) {
+                    let apart = distance(found, expected);
+                    assert!(apart <= allowed, "{name}, {way}, {key}, step {t}: {apart:e} apart");
+                }
+            }
+        }
+    }
+}
+
+/// Holds the gradient of what a model minimises to central differences, in f64; gives the largest error
+/// as a share of the largest entry.
+pub(crate) fn gradients_hold(name: &str, config: &Config) -> f64 {
+    let mut config = config.clone();
+    // The update comes after the losses; at this rate it moves no weight that f64 would notice.
+    (config.optimizer.rule, config.optimizer.lr) = (Rule::Sgd, 1e-30);
+    config.train.batch_size = 6;
+    let images = cut(300, 13);
+    let mut oracle = Bench::new(&config, (&images, 13), TrainingNoise::Drawn, None);
+    oracle.start(3);
+    let (record, mut worst) = (oracle.record(1), 0.0_f64);
+    for parameter in oracle.vae.parameters.list().to_vec() {
+        oracle.objective(record);
+        let gradient = oracle.session.read(parameter.grad);
+        let values = oracle.session.read(parameter.value);
+        let largest = gradient.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
+        for i in (0..values.len()).step_by(values.len().div_ceil(40)) {
+            let mut loss = |by: f64| {
+                let mut moved = values.clone();
+                moved[i] += by;
+                oracle.session.write(parameter.value, &moved);
+                oracle.objective(record)
+            };
+            let difference = (loss(1e-5) - loss(-1e-5)) / 2e-5;
+            let error = (difference - gradient[i]).abs() / largest;
+            worst = worst.max(error);
+            let at = &parameter.name;
+            assert!(error <= 1e-6, "{name}, {at}[{i}]: {difference}, {}", gradient[i]);
+        }
+        oracle.session.write(parameter.value, &values);
+    }
+    worst
 }

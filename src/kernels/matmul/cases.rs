@@ -170,7 +170,7 @@ fn fused_step(
     let plan = &mut case.plan;
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
-    let (nll, kl) = (plan.vector("nll", rows), plan.vector("kl", rows));
+    let [nll, kl, extra] = ["nll", "kl", "extra"].map(|name| plan.vector(name, rows));
     let metrics = plan.vector("metrics", SLOTS * METRICS);
     let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
     let reports = Reports { metrics, guard };
@@ -185,7 +185,7 @@ fn fused_step(
         let logits = linear(tape, "fc4", (top, true), layers[3], Activation::Identity);
         bernoulli(tape, logits, x, nll);
         tape.backward();
-        reduce(tape, (nll, kl), reports, true);
+        reduce(tape, (nll, kl, extra), 1, reports, true);
         check_finite(tape, arena.grads, guard);
         update(tape, rule, &[arena], guard);
     });

@@ -1,0 +1,75 @@
+//! The data and how long to train on it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How the pixels of a file become the numbers that are modelled. Results of different protocols
+/// must not be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pixels {
+    /// byte / 255, used as it is.
+    Grey,
+    /// A coin with that probability, tossed anew each time the image is used.
+    Binarised,
+}
+
+/// What is done when a loss, a gradient or a weight stops being a finite number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NonFinite {
+    /// Training ends with an error that names the step and the tensor.
+    Stop,
+    /// The step is left out, and training goes on with the next.
+    Skip,
+    /// Training goes back to the last state with finite test losses, or to where it began or was
+    /// resumed, and on from there with half the learning rate.
+    RollBack,
+}
+
+/// The data and how long to train on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrainConfig {
+    /// The images, as [`Dataset::open`](crate::Dataset::open) reads them; if there are none, they
+    /// are looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<PathBuf>,
+    /// The images to test on, where `data` does not hold them too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_data: Option<PathBuf>,
+    /// Passes over the training images.
+    pub epochs: usize,
+    /// Images in a minibatch.
+    pub batch_size: usize,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// Grey or binarised.
+    pub pixels: Pixels,
+    /// Stops after so many steps; 0 is no limit.
+    pub max_steps: u64,
+    /// Uses only the first so many training images; 0 uses them all.
+    pub limit: usize,
+    /// Stops after so many epochs without a lower test loss; 0 never does.
+    pub patience: u64,
+    /// What is done when the numbers break.
+    pub non_finite: NonFinite,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            data: None,
+            test_data: None,
+            epochs: 10,
+            batch_size: 128,
+            seed: 1,
+            pixels: Pixels::Grey,
+            max_steps: 0,
+            limit: 0,
+            patience: 0,
+            non_finite: NonFinite::Stop,
+        }
+    }
+}
