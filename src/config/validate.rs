@@ -1,6 +1,10 @@
-//! Judges a configuration: the only place where a user's numbers are.
+//! Judges a configuration: with the rules of each table, the only place where a user's numbers are.
 
-use crate::config::{Config, Likelihood, MOST, Rule};
+use std::fmt::Display;
+
+use crate::config::{
+    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, TrainConfig,
+};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -11,76 +15,99 @@ impl Config {
     /// A [`Config`](crate::error::ErrorKind::Config) error that names the field, its value and the
     /// rule it breaks.
     pub fn validate(&self) -> Result<()> {
-        let fail = |name: &str, value: &dyn std::fmt::Display, rule: &str| {
-            Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(HINT))
-        };
-        let size = |name: &str, value: usize| match value {
-            1..=MOST => Ok(()),
-            _ => fail(name, &value, &format!("between 1 and {MOST}")),
-        };
-        let within = |name: &str, value: f64, low: f64, high: f64| {
-            if value.is_finite() && value >= low && value < high {
-                return Ok(());
-            }
-            fail(name, &value, &format!("a number from {low} to below {high}"))
-        };
-        size("latent", self.model.latent)?;
-        for (name, layers) in [("encoder", &self.model.encoder), ("decoder", &self.model.decoder)] {
+        self.model.validate()?;
+        self.objective.validate()?;
+        self.optimizer.validate()?;
+        self.train.validate()
+    }
+}
+
+impl ModelConfig {
+    fn validate(&self) -> Result<()> {
+        size("latent", self.latent)?;
+        for (name, layers) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
             if layers.len() > 32 {
                 return fail(name, &format!("{} layers", layers.len()), "at most 32 layers");
             }
             layers.iter().try_for_each(|&units| size(name, units))?;
         }
-        size("batch-size", self.train.batch_size)?;
-        size("epochs", self.train.epochs)?;
-        positive("sigma", self.model.sigma, 1e6)?;
-        within("beta", self.objective.beta, 0.0, 1e6)?;
-        let optimizer = &self.optimizer;
-        positive("lr", optimizer.lr, f64::from(f32::MAX))?;
-        within("beta1", optimizer.beta1, 0.0, 1.0)?;
-        within("beta2", optimizer.beta2, 0.0, 1.0)?;
-        positive("epsilon", optimizer.epsilon, 1.0)?;
-        within("weight-decay", optimizer.weight_decay, 0.0, 1e6)?;
-        within("momentum", optimizer.momentum, 0.0, 1.0)?;
-        if optimizer.clip_norm != 0.0 {
-            positive("clip-norm", optimizer.clip_norm, 1e30)?;
+        positive("sigma", self.sigma, 1e6)?;
+        let normal = self.likelihood == Likelihood::Normal;
+        has_effect("sigma", self.sigma == 1.0 || normal, "`normal`")
+    }
+}
+
+impl ObjectiveConfig {
+    fn validate(&self) -> Result<()> {
+        within("beta", self.beta, 0.0, 1e6)
+    }
+}
+
+impl OptimizerConfig {
+    fn validate(&self) -> Result<()> {
+        positive("lr", self.lr, f64::from(f32::MAX))?;
+        within("beta1", self.beta1, 0.0, 1.0)?;
+        within("beta2", self.beta2, 0.0, 1.0)?;
+        positive("epsilon", self.epsilon, 1.0)?;
+        within("weight-decay", self.weight_decay, 0.0, 1e6)?;
+        within("momentum", self.momentum, 0.0, 1.0)?;
+        if self.clip_norm != 0.0 {
+            positive("clip-norm", self.clip_norm, 1e30)?;
         }
-        for (name, path) in [("data", &self.train.data), ("test-data", &self.train.test_data)] {
+        let sgd = self.rule == Rule::Sgd;
+        has_effect("momentum", self.momentum == 0.0 || sgd, "`sgd`")?;
+        has_effect("nesterov", !self.nesterov || sgd && self.momentum != 0.0, "momentum")
+    }
+}
+
+impl TrainConfig {
+    fn validate(&self) -> Result<()> {
+        size("batch-size", self.batch_size)?;
+        size("epochs", self.epochs)?;
+        for (name, path) in [("data", &self.data), ("test-data", &self.test_data)] {
             if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
                 return fail(name, &path.display(), "of Unicode, to be kept with the run");
             }
         }
-        self.without_effect()
-    }
-
-    /// Refuses what would be ignored.
-    fn without_effect(&self) -> Result<()> {
-        let (model, optimizer) = (&self.model, &self.optimizer);
-        let sgd = optimizer.rule == Rule::Sgd;
-        let unused = [
-            ("sigma", model.sigma != 1.0 && model.likelihood != Likelihood::Normal, "`normal`"),
-            ("momentum", optimizer.momentum != 0.0 && !sgd, "`sgd`"),
-            ("nesterov", optimizer.nesterov && (!sgd || optimizer.momentum == 0.0), "momentum"),
-        ];
-        match unused.iter().find(|(_, unused, _)| *unused) {
-            None => Ok(()),
-            Some((name, _, needs)) => {
-                Err(Error::config(format!("`{name}` is set, but it does nothing without {needs}"))
-                    .hint("leave it out, or ask for what it belongs to"))
-            }
-        }
+        Ok(())
     }
 }
 
 const HINT: &str = "leave it out to take the preset's; `elbo config` says what it is";
+
+fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
+    Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(HINT))
+}
+
+fn size(name: &str, value: usize) -> Result<()> {
+    match value {
+        1..=MOST => Ok(()),
+        _ => fail(name, &value, &format!("between 1 and {MOST}")),
+    }
+}
+
+fn within(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
+    if value.is_finite() && value >= low && value < high {
+        return Ok(());
+    }
+    fail(name, &value, &format!("a number from {low} to below {high}"))
+}
+
+/// Refuses what would be ignored: a setting is the default's, or what it belongs to is asked for.
+fn has_effect(name: &str, effect: bool, needs: &str) -> Result<()> {
+    if effect {
+        return Ok(());
+    }
+    Err(Error::config(format!("`{name}` is set, but it does nothing without {needs}"))
+        .hint("leave it out, or ask for what it belongs to"))
+}
 
 fn positive(name: &str, value: f64, below: f64) -> Result<()> {
     // Below the smallest normal f32 a value would reach the device as zero.
     if value.is_finite() && value >= f64::from(f32::MIN_POSITIVE) && value < below {
         return Ok(());
     }
-    Err(Error::config(format!("`{name}` is {value}; it must be positive and below {below:e}"))
-        .hint(HINT))
+    fail(name, &value, &format!("positive and below {below:e}"))
 }
 
 #[cfg(test)]
