@@ -27,6 +27,8 @@ mod program;
 mod refusals;
 #[path = "cli/report.rs"]
 mod report;
+#[path = "cli/reproduce.rs"]
+mod reproduce;
 #[path = "cli/resume.rs"]
 mod resume;
 #[path = "cli/use.rs"]

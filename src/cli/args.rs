@@ -60,7 +60,7 @@ impl From<TuneArg> for Tune {
 }
 
 /// The flags that choose a device and how it works.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or part of a name from
     /// `elbo devices` [default: auto]
@@ -101,9 +101,12 @@ impl DeviceArgs {
 
 /// The flags that make a configuration. What is not given is the configuration file's, and what
 /// that leaves out the preset's.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(super) struct ConfigArgs {
-    /// Start from a preset: classic (784-400-20, batch 128) or big (784-2048-2048-64, batch 512)
+    /// What to start from in place of a preset or a file, where a verb knows it.
+    #[arg(skip)]
+    base: Option<Config>,
+    /// Start from a preset, such as classic (784-400-20, batch 128); another name lists them
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
     /// Start from a TOML file, such as the config.toml of a run; `elbo config` prints every key
@@ -217,6 +220,11 @@ pub(super) fn read_config(path: &Path) -> Result<Config> {
 }
 
 impl ConfigArgs {
+    /// No flags over a configuration.
+    pub(super) fn of(base: Config) -> Self {
+        Self { base: Some(base), ..Self::default() }
+    }
+
     /// Whether the sizes of layers were given.
     pub(super) fn names_layers(&self) -> bool {
         let typed = self.hidden.is_some() || self.latent.is_some();
@@ -230,9 +238,10 @@ impl ConfigArgs {
 
     /// The configuration that the flags mean, judged, and what the file says of how to run.
     pub(super) fn read(&self) -> Result<(Config, Settings)> {
-        let (base, settings) = match (&self.config, &self.preset) {
-            (Some(path), _) => ConfigFile::read(path)?.into_parts(),
-            (None, preset) => {
+        let (base, settings) = match (&self.base, &self.config, &self.preset) {
+            (Some(base), ..) => (base.clone(), Settings::default()),
+            (_, Some(path), _) => ConfigFile::read(path)?.into_parts(),
+            (_, None, preset) => {
                 let config = Config::preset(preset.as_deref().unwrap_or("classic"))?;
                 (config, Settings::default())
             }

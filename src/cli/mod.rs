@@ -25,6 +25,7 @@ mod place;
 mod probe;
 mod reconstruct;
 mod report;
+mod reproduce;
 mod run_folder;
 mod sample;
 mod scatter;
@@ -98,6 +99,9 @@ enum Command {
     /// Writes a page with a run's curves, pictures and configuration into its folder.
     #[command(after_help = report::EXAMPLES)]
     Report(report::Args),
+    /// Trains what others have published, and holds the result against theirs.
+    #[command(after_help = reproduce::EXAMPLES)]
+    Reproduce(reproduce::Args),
     /// Measures a device's peaks and a model's training steps, or runs a burn-in.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
@@ -141,6 +145,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Reproduce(args) => reproduce::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),

@@ -80,7 +80,7 @@ impl Settings {
 }
 
 /// The flags of the `[run]` table, under the same names.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
     /// Also save every N steps, not only at the end of each epoch
     #[arg(long, value_name = "N")]

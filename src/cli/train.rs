@@ -61,6 +61,21 @@ pub(super) struct Args {
     tui: bool,
 }
 
+impl Args {
+    /// What trains a configuration on data, or the default, in a folder, where it goes on if it is to be
+    /// resumed.
+    pub(super) fn of(
+        config: Config,
+        (data, folder, resume): (Option<PathBuf>, PathBuf, bool),
+        run: RunArgs,
+        [quiet, json]: [bool; 2],
+    ) -> Self {
+        let (out, resume) = if resume { (None, Some(folder)) } else { (Some(folder), None) };
+        let config = ConfigArgs::of(config);
+        Self { config, data, test_data: None, out, resume, run, quiet, json, tui: false }
+    }
+}
+
 pub(super) fn run(args: &Args) -> Result<u8> {
     let start = Instant::now();
     let signals = listen(args.tui)?;

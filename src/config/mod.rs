@@ -3,6 +3,7 @@
 mod model;
 mod objective;
 mod optimizer;
+mod preset;
 mod train;
 mod validate;
 
@@ -13,6 +14,7 @@ use crate::error::{Error, Result};
 pub use model::{Activation, Likelihood, ModelConfig};
 pub use objective::{ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
+pub use preset::{PRESETS, Preset, Published, Quantity};
 pub use train::{NonFinite, Pixels, TrainConfig};
 
 /// The smallest and the largest log σ² of a posterior; it is clamped where it is made, and outside
@@ -40,33 +42,14 @@ pub struct Config {
     pub train: TrainConfig,
 }
 
-/// The names of the presets.
-pub const PRESETS: [&str; 2] = ["classic", "big"];
-
 impl Config {
-    /// A preset by name: `classic` is the default; `big` is 784-2048-2048-64 with batch 512, a load
-    /// for benchmarks.
+    /// The whole schedule of a preset by name: `classic` is the default.
     ///
     /// # Errors
     ///
     /// If there is no preset of that name.
     pub fn preset(name: &str) -> Result<Self> {
-        match name {
-            "classic" => Ok(Self::default()),
-            "big" => Ok(Self {
-                model: ModelConfig {
-                    encoder: vec![2048, 2048],
-                    latent: 64,
-                    decoder: vec![2048, 2048],
-                    ..ModelConfig::default()
-                },
-                optimizer: OptimizerConfig { lr: 1e-4, ..OptimizerConfig::default() },
-                train: TrainConfig { batch_size: 512, ..TrainConfig::default() },
-                ..Self::default()
-            }),
-            _ => Err(Error::config(format!("there is no preset `{name}`"))
-                .hint(format!("the presets are {}", PRESETS.join(", ")))),
-        }
+        Ok(Preset::named(name)?.config)
     }
 
     /// Reads a configuration from TOML; what it leaves out is the classic preset's.
@@ -100,16 +83,6 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn presets_are_valid_and_survive_toml() {
-        for name in PRESETS {
-            let config = Config::preset(name).expect("a listed preset exists");
-            config.validate().expect("a preset is valid");
-            let read = Config::from_toml(&config.to_toml()).expect("what is written can be read");
-            assert_eq!(read, config, "preset {name}");
-        }
-    }
 
     #[test]
     fn unknown_keys_are_refused() {

@@ -39,6 +39,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     Ok(0)
 }
 
+/// The test loss after each epoch of a run, in nats per image.
+pub(super) fn test_losses(run: &Path) -> Result<Vec<f64>> {
+    Ok(Story::read(run)?.epochs.values().filter_map(|epoch| epoch.test[0]).collect())
+}
+
 /// Writes `report.html` into the folder of a run, of what lies there, and returns its path.
 ///
 /// A run without `metrics.jsonl` has no epoch yet; `config.toml` there must be.
