@@ -157,6 +157,9 @@ pub(super) struct ConfigArgs {
     /// Passes over the training images
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
+    /// Evaluate and draw pictures after every N epochs, and after the last
+    #[arg(long, value_name = "N")]
+    evaluate_every: Option<usize>,
     /// Stop after so many steps
     #[arg(long, value_name = "N")]
     max_steps: Option<u64>,
@@ -289,6 +292,7 @@ impl ConfigArgs {
         set(&mut config.optimizer.clip_norm, self.clip_norm);
         set(&mut config.train.batch_size, self.batch_size);
         set(&mut config.train.epochs, self.epochs);
+        set(&mut config.train.evaluate_every, self.evaluate_every);
         set(&mut config.train.max_steps, self.max_steps);
         set(&mut config.train.limit, self.limit);
         set(&mut config.train.patience, self.patience);

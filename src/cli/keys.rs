@@ -121,6 +121,11 @@ pub(super) const TABLES: &[Table] = &[
             ),
             key("epochs", "Passes over the training images, 1 to 1000000."),
             key(
+                "evaluate-every",
+                "Evaluates, draws pictures and reports after every so many epochs, 1 to 1000000, and after\n\
+                 the last.",
+            ),
+            key(
                 "batch-size",
                 "Images in a minibatch, 1 to 1000000, and at most the training images.",
             ),
@@ -298,7 +303,7 @@ mod tests {
     #[test]
     fn ranges_are_those_that_are_held() {
         let most = format!("1 to {MOST}");
-        for name in ["encoder", "latent", "epochs", "batch-size", "keep"] {
+        for name in ["encoder", "latent", "epochs", "evaluate-every", "batch-size", "keep"] {
             let mut keys = TABLES.iter().flat_map(|table| table.keys);
             let about = keys.find(|key| key.name == name).expect("a key").about;
             assert!(about.replace('\n', " ").contains(&most), "{name}: `{about}`");

@@ -170,7 +170,8 @@ fn open_data(args: &Args, config: &mut Config) -> Result<(Dataset, Dataset)> {
 /// Refuses a course that cannot be that of so many steps.
 fn fits(trainer: &Trainer, course: Course) -> Result<()> {
     let (step, per_epoch) = (trainer.steps_taken(), trainer.steps_per_epoch());
-    let (from, to) = (course.epochs * per_epoch, (course.epochs + 1) * per_epoch);
+    let next = course.epochs.saturating_add(trainer.config().train.evaluate_every as u64);
+    let (from, to) = (course.epochs.saturating_mul(per_epoch), next.saturating_mul(per_epoch));
     if (from..=to).contains(&step) {
         return Ok(());
     }

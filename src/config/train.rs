@@ -41,6 +41,8 @@ pub struct TrainConfig {
     pub test_data: Option<PathBuf>,
     /// Passes over the training images.
     pub epochs: usize,
+    /// Evaluates, draws pictures and reports after every so many epochs, and after the last.
+    pub evaluate_every: usize,
     /// Images in a minibatch.
     pub batch_size: usize,
     /// The seed of everything random.
@@ -63,6 +65,7 @@ impl Default for TrainConfig {
             data: None,
             test_data: None,
             epochs: 10,
+            evaluate_every: 1,
             batch_size: 128,
             seed: 1,
             pixels: Pixels::Grey,

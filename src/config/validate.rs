@@ -64,6 +64,7 @@ impl TrainConfig {
     fn validate(&self) -> Result<()> {
         size("batch-size", self.batch_size)?;
         size("epochs", self.epochs)?;
+        size("evaluate-every", self.evaluate_every)?;
         for (name, path) in [("data", &self.data), ("test-data", &self.test_data)] {
             if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
                 return fail(name, &path.display(), "of Unicode, to be kept with the run");
@@ -117,7 +118,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 13] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -126,6 +127,7 @@ mod tests {
             ("encoder", |c| c.model.encoder = vec![1 << 31]),
             ("beta2", |c| c.optimizer.beta2 = 1.0),
             ("epochs", |c| c.train.epochs = usize::MAX),
+            ("evaluate-every", |c| c.train.evaluate_every = 0),
             ("clip-norm", |c| c.optimizer.clip_norm = 1e-46),
             ("momentum", |c| c.optimizer.momentum = 0.9),
             ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),

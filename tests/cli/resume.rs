@@ -74,6 +74,20 @@ fn a_run_that_goes_on_equals_one_that_never_stopped() {
 }
 
 #[test]
+fn epochs_without_a_report_are_trained_alike() {
+    let (dir, flags) = (place(), format!("{RUN} --epochs 5 --evaluate-every 2"));
+    succeed(train(&dir, &format!("{flags} --quiet --out whole")));
+    let log = fs::read_to_string(dir.path().join("whole/metrics.jsonl")).expect("metrics");
+    let epochs: Vec<_> = events(&log).iter().map(|(_, line)| line["epoch"].as_u64()).collect();
+    assert_eq!(epochs, [Some(2), Some(4), Some(5)], "the epochs that are reported");
+    // 15 steps end in the middle of the third epoch.
+    succeed(train(&dir, &format!("{flags} --quiet --max-steps 15")));
+    succeed(resume(&dir, "--max-steps 0"));
+    let [whole, resumed] = ["whole", "out"].map(|run| hashes(&dir.path().join(run)));
+    assert_eq!(resumed, whole, "the bytes of a run that stopped");
+}
+
+#[test]
 fn more_epochs_may_follow() {
     let dir = place();
     succeed(train(&dir, &format!("{RUN} --epochs 4 --out whole --quiet")));

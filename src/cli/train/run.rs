@@ -93,10 +93,12 @@ impl<'a> Run<'a> {
             if self.patience_is_over() {
                 return Ok(End::Patience);
             }
-            let epoch = self.course.epochs + 1;
             if self.course.epochs * per_epoch >= last {
                 return Ok(End::Done);
             }
+            // The next that is reported; of an odd number in between, what a longer run has.
+            let every = config.evaluate_every as u64;
+            let epoch = ((self.course.epochs / every + 1) * every).min(config.epochs as u64);
             self.log.screen.epoch(epoch, config.epochs);
             let end = (epoch * per_epoch).min(last);
             let (speed, came) = self.steps_to(end)?;
