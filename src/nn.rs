@@ -1,24 +1,69 @@
 //! Layers as functions that record: what a network is made of.
 
-use crate::config::Activation;
+use crate::config::{self, Activation, ModelConfig};
 use crate::engine::{Init, Parameters, Tape, Tensor};
+use crate::kernels::activation::activation;
+use crate::kernels::dropout::{Drops, dropout};
+use crate::kernels::layer_norm::layer_norm;
 use crate::kernels::matmul::{Learned, linear};
 
-/// A tape and the parameters of what is recorded on it.
+/// A tape, and what is recorded on it.
 #[derive(Debug)]
 pub struct Network<'t, 'p> {
     /// The recording.
     pub tape: &'t mut Tape<'p>,
     /// The parameters.
     pub parameters: &'t mut Parameters,
+    /// What layers are like.
+    pub model: &'t ModelConfig,
+    /// Which image each row of the minibatch is.
+    pub image: Tensor,
+}
+
+/// The first values of a layer's weight and bias.
+fn first_values(model: &ModelConfig, [outputs, inputs]: [usize; 2]) -> [Init; 2] {
+    let (inputs, outputs) = (inputs as f64, outputs as f64);
+    let zero = Init::Constant(0.0);
+    match model.init {
+        config::Init::Pytorch => [Init::Uniform(1.0 / inputs.sqrt()); 2],
+        config::Init::Glorot => [Init::Uniform((6.0 / (inputs + outputs)).sqrt()), zero],
+        config::Init::He => [Init::Normal((2.0 / inputs).sqrt()), zero],
+        config::Init::Normal => [Init::Normal(model.init_deviation), zero],
+    }
 }
 
 impl Network<'_, '_> {
+    /// Records a hidden layer, x (rows, inputs) to (rows, units): a fully connected one, normalised if the
+    /// model says so, its activation and dropout. `number` tells it from the model's other hidden layers;
+    /// each image has so many `samples`, rows one after another.
+    pub fn hidden(
+        &mut self,
+        path: &str,
+        x: (Tensor, bool),
+        units: usize,
+        (number, samples): (usize, usize),
+    ) -> Tensor {
+        let &ModelConfig { activation: kind, layer_norm, dropout: share, .. } = self.model;
+        let mut y = match layer_norm {
+            false => self.layer(path, x, units, kind, &[]),
+            true => {
+                let y = self.layer(path, x, units, Activation::Identity, &[]);
+                let y = self.norm(path, y);
+                if kind == Activation::Identity { y } else { activation(self.tape, kind, y) }
+            }
+        };
+        if share > 0.0 {
+            let drops = Drops { share, layer: number, samples };
+            y = dropout(self.tape, &format!("{path}.dropout"), y, self.image, drops);
+        }
+        y
+    }
+
     /// Records a fully connected layer, x (rows, inputs) to (rows, outputs), whose parameters are
-    /// `path.weight` and `path.bias`, first uniform in ±1/√inputs as `PyTorch`'s.
+    /// `path.weight` and `path.bias`.
     ///
-    /// `parts` are the names and sizes under which its outputs go to files, if not as one.
-    /// `wants_dx` is false where x is data.
+    /// `parts` are the names and sizes under which its outputs go to files, if not as one; each is a
+    /// layer of its own to whoever gives first values. `wants_dx` is false where x is data.
     pub fn layer(
         &mut self,
         path: &str,
@@ -28,21 +73,36 @@ impl Network<'_, '_> {
         parts: &[(&str, usize)],
     ) -> Tensor {
         let inputs = x.cols();
-        let init = Init::Uniform(1.0 / (inputs as f64).sqrt());
+        let own = parts.first().map_or(outputs, |&(_, rows)| rows);
+        assert!(parts.iter().all(|&(_, rows)| rows == own), "parts of one size: {parts:?}");
+        let [of_weight, of_bias] = first_values(self.model, [own, inputs]);
         let named = |kind: &str| -> Vec<(String, usize)> {
             parts.iter().map(|(name, rows)| (format!("{name}.{kind}"), *rows)).collect()
         };
         let (plan, parameters) = (&mut *self.tape.plan, &mut *self.parameters);
-        let w = parameters.matrix(plan, &format!("{path}.weight"), [outputs, inputs], init);
+        let w = parameters.matrix(plan, &format!("{path}.weight"), [outputs, inputs], of_weight);
         if !parts.is_empty() {
             parameters.export_last(&named("weight"));
         }
-        let b = parameters.vector(plan, &format!("{path}.bias"), outputs, init);
+        let b = parameters.vector(plan, &format!("{path}.bias"), outputs, of_bias);
         if !parts.is_empty() {
             parameters.export_last(&named("bias"));
         }
         let w = Learned { value: w.value, grad: w.grad };
         let b = Learned { value: b.value, grad: b.grad };
         linear(self.tape, path, (x, wants_dx), (w, b), activation)
+    }
+
+    /// Records the layer normalisation of a layer's outputs, whose gain and bias are `path.norm.weight`
+    /// and `path.norm.bias`, first 1 and 0.
+    fn norm(&mut self, path: &str, x: Tensor) -> Tensor {
+        let name = format!("{path}.norm");
+        let (plan, parameters) = (&mut *self.tape.plan, &mut *self.parameters);
+        let [gain, bias] = [("weight", 1.0), ("bias", 0.0)].map(|(kind, first)| {
+            let name = format!("{name}.{kind}");
+            let made = parameters.vector(plan, &name, x.cols(), Init::Constant(first));
+            Learned { value: made.value, grad: made.grad }
+        });
+        layer_norm(self.tape, &name, x, (gain, bias))
     }
 }

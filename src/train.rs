@@ -7,14 +7,14 @@ mod state;
 use std::collections::VecDeque;
 
 use crate::checkpoint::{MOST_STEPS, State, Trained};
-use crate::config::{Config, NonFinite};
+use crate::config::{Config, NonFinite, OutputBias};
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Init, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Model, stream, upload};
-use crate::kernels::random::initial_uniform;
+use crate::kernels::random::{initial_normal, initial_uniform};
 use crate::metrics::Losses;
 use crate::model::{Programs, Vae};
 use crate::optim::rates;
@@ -107,7 +107,10 @@ impl Trainer {
         let step = model.session.load(&step)?;
         model.load_evaluation()?;
         upload(&mut model.session, &model.vae.train, train)?;
-        for (tensor, values) in first_values(&model.vae, config.train.seed) {
+        for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
+            if tensor == model.vae.output_bias {
+                start_at_mean(config, train, &mut values);
+            }
             model.session.write(tensor, &values)?;
         }
         let mut trainer = Self {
@@ -308,9 +311,22 @@ impl Trainer {
 pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
     let list = vae.parameters.list().iter().enumerate();
     list.map(|(index, parameter)| {
-        let Init::Uniform(bound) = parameter.init;
-        let value = |i| (bound * initial_uniform(seed, index, i)) as f32;
-        (parameter.value, (0..parameter.len()).map(value).collect())
+        let value = |i| match parameter.init {
+            Init::Uniform(bound) => bound * initial_uniform(seed, index, i),
+            Init::Normal(deviation) => deviation * initial_normal(seed, index, i),
+            Init::Constant(value) => value,
+        };
+        let values = (0..parameter.len()).map(|i| value(i) as f32);
+        (parameter.value, values.collect())
     })
     .collect()
+}
+
+/// Sets the decoder's last bias to what makes the mean image, if that is asked for.
+fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) {
+    if config.model.output_bias == OutputBias::DataMean {
+        for (bias, mean) in bias.iter_mut().zip(images.mean_image()) {
+            *bias = config.model.likelihood.output_of_mean(mean) as f32;
+        }
+    }
 }

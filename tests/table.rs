@@ -9,7 +9,7 @@ use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
 use elbo::kernels::common;
 use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
-use elbo::kernels::{ALL, finite};
+use elbo::kernels::{ALL, finite, layer_norm};
 use naga::compact::{KeepUnused, compact};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{
@@ -332,10 +332,13 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
         source("finite.check"),
         &[("LARGEST", (finite::LARGEST as f32).to_bits() as usize)],
     );
+    let epsilon = layer_norm::EPSILON as f32;
+    assert_floats(source("layer_norm.forward"), &[("EPSILON", epsilon)]);
     let purposes = [
         ("NOISE", purpose::NOISE as usize),
         ("PIXELS", purpose::PIXELS as usize),
         ("ORDER", purpose::ORDER as usize),
+        ("DROPOUT", purpose::DROPOUT as usize),
     ];
     assert_words(source("random.words"), &purposes);
     // A slot of metrics is one `vec4`.

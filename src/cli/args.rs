@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule};
+use elbo::config::{Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule};
 use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -121,6 +121,15 @@ pub(super) struct ConfigArgs {
     /// The activation of the hidden layers
     #[arg(long, value_enum)]
     activation: Option<ActivationArg>,
+    /// The first values of weights
+    #[arg(long, value_enum)]
+    init: Option<InitArg>,
+    /// Normalise hidden layers before their activation
+    #[arg(long)]
+    layer_norm: bool,
+    /// The share of hidden layers' outputs that a training step leaves out
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    dropout: Option<f64>,
     /// p(x | z)
     #[arg(long, value_enum)]
     likelihood: Option<LikelihoodArg>,
@@ -193,6 +202,7 @@ macro_rules! mirror {
 mirror!(ActivationArg => Activation {
     Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Silu, Gelu
 });
+mirror!(InitArg => Init { Pytorch, Glorot, He, Normal });
 mirror!(LikelihoodArg => Likelihood { Bernoulli, Normal });
 mirror!(ReductionArg => Reduction { Sum, Mean });
 mirror!(PixelsArg => Pixels { Grey, Binarised });
@@ -280,6 +290,9 @@ impl ConfigArgs {
         }
         set(&mut config.model.latent, self.latent);
         set(&mut config.model.activation, self.activation);
+        set(&mut config.model.init, self.init);
+        config.model.layer_norm |= self.layer_norm;
+        set(&mut config.model.dropout, self.dropout);
         set(&mut config.model.likelihood, self.likelihood);
         set(&mut config.model.sigma, self.sigma);
         set(&mut config.objective.beta, self.beta);

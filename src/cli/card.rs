@@ -44,7 +44,11 @@ fn model(state: &State) -> String {
         Reduction::Sum => "summed",
         Reduction::Mean => "averaged",
     };
-    let activation = model.activation.name();
+    let norm = if model.layer_norm { ", after layer normalisation" } else { "" };
+    let mut hidden = format!("{}{norm}", model.activation.name());
+    if model.dropout != 0.0 {
+        hidden += &format!("; dropout {}", model.dropout);
+    }
     let mut text = format!(
         "# A variational autoencoder for images of {height}×{width}\n\n\
          A fully connected variational autoencoder (Kingma and Welling 2014) with a standard normal \
@@ -52,7 +56,7 @@ fn model(state: &State) -> String {
          | | |\n| --- | --- |\n\
          | encoder | {encoder}, to the mean and to the log-variance of q(z \\| x) |\n\
          | decoder | {decoder} |\n\
-         | activation of hidden layers | {activation} |\n\
+         | activation of hidden layers | {hidden} |\n\
          | likelihood p(x \\| z) | {likelihood} |\n\
          | minimised | {goal}, {over} over the minibatch |\n\
          | parameters | {count} |\n\n\

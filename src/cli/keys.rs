@@ -54,6 +54,32 @@ pub(super) const TABLES: &[Table] = &[
                  tanh, sigmoid, softplus, silu or gelu (Hendrycks and Gimpel 2016).",
             ),
             key(
+                "init",
+                "The first values of weights, of n inputs and m outputs: pytorch (uniform in ±1/√n, the\n\
+                 biases too), glorot (uniform in ±√(6/(n + m)), biases 0; Glorot and Bengio 2010), he\n\
+                 (N(0, 2/n), biases 0; He et al. 2015) or normal (N(0, init-deviation²), biases 0).",
+            ),
+            key(
+                "init-deviation",
+                "The deviation of normal first values, above 0 and below 1e6; other than 0.01 (Kingma and\n\
+                 Welling 2014) it needs `init = \"normal\"`.",
+            ),
+            key(
+                "output-bias",
+                "The decoder's last bias starts as init says, or at data-mean: what makes the mean of the\n\
+                 training images, as in the code of Burda et al. 2016 (logits of means in [0.001, 0.999]).",
+            ),
+            key(
+                "layer-norm",
+                "Whether hidden layers are normalised before their activation (Ba et al. 2016): true or\n\
+                 false; it needs a hidden layer.",
+            ),
+            key(
+                "dropout",
+                "The share of each hidden layer's outputs that a training step leaves out, 0 to below 1\n\
+                 (Srivastava et al. 2014); the others are scaled up, and nothing is left out elsewhere.",
+            ),
+            key(
                 "likelihood",
                 "p(x | z): bernoulli (each pixel a coin; grey pixels are soft targets) or normal (round\n\
                  the decoder's output, with the deviation sigma).",

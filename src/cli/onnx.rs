@@ -6,8 +6,9 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use elbo::checkpoint::{State, Weight, check_tensors};
-use elbo::config::{Activation, LOG_VAR_BOUNDS, Likelihood};
+use elbo::config::{Activation, LOG_VAR_BOUNDS, Likelihood, ModelConfig};
 use elbo::kernels::common::slope;
+use elbo::kernels::layer_norm::EPSILON;
 use elbo::model::{DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use prost::Message;
@@ -125,7 +126,9 @@ impl Layers {
         let shapes = parameters.iter().flat_map(|parameter| parameter.shapes());
         let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
         check_tensors(path, &shapes, weights)?;
-        let mut paths = shapes.iter().filter_map(|(key, _)| key.strip_suffix(".weight"));
+        let paths = shapes.iter().filter_map(|(key, _)| key.strip_suffix(".weight"));
+        // The norm of a layer goes by the layer's name.
+        let mut paths = paths.filter(|path| !path.ends_with(".norm"));
         let mut next = || paths.next().expect("the model has its layers").to_owned();
         let hidden = &config.model;
         Ok(Self {
@@ -151,8 +154,7 @@ impl Builder<'_> {
         self.graph.input = vec![value("x", pixels, range)];
         let mut top = "x".to_owned();
         for layer in &layers.encoder {
-            top = self.linear(layer, &top, format!("{layer}.linear"));
-            top = self.activation(config.model.activation, &top, layer);
+            top = self.hidden(layer, &top, &config.model);
         }
         self.linear(&layers.mean, &top, "mean".to_owned());
         let free = self.linear(&layers.log_var, &top, "log_var.linear".to_owned());
@@ -172,8 +174,7 @@ impl Builder<'_> {
         let mut top = "z".to_owned();
         let (last, hidden) = layers.decoder.split_last().expect("a decoder has a last layer");
         for layer in hidden {
-            top = self.linear(layer, &top, format!("{layer}.linear"));
-            top = self.activation(config.model.activation, &top, layer);
+            top = self.hidden(layer, &top, &config.model);
         }
         let what = match config.model.likelihood {
             Likelihood::Bernoulli => {
@@ -189,14 +190,38 @@ impl Builder<'_> {
         self.graph.output = vec![value("pixels", pixels, what)];
     }
 
-    /// Adds y = x Wᵀ + b, with W as in files; the name of y.
-    fn linear(&mut self, layer: &str, x: &str, y: String) -> String {
-        let keys = ["weight", "bias"].map(|kind| format!("{layer}.{kind}"));
+    /// Adds a hidden layer; the name of what it makes. Dropout is of training alone.
+    fn hidden(&mut self, layer: &str, x: &str, model: &ModelConfig) -> String {
+        let mut top = self.linear(layer, x, format!("{layer}.linear"));
+        if model.layer_norm {
+            let keys = self.learned(&format!("{layer}.norm"));
+            let epsilon = Attribute {
+                name: "epsilon".to_owned(),
+                f: Some(EPSILON as f32),
+                kind: AttributeKind::Float.into(),
+                ..Attribute::default()
+            };
+            let y = format!("{layer}.normalised");
+            self.node("LayerNormalization", &[&top, &keys[0], &keys[1]], &y, vec![epsilon]);
+            top = y;
+        }
+        self.activation(model.activation, &top, layer)
+    }
+
+    /// Adds the weight and the bias of a path as constants; their names.
+    fn learned(&mut self, path: &str) -> [String; 2] {
+        let keys = ["weight", "bias"].map(|kind| format!("{path}.{kind}"));
         for key in &keys {
             let found = self.weights.iter().find(|weight| weight.key == *key);
             let Weight { shape, values, .. } = found.expect("the weights are the model's");
             self.constant(key, shape, values);
         }
+        keys
+    }
+
+    /// Adds y = x Wᵀ + b, with W as in files; the name of y.
+    fn linear(&mut self, layer: &str, x: &str, y: String) -> String {
+        let keys = self.learned(layer);
         let transposed = Attribute {
             name: "transB".to_owned(),
             i: Some(1),

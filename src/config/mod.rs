@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use model::{Activation, Likelihood, ModelConfig};
+pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias};
 pub use objective::{ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
 pub use preset::{PRESETS, Preset, Published, Quantity};

@@ -66,6 +66,30 @@ impl Activation {
     }
 }
 
+/// The first values of weights; n is a layer's number of inputs, m its number of outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Init {
+    /// Uniform in ±1/√n, and the biases too, as `PyTorch`'s linear layers.
+    Pytorch,
+    /// Uniform in ±√(6 / (n + m)), biases 0 (Glorot and Bengio 2010, eq. 16).
+    Glorot,
+    /// N(0, 2 / n), biases 0 (He et al. 2015, eq. 10).
+    He,
+    /// N(0, `init-deviation`²), biases 0 (Kingma and Welling 2014, section 5).
+    Normal,
+}
+
+/// The first values of the decoder's last bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OutputBias {
+    /// As every bias.
+    Init,
+    /// What makes the mean of the training images, whatever z is (as in the code of Burda et al. 2016).
+    DataMean,
+}
+
 /// p(x | z): how the decoder's output is compared with the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -74,6 +98,21 @@ pub enum Likelihood {
     Bernoulli,
     /// Each pixel is normal round the decoder's output, with the fixed deviation `sigma`.
     Normal,
+}
+
+impl Likelihood {
+    /// What the decoder makes for a pixel whose mean is `mean`: the mean of a location family itself,
+    /// else its logit, for a mean that is kept within [0.001, 0.999].
+    #[must_use]
+    pub fn output_of_mean(self, mean: f64) -> f64 {
+        match self {
+            Self::Bernoulli => {
+                let p = mean.clamp(0.001, 0.999);
+                (p / (1.0 - p)).ln()
+            }
+            Self::Normal => mean,
+        }
+    }
 }
 
 /// The network and its distributions.
@@ -88,6 +127,16 @@ pub struct ModelConfig {
     pub decoder: Vec<usize>,
     /// The activation of the hidden layers.
     pub activation: Activation,
+    /// The first values of weights and biases.
+    pub init: Init,
+    /// The deviation of first values that are normal.
+    pub init_deviation: f64,
+    /// The first values of the decoder's last bias.
+    pub output_bias: OutputBias,
+    /// Whether hidden layers are normalised before their activation (Ba et al. 2016, eq. 4).
+    pub layer_norm: bool,
+    /// The share of each hidden layer's outputs that a training step leaves out (Srivastava et al. 2014).
+    pub dropout: f64,
     /// p(x | z).
     pub likelihood: Likelihood,
     /// The deviation of the normal likelihood.
@@ -101,6 +150,11 @@ impl Default for ModelConfig {
             latent: 20,
             decoder: vec![400],
             activation: Activation::Relu,
+            init: Init::Pytorch,
+            init_deviation: 0.01,
+            output_bias: OutputBias::Init,
+            layer_norm: false,
+            dropout: 0.0,
             likelihood: Likelihood::Bernoulli,
             sigma: 1.0,
         }

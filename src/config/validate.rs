@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::{
-    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, TrainConfig,
+    Config, Init, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule,
+    TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -30,7 +31,17 @@ impl ModelConfig {
                 return fail(name, &format!("{} layers", layers.len()), "at most 32 layers");
             }
             layers.iter().try_for_each(|&units| size(name, units))?;
+            if self.layer_norm && layers.contains(&1) {
+                return fail(name, &"of 1 unit", "of 2 or more, to be normalised by `layer-norm`");
+            }
         }
+        positive("init-deviation", self.init_deviation, 1e6)?;
+        let drawn = self.init == Init::Normal;
+        has_effect("init-deviation", self.init_deviation == 0.01 || drawn, "`init = \"normal\"`")?;
+        within("dropout", self.dropout, 0.0, 1.0)?;
+        let hidden = !(self.encoder.is_empty() && self.decoder.is_empty());
+        has_effect("layer-norm", !self.layer_norm || hidden, "a hidden layer")?;
+        has_effect("dropout", self.dropout == 0.0 || hidden, "a hidden layer")?;
         positive("sigma", self.sigma, 1e6)?;
         let normal = self.likelihood == Likelihood::Normal;
         has_effect("sigma", self.sigma == 1.0 || normal, "`normal`")
@@ -118,7 +129,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 13] = [
+        let cases: &[(&str, Spoil)] = &[
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -132,8 +143,20 @@ mod tests {
             ("momentum", |c| c.optimizer.momentum = 0.9),
             ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
             ("sigma", |c| c.model.sigma = 2.0),
+            ("init-deviation", |c| c.model.init_deviation = 0.02),
+            ("init-deviation", |c| {
+                (c.model.init, c.model.init_deviation) = (Init::Normal, f64::NAN);
+            }),
+            ("dropout", |c| c.model.dropout = 1.0),
+            ("dropout", |c| {
+                (c.model.encoder, c.model.decoder, c.model.dropout) = (vec![], vec![], 0.1);
+            }),
+            ("decoder", |c| (c.model.decoder, c.model.layer_norm) = (vec![1], true)),
+            ("layer-norm", |c| {
+                (c.model.encoder, c.model.decoder, c.model.layer_norm) = (vec![], vec![], true);
+            }),
         ];
-        for (name, spoil) in cases {
+        for &(name, spoil) in cases {
             let mut config = Config::default();
             spoil(&mut config);
             let error = config.validate().expect_err(name);

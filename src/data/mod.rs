@@ -167,6 +167,22 @@ impl Dataset {
         }
     }
 
+    /// The mean of each pixel over the images, as the model sees them; of pixels that are coins, the mean
+    /// of their probabilities.
+    #[must_use]
+    pub fn mean_image(&self) -> Vec<f64> {
+        let pixels = self.height * self.width;
+        let mean = |values: &mut dyn Iterator<Item = f64>| {
+            let mut sums = vec![0.0; pixels];
+            values.enumerate().for_each(|(i, value)| sums[i % pixels] += value);
+            sums.into_iter().map(|sum| sum / self.count as f64).collect()
+        };
+        match &self.values {
+            Values::Bytes(v) => mean(&mut v.iter().map(|&v| f64::from(v) / 255.0)),
+            Values::Floats(v) => mean(&mut v.iter().map(|&v| f64::from(v))),
+        }
+    }
+
     /// A hash of the images, their sizes and their number (SHA-256, in hexadecimal digits): two
     /// datasets with the same one train the same. Labels are not in it, since nothing is trained on
     /// them.
@@ -262,6 +278,15 @@ mod tests {
         let words = data.device_words(1, 1);
         assert_eq!(words, [0x0908_0706, 0x0a, 0, 0], "the second image");
         assert_eq!(data.clone().limited(1).len(), 1, "limited to one");
+    }
+
+    #[test]
+    fn the_mean_image_is_over_images() {
+        let bytes = Dataset::from_bytes([1, 2], vec![0, 255, 255, 255]).expect("two images");
+        assert_eq!(bytes.mean_image(), [0.5, 1.0], "bytes over 255");
+        let floats = Dataset::from_floats([1, 2], vec![-1.0, 8.0, 4.0, 9.0]).expect("two images");
+        assert_eq!(floats.clone().mean_image(), [1.5, 8.5], "floats as they are");
+        assert_eq!(floats.limited(1).mean_image(), [-1.0, 8.0], "of the images that are kept");
     }
 
     #[test]

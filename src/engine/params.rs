@@ -8,6 +8,10 @@ use crate::engine::tensor::{BufferId, Dtype, PAD, Tensor};
 pub enum Init {
     /// Uniform in [−bound, bound).
     Uniform(f64),
+    /// Normal round zero, with this deviation.
+    Normal(f64),
+    /// All the same.
+    Constant(f64),
 }
 
 /// A name under which rows of a parameter go to files.

@@ -7,11 +7,13 @@ pub mod activation;
 pub mod bernoulli;
 pub mod case;
 pub mod common;
+pub mod dropout;
 pub(crate) mod fast;
 pub mod finite;
 pub mod gather;
 pub mod gaussian;
 pub mod importance;
+pub mod layer_norm;
 pub mod matmul;
 pub mod normal;
 pub mod optimizer;
@@ -42,6 +44,10 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &activation::FORWARD,
     &activation::BACKWARD,
     &activation::BACKWARD_AT_OUTPUT,
+    &layer_norm::FORWARD,
+    &layer_norm::BACKWARD,
+    &layer_norm::BACKWARD_PARAMETERS,
+    &dropout::APPLY,
     &gaussian::DRAW,
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
@@ -67,6 +73,8 @@ pub fn cases() -> Vec<Case> {
         gather::cases,
         matmul::cases,
         activation::cases,
+        layer_norm::cases,
+        dropout::cases,
         gaussian::cases,
         importance::cases,
         bernoulli::cases,

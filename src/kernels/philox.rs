@@ -15,6 +15,8 @@ pub mod purpose {
     pub const ORDER: u32 = 2;
     /// First values of parameters.
     pub const INIT: u32 = 3;
+    /// Which outputs of a layer a step leaves out.
+    pub const DROPOUT: u32 = 4;
 }
 
 /// Four random words of a counter and a key.

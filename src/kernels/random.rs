@@ -87,12 +87,22 @@ pub fn draw_words(tape: &mut Tape<'_>, counters: Tensor, keys: Tensor, drawn: Te
     tape.dispatch(&WORDS, p, [counters, keys, drawn], Grid::Flat(len));
 }
 
+/// The words for the first values of parameters: that of element `i` of parameter `index` is among them.
+fn initial_words(seed: u64, index: usize, i: usize) -> [u32; 4] {
+    philox([i as u32 / 4, (i >> 34) as u32, index as u32, purpose::INIT], key(seed))
+}
+
 /// A uniform number in [−1, 1) for the first values of parameters: element `i` of parameter `index`.
 #[must_use]
 pub fn initial_uniform(seed: u64, index: usize, i: usize) -> f64 {
-    let counter = [i as u32 / 4, (i >> 34) as u32, index as u32, purpose::INIT];
-    let word = philox(counter, key(seed))[i % 4];
+    let word = initial_words(seed, index, i)[i % 4];
     f64::from(word >> 8) / 8_388_608.0 - 1.0
+}
+
+/// A standard normal for the first values of parameters: element `i` of parameter `index`.
+#[must_use]
+pub fn initial_normal(seed: u64, index: usize, i: usize) -> f64 {
+    normals_of(initial_words(seed, index, i))[i % 4]
 }
 
 /// One, ragged, and more than 65,535 workgroups; the published vectors among the words.

@@ -94,6 +94,8 @@ pub struct Vae {
     pub z: Tensor,
     /// What the decoder made: logits, or the mean.
     pub made: Tensor,
+    /// The decoder's last bias.
+    pub output_bias: Tensor,
     /// −log p(x | z) of each image.
     pub nll: Tensor,
     /// KL divergence of each image.
@@ -191,7 +193,7 @@ impl Vae {
         let mut parameters = Parameters::new();
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
-        let Sections { h, made, .. } = network;
+        let Sections { h, made, output_bias, .. } = network;
         let Room { reports, x, image, eps, z, nll, kl, highest, total, .. } = room;
         Ok(Self {
             plan,
@@ -205,6 +207,7 @@ impl Vae {
             eps,
             z,
             made,
+            output_bias,
             nll,
             kl,
             highest,

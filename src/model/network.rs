@@ -1,7 +1,7 @@
 //! The encoder and the decoder, and the names of their layers.
 
 use crate::config::{Activation, Config};
-use crate::engine::{Parameters, Tape, Tensor};
+use crate::engine::Tensor;
 use crate::nn::Network;
 
 /// The names of layers: those of the `PyTorch` example for its own shape, paths for all others.
@@ -37,37 +37,30 @@ impl LayerNames {
 }
 
 /// Records h (n, 2 · latent) = [μ | log σ²] of x.
-pub(super) fn encoder(
-    tape: &mut Tape<'_>,
-    parameters: &mut Parameters,
-    config: &Config,
-    names: &LayerNames,
-    x: Tensor,
-) -> Tensor {
-    let mut network = Network { tape, parameters };
-    let (hidden, latent) = (config.model.activation, config.model.latent);
+pub(super) fn encoder(mut network: Network<'_, '_>, names: &LayerNames, x: Tensor) -> Tensor {
+    let latent = network.model.latent;
     let mut top = (x, false);
-    for (name, &units) in names.encoder.iter().zip(&config.model.encoder) {
-        top = (network.layer(name, top, units, hidden, &[]), true);
+    for (number, (name, &units)) in names.encoder.iter().zip(&network.model.encoder).enumerate() {
+        top = (network.hidden(name, top, units, (number, 1)), true);
     }
     let [mean, log_var] = &names.halves;
     let halves = [(mean.as_str(), latent), (log_var.as_str(), latent)];
     network.layer(&names.posterior, top, 2 * latent, Activation::Identity, &halves)
 }
 
-/// Records what the decoder makes of z: logits, or means, of so many pixels.
+/// Records what the decoder makes of z: logits, or means, of so many pixels. Each image has so many
+/// samples of z, rows one after another.
 pub(super) fn decoder(
-    tape: &mut Tape<'_>,
-    parameters: &mut Parameters,
-    config: &Config,
+    mut network: Network<'_, '_>,
     names: &LayerNames,
-    (z, pixels): (Tensor, usize),
+    (z, samples): (Tensor, usize),
+    pixels: usize,
 ) -> Tensor {
-    let mut network = Network { tape, parameters };
-    let hidden = config.model.activation;
     let mut top = (z, true);
-    for (name, &units) in names.decoder.iter().zip(&config.model.decoder) {
-        top = (network.layer(name, top, units, hidden, &[]), true);
+    // The encoder's have the numbers before.
+    let numbers = names.encoder.len()..;
+    for (number, (name, &units)) in numbers.zip(names.decoder.iter().zip(&network.model.decoder)) {
+        top = (network.hidden(name, top, units, (number, samples)), true);
     }
     let last = &names.decoder[names.decoder.len() - 1];
     network.layer(last, top, pixels, Activation::Identity, &[])

@@ -14,6 +14,7 @@ use crate::kernels::reduce::{Reports, reduce};
 use crate::model::likelihood::likelihood;
 use crate::model::network::{LayerNames, decoder, encoder};
 use crate::model::{Programs, TrainingNoise};
+use crate::nn::Network;
 
 /// The tensors that do not depend on the layers.
 pub(super) struct Room {
@@ -55,6 +56,7 @@ impl Room {
 pub(super) struct Sections {
     pub(super) h: Tensor,
     pub(super) made: Tensor,
+    pub(super) output_bias: Tensor,
     encoder: Vec<Dispatch>,
     posterior: Vec<Dispatch>,
     decoder: Vec<Dispatch>,
@@ -78,7 +80,8 @@ impl Sections {
         let &Room { reports, x, image, eps, z, kl, nll, extra, .. } = room;
         let mut tape = Tape::new(plan);
         let names = LayerNames::of(config);
-        let h = encoder(&mut tape, parameters, config, &names, x);
+        let model = &config.model;
+        let h = encoder(Network { tape: &mut tape, parameters, model, image }, &names, x);
         let encoder = tape.take();
         let noise = match noise {
             TrainingNoise::Drawn => Noise::Drawn { image },
@@ -86,7 +89,9 @@ impl Sections {
         };
         gaussian(&mut tape, noise, h, (eps, z, kl));
         let posterior = tape.take();
-        let made = decoder(&mut tape, parameters, config, &names, (z, pixels));
+        let network = Network { tape: &mut tape, parameters, model, image };
+        let made = decoder(network, &names, (z, 1), pixels);
+        let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
         likelihood(&mut tape, config, (made, x), nll);
         let likelihood = tape.take();
@@ -102,7 +107,7 @@ impl Sections {
         let learning = tape.take();
         reduce(&mut tape, (nll, kl, extra), 1, reports, false);
         let end = tape.take();
-        Self { h, made, encoder, posterior, decoder, likelihood, learning, end }
+        Self { h, made, output_bias, encoder, posterior, decoder, likelihood, learning, end }
     }
 
     /// Puts the programs together. What only looks is recorded on a tape of its own, since its

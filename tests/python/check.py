@@ -5,7 +5,7 @@
     venv/bin/python tests/python/check.py target/release/elbo RUN       the files of a run of your own
 
 Weights are made here, written as safetensors, imported, and exported as ONNX, for every activation, for zero to two
-hidden layers and for both likelihoods. What ONNX Runtime makes of the files is compared with the formulas in float64,
+hidden layers with and without layer normalisation, and for both likelihoods. What ONNX Runtime makes of the files is compared with the formulas in float64,
 written here from the weights. A small run is trained for its event files. It ends with 1 at the first difference.
 """
 
@@ -78,7 +78,7 @@ def names(encoder, decoder):
     return hidden, "posterior.mean", "posterior.log_var", [f"decoder.{i}" for i in range(decoder + 1)]
 
 
-def make_weights(encoder, decoder, random):
+def make_weights(encoder, decoder, norm, random):
     """Weights whose sums reach into every bend of an activation, and log-variances beyond their bounds."""
     weights = {}
 
@@ -89,6 +89,9 @@ def make_weights(encoder, decoder, random):
             weights[f"{path}.bias"] = random.normal(0, scale, outputs)
 
     hidden, mean, log_var, back = names(len(encoder), len(decoder))
+    for path, units in zip([*hidden, *back[:-1]], [*encoder, *decoder]) if norm else []:
+        weights[f"{path}.norm.weight"] = random.normal(1, 0.5, units)
+        weights[f"{path}.norm.bias"] = random.normal(0, 0.5, units)
     layers(hidden, [PIXELS, *encoder])
     top = [PIXELS, *encoder][-1]
     layers([mean], [top, LATENT])
@@ -102,6 +105,15 @@ def linear(weights, path, x):
     return x @ weight.T + bias
 
 
+def normalised(weights, path, x):
+    """Ba et al. 2016, eq. 4, if the layer has it."""
+    if f"{path}.norm.weight" not in weights:
+        return x
+    gain, bias = (weights[f"{path}.norm.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+    apart = x - x.mean(1, keepdims=True)
+    return gain * apart / np.sqrt((apart**2).mean(1, keepdims=True) + 1e-5) + bias
+
+
 def through(weights, config, part, x):
     """What a part of the model makes of x, in float64."""
     model = config["model"]
@@ -109,7 +121,7 @@ def through(weights, config, part, x):
     hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
     top = x.astype(np.float64)
     for path in hidden if part == "encoder" else back[:-1]:
-        top = activation(linear(weights, path, top))
+        top = activation(normalised(weights, path, linear(weights, path, top)))
     if part == "encoder":
         return {"mean": linear(weights, mean, top), "log_var": np.clip(linear(weights, log_var, top), *LOG_VAR_BOUNDS)}
     made = linear(weights, back[-1], top)
@@ -164,13 +176,16 @@ def check_networks(elbo):
     random, worst, clamped, count = np.random.default_rng(5), 0.0, 0, 0
     # The last has different numbers of layers on both sides.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
-    for (encoder, decoder), activation, likelihood in itertools.product(shapes, ACTIVATIONS, ("bernoulli", "normal")):
-        weights = make_weights(encoder, decoder, random)
-        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{activation}_{likelihood}"
+    kinds = [*itertools.product(shapes, ACTIVATIONS, ("bernoulli", "normal"), (False,))]
+    kinds += itertools.product(shapes[1:], ACTIVATIONS, ("bernoulli",), (True,))
+    for (encoder, decoder), activation, likelihood, norm in kinds:
+        weights = make_weights(encoder, decoder, norm, random)
+        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{activation}_{likelihood}{'_norm' * norm}"
         folder = pathlib.Path(elbo.folder)
         save_file(weights, folder / f"{run}.safetensors")
         config = {
             "encoder": encoder, "latent": LATENT, "decoder": decoder, "activation": activation, "likelihood": likelihood,
+            "layer-norm": norm,
         }
         # JSON's numbers, words and lists are TOML's too.
         toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())

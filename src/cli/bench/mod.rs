@@ -106,7 +106,14 @@ impl Workload {
         }
         let widths: Vec<_> = widths.iter().map(ToString::to_string).collect();
         let (rule, activation) = (self.config.optimizer.rule, model.activation);
-        let shape = format!("{} {activation:?} {:?} {rule:?}", widths.join("-"), model.likelihood);
+        let mut shape =
+            format!("{} {activation:?} {:?} {rule:?}", widths.join("-"), model.likelihood);
+        if model.layer_norm {
+            shape += " layer-norm";
+        }
+        if model.dropout != 0.0 {
+            shape += &format!(" dropout-{}", model.dropout);
+        }
         let batch = self.config.train.batch_size;
         Row { subject: self.name.clone(), batch: Some(batch), shape: shape.to_lowercase() }
     }

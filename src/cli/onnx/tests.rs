@@ -8,7 +8,18 @@ use super::*;
 
 /// A state of images of 3×4 whose weights count up from the name's length.
 fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State {
+    with(encoder, decoder, activation, |_| ())
+}
+
+/// Such a state of a model with something else changed.
+fn with(
+    encoder: &[usize],
+    decoder: &[usize],
+    activation: Activation,
+    change: impl Fn(&mut ModelConfig),
+) -> State {
     let mut config = Config::default();
+    change(&mut config.model);
     config.model.encoder = encoder.to_vec();
     config.model.decoder = decoder.to_vec();
     config.model.latent = 2;
@@ -88,6 +99,13 @@ fn check(graph: &Graph) {
                 assert_eq!((into, constant(&node.input[2])), (inputs, vec![out]), "{node:?}");
                 out
             }
+            "LayerNormalization" => {
+                assert_eq!(node.attribute[0].name, "epsilon", "{node:?}");
+                for learned in &node.input[1..] {
+                    assert_eq!(constant(learned), vec![inputs], "{node:?}");
+                }
+                inputs
+            }
             "Clip" => {
                 let bounds = [&node.input[1], &node.input[2]].map(|name| constant(name));
                 assert!(bounds.iter().all(Vec::is_empty), "bounds are scalars: {node:?}");
@@ -128,6 +146,22 @@ fn shapes_fit_for_any_number_of_layers() {
             assert_eq!(products(&graph), decoder.len() + 1, "layers of the decoder");
         }
     }
+}
+
+#[test]
+fn norms_come_between_the_product_and_the_activation() {
+    let state = with(&[5, 7], &[6], Activation::Tanh, |model| {
+        (model.layer_norm, model.dropout) = (true, 0.5);
+    });
+    let (encoder, decoder) = (read(&state, Part::Encoder), read(&state, Part::Decoder));
+    let operations = |graph: &Graph| {
+        let all: Vec<_> = graph.node.iter().map(|node| node.op_type.clone()).collect();
+        all.join(" ")
+    };
+    let hidden = "Gemm LayerNormalization Tanh";
+    assert_eq!(operations(&encoder), format!("{hidden} {hidden} Gemm Gemm Clip"));
+    assert_eq!(operations(&decoder), format!("{hidden} Gemm Sigmoid"));
+    [encoder, decoder].iter().for_each(check);
 }
 
 #[test]

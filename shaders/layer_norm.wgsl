@@ -1,0 +1,122 @@
+// y (rows, n) = g ⊗ normal + b for gain g and bias b (n), with normal (rows, n) = (x − mean) · inverse and
+// inverse (rows) = 1 / √(variance + ε), mean and variance over the n elements of a row of x (rows, n), the
+// variance divided by n: Ba et al. 2016, eq. 4. With dn = dy ⊗ g and means over a row,
+// dx = inverse · (dn − mean(dn) − normal · mean(dn ⊗ normal)); dg = Σ dy ⊗ normal and db = Σ dy over the rows.
+
+struct LayerNorm { rows: u32, cols: u32, stride: u32, accumulate: u32 }
+@group(0) @binding(0) var<uniform> p: LayerNorm;
+const EPSILON = 1e-5;
+const WIDTH = 64u;
+const BLOCK = 256u;
+var<workgroup> partial: array<f32, WIDTH>;
+
+// The sum of a value of each lane, for all of them.
+fn total(lane: u32, value: f32) -> f32 {
+    // The lanes may still read the sum before this one.
+    workgroupBarrier();
+    partial[lane] = value;
+    for (var width = WIDTH / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if lane < width { partial[lane] += partial[lane + width]; }
+    }
+    workgroupBarrier();
+    return partial[0];
+}
+
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> gain: array<f32>;
+@group(0) @binding(3) var<storage, read> bias: array<f32>;
+@group(0) @binding(4) var<storage, read_write> normal: array<f32>;
+@group(0) @binding(5) var<storage, read_write> inverse: array<f32>;
+@group(0) @binding(6) var<storage, read_write> y: array<f32>;
+
+// One row a workgroup.
+@compute @workgroup_size(WIDTH)
+fn forward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = flat_group(group, groups);
+    if row >= p.rows { return; }
+    let first = row * p.stride;
+    var sum = 0.0;
+    for (var j = lane; j < p.cols; j += WIDTH) { sum += x[first + j]; }
+    let mean = total(lane, sum) / f32(p.cols);
+    var squares = 0.0;
+    for (var j = lane; j < p.cols; j += WIDTH) {
+        let apart = x[first + j] - mean;
+        squares += apart * apart;
+    }
+    let scale = inverseSqrt(total(lane, squares) / f32(p.cols) + EPSILON);
+    for (var j = lane; j < p.stride; j += WIDTH) {
+        let inside = j < p.cols;
+        let value = select(0.0, (x[first + j] - mean) * scale, inside);
+        normal[first + j] = value;
+        y[first + j] = select(0.0, value * gain[j] + bias[j], inside);
+    }
+    if lane == 0u { inverse[row] = scale; }
+}
+
+@group(0) @binding(1) var<storage, read> made_normal: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read> made_inverse: array<f32>;
+@group(0) @binding(4) var<storage, read> back_gain: array<f32>;
+@group(0) @binding(5) var<storage, read_write> dx: array<f32>;
+
+// One row a workgroup.
+@compute @workgroup_size(WIDTH)
+fn backward(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = flat_group(group, groups);
+    if row >= p.rows { return; }
+    let first = row * p.stride;
+    var sum = 0.0;
+    var along = 0.0;
+    for (var j = lane; j < p.cols; j += WIDTH) {
+        let dn = dy[first + j] * back_gain[j];
+        sum += dn;
+        along += dn * made_normal[first + j];
+    }
+    let mean = total(lane, sum) / f32(p.cols);
+    let mean_along = total(lane, along) / f32(p.cols);
+    for (var j = lane; j < p.stride; j += WIDTH) {
+        let at = first + j;
+        let dn = dy[at] * back_gain[j];
+        let value = made_inverse[row] * (dn - mean - made_normal[at] * mean_along);
+        let before = select(0.0, dx[at], p.accumulate != 0u);
+        dx[at] = select(0.0, before + value, j < p.cols);
+    }
+}
+
+@group(0) @binding(3) var<storage, read_write> dgain: array<f32>;
+@group(0) @binding(4) var<storage, read_write> dbias: array<f32>;
+
+// One column an invocation; rows that are not filled have no gradient.
+@compute @workgroup_size(WIDTH)
+fn backward_parameters(
+    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+) {
+    let j = flat_index(id, groups, WIDTH);
+    if j >= p.stride { return; }
+    var by_gain = 0.0;
+    var by_bias = 0.0;
+    // In blocks: fewer roundings, and some software adapters end a loop after 65,535 turns.
+    for (var first = 0u; first < p.rows; first += BLOCK) {
+        var of_gain = 0.0;
+        var of_bias = 0.0;
+        for (var row = first; row < min(first + BLOCK, p.rows); row++) {
+            let at = row * p.stride + j;
+            of_gain += dy[at] * made_normal[at];
+            of_bias += dy[at];
+        }
+        by_gain += of_gain;
+        by_bias += of_bias;
+    }
+    dgain[j] = by_gain;
+    dbias[j] = by_bias;
+}

@@ -1,0 +1,150 @@
+//! Dropout: a training step leaves out a share of a layer's outputs, drawn for each image.
+
+use rayon::prelude::*;
+
+use crate::engine::kernel::params;
+use crate::engine::record::rate;
+use crate::engine::tensor::size;
+use crate::engine::{
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Tape, Tensor, real,
+};
+use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::common::{plain, wgsl};
+use crate::kernels::philox::{key, philox, purpose};
+
+params! {
+    /// Parameters of the dropout kernel.
+    pub struct Dropout {
+        /// Rows, with the padding.
+        rows: u32,
+        /// Groups of four columns, with the padding.
+        quads: u32,
+        /// Rows of one image.
+        samples: u32,
+        /// The layer's number, so that each draws anew.
+        layer: u32,
+        /// How many of 2²⁴ elements are kept.
+        keep: u32,
+        /// Whether the result is added to what is there.
+        accumulate: u32,
+    }
+}
+
+/// y = x ⊗ m / P(m = 1), for x or for the gradient.
+pub static APPLY: Kernel<Dropout, 3> = Kernel {
+    name: "dropout.apply",
+    entry: "apply",
+    bindings: [Binding::read_words("image"), Binding::read("x"), Binding::write("y")],
+    overrides: &[],
+    schedules: &[plain(wgsl!("philox.wgsl", "dropout.wgsl"), Cover::Items(64))],
+    reference: (apply, apply),
+    cpu: Some(apply_cpu),
+};
+
+/// One row: its number, its elements, and where they go.
+fn apply_row<T: Real>(
+    p: &Dropout,
+    record: &Record,
+    image: &[u32],
+    (row, x, y): (usize, &[T], &mut [T]),
+) {
+    let learning = record.rates[rate::LEARNING] != 0.0;
+    let scale = real::<T>(f64::from(1 << 24) / f64::from(p.keep));
+    let purpose = (p.layer << 16) + 16 * record.stream + purpose::DROPOUT;
+    let (image, sample) = (image[row / p.samples as usize], row as u32 % p.samples);
+    for (quad, (x, y)) in (0..).zip(x.chunks(4).zip(y.chunks_mut(4))) {
+        let counter = [sample * p.quads + quad, image, record.step, purpose];
+        let words = if learning { philox(counter, key(record.seed)) } else { [0; 4] };
+        for (word, (&x, y)) in words.into_iter().zip(x.iter().zip(y)) {
+            let before = if p.accumulate != 0 { *y } else { T::zero() };
+            let value = match learning {
+                true if word >> 8 < p.keep => x * scale,
+                true => T::zero(),
+                false => x,
+            };
+            *y = before + value;
+        }
+    }
+}
+
+fn apply<T: Real>(p: &Dropout, record: &Record, [image, x, y]: [Arg<'_, T>; 3]) {
+    let (image, stride) = (image.words(), 4 * p.quads as usize);
+    for (row, (x, y)) in x.read().chunks(stride).zip(y.write().chunks_mut(stride)).enumerate() {
+        apply_row(p, record, image, (row, x, y));
+    }
+}
+
+fn apply_cpu(p: &Dropout, record: &Record, [image, x, y]: [Arg<'_, f32>; 3]) {
+    let (image, stride) = (image.words(), 4 * p.quads as usize);
+    let rows = x.read().par_chunks(stride).zip(y.write().par_chunks_mut(stride)).enumerate();
+    rows.for_each(|(row, (x, y))| apply_row(p, record, image, (row, x, y)));
+}
+
+/// What a layer leaves out.
+#[derive(Clone, Copy, Debug)]
+pub struct Drops {
+    /// The share of elements, from 0 to below 1.
+    pub share: f64,
+    /// The layer's number, so that each draws anew.
+    pub layer: usize,
+    /// Rows of one image, one after another.
+    pub samples: usize,
+}
+
+/// Records y (rows, n) of x (rows, n) with some elements left out, and its gradient; `image` says which
+/// image's rows they are.
+pub fn dropout(tape: &mut Tape<'_>, name: &str, x: Tensor, image: Tensor, drops: Drops) -> Tensor {
+    let y = tape.plan.matrix(name, x.rows(), x.cols());
+    let kept = ((1.0 - drops.share) * f64::from(1 << 24)).round() as u32;
+    let p = Dropout {
+        rows: size(x.padded_rows()),
+        quads: size(x.stride() / 4),
+        samples: size(drops.samples),
+        layer: size(drops.layer),
+        // A share so near to 1 that none would be left.
+        keep: kept.max(1),
+        accumulate: 0,
+    };
+    let grid = Grid::Flat(x.words() / 4);
+    tape.dispatch(&APPLY, p, [image, x, y], grid);
+    tape.on_backward(move |tape| {
+        let dy = tape.grad(y, GradSite::Output).expect("something used the layer's output");
+        let (dx, accumulate) = tape.grad_out(x, GradSite::Output);
+        let p = Dropout { accumulate: u32::from(accumulate), ..p };
+        tape.dispatch(&APPLY, p, [image, dy, dx], grid);
+    });
+    y
+}
+
+/// One, ragged, several samples of each image, two users, a step that only looks, the classic size, and
+/// more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let all = [
+        (1, 1, 1, 0.5, 1.0),
+        (13, 37, 1, 0.25, 1.0),
+        (26, 37, 2, 0.25, 1.0),
+        (13, 37, 1, 0.25, 0.0),
+        (128, 400, 1, 0.1, 1.0),
+        (64, 262_400, 1, 0.5, 1.0),
+    ];
+    all.into_iter().map(case).collect()
+}
+
+fn case((rows, cols, samples, share, learning): (usize, usize, usize, f64, f64)) -> Case {
+    let name = format!("dropout of {share}, {rows}×{cols}, {samples} samples, learning {learning}");
+    let mut case = Case::new(name, rows / samples);
+    case.record.rates[rate::LEARNING] = learning;
+    let x = case.input("x", [rows, cols], Fill::Uniform(1, 0.5, 2.0));
+    let image = case.input_line("image", rows / samples, Dtype::U32, Fill::RandomWords(7));
+    let weights = [case.weight([rows, cols]), case.weight([rows, cols])];
+    let (ys, dx) = case.record(|tape| {
+        let drops = |layer| Drops { share, layer, samples };
+        let ys = [7, 8].map(|layer| dropout(tape, "y", x, image, drops(layer)));
+        ys.into_iter().zip(weights).for_each(|(y, weight)| tape.set_grad(y, weight));
+        tape.backward();
+        (ys, tape.grad(x, GradSite::Output).expect("the rule wrote it"))
+    });
+    case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
+    case.gradients.push((x, dx));
+    case
+}
