@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use model::{Activation, Likelihood, ModelConfig};
+pub use model::{Activation, Likelihood, ModelConfig, Posterior};
 pub use objective::{ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
-pub use train::{NonFinite, Pixels, TrainConfig};
+pub use train::{Corruption, NonFinite, Pixels, TrainConfig};
 
 /// The smallest and the largest log σ² of a posterior; it is clamped where it is made, and outside
 /// these bounds its gradient is zero. They span σ from 3·10⁻⁷ to 2·10⁴.

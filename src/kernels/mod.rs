@@ -7,18 +7,22 @@ pub mod activation;
 pub mod bernoulli;
 pub mod case;
 pub mod common;
+pub mod corrupt;
+pub mod divergence;
 pub(crate) mod fast;
 pub mod finite;
 pub mod gather;
 pub mod gaussian;
 pub mod importance;
 pub mod matmul;
+pub mod mmd;
 pub mod normal;
 pub mod optimizer;
 pub mod philox;
 pub mod probe;
 pub mod random;
 pub mod reduce;
+pub mod total_correlation;
 
 use crate::engine::AnyKernel;
 use case::Case;
@@ -29,6 +33,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &random::WORDS,
     &gather::BYTES,
     &gather::FLOATS,
+    &corrupt::PIXELS,
     &matmul::FORWARD,
     &matmul::BACKWARD_X,
     &matmul::BACKWARD_W,
@@ -46,6 +51,17 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
     &importance::WEIGH,
+    &divergence::MEANS,
+    &divergence::WEIGH,
+    &divergence::BACKWARD,
+    &total_correlation::DENSITIES,
+    &total_correlation::SINGLE,
+    &total_correlation::PENALTY,
+    &total_correlation::BACKWARD_Z,
+    &total_correlation::BACKWARD_H,
+    &mmd::PAIRS,
+    &mmd::DISCREPANCY,
+    &mmd::BACKWARD,
     &bernoulli::FORWARD,
     &normal::FORWARD,
     &reduce::TERMS,
@@ -65,10 +81,14 @@ pub fn cases() -> Vec<Case> {
     let families = [
         random::cases,
         gather::cases,
+        corrupt::cases,
         matmul::cases,
         activation::cases,
         gaussian::cases,
         importance::cases,
+        divergence::cases,
+        total_correlation::cases,
+        mmd::cases,
         bernoulli::cases,
         normal::cases,
         reduce::cases,

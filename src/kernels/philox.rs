@@ -15,6 +15,10 @@ pub mod purpose {
     pub const ORDER: u32 = 2;
     /// First values of parameters.
     pub const INIT: u32 = 3;
+    /// Draws of the prior that codes are compared with.
+    pub const PRIOR: u32 = 8;
+    /// What is wrong with an image that an encoder sees.
+    pub const CORRUPTION: u32 = 9;
 }
 
 /// Four random words of a counter and a key.
