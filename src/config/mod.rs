@@ -86,6 +86,39 @@ impl Config {
         })
     }
 
+    /// Refuses a model that has no density q(z | x), and so no bound on the likelihood p(x).
+    ///
+    /// # Errors
+    ///
+    /// If its posterior is a point.
+    pub fn check_density(&self) -> Result<()> {
+        match self.model.posterior {
+            Posterior::Normal => Ok(()),
+            Posterior::Point => {
+                let what = "a plain autoencoder (`posterior = \"point\"`) has no likelihood p(x)";
+                Err(Error::config(what)
+                    .hint("train a model with `posterior = \"normal\"` for that"))
+            }
+        }
+    }
+
+    /// Refuses a model whose codes were never held to a prior.
+    ///
+    /// # Errors
+    ///
+    /// If its posterior is a point and no discrepancy from the prior was minimised.
+    pub fn check_prior(&self) -> Result<()> {
+        match self.model.posterior {
+            Posterior::Point if self.objective.mmd == 0.0 => {
+                let what =
+                    "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
+                Err(Error::config(what)
+                    .hint("train with `posterior = \"normal\"`, or with `mmd` above 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Writes the configuration as TOML.
     ///
     /// # Panics
