@@ -1,7 +1,7 @@
 // Random numbers as tensors: standard normals z (rows, n) of the record's stream, for drawing from
 // the prior, and raw words (n, 4) of given counters and keys, for the published vectors.
 
-struct Random { len: u32, cols: u32, stride: u32 }
+struct Random { len: u32, cols: u32, stride: u32, purpose: u32 }
 @group(0) @binding(0) var<uniform> p: Random;
 const WIDTH = 64u;
 
@@ -15,7 +15,7 @@ fn normals(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
     let row = 4u * i / p.stride;
     let col = 4u * i % p.stride;
     let key = vec2<u32>(record.seed_low, record.seed_high);
-    let purpose = 16u * record.stream + NOISE;
+    let purpose = 16u * record.stream + p.purpose;
     let counter = vec4<u32>(col / 4u, record.first + row, record.step, purpose);
     let drawn = normals_of(philox(counter, key));
     let inside = vec4<u32>(col) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.cols);

@@ -96,6 +96,10 @@ impl Trainer {
             let what = format!("training images are {a}×{b}, test images {c}×{d}");
             return Err(Error::config(what).hint("both must be of one size"));
         }
+        if config.objective.total_correlation != 1.0 && config.train.batch_size == 1 {
+            return Err(Error::config("one image a minibatch has no total correlation")
+                .hint("choose a larger `batch-size`, or leave out `total-correlation`"));
+        }
         let vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {
             data.check(config.model.likelihood, config.train.pixels)?;

@@ -25,6 +25,7 @@ const WITHOUT: &[&str] = &[
     "random.words",
     "gather.bytes",
     "gather.floats",
+    "corrupt.pixels",
     "importance.weigh",
     "reduce.terms",
     "finite.check",

@@ -318,6 +318,8 @@ fn rates_are_the_fields_of_their_names() {
         (rate::DECAY, "decay"),
         (rate::MOMENTUM, "momentum"),
         (rate::MAX_NORM, "max_norm"),
+        (rate::LEARNING, "learning"),
+        (rate::CAPACITY, "capacity"),
     ] {
         assert_eq!(record::FIELDS[record::WORDS + place], name, "the rate at {place}");
     }
@@ -339,6 +341,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
         ("PIXELS", purpose::PIXELS as usize),
         ("ORDER", purpose::ORDER as usize),
         ("DROPOUT", purpose::DROPOUT as usize),
+        ("CORRUPTION", purpose::CORRUPTION as usize),
     ];
     assert_words(source("random.words"), &purposes);
     // A slot of metrics is one `vec4`.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use elbo::checkpoint::{State, write_new};
+use elbo::config::Posterior;
 use elbo::evaluate::Z;
 use elbo::probe::auroc;
 use elbo::{Dataset, Device, Error, Model, Result};
@@ -239,7 +240,10 @@ fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Told>) ->
 fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> Vec<String> {
     let by = match args.samples {
         Some(samples) => format!("NLL with {samples} importance samples"),
-        None => "−ELBO with one sampled z".to_owned(),
+        None => match state.config.model.posterior {
+            Posterior::Normal => "−ELBO with one sampled z".to_owned(),
+            Posterior::Point => "reconstruction".to_owned(),
+        },
     };
     let (split, step) = (args.images.split.name(), state.trained.step);
     let images = match (&args.against, &told) {

@@ -1,7 +1,10 @@
 //! The card of a run's model: what it is, what it was trained on, what it reached, and how to use it.
 
 use elbo::checkpoint::State;
-use elbo::config::{Config, Likelihood, OptimizerConfig, Pixels, Reduction, Rule};
+use elbo::config::{
+    Config, Corruption, Likelihood, ObjectiveConfig, OptimizerConfig, Pixels, Posterior, Reduction,
+    Rule,
+};
 use elbo::{Evaluation, Losses};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
@@ -36,9 +39,14 @@ fn model(state: &State) -> String {
         Likelihood::Normal => format!("normal round the decoder's output, σ = {}", model.sigma),
     };
     let objective = &state.config.objective;
-    let goal = match objective.beta {
-        1.0 => "the negative ELBO".to_owned(),
-        beta => format!("reconstruction + β KL with β = {beta} (Higgins et al. 2017)"),
+    let goal = goal(model.posterior, objective);
+    let (name, kind, made) = match model.posterior {
+        Posterior::Normal => (
+            "variational",
+            "variational autoencoder (Kingma and Welling 2014) with a standard normal prior",
+            "to the mean and to the log-variance of q(z \\| x)",
+        ),
+        Posterior::Point => ("plain", "plain autoencoder, which has no prior", "to z"),
     };
     let over = match objective.reduction {
         Reduction::Sum => "summed",
@@ -50,11 +58,10 @@ fn model(state: &State) -> String {
         hidden += &format!("; dropout {}", model.dropout);
     }
     let mut text = format!(
-        "# A variational autoencoder for images of {height}×{width}\n\n\
-         A fully connected variational autoencoder (Kingma and Welling 2014) with a standard normal \
-         prior, trained by elbo {}.\n\n\
+        "# A {name} autoencoder for images of {height}×{width}\n\n\
+         A fully connected {kind}, trained by elbo {}.\n\n\
          | | |\n| --- | --- |\n\
-         | encoder | {encoder}, to the mean and to the log-variance of q(z \\| x) |\n\
+         | encoder | {encoder}, {made} |\n\
          | decoder | {decoder} |\n\
          | activation of hidden layers | {hidden} |\n\
          | likelihood p(x \\| z) | {likelihood} |\n\
@@ -67,6 +74,46 @@ fn model(state: &State) -> String {
         text += &format!("| `{}` | {:?} |\n", weight.key, weight.shape);
     }
     text
+}
+
+/// What was minimised, in words.
+fn goal(posterior: Posterior, objective: &ObjectiveConfig) -> String {
+    let mut text = match (posterior, objective.beta) {
+        (Posterior::Point, _) => "the reconstruction".to_owned(),
+        (Posterior::Normal, 1.0) => "the negative ELBO".to_owned(),
+        (Posterior::Normal, beta) => {
+            format!("reconstruction + β KL with β = {beta} (Higgins et al. 2017)")
+        }
+    };
+    let ObjectiveConfig { warmup_steps, cycle_steps, free_bits, capacity, .. } = objective;
+    let ObjectiveConfig { total_correlation, mmd, .. } = objective;
+    for (set, words) in [
+        (*warmup_steps > 0, format!("β risen over {warmup_steps} steps")),
+        (*cycle_steps > 0, format!("β in cycles of {cycle_steps} steps")),
+        (*free_bits > 0.0, format!("{free_bits} nats of KL free in each dimension")),
+        (*capacity > 0.0, format!("a KL of {capacity} nats aimed at")),
+        (
+            *total_correlation != 1.0,
+            format!("the total correlation counted {total_correlation} times"),
+        ),
+        (*mmd > 0.0, format!("{mmd} times the squared MMD from the prior")),
+    ] {
+        if set {
+            text += &format!(", {words}");
+        }
+    }
+    text
+}
+
+/// What the encoder saw of the training images, if that was not all.
+fn corruption(corruption: Corruption, level: f64) -> String {
+    match corruption {
+        Corruption::None => String::new(),
+        Corruption::Mask => {
+            format!("The encoder was trained with a share of {level} of pixels black.\n")
+        }
+        Corruption::Normal => format!("The encoder was trained with noise of deviation {level}.\n"),
+    }
 }
 
 /// How pixels were made numbers, which losses depend on.
@@ -97,8 +144,9 @@ fn data(state: &State) -> String {
     };
     format!(
         "## Data\n\nSource: {name}. Protocol: {}. Losses of another protocol must not be compared with \
-         these.\n{limit}\n{fingerprints}",
-        protocol(train.pixels)
+         these.\n{limit}{}\n{fingerprints}",
+        protocol(train.pixels),
+        corruption(train.corruption, train.corruption_level)
     )
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::checkpoint::{Weight, weights_to_bytes, write_new};
+use elbo::config::Posterior;
 use elbo::data::npy;
 use elbo::evaluate::Codes;
 use elbo::{Error, ErrorKind, Result};
@@ -68,6 +69,11 @@ impl What {
         }
     }
 
+    /// Those that there are: a point has no log σ².
+    fn all(codes: &Codes) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|what| !what.of(codes).is_empty())
+    }
+
     fn of(self, codes: &Codes) -> &[f32] {
         match self {
             Self::Mean => &codes.mean,
@@ -86,10 +92,10 @@ enum Format {
 }
 
 impl Format {
-    fn parts(self) -> Vec<What> {
+    fn parts(self, codes: &Codes) -> Vec<What> {
         match self {
             Self::Npy(what) => vec![what],
-            _ => What::ALL.to_vec(),
+            _ => What::all(codes).collect(),
         }
     }
 }
@@ -99,13 +105,19 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     check_free(&args.out)?;
     let state = args.model.state()?;
     let data = args.images.open(&state)?.limited(args.limit);
+    if matches!(format, Format::Npy(What::LogVar))
+        && state.config.model.posterior == Posterior::Point
+    {
+        let what = "`--what log-var`, but a plain autoencoder's codes are points";
+        return Err(Error::config(what).hint("leave it out: a point is its mean and its z"));
+    }
     let mut model = args.model.open(&state, Some(&data))?;
     let (images, latent) = (model.images(), model.config().model.latent);
     let codes = model.encode(0..images)?;
     check_finite(&codes, latent)?;
     write_new(&args.out, &bytes(format, &codes, data.labels(), latent)?)?;
     let (step, out) = (state.trained.step, args.out.display());
-    let parts: Vec<_> = format.parts().into_iter().map(What::name).collect();
+    let parts: Vec<_> = format.parts(&codes).into_iter().map(What::name).collect();
     print_line(&match args.json {
         true => json!({
             "event": "codes", "images": images, "split": args.images.split.name(), "step": step,
@@ -171,7 +183,7 @@ fn bytes(format: Format, codes: &Codes, labels: Option<&[u8]>, latent: usize) ->
                 shape: shape.to_vec(),
                 values: what.of(codes).to_vec(),
             };
-            weights_to_bytes(&What::ALL.map(tensor))
+            weights_to_bytes(&What::all(codes).map(tensor).collect::<Vec<_>>())
         }
     }
 }
@@ -182,7 +194,7 @@ fn table(codes: &Codes, labels: Option<&[u8]>, latent: usize) -> String {
     if labels.is_some() {
         text.push_str(",label");
     }
-    for what in What::ALL {
+    for what in What::all(codes) {
         for j in 0..latent {
             let _ = write!(text, ",{}_{j}", what.name());
         }
@@ -193,7 +205,7 @@ fn table(codes: &Codes, labels: Option<&[u8]>, latent: usize) -> String {
         if let Some(label) = labels.and_then(|labels| labels.get(image)) {
             let _ = write!(text, ",{label}");
         }
-        for value in What::ALL.iter().flat_map(|what| &what.of(codes)[image * latent..][..latent]) {
+        for value in What::all(codes).flat_map(|what| &what.of(codes)[image * latent..][..latent]) {
             let _ = write!(text, ",{value:?}");
         }
         text.push('\n');

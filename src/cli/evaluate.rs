@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 use std::time::Instant;
 
-use elbo::config::Likelihood;
+use elbo::config::{Likelihood, Posterior};
 use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, dimensions, estimate};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -42,6 +42,11 @@ pub(super) struct Args {
 /// The fewest images whose means have a variance that says something.
 const ENOUGH: usize = 50;
 
+/// Whether so few dimensions are active that the posterior has collapsed, as far as so many images tell.
+pub(super) fn few(active: usize, all: usize, images: usize) -> bool {
+    2 * active < all && images >= ENOUGH
+}
+
 /// The marginal likelihood.
 struct Nll {
     nll: Estimate,
@@ -61,11 +66,15 @@ struct Report {
     nll: Option<Nll>,
     dimensions: Vec<Dimension>,
     likelihood: Likelihood,
+    posterior: Posterior,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
     let state = args.model.state()?;
+    if args.samples.is_some() {
+        state.config.check_density()?;
+    }
     let data = args.images.open(&state)?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let report = measure(args, &mut model, state.trained.step)?;
@@ -117,6 +126,7 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
         nll: args.samples.map(|samples| marginal(args, model, samples)).transpose()?,
         dimensions: dimensions(&codes, model.config().model.latent),
         likelihood: model.config().model.likelihood,
+        posterior: model.config().model.posterior,
     })
 }
 
@@ -145,8 +155,10 @@ impl Report {
     /// By the best estimate of −log p(x) that there is.
     fn bits_per_dimension(&self) -> Option<f64> {
         let nats = self.nll.as_ref().map_or(self.loss.mean, |nll| nll.nll.mean);
-        // A density of pixels, which depends on their units, has no bits.
-        (self.likelihood == Likelihood::Bernoulli).then(|| nats / (LN_2 * self.pixels as f64))
+        // A density of pixels, which depends on their units, has no bits; nor has what is no bound.
+        let bound = self.posterior == Posterior::Normal;
+        (bound && self.likelihood == Likelihood::Bernoulli)
+            .then(|| nats / (LN_2 * self.pixels as f64))
     }
 
     fn json(&self, split: Split) -> serde_json::Value {
@@ -170,13 +182,22 @@ impl Report {
 
     fn lines(&self, split: Split) -> Vec<String> {
         let Self { images, step, loss, recon, kl, at_mean, .. } = self;
-        let mut lines = vec![
-            format!("{images} {} images, weights after step {step}; nats per image", split.name()),
-            format!("loss (−ELBO, one sampled z)     {:9.3} ± {:.3}", loss.mean, loss.margin),
-            format!("  reconstruction, −log p(x|z)   {recon:9.3}"),
-            format!("  KL divergence                 {kl:9.3}"),
-            format!("loss at z = μ, not the ELBO     {at_mean:9.3}"),
-        ];
+        let mut lines = vec![format!(
+            "{images} {} images, weights after step {step}; nats per image",
+            split.name()
+        )];
+        lines.extend(match self.posterior {
+            Posterior::Point => vec![format!(
+                "loss (reconstruction, no ELBO)  {:9.3} ± {:.3}",
+                loss.mean, loss.margin
+            )],
+            Posterior::Normal => vec![
+                format!("loss (−ELBO, one sampled z)     {:9.3} ± {:.3}", loss.mean, loss.margin),
+                format!("  reconstruction, −log p(x|z)   {recon:9.3}"),
+                format!("  KL divergence                 {kl:9.3}"),
+                format!("loss at z = μ, not the ELBO     {at_mean:9.3}"),
+            ],
+        });
         let mut by = "loss";
         if let Some(Nll { nll, samples, seconds }) = &self.nll {
             by = "NLL";
@@ -194,6 +215,9 @@ impl Report {
             self.dimensions.len()
         ));
         lines.push("± is half a 95 % confidence interval over images".to_owned());
+        if self.posterior == Posterior::Point {
+            return lines;
+        }
         let mut order: Vec<_> = self.dimensions.iter().enumerate().collect();
         order.sort_by(|(_, a), (_, b)| b.kl.total_cmp(&a.kl));
         lines.push("KL by dimension of z, largest first:".to_owned());
@@ -205,10 +229,12 @@ impl Report {
     /// A warning if most of z says nothing of the image, where there are images enough to tell.
     fn collapse(&self) -> Option<String> {
         let (active, all) = (self.active(), self.dimensions.len());
-        (2 * active < all && self.images >= ENOUGH).then(|| {
+        let drawn = self.posterior == Posterior::Normal;
+        (drawn && few(active, all, self.images)).then(|| {
             format!(
                 "warning: the posterior has collapsed in {} of {all} dimensions, which say nothing of \
-                 the image: train with a smaller `--beta`, or fewer dimensions (`--latent`)",
+                 the image: train with a smaller `--beta`, with `warmup-steps` or `free-bits`, or with \
+                 fewer dimensions (`--latent`)",
                 all - active
             )
         })

@@ -47,6 +47,11 @@ pub(super) const TABLES: &[Table] = &[
                  1 to 1000000; [] is a linear encoder. `--hidden` sets the decoder's too, mirrored.",
             ),
             key("latent", "Dimensions of z, 1 to 1000000."),
+            key(
+                "posterior",
+                "q(z | x): normal (a mean and a deviation for each dimension of z) or point (z is what the\n\
+                 encoder makes: a plain autoencoder, whose loss is the reconstruction).",
+            ),
             key("decoder", "Units of the decoder's hidden layers, from z on; as for the encoder."),
             key(
                 "activation",
@@ -104,6 +109,41 @@ pub(super) const TABLES: &[Table] = &[
                 "Over the images of a batch: sum (as the PyTorch example does) or mean. Losses are shown\n\
                  in nats per image either way.",
             ),
+            key(
+                "warmup-steps",
+                "Steps over which beta rises linearly from 0 (Bowman et al. 2016, Sønderby et al. 2016).",
+            ),
+            key(
+                "cycle-steps",
+                "Steps of a cycle, in each of which beta rises anew from 0 (Fu et al. 2019); 0 is none.",
+            ),
+            key("cycle-rise", "The share of a cycle in which beta rises, above 0 and at most 1."),
+            key(
+                "free-bits",
+                "Nats of KL, the mean over the minibatch, that each dimension of z has for nothing\n\
+                 (Kingma et al. 2016), 0 to below 1e6.",
+            ),
+            key(
+                "capacity",
+                "Nats of KL that are aimed at, by beta · |KL − capacity| (Burgess et al. 2018), below 1e6;\n\
+                 0.0 aims at none.",
+            ),
+            key("capacity-steps", "Steps over which the capacity rises linearly from 0."),
+            key(
+                "total-correlation",
+                "The weight of the total correlation of z (Chen et al. 2018), 0 to below 1e6; 1.0 leaves it\n\
+                 its share in the KL divergence.",
+            ),
+            key(
+                "mmd",
+                "The weight of the squared maximum mean discrepancy of the codes and the prior, for each\n\
+                 image (Zhao et al. 2019), 0 to below 1e9; with beta = 0.0 alone in the KL's place.",
+            ),
+            key(
+                "mmd-scale",
+                "The width of its kernel exp(−‖a − b‖² / (latent · scale)), above 0 and below 1e6. 2.0 is\n\
+                 the prior's own distance (Tolstikhin et al. 2018); other than that it needs mmd.",
+            ),
         ],
     },
     Table {
@@ -160,6 +200,16 @@ pub(super) const TABLES: &[Table] = &[
                 "pixels",
                 "grey (byte / 255, as it is) or binarised (a coin with that probability, tossed anew each\n\
                  time). Results of the one are not comparable with the other's.",
+            ),
+            key(
+                "corruption",
+                "What the encoder sees of a training image, whose likelihood is the whole image's (Vincent\n\
+                 et al. 2008, Im et al. 2017): none (the image), mask (some pixels black) or normal (noise\n\
+                 added to each pixel).",
+            ),
+            key(
+                "corruption-level",
+                "The share of black pixels, below 1, or the deviation of the noise, below 1e6.",
             ),
             key("max-steps", "Stops after so many steps; 0 is no limit."),
             key("limit", "Uses only the first so many training images; 0 uses them all."),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use elbo::checkpoint::{State, Weight, check_tensors};
-use elbo::config::{Activation, LOG_VAR_BOUNDS, Likelihood, ModelConfig};
+use elbo::config::{Activation, LOG_VAR_BOUNDS, Likelihood, ModelConfig, Posterior};
 use elbo::kernels::common::slope;
 use elbo::kernels::layer_norm::EPSILON;
 use elbo::model::{DataSpec, Vae};
@@ -93,13 +93,20 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
 
 fn describe(state: &State, part: Part) -> String {
     let ([height, width], step) = (state.size, state.trained.step);
-    let does = match part {
-        Part::Encoder => "the approximate posterior q(z | x) of images: mean and log-variance",
-        Part::Decoder => "the means of the pixels of p(x | z)",
+    let posterior = state.config.model.posterior;
+    let does = match (part, posterior) {
+        (Part::Encoder, Posterior::Normal) => {
+            "the approximate posterior q(z | x) of images: mean and log-variance"
+        }
+        (Part::Encoder, Posterior::Point) => "the codes z of images",
+        (Part::Decoder, _) => "the means of the pixels of p(x | z)",
+    };
+    let kind = match posterior {
+        Posterior::Normal => "a variational autoencoder (Kingma and Welling 2014)",
+        Posterior::Point => "a plain autoencoder",
     };
     format!(
-        "The {} of a variational autoencoder (Kingma and Welling 2014) for images of {height}×{width} \
-         after {step} training steps: {does}.",
+        "The {} of {kind} for images of {height}×{width} after {step} training steps: {does}.",
         part.name()
     )
 }
@@ -107,8 +114,9 @@ fn describe(state: &State, part: Part) -> String {
 /// The paths of a model's layers in files, as in `fc1` of `fc1.weight`.
 struct Layers {
     encoder: Vec<String>,
+    /// The mean's, or the point's.
     mean: String,
-    log_var: String,
+    log_var: Option<String>,
     /// The hidden layers and the last.
     decoder: Vec<String>,
 }
@@ -134,7 +142,7 @@ impl Layers {
         Ok(Self {
             encoder: hidden.encoder.iter().map(|_| next()).collect(),
             mean: next(),
-            log_var: next(),
+            log_var: (hidden.posterior == Posterior::Normal).then(&mut next),
             decoder: (0..=hidden.decoder.len()).map(|_| next()).collect(),
         })
     }
@@ -147,7 +155,7 @@ struct Builder<'w> {
 }
 
 impl Builder<'_> {
-    /// x (n, pixels) to `mean` and `log_var` (n, latent).
+    /// x (n, pixels) to `mean` and `log_var` (n, latent), or to the point `z`.
     fn encoder(&mut self, layers: &Layers, config: &Config, pixels: usize) {
         let latent = config.model.latent;
         let range = "images, a row each, top row first: pixels from 0 (black) to 1 (white)";
@@ -156,8 +164,13 @@ impl Builder<'_> {
         for layer in &layers.encoder {
             top = self.hidden(layer, &top, &config.model);
         }
+        let Some(log_var) = &layers.log_var else {
+            self.linear(&layers.mean, &top, "z".to_owned());
+            self.graph.output = vec![value("z", latent, "the codes, a row each")];
+            return;
+        };
         self.linear(&layers.mean, &top, "mean".to_owned());
-        let free = self.linear(&layers.log_var, &top, "log_var.linear".to_owned());
+        let free = self.linear(log_var, &top, "log_var.linear".to_owned());
         // The bounds of the model, which are part of its function.
         let (lowest, highest) = LOG_VAR_BOUNDS;
         self.constant("log_var.lowest", &[], &[lowest]);
@@ -169,7 +182,10 @@ impl Builder<'_> {
 
     /// z (n, latent) to the pixels' means (n, pixels).
     fn decoder(&mut self, layers: &Layers, config: &Config, pixels: usize) {
-        let prior = "latents, a row each; from the prior, independent standard normals";
+        let prior = match config.check_prior() {
+            Ok(()) => "latents, a row each; from the prior, independent standard normals",
+            Err(_) => "codes, a row each",
+        };
         self.graph.input = vec![value("z", config.model.latent, prior)];
         let mut top = "z".to_owned();
         let (last, hidden) = layers.decoder.split_last().expect("a decoder has a last layer");

@@ -38,6 +38,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
+    state.config.check_prior()?;
     let columns = count.isqrt() + usize::from(count.isqrt().pow(2) < count);
     check(count, state.size, columns)?;
     let mut model = args.model.open(&state, None)?;

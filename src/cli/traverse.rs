@@ -63,6 +63,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
+    // Places on the way are deviations of the prior.
+    state.config.check_prior()?;
     let (latent, step) = (state.config.model.latent, state.trained.step);
     if let Some(dimension) = args.dimensions.iter().find(|&&j| j >= latent) {
         let what = format!("`--dimensions` names {dimension}; z has {latent}, counted from 0");

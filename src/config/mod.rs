@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias};
+pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior};
 pub use objective::{ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
 pub use preset::{PRESETS, Preset, Published, Quantity};
-pub use train::{NonFinite, Pixels, TrainConfig};
+pub use train::{Corruption, NonFinite, Pixels, TrainConfig};
 
 /// The smallest and the largest log σ² of a posterior; it is clamped where it is made, and outside
 /// these bounds its gradient is zero. They span σ from 3·10⁻⁷ to 2·10⁴.
@@ -67,6 +67,39 @@ impl Config {
             Error::config(e.to_string().trim_end())
                 .hint("the keys are the fields of `Config`; `elbo config` prints them all")
         })
+    }
+
+    /// Refuses a model that has no density q(z | x), and so no bound on the likelihood p(x).
+    ///
+    /// # Errors
+    ///
+    /// If its posterior is a point.
+    pub fn check_density(&self) -> Result<()> {
+        match self.model.posterior {
+            Posterior::Normal => Ok(()),
+            Posterior::Point => {
+                let what = "a plain autoencoder (`posterior = \"point\"`) has no likelihood p(x)";
+                Err(Error::config(what)
+                    .hint("train a model with `posterior = \"normal\"` for that"))
+            }
+        }
+    }
+
+    /// Refuses a model whose codes were never held to a prior.
+    ///
+    /// # Errors
+    ///
+    /// If its posterior is a point and no discrepancy from the prior was minimised.
+    pub fn check_prior(&self) -> Result<()> {
+        match self.model.posterior {
+            Posterior::Point if self.objective.mmd == 0.0 => {
+                let what =
+                    "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
+                Err(Error::config(what)
+                    .hint("train with `posterior = \"normal\"`, or with `mmd` above 0"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes the configuration as TOML.

@@ -115,6 +115,16 @@ impl Likelihood {
     }
 }
 
+/// q(z | x): what the encoder makes of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Posterior {
+    /// Each dimension of z is normal, with a mean and a deviation of its own.
+    Normal,
+    /// z is what the encoder makes: a plain autoencoder, without a KL divergence.
+    Point,
+}
+
 /// The network and its distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -123,6 +133,8 @@ pub struct ModelConfig {
     pub encoder: Vec<usize>,
     /// Dimensions of z.
     pub latent: usize,
+    /// q(z | x).
+    pub posterior: Posterior,
     /// Units of the decoder's hidden layers, from z on.
     pub decoder: Vec<usize>,
     /// The activation of the hidden layers.
@@ -148,6 +160,7 @@ impl Default for ModelConfig {
         Self {
             encoder: vec![400],
             latent: 20,
+            posterior: Posterior::Normal,
             decoder: vec![400],
             activation: Activation::Relu,
             init: Init::Pytorch,

@@ -15,6 +15,19 @@ pub enum Pixels {
     Binarised,
 }
 
+/// What the encoder sees of a training image, whose likelihood is that of the whole image: a denoising
+/// autoencoder (Vincent et al. 2008), or with a normal posterior Im et al. 2017.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Corruption {
+    /// The image.
+    None,
+    /// Some pixels are black, a share of `corruption-level` in the mean.
+    Mask,
+    /// Normal noise of the deviation `corruption-level` is added to each pixel.
+    Normal,
+}
+
 /// What is done when a loss, a gradient or a weight stops being a finite number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,6 +62,10 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Grey or binarised.
     pub pixels: Pixels,
+    /// What the encoder sees of a training image.
+    pub corruption: Corruption,
+    /// The share of black pixels, or the deviation of noise.
+    pub corruption_level: f64,
     /// Stops after so many steps; 0 is no limit.
     pub max_steps: u64,
     /// Uses only the first so many training images; 0 uses them all.
@@ -69,6 +86,8 @@ impl Default for TrainConfig {
             batch_size: 128,
             seed: 1,
             pixels: Pixels::Grey,
+            corruption: Corruption::None,
+            corruption_level: 0.0,
             max_steps: 0,
             limit: 0,
             patience: 0,

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::{
-    Config, Init, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule,
-    TrainConfig,
+    Config, Corruption, Init, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig,
+    Posterior, Rule, TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -18,6 +18,9 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.objective.validate()?;
+        if self.model.posterior == Posterior::Point {
+            self.objective.has_no_divergence()?;
+        }
         self.optimizer.validate()?;
         self.train.validate()
     }
@@ -50,7 +53,57 @@ impl ModelConfig {
 
 impl ObjectiveConfig {
     fn validate(&self) -> Result<()> {
-        within("beta", self.beta, 0.0, 1e6)
+        within("beta", self.beta, 0.0, 1e6)?;
+        within("cycle-rise", self.cycle_rise, f64::from(f32::MIN_POSITIVE), 1.0 + f64::EPSILON)?;
+        within("free-bits", self.free_bits, 0.0, 1e6)?;
+        within("capacity", self.capacity, 0.0, 1e6)?;
+        within("total-correlation", self.total_correlation, 0.0, 1e6)?;
+        within("mmd", self.mmd, 0.0, 1e9)?;
+        positive("mmd-scale", self.mmd_scale, 1e6)?;
+        let default = Self::default();
+        let scheduled = self.cycle_steps > 0;
+        has_effect(
+            "cycle-rise",
+            self.cycle_rise == default.cycle_rise || scheduled,
+            "cycle-steps",
+        )?;
+        has_effect(
+            "capacity-steps",
+            self.capacity_steps == 0 || self.capacity > 0.0,
+            "a capacity",
+        )?;
+        has_effect("mmd-scale", self.mmd_scale == default.mmd_scale || self.mmd > 0.0, "mmd")?;
+        for (name, set) in [
+            ("warmup-steps", self.warmup_steps > 0),
+            ("cycle-steps", scheduled),
+            ("free-bits", self.free_bits > 0.0),
+            ("capacity", self.capacity > 0.0),
+        ] {
+            has_effect(name, !set || self.beta > 0.0, "a beta above 0")?;
+        }
+        // A KL that is to be small beyond what is free has no size to aim at, and β one course.
+        let apart = |name, other, both| match both {
+            true => Err(Error::config(format!("`{name}` and `{other}` are both set"))
+                .hint("each takes the other's place: choose one")),
+            false => Ok(()),
+        };
+        apart("free-bits", "capacity", self.free_bits > 0.0 && self.capacity > 0.0)?;
+        apart("warmup-steps", "cycle-steps", self.warmup_steps > 0 && scheduled)
+    }
+
+    /// Refuses what is about KL divergences, where there is none.
+    fn has_no_divergence(&self) -> Result<()> {
+        for (name, set) in [
+            ("beta", self.beta != Self::default().beta),
+            ("warmup-steps", self.warmup_steps > 0),
+            ("cycle-steps", self.cycle_steps > 0),
+            ("free-bits", self.free_bits > 0.0),
+            ("capacity", self.capacity > 0.0),
+            ("total-correlation", self.total_correlation != 1.0),
+        ] {
+            has_effect(name, !set, "`posterior = \"normal\"`")?;
+        }
+        Ok(())
     }
 }
 
@@ -76,6 +129,11 @@ impl TrainConfig {
         size("batch-size", self.batch_size)?;
         size("epochs", self.epochs)?;
         size("evaluate-every", self.evaluate_every)?;
+        let most = if self.corruption == Corruption::Mask { 1.0 } else { 1e6 };
+        within("corruption-level", self.corruption_level, 0.0, most)?;
+        let corrupts = self.corruption != Corruption::None;
+        has_effect("corruption-level", self.corruption_level == 0.0 || corrupts, "a corruption")?;
+        has_effect("corruption", !corrupts || self.corruption_level > 0.0, "a corruption-level")?;
         for (name, path) in [("data", &self.data), ("test-data", &self.test_data)] {
             if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
                 return fail(name, &path.display(), "of Unicode, to be kept with the run");
@@ -154,6 +212,25 @@ mod tests {
             ("decoder", |c| (c.model.decoder, c.model.layer_norm) = (vec![1], true)),
             ("layer-norm", |c| {
                 (c.model.encoder, c.model.decoder, c.model.layer_norm) = (vec![], vec![], true);
+            }),
+            ("cycle-rise", |c| c.objective.cycle_rise = 0.7),
+            ("cycle-rise", |c| (c.objective.cycle_steps, c.objective.cycle_rise) = (9, 0.0)),
+            ("free-bits", |c| c.objective.free_bits = -0.1),
+            ("free-bits", |c| (c.objective.beta, c.objective.free_bits) = (0.0, 0.1)),
+            ("free-bits", |c| (c.objective.capacity, c.objective.free_bits) = (9.0, 0.1)),
+            ("warmup-steps", |c| (c.objective.beta, c.objective.warmup_steps) = (0.0, 9)),
+            ("cycle-steps", |c| (c.objective.cycle_steps, c.objective.warmup_steps) = (9, 9)),
+            ("capacity-steps", |c| c.objective.capacity_steps = 9),
+            ("total-correlation", |c| c.objective.total_correlation = f64::INFINITY),
+            ("mmd", |c| c.objective.mmd = -1.0),
+            ("mmd-scale", |c| c.objective.mmd_scale = 3.0),
+            ("free-bits", |c| {
+                (c.model.posterior, c.objective.free_bits) = (Posterior::Point, 0.1);
+            }),
+            ("corruption-level", |c| c.train.corruption_level = 0.1),
+            ("corruption", |c| c.train.corruption = Corruption::Normal),
+            ("corruption-level", |c| {
+                (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 1.0);
             }),
         ];
         for &(name, spoil) in cases {

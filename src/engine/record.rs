@@ -4,7 +4,7 @@
 pub const SLOTS: usize = 64;
 
 /// The number of rates of a record.
-pub const RATES: usize = 14;
+pub const RATES: usize = 15;
 
 /// Everything a step is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,6 +60,8 @@ pub mod rate {
     /// 1 in a step that is learned from, 0 where a program only looks: what noise there is to make
     /// learning harder is left out.
     pub const LEARNING: usize = 13;
+    /// Nats of KL that are aimed at.
+    pub const CAPACITY: usize = 14;
 }
 
 /// Words of the uniform before the rates.
@@ -91,6 +93,7 @@ pub const FIELDS: [&str; WORDS + RATES] = [
     "momentum",
     "max_norm",
     "learning",
+    "capacity",
 ];
 
 impl Record {

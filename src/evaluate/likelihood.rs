@@ -61,12 +61,13 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If there are no samples or more than 2²⁴, a weight is not finite, or the device is lost.
+    /// If the posterior is a point, there are no samples or more than 2²⁴, a weight is not finite, or the device is lost.
     pub fn log_likelihood(
         &mut self,
         samples: usize,
         mut done: impl FnMut(f64),
     ) -> Result<Vec<f64>> {
+        self.config.check_density()?;
         let Some(count) = u32::try_from(samples).ok().filter(|n| (1..=MOST_SAMPLES).contains(n))
         else {
             let what = format!("`samples` is {samples}; it must be between 1 and {MOST_SAMPLES}");

@@ -42,8 +42,9 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the temperature is no number of 0 or more, or the device is lost.
+    /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
     pub fn sample(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
+        self.config.check_prior()?;
         if !(temperature.is_finite() && temperature >= 0.0) {
             let what = format!("a temperature of {temperature}; it must be a number, 0 or more");
             return Err(Error::config(what).hint("1 is the prior's own"));

@@ -13,11 +13,11 @@ pub const ACTIVE: f64 = 0.01;
 /// The posteriors of images, each (images, latent).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Codes {
-    /// μ.
+    /// μ, or the point.
     pub mean: Vec<f32>,
-    /// log σ², within its bounds.
+    /// log σ², within its bounds; a point has none, so that this is empty.
     pub log_var: Vec<f32>,
-    /// One z of each posterior.
+    /// One z of each posterior, or the point.
     pub z: Vec<f32>,
 }
 
@@ -51,7 +51,7 @@ impl Model {
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(program, self.place(part))?;
-            for h in self.session.read(self.vae.h.first_rows(rows))?.chunks(2 * latent) {
+            for h in self.session.read(self.vae.h.first_rows(rows))?.chunks(self.vae.h.cols()) {
                 let (mean, log_var) = h.split_at(latent);
                 let (lowest, highest) = LOG_VAR_BOUNDS;
                 codes.mean.extend(mean);
@@ -64,7 +64,7 @@ impl Model {
 }
 
 /// How each of `latent` dimensions is used by these posteriors. Kingma and Welling 2014, appendix B:
-/// KL = ½ (μ² + σ² − 1 − log σ²).
+/// KL = ½ (μ² + σ² − 1 − log σ²). Points have none, which counts as zero.
 #[must_use]
 pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
     let images = (codes.mean.len() / latent.max(1)) as f64;

@@ -7,6 +7,8 @@ pub mod activation;
 pub mod bernoulli;
 pub mod case;
 pub mod common;
+pub mod corrupt;
+pub mod divergence;
 pub mod dropout;
 pub(crate) mod fast;
 pub mod finite;
@@ -15,12 +17,14 @@ pub mod gaussian;
 pub mod importance;
 pub mod layer_norm;
 pub mod matmul;
+pub mod mmd;
 pub mod normal;
 pub mod optimizer;
 pub mod philox;
 pub mod probe;
 pub mod random;
 pub mod reduce;
+pub mod total_correlation;
 
 use crate::engine::AnyKernel;
 use case::Case;
@@ -31,6 +35,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &random::WORDS,
     &gather::BYTES,
     &gather::FLOATS,
+    &corrupt::PIXELS,
     &matmul::FORWARD,
     &matmul::BACKWARD_X,
     &matmul::BACKWARD_W,
@@ -52,6 +57,17 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
     &importance::WEIGH,
+    &divergence::MEANS,
+    &divergence::WEIGH,
+    &divergence::BACKWARD,
+    &total_correlation::DENSITIES,
+    &total_correlation::SINGLE,
+    &total_correlation::PENALTY,
+    &total_correlation::BACKWARD_Z,
+    &total_correlation::BACKWARD_H,
+    &mmd::PAIRS,
+    &mmd::DISCREPANCY,
+    &mmd::BACKWARD,
     &bernoulli::FORWARD,
     &normal::FORWARD,
     &reduce::TERMS,
@@ -71,12 +87,16 @@ pub fn cases() -> Vec<Case> {
     let families = [
         random::cases,
         gather::cases,
+        corrupt::cases,
         matmul::cases,
         activation::cases,
         layer_norm::cases,
         dropout::cases,
         gaussian::cases,
         importance::cases,
+        divergence::cases,
+        total_correlation::cases,
+        mmd::cases,
         bernoulli::cases,
         normal::cases,
         reduce::cases,

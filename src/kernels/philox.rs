@@ -17,6 +17,10 @@ pub mod purpose {
     pub const INIT: u32 = 3;
     /// Which outputs of a layer a step leaves out.
     pub const DROPOUT: u32 = 4;
+    /// Draws of the prior that codes are compared with.
+    pub const PRIOR: u32 = 8;
+    /// What is wrong with an image that an encoder sees.
+    pub const CORRUPTION: u32 = 9;
 }
 
 /// Four random words of a counter and a key.

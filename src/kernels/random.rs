@@ -18,6 +18,8 @@ params! {
         cols: u32,
         /// The distance between rows of z.
         stride: u32,
+        /// What they are for.
+        purpose: u32,
     }
 }
 
@@ -36,7 +38,7 @@ pub static NORMALS: Kernel<Random, 1> = Kernel {
 
 fn normals<T: Real>(p: &Random, record: &Record, [z]: [Arg<'_, T>; 1]) {
     let z = z.write();
-    let purpose = 16 * record.stream + purpose::NOISE;
+    let purpose = 16 * record.stream + p.purpose;
     for (row, z) in z.chunks_mut(p.stride as usize).enumerate() {
         z.fill(T::zero());
         if row >= record.rows as usize {
@@ -73,17 +75,17 @@ fn words<T: Real>(p: &Random, _: &Record, [counters, keys, drawn]: [Arg<'_, T>; 
     }
 }
 
-/// Records z ~ N(0, 1), (rows, n), of the record's stream; rows past the record's are zero.
-pub fn draw_normals(tape: &mut Tape<'_>, z: Tensor) {
+/// Records z ~ N(0, 1), (rows, n), of the record's stream for a purpose; rows past the record's are zero.
+pub fn draw_normals(tape: &mut Tape<'_>, purpose: u32, z: Tensor) {
     let len = z.words() / 4;
-    let p = Random { len: size(len), cols: size(z.cols()), stride: size(z.stride()) };
+    let p = Random { len: size(len), cols: size(z.cols()), stride: size(z.stride()), purpose };
     tape.dispatch(&NORMALS, p, [z], Grid::Flat(len));
 }
 
 /// Records random words of n counters and keys of four words each.
 pub fn draw_words(tape: &mut Tape<'_>, counters: Tensor, keys: Tensor, drawn: Tensor) {
     let len = counters.cols() / 4;
-    let p = Random { len: size(len), cols: 4, stride: 4 };
+    let p = Random { len: size(len), cols: 4, stride: 4, purpose: 0 };
     tape.dispatch(&WORDS, p, [counters, keys, drawn], Grid::Flat(len));
 }
 
@@ -114,7 +116,7 @@ pub(crate) fn cases() -> Vec<Case> {
         let mut case = Case::new(format!("random.normals {rows}×{cols}"), record_rows);
         let z = case.plan.matrix("z", rows, cols);
         case.record.first = 5;
-        case.record(|tape| draw_normals(tape, z));
+        case.record(|tape| draw_normals(tape, purpose::NOISE, z));
         case.tolerance = 2e-6;
         cases.push(case);
     }

@@ -2,6 +2,7 @@
 
 mod likelihood;
 mod network;
+mod objective;
 mod sections;
 
 use crate::config::Config;
@@ -48,7 +49,7 @@ pub struct Programs {
     pub evaluate_at_mean: Program,
     /// A minibatch of the test images: their posteriors, and one z of each.
     pub encode: Program,
-    /// One more z of the posteriors that were encoded: its importance weights.
+    /// One more z of the posteriors that were encoded: its importance weights, which a point has not.
     pub weigh: Program,
     /// z from the prior.
     pub prior: Program,
@@ -69,7 +70,8 @@ impl Programs {
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
 ///
 /// Shapes, with n the batch size: `x` and `made` (n, pixels), `h` (n, 2 · latent) = [μ | log σ²],
-/// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image.
+/// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image. Of a plain autoencoder `h` (n, latent)
+/// is `z`, and `kl` is zero.
 #[derive(Clone, Debug)]
 pub struct Vae {
     /// Every buffer.
@@ -86,7 +88,7 @@ pub struct Vae {
     pub x: Tensor,
     /// Which images of the dataset the minibatch is.
     pub image: Tensor,
-    /// Mean and log-variance of the posterior.
+    /// Mean and log-variance of the posterior, or the point.
     pub h: Tensor,
     /// ε.
     pub eps: Tensor,
@@ -193,8 +195,8 @@ impl Vae {
         let mut parameters = Parameters::new();
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
-        let Sections { h, made, output_bias, .. } = network;
-        let Room { reports, x, image, eps, z, nll, kl, highest, total, .. } = room;
+        let Sections { h, z, made, output_bias, .. } = network;
+        let Room { reports, x, image, eps, nll, kl, highest, total, .. } = room;
         Ok(Self {
             plan,
             parameters,
@@ -252,7 +254,8 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
     let encoder = ends(pixels, &model.encoder, 2 * model.latent);
     let decoder = ends(model.latent, &model.decoder, pixels);
-    for widths in [encoder, decoder] {
+    let pairs = config.objective.pairs().then(|| vec![1, batch]);
+    for widths in [Some(encoder), Some(decoder), pairs].into_iter().flatten() {
         for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {
             for (what, rows) in [("layer", inputs), ("batch", batch)] {
                 if rows.next_multiple_of(PAD) * outputs.next_multiple_of(PAD) >= 1 << 31 {

@@ -1,6 +1,6 @@
 //! The encoder and the decoder, and the names of their layers.
 
-use crate::config::{Activation, Config};
+use crate::config::{Activation, Config, Posterior};
 use crate::engine::Tensor;
 use crate::nn::Network;
 
@@ -8,8 +8,8 @@ use crate::nn::Network;
 pub(super) struct LayerNames {
     encoder: Vec<String>,
     posterior: String,
-    /// Mean and log-variance, which are one layer here and two in files.
-    halves: [String; 2],
+    /// Mean and log-variance, which are one layer here and two in files; a point has none.
+    halves: Vec<String>,
     /// The hidden layers and the last.
     decoder: Vec<String>,
 }
@@ -18,34 +18,39 @@ impl LayerNames {
     pub(super) fn of(config: &Config) -> Self {
         let (encoder, decoder) = (config.model.encoder.len(), config.model.decoder.len());
         let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        if (encoder, decoder) == (1, 1) {
-            return Self {
+        let numbered = |path: &str, count| (0..count).map(|i| format!("{path}.{i}")).collect();
+        let mut names = if (encoder, decoder) == (1, 1) {
+            Self {
                 encoder: all(&["fc1"]),
                 posterior: "fc2".to_owned(),
-                halves: ["fc21", "fc22"].map(str::to_owned),
+                halves: all(&["fc21", "fc22"]),
                 decoder: all(&["fc3", "fc4"]),
-            };
+            }
+        } else {
+            Self {
+                encoder: numbered("encoder", encoder),
+                posterior: "posterior".to_owned(),
+                halves: all(&["posterior.mean", "posterior.log_var"]),
+                decoder: numbered("decoder", decoder + 1),
+            }
+        };
+        if config.model.posterior == Posterior::Point {
+            (names.posterior, names.halves) = ("code".to_owned(), Vec::new());
         }
-        let numbered = |path: &str, count| (0..count).map(|i| format!("{path}.{i}")).collect();
-        Self {
-            encoder: numbered("encoder", encoder),
-            posterior: "posterior".to_owned(),
-            halves: ["posterior.mean", "posterior.log_var"].map(str::to_owned),
-            decoder: numbered("decoder", decoder + 1),
-        }
+        names
     }
 }
 
-/// Records h (n, 2 · latent) = [μ | log σ²] of x.
+/// Records h (n, 2 · latent) = [μ | log σ²] of x, or the point h (n, latent).
 pub(super) fn encoder(mut network: Network<'_, '_>, names: &LayerNames, x: Tensor) -> Tensor {
     let latent = network.model.latent;
     let mut top = (x, false);
     for (number, (name, &units)) in names.encoder.iter().zip(&network.model.encoder).enumerate() {
         top = (network.hidden(name, top, units, (number, 1)), true);
     }
-    let [mean, log_var] = &names.halves;
-    let halves = [(mean.as_str(), latent), (log_var.as_str(), latent)];
-    network.layer(&names.posterior, top, 2 * latent, Activation::Identity, &halves)
+    let halves: Vec<_> = names.halves.iter().map(|name| (name.as_str(), latent)).collect();
+    let outputs = latent * halves.len().max(1);
+    network.layer(&names.posterior, top, outputs, Activation::Identity, &halves)
 }
 
 /// Records what the decoder makes of z: logits, or means, of so many pixels. Each image has so many

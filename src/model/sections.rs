@@ -1,18 +1,21 @@
 //! What a model's programs are made of: stretches of dispatches, recorded once.
 
-use crate::config::{Config, Pixels};
+use crate::config::{Config, Corruption, Pixels, Posterior};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
+use crate::kernels::corrupt::{self, corrupt};
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::optimizer::update;
+use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::{Reports, reduce};
 use crate::model::likelihood::likelihood;
 use crate::model::network::{LayerNames, decoder, encoder};
+use crate::model::objective::objective;
 use crate::model::{Programs, TrainingNoise};
 use crate::nn::Network;
 
@@ -55,13 +58,15 @@ impl Room {
 /// What programs are made of: stretches of dispatches, recorded once.
 pub(super) struct Sections {
     pub(super) h: Tensor,
+    /// The codes, which a point posterior makes itself.
+    pub(super) z: Tensor,
     pub(super) made: Tensor,
     pub(super) output_bias: Tensor,
     encoder: Vec<Dispatch>,
     posterior: Vec<Dispatch>,
     decoder: Vec<Dispatch>,
     likelihood: Vec<Dispatch>,
-    /// The way back, the report, the guard and the update.
+    /// What else is minimised, the way back, the report, the guard and the update.
     learning: Vec<Dispatch>,
     /// The report of what only looks.
     end: Vec<Dispatch>,
@@ -77,17 +82,29 @@ impl Sections {
         noise: TrainingNoise,
         pixels: usize,
     ) -> Self {
-        let &Room { reports, x, image, eps, z, kl, nll, extra, .. } = room;
+        let &Room { reports, x, image, eps, kl, nll, extra, .. } = room;
         let mut tape = Tape::new(plan);
         let names = LayerNames::of(config);
+        let level = config.train.corruption_level;
+        let seen = match config.train.corruption {
+            Corruption::None => x,
+            Corruption::Mask => corrupt(&mut tape, corrupt::Noise::Mask(level), (image, x)),
+            Corruption::Normal => corrupt(&mut tape, corrupt::Noise::Normal(level), (image, x)),
+        };
         let model = &config.model;
-        let h = encoder(Network { tape: &mut tape, parameters, model, image }, &names, x);
+        let h = encoder(Network { tape: &mut tape, parameters, model, image }, &names, seen);
         let encoder = tape.take();
         let noise = match noise {
             TrainingNoise::Drawn => Noise::Drawn { image },
             TrainingNoise::Given => Noise::Given,
         };
-        gaussian(&mut tape, noise, h, (eps, z, kl));
+        let z = match config.model.posterior {
+            Posterior::Point => h,
+            Posterior::Normal => {
+                gaussian(&mut tape, noise, h, (eps, room.z, kl));
+                room.z
+            }
+        };
         let posterior = tape.take();
         let network = Network { tape: &mut tape, parameters, model, image };
         let made = decoder(network, &names, (z, 1), pixels);
@@ -95,6 +112,7 @@ impl Sections {
         let decoder = tape.take();
         likelihood(&mut tape, config, (made, x), nll);
         let likelihood = tape.take();
+        objective(&mut tape, config, (z, h), extra);
         tape.backward();
         // Among the gradients of parameters, which wait for nothing either, and before the update,
         // which a broken loss must stop.
@@ -107,7 +125,7 @@ impl Sections {
         let learning = tape.take();
         reduce(&mut tape, (nll, kl, extra), 1, reports, false);
         let end = tape.take();
-        Self { h, made, output_bias, encoder, posterior, decoder, likelihood, learning, end }
+        Self { h, z, made, output_bias, encoder, posterior, decoder, likelihood, learning, end }
     }
 
     /// Puts the programs together. What only looks is recorded on a tape of its own, since its
@@ -119,20 +137,29 @@ impl Sections {
         room: &Room,
         (train, test): (&[Shard], &[Shard]),
     ) -> Programs {
-        let &Room { x, image, eps, at_mean, z, kl, nll, highest, total, .. } = room;
+        let &Room { x, image, eps, at_mean, kl, nll, highest, total, .. } = room;
+        let z = self.z;
         let binarise = config.train.pixels == Pixels::Binarised;
         let mut tape = Tape::new(plan);
         gather(&mut tape, train, binarise, (x, image));
         let gather_train = tape.take();
         gather(&mut tape, test, binarise, (x, image));
         let gather_test = tape.take();
-        gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
+        // A point is its own mean and its own draw, and has no density to weigh.
+        let normal = config.model.posterior == Posterior::Normal;
+        if normal {
+            gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
+        }
         let mean = tape.take();
-        gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl));
+        if normal {
+            gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl));
+        }
         let drawn = tape.take();
-        draw_normals(&mut tape, z);
+        draw_normals(&mut tape, purpose::NOISE, z);
         let prior = tape.take();
-        importance(&mut tape, (nll, self.h), (eps, z), (highest, total));
+        if normal {
+            importance(&mut tape, (nll, self.h), (eps, z), (highest, total));
+        }
         let weigh = tape.take();
 
         let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;

@@ -25,6 +25,8 @@ pub(super) struct Epoch {
     pub(super) step: u64,
     pub(super) train: Losses,
     pub(super) test: Evaluation,
+    /// Dimensions of z that say something of the first test images.
+    pub(super) active: usize,
     /// Images a second of training alone, if any step was timed.
     pub(super) speed: Option<f64>,
 }
@@ -144,14 +146,26 @@ impl Log {
         Ok(())
     }
 
+    /// Tells that so many dimensions of z came to say nothing of images, or that this is over.
+    pub(super) fn collapse(&mut self, collapsed: bool, active: usize, all: usize) {
+        self.screen.say(&match collapsed {
+            true => format!(
+                "warning: only {active} of {all} dimensions of z are active, the others say nothing of \
+                 the image\nhint: a smaller `beta`, `warmup-steps` or `free-bits` may keep them"
+            ),
+            false => format!("{active} of {all} dimensions of z are active again"),
+        });
+    }
+
     pub(super) fn epoch(&mut self, told: &Epoch) -> Result<()> {
-        let Epoch { epoch, step, train, test: Evaluation { sampled, at_mean, .. }, speed } = *told;
+        let Epoch { epoch, step, train, test, active, speed } = *told;
+        let Evaluation { sampled, at_mean, .. } = test;
         // Nothing that differs between equal runs stands in this line.
         let mut line = json!({
             "event": "epoch", "epoch": epoch, "step": step,
             "train_loss": train.loss, "train_recon": train.recon, "train_kl": train.kl,
             "test_loss": sampled.loss, "test_recon": sampled.recon, "test_kl": sampled.kl,
-            "test_loss_at_mean": at_mean.loss,
+            "test_loss_at_mean": at_mean.loss, "active_units": active,
         });
         self.folder.append(METRICS, &line.to_string())?;
         let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
@@ -184,15 +198,16 @@ impl Log {
     pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
         let (size, count) = (model.image_size(), model.images().min(8));
         let (tests, made) = model.reconstruct(0..count)?;
-        let samples = model.sample(64, 1.0)?;
+        let prior = model.config().check_prior().is_ok();
+        let samples = if prior { model.sample(64, 1.0)? } else { Vec::new() };
         let rows = ["test image", "reconstruction"].map(str::to_owned);
         let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
         let reconstruction = grid(&[tests.as_slice(), &made].concat(), size, count, labels);
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
         let labels = Labels { caption: &caption, ..Labels::default() };
-        let sample = grid(&samples, size, 8, labels);
-        for (name, picture) in [("reconstruction", reconstruction), ("sample", sample)] {
+        let sample = prior.then(|| ("sample", grid(&samples, size, 8, labels)));
+        for (name, picture) in [("reconstruction", reconstruction)].into_iter().chain(sample) {
             let picture = match picture {
                 Ok(picture) => picture,
                 // Images may be too large to be drawn, which is no reason not to train on them.

@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use elbo::checkpoint::{Best, Course, State, Trained, write_whole};
+use elbo::config::Posterior;
+use elbo::evaluate::dimensions;
 use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use serde_json::json;
 
 use crate::cli::card::card;
+use crate::cli::evaluate::few;
 use crate::cli::report;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
@@ -49,6 +52,9 @@ impl End {
     }
 }
 
+/// Test images that tell which dimensions of z are active.
+const ASKED: usize = 1000;
+
 pub(super) struct Run<'a> {
     args: &'a Args,
     settings: Settings,
@@ -62,6 +68,8 @@ pub(super) struct Run<'a> {
     until: Option<Instant>,
     /// The last evaluation, and the step that it is of.
     last: Option<(u64, Evaluation)>,
+    /// Whether most of z said nothing of images when it was last asked.
+    collapsed: bool,
 }
 
 impl<'a> Run<'a> {
@@ -73,7 +81,18 @@ impl<'a> Run<'a> {
     ) -> Self {
         let Trained { step, rolled_back, .. } = trainer.trained();
         let saved = args.resume.as_ref().map(|_| (step, rolled_back));
-        Self { args, settings, trainer, log, signals, course, saved, until, last: None }
+        Self {
+            args,
+            settings,
+            trainer,
+            log,
+            signals,
+            course,
+            saved,
+            until,
+            last: None,
+            collapsed: false,
+        }
     }
 
     /// Trains, saves and tells what came of it.
@@ -119,8 +138,9 @@ impl<'a> Run<'a> {
             let Some(evaluation) = evaluation else { continue };
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
-            let (train, test) = (losses, evaluation);
-            self.log.epoch(&Epoch { epoch, step, train, test, speed })?;
+            let (train, test, active) = (losses, evaluation, self.active()?);
+            self.log.epoch(&Epoch { epoch, step, train, test, active, speed })?;
+            self.tell_of_collapse(active, test.images);
             self.log.pictures(epoch, step, self.trainer.model()?)?;
             if !whole {
                 return Ok(End::Done);
@@ -137,6 +157,24 @@ impl<'a> Run<'a> {
                 self.log.folder.save_best(&state)?;
             }
             self.keep(&state)?;
+        }
+    }
+
+    /// The dimensions of z that say something of the first test images.
+    fn active(&mut self) -> Result<usize> {
+        let model = self.trainer.model()?;
+        let codes = model.encode(0..model.images().min(ASKED))?;
+        let all = dimensions(&codes, model.config().model.latent);
+        Ok(all.iter().filter(|dimension| dimension.is_active()).count())
+    }
+
+    /// Warns as soon as most of z says nothing of images, and tells when that is over.
+    fn tell_of_collapse(&mut self, active: usize, images: usize) {
+        let model = &self.trainer.config().model;
+        let collapsed = model.posterior == Posterior::Normal && few(active, model.latent, images);
+        if collapsed != self.collapsed {
+            self.log.collapse(collapsed, active, model.latent);
+            self.collapsed = collapsed;
         }
     }
 
