@@ -26,6 +26,7 @@ const WITHOUT: &[&str] = &[
     "gather.bytes",
     "gather.floats",
     "importance.weigh",
+    "label.gather",
     "reduce.terms",
     "finite.check",
     "optimizer.adam",

@@ -32,6 +32,10 @@ impl ModelConfig {
             layers.iter().try_for_each(|&units| size(name, units))?;
         }
         positive("sigma", self.sigma, 1e6)?;
+        // The number of a class is a byte, and to be told of the only one says nothing.
+        if self.classes == 1 || self.classes > 256 {
+            return fail("classes", &self.classes, "0, or between 2 and 256");
+        }
         let normal = self.likelihood == Likelihood::Normal;
         has_effect("sigma", self.sigma == 1.0 || normal, "`normal`")
     }
@@ -117,7 +121,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 14] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -130,6 +134,8 @@ mod tests {
             ("momentum", |c| c.optimizer.momentum = 0.9),
             ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
             ("sigma", |c| c.model.sigma = 2.0),
+            ("classes", |c| c.model.classes = 1),
+            ("classes", |c| c.model.classes = 257),
         ];
         for (name, spoil) in cases {
             let mut config = Config::default();

@@ -12,6 +12,7 @@ pub mod finite;
 pub mod gather;
 pub mod gaussian;
 pub mod importance;
+pub mod label;
 pub mod matmul;
 pub mod normal;
 pub mod optimizer;
@@ -46,6 +47,9 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
     &importance::WEIGH,
+    &label::GATHER,
+    &label::APPEND,
+    &label::BACKWARD,
     &bernoulli::FORWARD,
     &normal::FORWARD,
     &reduce::TERMS,
@@ -69,6 +73,7 @@ pub fn cases() -> Vec<Case> {
         activation::cases,
         gaussian::cases,
         importance::cases,
+        label::cases,
         bernoulli::cases,
         normal::cases,
         reduce::cases,

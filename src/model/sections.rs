@@ -7,6 +7,7 @@ use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
 use crate::kernels::importance::importance;
+use crate::kernels::label::{append, gather_labels};
 use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::optimizer::update;
 use crate::kernels::random::draw_normals;
@@ -20,6 +21,8 @@ pub(super) struct Room {
     pub(super) reports: Reports,
     pub(super) x: Tensor,
     pub(super) image: Tensor,
+    /// The class of each image, if the model is told.
+    pub(super) label: Option<Tensor>,
     pub(super) eps: Tensor,
     /// ε = 0, for z = μ.
     pub(super) at_mean: Tensor,
@@ -35,10 +38,12 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
         let (batch, latent) = (config.train.batch_size, config.model.latent);
+        let labelled = config.model.classes > 0;
         Self {
             reports: Reports::new(plan),
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
+            label: labelled.then(|| plan.words("label", batch)),
             eps: plan.matrix("eps", batch, latent),
             at_mean: plan.matrix("eps at the mean", batch, latent),
             z: plan.matrix("z", batch, latent),
@@ -75,10 +80,16 @@ impl Sections {
         noise: TrainingNoise,
         pixels: usize,
     ) -> Self {
-        let &Room { reports, x, image, eps, z, kl, nll, extra, .. } = room;
+        let &Room { reports, x, image, label, eps, z, kl, nll, extra, .. } = room;
+        let classes = config.model.classes;
         let mut tape = Tape::new(plan);
         let names = LayerNames::of(config);
-        let h = encoder(&mut tape, parameters, config, &names, x);
+        let told = |tape: &mut Tape<'_>, a, wants_da| match label {
+            Some(label) => append(tape, (a, wants_da), label, classes),
+            None => a,
+        };
+        let given = told(&mut tape, x, false);
+        let h = encoder(&mut tape, parameters, config, &names, given);
         let encoder = tape.take();
         let noise = match noise {
             TrainingNoise::Drawn => Noise::Drawn { image },
@@ -86,7 +97,8 @@ impl Sections {
         };
         gaussian(&mut tape, noise, h, (eps, z, kl));
         let posterior = tape.take();
-        let made = decoder(&mut tape, parameters, config, &names, (z, pixels));
+        let given = told(&mut tape, z, true);
+        let made = decoder(&mut tape, parameters, config, &names, (given, pixels));
         let decoder = tape.take();
         likelihood(&mut tape, config, (made, x), nll);
         let likelihood = tape.take();
@@ -114,13 +126,17 @@ impl Sections {
         room: &Room,
         (train, test): (&[Shard], &[Shard]),
     ) -> Programs {
-        let &Room { x, image, eps, at_mean, z, kl, nll, highest, total, .. } = room;
+        let &Room { x, image, label, eps, at_mean, z, kl, nll, highest, total, .. } = room;
         let binarise = config.train.pixels == Pixels::Binarised;
         let mut tape = Tape::new(plan);
-        gather(&mut tape, train, binarise, (x, image));
-        let gather_train = tape.take();
-        gather(&mut tape, test, binarise, (x, image));
-        let gather_test = tape.take();
+        let mut gathered = |shards| {
+            gather(&mut tape, shards, binarise, (x, image));
+            if let Some(label) = label {
+                gather_labels(&mut tape, shards, image, label);
+            }
+            tape.take()
+        };
+        let (gather_train, gather_test) = (gathered(train), gathered(test));
         gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
         let mean = tape.take();
         gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl));

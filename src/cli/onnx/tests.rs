@@ -8,7 +8,17 @@ use super::*;
 
 /// A state of images of 3×4 whose weights count up from the name's length.
 fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State {
+    conditional(encoder, decoder, (activation, 0))
+}
+
+/// The same of so many classes.
+fn conditional(
+    encoder: &[usize],
+    decoder: &[usize],
+    (activation, classes): (Activation, usize),
+) -> State {
     let mut config = Config::default();
+    config.model.classes = classes;
     config.model.encoder = encoder.to_vec();
     config.model.decoder = decoder.to_vec();
     config.model.latent = 2;
@@ -88,6 +98,11 @@ fn check(graph: &Graph) {
                 assert_eq!((into, constant(&node.input[2])), (inputs, vec![out]), "{node:?}");
                 out
             }
+            "Concat" => {
+                let axis = &node.attribute[0];
+                assert_eq!((axis.name.as_str(), axis.i), ("axis", Some(1)), "{node:?}");
+                inputs + known[&node.input[1]]
+            }
             "Clip" => {
                 let bounds = [&node.input[1], &node.input[2]].map(|name| constant(name));
                 assert!(bounds.iter().all(Vec::is_empty), "bounds are scalars: {node:?}");
@@ -127,6 +142,19 @@ fn shapes_fit_for_any_number_of_layers() {
             check(&graph);
             assert_eq!(products(&graph), decoder.len() + 1, "layers of the decoder");
         }
+    }
+}
+
+#[test]
+fn classes_are_an_input_of_both_parts() {
+    for (encoder, decoder) in [(&[][..], &[][..]), (&[5], &[6]), (&[7, 5], &[])] {
+        let state = conditional(encoder, decoder, (Activation::Relu, 4));
+        let graph = read(&state, Part::Encoder);
+        assert_eq!(ends(&graph.input), [("x", "n", 12), ("y", "n", 4)]);
+        check(&graph);
+        let graph = read(&state, Part::Decoder);
+        assert_eq!(ends(&graph.input), [("z", "n", 2), ("y", "n", 4)]);
+        check(&graph);
     }
 }
 
