@@ -171,7 +171,7 @@ pub struct State {
     pub config: Config,
     /// Height and width of an image.
     pub size: [usize; 2],
-    /// The [fingerprint](crate::Dataset::fingerprint) of the training and the test images, if it was
+    /// The [fingerprint](crate::Dataset::fingerprint_for) of the training and the test images, if it was
     /// ever trained.
     pub data: Option<[String; 2]>,
     /// What computed it: the device, its precision and what chose its schedules. Elsewhere the same

@@ -109,6 +109,7 @@ impl Model {
         state.check_size(data.size())?;
         config.train.batch_size = batch.min(data.len());
         data.check(config.model.likelihood, config.train.pixels)?;
+        data.check_classes(config.model.classes)?;
         let vae = Vae::to_use(&config, data.spec())?;
         let mut model = Self::on(device, config, vae, data)?;
         let weights = state.weights();
@@ -327,7 +328,8 @@ impl Model {
 fn batch(config: &Config, [height, width]: [usize; 2]) -> usize {
     let (model, trained) = (&config.model, config.train.batch_size);
     let layers = model.encoder.iter().chain(&model.decoder).copied();
-    let widest = layers.chain([height.saturating_mul(width), 2 * model.latent]).max();
+    let ends = [height.saturating_mul(width).saturating_add(model.classes), 2 * model.latent];
+    let widest = layers.chain(ends).chain([model.latent + model.classes]).max();
     let fit = MAX_BINDING_BYTES as usize / 4 / widest.unwrap_or(1).next_multiple_of(PAD).max(PAD);
     trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1))
 }
@@ -342,10 +344,10 @@ fn blank(state: &State, count: usize) -> Result<Dataset> {
         let what = format!("{STATE} is of images of {height}×{width}, and has {numbers} numbers");
         return Err(Error::new(ErrorKind::Data, what).hint("name a whole checkpoint"));
     }
-    Dataset::from_bytes(state.size, vec![0; pixels * count])
+    Dataset::from_bytes(state.size, vec![0; pixels * count])?.with_labels(vec![0; count])
 }
 
-/// Puts a dataset into its shards, a piece at a time.
+/// Puts a dataset into its shards, a piece at a time, and its labels, which were checked.
 pub(crate) fn upload(session: &mut Session, shards: &[Shard], data: &Dataset) -> Result<()> {
     for shard in shards {
         let row_words = data.device_words(shard.first, 1).len();
@@ -354,6 +356,11 @@ pub(crate) fn upload(session: &mut Session, shards: &[Shard], data: &Dataset) ->
             let rows = piece.min(shard.rows - row);
             let words = data.device_words(shard.first + row, rows);
             session.write_bits(shard.data, row * row_words, &words)?;
+        }
+        if let (Some(classes), Some(labels)) = (shard.labels, data.labels()) {
+            let labels = &labels[shard.first..shard.first + shard.rows];
+            let words: Vec<_> = labels.iter().copied().map(u32::from).collect();
+            session.write_bits(classes, 0, &words)?;
         }
     }
     Ok(())

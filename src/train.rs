@@ -67,7 +67,7 @@ pub struct Trainer {
     schedules: &'static str,
     /// What computes, for whom its bits matter.
     device: String,
-    /// The fingerprints of the training and the test images.
+    /// The fingerprints of the training and the test images, as far as the model is told of them.
     data: [String; 2],
     /// How far training is: steps that were queued, and what came of those that reported.
     pub(crate) trained: Trained,
@@ -103,6 +103,7 @@ impl Trainer {
         let vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {
             data.check(config.model.likelihood, config.train.pixels)?;
+            data.check_classes(config.model.classes)?;
         }
         let step = step_on(device, config, &vae.programs).clone();
         device.tune(&vae.plan, &step, &record_of(config, train.len(), 1.0, 0));
@@ -123,7 +124,7 @@ impl Trainer {
             images: train.len(),
             schedules,
             device: format!("{}, schedules by {schedules}", device.numerics()),
-            data: [train, test].map(Dataset::fingerprint),
+            data: [train, test].map(|data| data.fingerprint_for(config.model.classes)),
             trained: Trained::default(),
             target: 0,
             pending: VecDeque::new(),

@@ -5,6 +5,8 @@
 mod bench;
 #[path = "cli/codes.rs"]
 mod codes;
+#[path = "cli/conditional.rs"]
+mod conditional;
 #[path = "cli/config.rs"]
 mod config;
 #[cfg(unix)]

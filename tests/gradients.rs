@@ -27,6 +27,7 @@ const WITHOUT: &[&str] = &[
     "gather.floats",
     "corrupt.pixels",
     "importance.weigh",
+    "label.gather",
     "reduce.terms",
     "finite.check",
     "optimizer.adam",

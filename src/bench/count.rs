@@ -20,10 +20,14 @@ pub fn products(vae: &Vae, rows: usize) -> u64 {
 pub fn bound_bytes(vae: &Vae, step: &Program) -> u64 {
     let row = vae.train.first().map_or(0, |shard| shard.data.words() / shard.rows);
     let minibatch = vae.x.rows() * row;
-    let words = |tensor: &Tensor| match vae.train.iter().any(|shard| shard.data == *tensor) {
-        // A minibatch comes from all shards together.
-        true => minibatch / vae.train.len(),
-        false => tensor.words(),
+    let shards = || vae.train.iter();
+    // A minibatch comes from all shards together.
+    let words = |tensor: &Tensor| match tensor {
+        data if shards().any(|shard| shard.data == *data) => minibatch / vae.train.len(),
+        labels if shards().any(|shard| shard.labels == Some(*labels)) => {
+            vae.x.rows() / vae.train.len()
+        }
+        other => other.words(),
     };
     let bindings = step.dispatches.iter().flat_map(|d| &d.bindings);
     4 * bindings.map(words).sum::<usize>() as u64
@@ -55,6 +59,13 @@ mod tests {
         assert!(recorded > 6 * 4 * 652_824 && recorded < 100_000_000, "{recorded} bytes");
         let fused = bytes(256, |programs| &programs.gpu_step);
         assert!(fused < recorded, "{fused} bytes, {recorded} as recorded");
+        let told = |images| {
+            let mut config = Config::default();
+            config.model.classes = 10;
+            let vae = Vae::new(&config, spec(images), spec(256)).expect("a conditional model");
+            bound_bytes(&vae, &vae.programs.step)
+        };
+        assert_eq!(told(256), told(60_000), "nor with its labels");
         for step in [(|p| &p.step) as fn(&Programs) -> &Program, |p| &p.gpu_step] {
             assert_eq!(bytes(256, step), bytes(60_000, step), "it does not grow with the dataset");
         }

@@ -32,7 +32,13 @@ pub struct Row {
 /// A trainer of a configuration on made images.
 pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
     let batch = config.train.batch_size;
-    let data = |batches: usize, seed| Dataset::synthetic(batches.saturating_mul(batch), SIZE, seed);
+    // The classes in turn, for who is told.
+    let data = |batches: usize, seed| {
+        let data = Dataset::synthetic(batches.saturating_mul(batch), SIZE, seed)?;
+        let class = |image: usize| (image % config.model.classes.max(1)) as u8;
+        let labels = (0..data.len()).map(class).collect();
+        data.with_labels(labels)
+    };
     Trainer::new(device, config, &data(BATCHES, 1)?, &data(1, 2)?)
 }
 

@@ -136,6 +136,9 @@ pub(super) struct ConfigArgs {
     /// The deviation of the normal likelihood
     #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
     sigma: Option<f64>,
+    /// Tell encoder and decoder each image's class, one of N: a model that samples by class
+    #[arg(long, value_name = "N")]
+    classes: Option<usize>,
     /// The weight of the KL divergence
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     beta: Option<f64>,
@@ -295,6 +298,7 @@ impl ConfigArgs {
         set(&mut config.model.dropout, self.dropout);
         set(&mut config.model.likelihood, self.likelihood);
         set(&mut config.model.sigma, self.sigma);
+        set(&mut config.model.classes, self.classes);
         set(&mut config.objective.beta, self.beta);
         set(&mut config.objective.reduction, self.reduction);
         set(&mut config.train.pixels, self.pixels);

@@ -30,13 +30,20 @@ pub(super) fn widths(ends: [usize; 2], hidden: &[usize]) -> String {
 fn model(state: &State) -> String {
     let (model, [height, width]) = (&state.config.model, state.size);
     let pixels = height * width;
-    let encoder = widths([pixels, model.latent], &model.encoder);
-    let decoder = widths([model.latent, pixels], &model.decoder);
+    let encoder = widths([pixels + model.classes, model.latent], &model.encoder);
+    let decoder = widths([model.latent + model.classes, pixels], &model.decoder);
     let weights = state.weights();
     let count: usize = weights.iter().map(|weight| weight.values.len()).sum();
     let likelihood = match model.likelihood {
         Likelihood::Bernoulli => "Bernoulli, of the decoder's logits".to_owned(),
         Likelihood::Normal => format!("normal round the decoder's output, σ = {}", model.sigma),
+    };
+    let conditional = match model.classes {
+        0 => String::new(),
+        n => format!(
+            "| conditional on | one of {n} classes, as a one-hot vector behind x and behind z (Sohn et al. \
+             2015) |\n"
+        ),
     };
     let objective = &state.config.objective;
     let goal = goal(model.posterior, objective);
@@ -64,7 +71,7 @@ fn model(state: &State) -> String {
          | encoder | {encoder}, {made} |\n\
          | decoder | {decoder} |\n\
          | activation of hidden layers | {hidden} |\n\
-         | likelihood p(x \\| z) | {likelihood} |\n\
+         | likelihood p(x \\| z) | {likelihood} |\n{conditional}\
          | minimised | {goal}, {over} over the minibatch |\n\
          | parameters | {count} |\n\n\
          | tensor, f32 | shape |\n| --- | --- |\n",
@@ -133,12 +140,13 @@ fn data(state: &State) -> String {
         0 => String::new(),
         limit => format!("Only the first {limit} training images were used.\n"),
     };
+    let labels = if state.config.model.classes > 0 { " and labels" } else { "" };
     let fingerprints = match &state.data {
         None => {
             "It was never trained by elbo, and which data it knows is not recorded.\n".to_owned()
         }
         Some([train, test]) => format!(
-            "| images | SHA-256 of their pixels |\n| --- | --- |\n| training | `{train}` |\n| test | \
+            "| images | SHA-256 of their pixels{labels} |\n| --- | --- |\n| training | `{train}` |\n| test | \
              `{test}` |\n"
         ),
     };
@@ -220,6 +228,16 @@ fn results(tested: Option<&Evaluation>, pixels: Pixels) -> String {
 
 fn usage(state: &State) -> String {
     let (latent, [height, width]) = (state.config.model.latent, state.size);
+    // What else the decoder takes, and its line.
+    let (told, y) = match state.config.model.classes {
+        0 => ("", String::new()),
+        n => (
+            ", \"y\": y",
+            format!(
+                "y = numpy.eye({n}, dtype=\"float32\")[numpy.arange(16) % {n}]  # classes in turn\n"
+            ),
+        ),
+    };
     let like = match state.config.model.likelihood {
         Likelihood::Bernoulli => "probabilities of white",
         Likelihood::Normal => "means of pixels",
@@ -238,8 +256,8 @@ fn usage(state: &State) -> String {
          ```python\n\
          import numpy, onnxruntime\n\
          z = numpy.random.standard_normal((16, {latent})).astype(\"float32\")\n\
-         decoder = onnxruntime.InferenceSession(\"decoder.onnx\")\n\
-         images = decoder.run(None, {{\"z\": z}})[0].reshape(16, {height}, {width})  # {like}\n\
+         {y}decoder = onnxruntime.InferenceSession(\"decoder.onnx\")\n\
+         images = decoder.run(None, {{\"z\": z{told}}})[0].reshape(16, {height}, {width})  # {like}\n\
          ```\n\n\
          In elbo, training goes on with this folder, or anew from its weights:\n\n\
          ```sh\n\
@@ -300,6 +318,18 @@ mod tests {
         for word in words {
             assert!(card.contains(word), "`{word}` is not in the card:\n{card}");
         }
+    }
+
+    #[test]
+    fn a_conditional_model_is_told_apart() {
+        let mut state = state();
+        for word in ["conditional", "one of", "\"y\"", "labels |"] {
+            assert!(!card(&state, None).contains(word), "`{word}` of a model without classes");
+        }
+        state.config.model.classes = 3;
+        let text = card(&state, None);
+        says(&text, &["one of 3 classes", "15-6-5-2", "5-12", "pixels and labels |"]);
+        says(&text, &["numpy.eye(3, dtype", "{\"z\": z, \"y\": y}"]);
     }
 
     #[test]

@@ -11,12 +11,13 @@ use serde_json::json;
 use crate::cli::picture::{Labels, grid};
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
-use crate::cli::subject::ModelArgs;
+use crate::cli::subject::{self, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo decode runs/0001 codes.npy --out images.npy    # f32, (images, height, width)
   elbo decode runs/0001 z.csv --out images.png        # a picture of all of them
+  elbo decode runs/digits z.npy --class 7 --out sevens.npy
 
 In Python: numpy.save(\"z.npy\", numpy.random.randn(64, 20).astype(\"float32\")) makes z of the prior.";
 
@@ -34,6 +35,9 @@ pub(super) struct Args {
     /// else `mean_0`, …, else all; or a .safetensors with a tensor `z`, or else `mean`
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// The class of the images of a conditional model: one for all, or one for each z
+    #[arg(long, value_delimiter = ',', value_name = "C,…")]
+    class: Vec<u8>,
     /// The file to write, which must not be there yet: .npy, or a picture as .png
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -70,8 +74,14 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             .hint(format!("z of this model has {latent} dimensions; was it of another model?")));
     }
     let count = values.len() / latent;
+    let each = args.class.len();
+    if each > 1 && each != count {
+        let what = format!("`--class` names {each} classes, and there are {count} z");
+        return Err(Error::config(what).hint("name one class for all, or one for each z"));
+    }
+    let classes = subject::classes_in_turn(&state, &args.class, (count, None))?;
     let mut model = args.model.open(&state, None)?;
-    let made = model.decode(&values)?;
+    let made = subject::decode(&mut model, &values, classes.as_deref())?;
     let size = model.image_size();
     let bytes = match format {
         Format::Npy => npy::to_bytes(&[count, size[0], size[1]], &made)?,

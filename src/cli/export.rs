@@ -19,7 +19,8 @@ Examples:
   elbo export runs/0001 --part decoder --out decoder.onnx
 
 In Python: model.load_state_dict(safetensors.torch.load_file(\"vae.safetensors\")), or
-onnxruntime.InferenceSession(\"decoder.onnx\").run(None, {\"z\": z}).";
+onnxruntime.InferenceSession(\"decoder.onnx\").run(None, {\"z\": z}); both parts of a conditional model
+take a second input `y`, the one-hot classes.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

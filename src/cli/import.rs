@@ -19,7 +19,8 @@ Examples:
 
 In Python: safetensors.torch.save_file(model.state_dict(), \"vae.safetensors\"). The names are those
 of PyTorch's example (fc1, fc21, fc22, fc3, fc4), or encoder.0, …, posterior.mean,
-posterior.log_var, decoder.0, … for other numbers of layers.";
+posterior.log_var, decoder.0, … for other numbers of layers. With --classes N the last N columns of the
+first layers of encoder and decoder are the classes'.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -84,9 +85,15 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
     };
     let one = model(1)?;
     let first = one.parameters.list()[0].exports[0].key.clone();
-    let Some([_, pixels]) = shape(&weights, &first) else {
+    let Some([_, columns]) = shape(&weights, &first) else {
         return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
             .hint("the file must be of the same model: look at `--hidden` and `--latent`"));
+    };
+    let classes = config.model.classes;
+    let Some(pixels) = columns.checked_sub(classes).filter(|&pixels| pixels > 0) else {
+        let what =
+            format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
+        return Err(Error::data(path, what).hint("look at `--classes`"));
     };
     let vae = model(pixels)?;
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());

@@ -4,12 +4,14 @@ use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, check};
-use crate::cli::subject::{ImageArgs, ModelArgs};
+use crate::cli::subject::{ImageArgs, ModelArgs, decode};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo interpolate runs/0001
-  elbo interpolate runs/0001 --from 3,18 --to 7,2 --steps 12";
+  elbo interpolate runs/0001 --from 3,18 --to 7,2 --steps 12
+
+A conditional model is told the class of the nearer of the two images, of the first in the middle.";
 
 /// The most images of one picture.
 const MOST: usize = 100;
@@ -60,6 +62,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     check((steps + 2) * from.len(), size, steps + 2)?;
     let mut model = args.model.open(&state, Some(&data))?;
+    let conditional = state.config.model.classes > 0;
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     for (&from, &to) in from.iter().zip(&to) {
         let mut end = |image: usize| {
@@ -73,7 +76,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             a.iter().zip(&b).map(move |(a, b)| a + share * (b - a))
         };
         let z: Vec<_> = (0..steps).flat_map(place).collect();
-        all.extend([first, model.decode(&z)?, last].concat());
+        let nearer = |labels: &[u8]| -> Vec<u8> {
+            let near = |step| if 2 * step < steps { from } else { to };
+            (0..steps).map(|step| labels[near(step)]).collect()
+        };
+        let classes = data.labels().filter(|_| conditional).map(nearer);
+        all.extend([first, decode(&mut model, &z, classes.as_deref())?, last].concat());
         rows.push(format!("{from} to {to}"));
     }
     let mut columns = vec!["image".to_owned()];
@@ -81,8 +89,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     columns.push("image".to_owned());
     let caption = format!(
         "Between two {} images: the decoder's means on the straight line from one μ to the other, \
-         after step {}",
+         {}after step {}",
         args.images.split.name(),
+        if conditional { "of the nearer image's class, " } else { "" },
         state.trained.step
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };

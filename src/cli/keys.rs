@@ -94,6 +94,12 @@ pub(super) const TABLES: &[Table] = &[
                 "The deviation of the normal likelihood, above 0 and below 1e6, in units of a pixel's\n\
                  range from 0 to 1; other than 1.0 it needs `likelihood = \"normal\"`.",
             ),
+            key(
+                "classes",
+                "The classes of a conditional model p(x | y), 2 to 256: encoder and decoder are told each\n\
+                 image's label, which is below this, as a one-hot vector (Kingma et al. 2014, Sohn et al.\n\
+                 2015). 0 is a model of images alone, for which labels are not needed.",
+            ),
         ],
     },
     Table {

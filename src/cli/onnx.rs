@@ -73,12 +73,15 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
         Likelihood::Bernoulli => "bernoulli".to_owned(),
         Likelihood::Normal => format!("normal, sigma {}", state.config.model.sigma),
     };
-    let about = [
+    let mut about = vec![
         ("height", height.to_string()),
         ("width", width.to_string()),
         ("likelihood", likelihood),
         ("step", step.to_string()),
     ];
+    if state.config.model.classes > 0 {
+        about.push(("classes", state.config.model.classes.to_string()));
+    }
     let property = |(key, value): (&str, _)| Property { key: key.to_owned(), value };
     Ok(Model {
         ir_version: IR_VERSION,
@@ -93,13 +96,18 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
 
 fn describe(state: &State, part: Part) -> String {
     let ([height, width], step) = (state.size, state.trained.step);
-    let posterior = state.config.model.posterior;
-    let does = match (part, posterior) {
-        (Part::Encoder, Posterior::Normal) => {
+    let model = &state.config.model;
+    let (posterior, conditional) = (model.posterior, model.classes > 0);
+    let does = match (part, posterior, conditional) {
+        (Part::Encoder, Posterior::Point, _) => "the codes z of images",
+        (Part::Encoder, Posterior::Normal, false) => {
             "the approximate posterior q(z | x) of images: mean and log-variance"
         }
-        (Part::Encoder, Posterior::Point) => "the codes z of images",
-        (Part::Decoder, _) => "the means of the pixels of p(x | z)",
+        (Part::Encoder, Posterior::Normal, true) => {
+            "the approximate posterior q(z | x, y) of images and their classes: mean and log-variance"
+        }
+        (Part::Decoder, _, false) => "the means of the pixels of p(x | z)",
+        (Part::Decoder, _, true) => "the means of the pixels of p(x | z, y), where y is the class",
     };
     let kind = match posterior {
         Posterior::Normal => "a variational autoencoder (Kingma and Welling 2014)",
@@ -155,12 +163,13 @@ struct Builder<'w> {
 }
 
 impl Builder<'_> {
-    /// x (n, pixels) to `mean` and `log_var` (n, latent), or to the point `z`.
+    /// x (n, pixels), and y (n, classes) if there are any, to `mean` and `log_var` (n, latent), or to the
+    /// point `z`.
     fn encoder(&mut self, layers: &Layers, config: &Config, pixels: usize) {
         let latent = config.model.latent;
         let range = "images, a row each, top row first: pixels from 0 (black) to 1 (white)";
         self.graph.input = vec![value("x", pixels, range)];
-        let mut top = "x".to_owned();
+        let mut top = self.told("x", config.model.classes);
         for layer in &layers.encoder {
             top = self.hidden(layer, &top, &config.model);
         }
@@ -180,14 +189,14 @@ impl Builder<'_> {
         self.graph.output = vec![value("mean", latent, mean), value("log_var", latent, log_var)];
     }
 
-    /// z (n, latent) to the pixels' means (n, pixels).
+    /// z (n, latent), and y (n, classes) if there are any, to the pixels' means (n, pixels).
     fn decoder(&mut self, layers: &Layers, config: &Config, pixels: usize) {
         let prior = match config.check_prior() {
             Ok(()) => "latents, a row each; from the prior, independent standard normals",
             Err(_) => "codes, a row each",
         };
         self.graph.input = vec![value("z", config.model.latent, prior)];
-        let mut top = "z".to_owned();
+        let mut top = self.told("z", config.model.classes);
         let (last, hidden) = layers.decoder.split_last().expect("a decoder has a last layer");
         for layer in hidden {
             top = self.hidden(layer, &top, &config.model);
@@ -222,6 +231,26 @@ impl Builder<'_> {
             top = y;
         }
         self.activation(model.activation, &top, layer)
+    }
+
+    /// Adds the input of the classes, and what puts it behind the columns of another one; the name of both
+    /// together. A model without classes has no such input.
+    fn told(&mut self, input: &str, classes: usize) -> String {
+        if classes == 0 {
+            return input.to_owned();
+        }
+        let doc =
+            "classes, a row each: 1 in the column of the class, counted from 0, and 0 elsewhere";
+        self.graph.input.push(value("y", classes, doc));
+        let columns = Attribute {
+            name: "axis".to_owned(),
+            i: Some(1),
+            kind: AttributeKind::Int.into(),
+            ..Attribute::default()
+        };
+        let both = format!("{input} with y");
+        self.node("Concat", &[input, "y"], &both, vec![columns]);
+        both
     }
 
     /// Adds the weight and the bias of a path as constants; their names.

@@ -63,6 +63,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         return Err(Error::config(what).hint("1 is usual; a smaller one holds the weights smaller"));
     }
     let state = args.model.state()?;
+    if state.config.model.classes > 0 {
+        let what =
+            "the encoder of a conditional model is told the classes, so its means may repeat them";
+        return Err(Error::config(what).hint("probe a model that was trained without `--classes`"));
+    }
     let [train, test] = args.data.open_both(&state)?.map(|data| data.limited(args.limit));
     let labels = args.data.labels(&state, Split::Train, &train)?;
     let test_labels = args.data.labels(&state, Split::Test, &test)?;

@@ -4,12 +4,15 @@ use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, check};
-use crate::cli::subject::ModelArgs;
+use crate::cli::subject::{ModelArgs, classes_in_turn};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo sample runs/0001
-  elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png";
+  elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png
+  elbo sample runs/digits                             # of a conditional model: a column a class
+  elbo sample runs/digits --class 7                   # one class of it
+  elbo sample runs/digits --class 3,8 --count 16";
 
 /// The most samples of one picture.
 const MOST: usize = 10_000;
@@ -18,9 +21,12 @@ const MOST: usize = 10_000;
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// How many
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    count: usize,
+    /// How many [default: 64; of several classes 8 each]
+    #[arg(long, value_name = "N")]
+    count: Option<usize>,
+    /// The class of the images of a conditional model, or some that take turns [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "C,…")]
+    class: Vec<u8>,
     /// The deviation of z: below 1 samples are more alike, above it stranger
     #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f32,
@@ -29,8 +35,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let (count, temperature) = (args.count, args.temperature);
-    if !(1..=MOST).contains(&count) {
+    if let Some(count) = args.count.filter(|count| !(1..=MOST).contains(count)) {
         return Err(Error::config(format!(
             "`--count` is {count}; it must be between 1 and {MOST}"
         ))
@@ -39,16 +44,41 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     args.picture.check()?;
     let state = args.model.state()?;
     state.config.check_prior()?;
-    let columns = count.isqrt() + usize::from(count.isqrt().pow(2) < count);
+    // A column for each class that has its turn.
+    let of = match args.class.len() {
+        0 => state.config.model.classes,
+        typed => typed,
+    };
+    let count = args.count.unwrap_or(if of > 1 { 8 * of } else { 64 });
+    let columns = match of {
+        0 | 1 => count.isqrt() + usize::from(count.isqrt().pow(2) < count),
+        of => of,
+    };
     check(count, state.size, columns)?;
+    let all = (0..=255).take(state.config.model.classes).collect();
+    let classes = classes_in_turn(&state, &args.class, (count, Some(all)))?;
     let mut model = args.model.open(&state, None)?;
-    let images = model.sample(count, temperature)?;
-    let prior = match temperature {
+    let images = match &classes {
+        Some(classes) => model.sample_of(classes, args.temperature)?,
+        None => model.sample(count, args.temperature)?,
+    };
+    let prior = match args.temperature {
         1.0 => "the prior".to_owned(),
         t => format!("the prior at temperature {t}"),
     };
+    let classes = classes.unwrap_or_default();
+    let (told, names) = match (of, classes.as_slice()) {
+        (1, &[class, ..]) => (format!(" and the class {class}"), Vec::new()),
+        (_, []) => (String::new(), Vec::new()),
+        (_, classes) => (" and the class of each column".to_owned(), names(classes, columns)),
+    };
     let step = state.trained.step;
-    let caption = format!("The decoder's means at z drawn from {prior}, after step {step}");
-    let labels = Labels { caption: &caption, ..Labels::default() };
+    let caption = format!("The decoder's means at z drawn from {prior}{told}, after step {step}");
+    let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
     args.picture.images(&args.model, "sample", (&images, state.size, columns), labels)
+}
+
+/// The names of the columns, whose classes take turns.
+fn names(classes: &[u8], columns: usize) -> Vec<String> {
+    classes.iter().take(columns).map(ToString::to_string).collect()
 }

@@ -72,7 +72,11 @@ pub(super) struct ImageArgs {
 impl ImageArgs {
     /// The images; if they should be the run's own and are not, that is said.
     pub(super) fn open(&self, state: &State) -> Result<Dataset> {
-        self.data.open(state, self.split)
+        let data = self.data.open(state, self.split)?;
+        if state.config.model.classes > 0 {
+            self.labels(state, &data)?;
+        }
+        Ok(data)
     }
 
     /// The class of each of these images, which a verb cannot do without.
@@ -132,6 +136,35 @@ impl ModelArgs {
     }
 }
 
+/// The classes of the images that the decoder is to make, as the user or else the verb says: one for all,
+/// or some in turn. A model without classes has none.
+pub(super) fn classes_in_turn(
+    state: &State,
+    typed: &[u8],
+    (count, default): (usize, Option<Vec<u8>>),
+) -> Result<Option<Vec<u8>>> {
+    let classes = state.config.model.classes;
+    let turn = match (typed, default) {
+        ([], default) if classes > 0 => default.ok_or_else(|| {
+            let what =
+                format!("this model makes images of {classes} classes; it must be said of which");
+            Error::config(what)
+                .hint(format!("add `--class` with a class from 0 to {}", classes - 1))
+        })?,
+        ([], _) => return Ok(None),
+        (typed, _) => typed.to_vec(),
+    };
+    Ok(Some((0..count).map(|image| turn[image % turn.len()]).collect()))
+}
+
+/// What a model makes of z, told these classes if it knows any.
+pub(super) fn decode(model: &mut Model, z: &[f32], classes: Option<&[u8]>) -> Result<Vec<f32>> {
+    match classes {
+        Some(classes) => model.decode_of(z, classes),
+        None => model.decode(z),
+    }
+}
+
 impl DataArgs {
     /// Where the images are, and those to test on if they are elsewhere.
     fn places(&self, state: &State) -> Result<(PathBuf, Option<PathBuf>)> {
@@ -172,7 +205,7 @@ impl DataArgs {
         };
         if let Some(was) =
             state.data.as_ref().filter(|_| self.data.is_none() && self.test_data.is_none())
-            && was[which] != data.fingerprint()
+            && was[which] != data.fingerprint_for(state.config.model.classes)
         {
             talk(&format!("these are not the {} images that the run had", split.name()));
         }

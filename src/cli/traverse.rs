@@ -1,18 +1,19 @@
 //! `elbo traverse`: what each dimension of z does, or for two of them the whole plane.
 
 use elbo::evaluate::dimensions;
-use elbo::{Dataset, Error, Model, Result};
+use elbo::{Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, check};
-use crate::cli::subject::{DataArgs, ModelArgs};
+use crate::cli::subject::{DataArgs, ModelArgs, Split, classes_in_turn, decode};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo traverse runs/0001
   elbo traverse runs/0001 --image 7 --range 2 --steps 15
   elbo traverse runs/0001 --dimensions 3,11,5
-  elbo traverse runs/plane --plane --steps 25        # a model of two dimensions";
+  elbo traverse runs/plane --plane --steps 25        # a model of two dimensions
+  elbo traverse runs/digits --class 7                # a conditional model must be told a class";
 
 /// The most places of a dimension.
 const MOST: usize = 100;
@@ -31,6 +32,9 @@ pub(super) struct Args {
     /// mean]
     #[arg(long, value_name = "I")]
     image: Option<usize>,
+    /// The class of all images of a conditional model [default: that of --image]
+    #[arg(long, value_name = "C")]
+    class: Option<u8>,
     /// Go from minus this to this, in deviations of the prior
     #[arg(long, default_value_t = 3.0, value_name = "Z", allow_negative_numbers = true)]
     range: f32,
@@ -76,18 +80,33 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
         check(steps * steps, state.size, steps)?;
+        let classes = classes_in_turn(&state, args.class.as_slice(), (steps * steps, None))?;
         let mut model = args.model.open(&state, None)?;
-        return plane(args, &mut model, step);
+        return plane(args, &mut model, classes.as_deref(), step);
+    }
+    if args.image.is_none() {
+        // Refused before anything is read.
+        classes_in_turn(&state, args.class.as_slice(), (1, None))?;
     }
     let data = args.data.both(&state)?.1;
+    let mut of_image = None;
+    if state.config.model.classes > 0 {
+        let labels = args.data.labels(&state, Split::Test, &data)?;
+        of_image = args.image.map(|image| labels.get(image).copied().unwrap_or_default());
+    }
     let rows = if args.dimensions.is_empty() { SHOWN.min(latent) } else { args.dimensions.len() };
     check(rows.saturating_mul(steps), data.size(), steps)?;
+    let classes = classes_in_turn(
+        &state,
+        args.class.or(of_image).as_slice(),
+        (rows.saturating_mul(steps), None),
+    )?;
     let mut model = args.model.open(&state, Some(&data))?;
-    lines(args, &mut model, &data, step)
+    lines(args, &mut model, classes.as_deref(), step)
 }
 
 /// A row for each dimension.
-fn lines(args: &Args, model: &mut Model, data: &Dataset, step: u64) -> Result<u8> {
+fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> Result<u8> {
     let latent = model.config().model.latent;
     let asked = dimensions(&model.encode(0..model.images().min(ASKED))?, latent);
     let mut chosen = args.dimensions.clone();
@@ -109,7 +128,7 @@ fn lines(args: &Args, model: &mut Model, data: &Dataset, step: u64) -> Result<u8
             z.extend(place);
         }
     }
-    let images = model.decode(&z)?;
+    let images = decode(model, &z, classes)?;
     let rows: Vec<_> = chosen.iter().map(|&j| format!("z{j}  KL {:.2}", asked[j].kl)).collect();
     let columns: Vec<_> = (0..args.steps).map(|step| format!("{:+.1}", value(step))).collect();
     let rest = match args.image {
@@ -117,30 +136,38 @@ fn lines(args: &Args, model: &mut Model, data: &Dataset, step: u64) -> Result<u8
         None => "the others at 0".to_owned(),
     };
     let caption = format!(
-        "One dimension of z at a time, {rest}; by KL divergence in nats; after step {step}"
+        "One dimension of z at a time, {rest}{}; by KL divergence in nats; after step {step}",
+        told(classes)
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
-    args.picture.images(&args.model, "traverse", (&images, data.size(), args.steps), labels)
+    args.picture.images(&args.model, "traverse", (&images, model.image_size(), args.steps), labels)
 }
 
 /// The images of a plane of z, each at the middle of an equal share of the prior (Kingma and Welling
 /// 2014, figure 4).
-fn plane(args: &Args, model: &mut Model, step: u64) -> Result<u8> {
+fn plane(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> Result<u8> {
     let side = args.steps;
     let quantile = |i: usize| normal_quantile((i as f64 + 0.5) / side as f64) as f32;
     let z: Vec<_> = (0..side)
         .rev()
         .flat_map(|up| (0..side).flat_map(move |right| [quantile(right), quantile(up)]))
         .collect();
-    let images = model.decode(&z)?;
+    let images = decode(model, &z, classes)?;
     let most = quantile(side - 1);
     let caption = format!(
-        "The plane of z at the prior's quantiles: z0 from {:.1} to {most:.1} rightwards, z1 upwards; \
+        "The plane of z at the prior's quantiles: z0 from {:.1} to {most:.1} rightwards, z1 upwards{}; \
          after step {step}",
-        -most
+        -most,
+        told(classes)
     );
     let labels = Labels { caption: &caption, joined: true, ..Labels::default() };
     args.picture.images(&args.model, "plane", (&images, model.image_size(), side), labels)
+}
+
+/// The class of all images, in words.
+fn told(classes: Option<&[u8]>) -> String {
+    let class = classes.and_then(<[u8]>::first);
+    class.map_or(String::new(), |class| format!("; class {class}"))
 }
 
 /// Where the standard normal distribution function is `share`, to 10⁻¹² by halving.

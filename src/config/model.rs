@@ -153,6 +153,10 @@ pub struct ModelConfig {
     pub likelihood: Likelihood,
     /// The deviation of the normal likelihood.
     pub sigma: f64,
+    /// The number of classes; the encoder and the decoder are told each image's, as a one-hot vector
+    /// behind x and behind z: a model of p(x | y) (Kingma et al. 2014, section 2.2, with every y
+    /// observed; Sohn et al. 2015, eq. 4, with a prior that does not depend on y). 0 models p(x).
+    pub classes: usize,
 }
 
 impl Default for ModelConfig {
@@ -170,6 +174,7 @@ impl Default for ModelConfig {
             dropout: 0.0,
             likelihood: Likelihood::Bernoulli,
             sigma: 1.0,
+            classes: 0,
         }
     }
 }

@@ -46,6 +46,10 @@ impl ModelConfig {
         has_effect("layer-norm", !self.layer_norm || hidden, "a hidden layer")?;
         has_effect("dropout", self.dropout == 0.0 || hidden, "a hidden layer")?;
         positive("sigma", self.sigma, 1e6)?;
+        // The number of a class is a byte, and to be told of the only one says nothing.
+        if self.classes == 1 || self.classes > 256 {
+            return fail("classes", &self.classes, "0, or between 2 and 256");
+        }
         let normal = self.likelihood == Likelihood::Normal;
         has_effect("sigma", self.sigma == 1.0 || normal, "`normal`")
     }
@@ -232,6 +236,8 @@ mod tests {
             ("corruption-level", |c| {
                 (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 1.0);
             }),
+            ("classes", |c| c.model.classes = 1),
+            ("classes", |c| c.model.classes = 257),
         ];
         for &(name, spoil) in cases {
             let mut config = Config::default();

@@ -1,4 +1,4 @@
-//! Labels: the class of each image, where the files have them. Nothing is trained on them.
+//! Labels: the class of each image, where the files have them. Only conditional models learn from them.
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::path::Path;
@@ -42,6 +42,37 @@ impl Dataset {
     #[must_use]
     pub fn labels(&self) -> Option<&[u8]> {
         self.labels.as_ref().map(|labels| labels.values.as_slice())
+    }
+
+    /// Refuses data whose labels are not those that a model of so many classes is told; one of 0 classes
+    /// is told none.
+    ///
+    /// # Errors
+    ///
+    /// If there are classes and an image has none, or one that the model does not know.
+    pub fn check_classes(&self, classes: usize) -> Result<()> {
+        if classes == 0 {
+            return Ok(());
+        }
+        let Some(labels) = self.labels() else {
+            let what = format!(
+                "the images have no labels, and a model of {classes} classes must be told the class of each"
+            );
+            return Err(Error::new(ErrorKind::Data, what)
+                .hint("give images with labels, or leave out `classes` to model images alone"));
+        };
+        let largest = labels.iter().copied().max().map_or(0, usize::from);
+        if largest < classes {
+            return Ok(());
+        }
+        let image = labels.iter().position(|&label| usize::from(label) == largest).unwrap_or(0);
+        let what = format!(
+            "image {image} is of the class {largest}, and the model's are those below {classes}"
+        );
+        Err(Error::new(ErrorKind::Data, what).hint(format!(
+            "`--classes {}` makes a model that knows all classes of these images",
+            largest.saturating_add(1)
+        )))
     }
 
     /// The names of the classes, where they have names: those of the folders that pictures lie in.

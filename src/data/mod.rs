@@ -184,10 +184,26 @@ impl Dataset {
     }
 
     /// A hash of the images, their sizes and their number (SHA-256, in hexadecimal digits): two
-    /// datasets with the same one train the same. Labels are not in it, since nothing is trained on
-    /// them.
+    /// datasets with the same one train the same. Labels are not in it, since only conditional models
+    /// learn from them.
     #[must_use]
     pub fn fingerprint(&self) -> String {
+        digits(self.hashed())
+    }
+
+    /// The fingerprint of what a model of so many classes learns from: where there are any, the labels
+    /// are in it too.
+    #[must_use]
+    pub fn fingerprint_for(&self, classes: usize) -> String {
+        let mut hash = self.hashed();
+        if let Some(labels) = self.labels().filter(|_| classes > 0) {
+            hash.update(b"labels");
+            hash.update(labels);
+        }
+        digits(hash)
+    }
+
+    fn hashed(&self) -> Sha256 {
         let mut hash = Sha256::new();
         for size in [self.count, self.height, self.width] {
             hash.update((size as u64).to_le_bytes());
@@ -206,7 +222,7 @@ impl Dataset {
                 }
             }
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash
     }
 
     /// Refuses data that a likelihood, or the tossing of coins, has no meaning for.
@@ -254,6 +270,11 @@ impl Dataset {
             }
         }
     }
+}
+
+/// A hash in hexadecimal digits.
+fn digits(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The number of images in so many elements.

@@ -42,8 +42,29 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
+    /// If the temperature is no number of 0 or more, the model has no prior or is conditional, or the device
+    /// is lost.
     pub fn sample(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
+        self.check_told(None, count)?;
+        let z = self.prior(count, temperature)?;
+        self.made(&z, None)
+    }
+
+    /// Images of these classes, as [`sample`](Self::sample) makes those of a model without. Two images of
+    /// one place in the list and of different classes have the same z.
+    ///
+    /// # Errors
+    ///
+    /// If the temperature is no number of 0 or more, the model is not conditional or does not know a
+    /// class, or the device is lost.
+    pub fn sample_of(&mut self, classes: &[u8], temperature: f32) -> Result<Vec<f32>> {
+        self.check_told(Some(classes), classes.len())?;
+        let z = self.prior(classes.len(), temperature)?;
+        self.made(&z, Some(classes))
+    }
+
+    /// z (count, latent) of the prior, whose deviation is `temperature` instead of 1.
+    fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
         self.config.check_prior()?;
         if !(temperature.is_finite() && temperature >= 0.0) {
             let what = format!("a temperature of {temperature}; it must be a number, 0 or more");
@@ -58,7 +79,7 @@ impl Model {
             z.extend(self.session.read(self.vae.z.first_rows(rows))?);
         }
         z.iter_mut().for_each(|z| *z *= temperature);
-        self.decode(&z)
+        Ok(z)
     }
 
     /// What the decoder makes of z (images, latent): the means of the pixels, from 0 to 1 where the
@@ -66,18 +87,79 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If z is not a whole number of rows of finite numbers, or the device is lost.
+    /// If z is not a whole number of rows of finite numbers, the model is conditional, or the device is
+    /// lost.
     pub fn decode(&mut self, z: &[f32]) -> Result<Vec<f32>> {
+        let count = self.check_z(z)?;
+        self.check_told(None, count)?;
+        self.made(z, None)
+    }
+
+    /// What the decoder of a conditional model makes of z (images, latent) and the class of each, as
+    /// [`decode`](Self::decode).
+    ///
+    /// # Errors
+    ///
+    /// If z is not a whole number of rows of finite numbers, the model is not conditional, there is not
+    /// one class for each row or one that the model does not know, or the device is lost.
+    pub fn decode_of(&mut self, z: &[f32], classes: &[u8]) -> Result<Vec<f32>> {
+        let count = self.check_z(z)?;
+        self.check_told(Some(classes), count)?;
+        self.made(z, Some(classes))
+    }
+
+    /// The number of rows of z.
+    fn check_z(&self, z: &[f32]) -> Result<usize> {
         let latent = self.config.model.latent;
         if !z.len().is_multiple_of(latent) || z.iter().any(|z| !z.is_finite()) {
             let what = format!("{} numbers are no rows of {latent} finite ones", z.len());
             return Err(Error::new(ErrorKind::Data, what)
                 .hint(format!("z of this model has {latent} dimensions")));
         }
+        Ok(z.len() / latent)
+    }
+
+    /// Refuses classes that the decoder cannot be told, or that it must be and is not.
+    fn check_told(&self, told: Option<&[u8]>, count: usize) -> Result<()> {
+        let classes = self.config.model.classes;
+        let refuse = |what: String, hint: &str| Err(Error::config(what).hint(hint));
+        match told {
+            None if classes == 0 => Ok(()),
+            None => refuse(
+                format!("this model makes images of {classes} classes, and must be told which"),
+                "give the class of each image: by `--class`, or with `sample_of` and `decode_of`",
+            ),
+            Some(_) if classes == 0 => refuse(
+                "a class was asked for, and this model knows none".to_owned(),
+                "leave the classes out, or train a model with `--classes`",
+            ),
+            Some(told) if told.len() != count => refuse(
+                format!("{} classes for {count} images, expected one for each", told.len()),
+                "give as many classes as rows of z",
+            ),
+            Some(told) => match told.iter().find(|&&class| usize::from(class) >= classes) {
+                None => Ok(()),
+                Some(class) => refuse(
+                    format!("the class {class}; this model knows 0 to {}", classes - 1),
+                    "classes are counted from 0, as the labels that it was trained on",
+                ),
+            },
+        }
+    }
+
+    /// What the decoder makes of z and classes that were checked.
+    fn made(&mut self, z: &[f32], classes: Option<&[u8]>) -> Result<Vec<f32>> {
+        let latent = self.config.model.latent;
         let program = self.load(Look::Decode)?;
         let mut made = Vec::new();
-        for z in z.chunks(latent * self.config.train.batch_size) {
+        let batch = self.config.train.batch_size;
+        for (part, z) in z.chunks(latent * batch).enumerate() {
             let rows = z.len() / latent;
+            if let (Some(label), Some(classes)) = (self.vae.label, classes) {
+                let words: Vec<_> =
+                    classes[part * batch..][..rows].iter().map(|&c| c.into()).collect();
+                self.session.write_bits(label, 0, &words)?;
+            }
             self.session.write(self.vae.z.first_rows(rows), z)?;
             self.run_one(program, self.place(0..rows))?;
             made.extend(self.means(rows)?);

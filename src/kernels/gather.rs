@@ -149,6 +149,8 @@ fn floats<T: Real>(p: &Gather, record: &Record, [values, x, image]: [Arg<'_, T>;
 pub struct Shard {
     /// The rows: words of four bytes, or a matrix of floats.
     pub data: Tensor,
+    /// The class of each image, where the model is told.
+    pub labels: Option<Tensor>,
     /// The first image.
     pub first: usize,
     /// The number of images.
@@ -208,7 +210,7 @@ pub(crate) fn cases() -> Vec<Case> {
                     }
                     Dtype::F32 => case.input("values", [rows, cols], Fill::Uniform(seed, 0.0, 1.0)),
                 };
-                shards.push(Shard { data, first, rows });
+                shards.push(Shard { data, labels: None, first, rows });
             }
             let x = case.plan.matrix("x", rows, cols);
             let image = case.plan.words("image", rows);

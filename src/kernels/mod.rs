@@ -15,6 +15,7 @@ pub mod finite;
 pub mod gather;
 pub mod gaussian;
 pub mod importance;
+pub mod label;
 pub mod layer_norm;
 pub mod matmul;
 pub mod mmd;
@@ -68,6 +69,9 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &mmd::PAIRS,
     &mmd::DISCREPANCY,
     &mmd::BACKWARD,
+    &label::GATHER,
+    &label::APPEND,
+    &label::BACKWARD,
     &bernoulli::FORWARD,
     &normal::FORWARD,
     &reduce::TERMS,
@@ -97,6 +101,7 @@ pub fn cases() -> Vec<Case> {
         divergence::cases,
         total_correlation::cases,
         mmd::cases,
+        label::cases,
         bernoulli::cases,
         normal::cases,
         reduce::cases,

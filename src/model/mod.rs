@@ -88,6 +88,8 @@ pub struct Vae {
     pub x: Tensor,
     /// Which images of the dataset the minibatch is.
     pub image: Tensor,
+    /// The class of each image of the minibatch, if the model is told.
+    pub label: Option<Tensor>,
     /// Mean and log-variance of the posterior, or the point.
     pub h: Tensor,
     /// ε.
@@ -113,8 +115,9 @@ pub struct Vae {
 /// The most shards of a dataset: 128 GiB.
 const MOST_SHARDS: u128 = 1024;
 
-/// Makes room for a dataset, in shards below the largest binding.
-fn shards(plan: &mut Plan, name: &str, spec: DataSpec) -> Vec<Shard> {
+/// Makes room for a dataset, in shards below the largest binding, and for its classes if the model is
+/// told them.
+fn shards(plan: &mut Plan, name: &str, spec: DataSpec, labelled: bool) -> Vec<Shard> {
     let stride = spec.pixels.next_multiple_of(PAD);
     let row_bytes = if spec.bytes { stride } else { 4 * stride };
     // One row of padding less, since a matrix of floats is padded to sixteen rows.
@@ -127,7 +130,8 @@ fn shards(plan: &mut Plan, name: &str, spec: DataSpec) -> Vec<Shard> {
         } else {
             plan.matrix(name, rows, spec.pixels)
         };
-        shards.push(Shard { data, first, rows });
+        let labels = labelled.then(|| plan.words(&format!("classes of {name}"), rows));
+        shards.push(Shard { data, labels, first, rows });
     }
     shards
 }
@@ -189,14 +193,15 @@ impl Vae {
         let pixels = test.pixels;
         let mut plan = Plan::new();
         let room = Room::new(&mut plan, config, pixels);
-        let train = train.map(|train| shards(&mut plan, "training images", train));
-        let test = shards(&mut plan, "test images", test);
+        let labelled = config.model.classes > 0;
+        let train = train.map(|train| shards(&mut plan, "training images", train, labelled));
+        let test = shards(&mut plan, "test images", test, labelled);
         let train = train.unwrap_or_else(|| test.clone());
         let mut parameters = Parameters::new();
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
         let Sections { h, z, made, output_bias, .. } = network;
-        let Room { reports, x, image, eps, nll, kl, highest, total, .. } = room;
+        let Room { reports, x, image, label, eps, nll, kl, highest, total, .. } = room;
         Ok(Self {
             plan,
             parameters,
@@ -205,6 +210,7 @@ impl Vae {
             test,
             x,
             image,
+            label,
             h,
             eps,
             z,
@@ -252,8 +258,8 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     // Every matrix is counted with 32 bits, those of activations as those of weights.
     let (model, pixels) = (&config.model, train.pixels);
     let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
-    let encoder = ends(pixels, &model.encoder, 2 * model.latent);
-    let decoder = ends(model.latent, &model.decoder, pixels);
+    let encoder = ends(pixels + model.classes, &model.encoder, 2 * model.latent);
+    let decoder = ends(model.latent + model.classes, &model.decoder, pixels);
     let pairs = config.objective.pairs().then(|| vec![1, batch]);
     for widths in [Some(encoder), Some(decoder), pairs].into_iter().flatten() {
         for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {
@@ -278,12 +284,14 @@ mod tests {
             [(true, 60_000, 1), (true, 200_000, 2), (false, 60_000, 2), (false, 42_799, 2)]
         {
             let mut plan = Plan::new();
-            let shards = shards(&mut plan, "images", DataSpec { images, pixels: 784, bytes });
+            let spec = DataSpec { images, pixels: 784, bytes };
+            let shards = shards(&mut plan, "images", spec, true);
             assert_eq!(shards.len(), expected, "{images} images, bytes {bytes}");
             let mut next = 0;
             for shard in shards {
                 assert_eq!(shard.first, next, "shards follow one another");
                 assert!(4 * shard.data.words() as u64 <= MAX_BINDING_BYTES, "{shard:?}");
+                assert_eq!(shard.labels.map(|l| l.cols()), Some(shard.rows), "a class each");
                 next += shard.rows;
             }
             assert_eq!(next, images, "every image is in a shard");

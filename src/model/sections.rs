@@ -8,6 +8,7 @@ use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
 use crate::kernels::importance::importance;
+use crate::kernels::label::{append, gather_labels};
 use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::optimizer::update;
 use crate::kernels::philox::purpose;
@@ -24,6 +25,8 @@ pub(super) struct Room {
     pub(super) reports: Reports,
     pub(super) x: Tensor,
     pub(super) image: Tensor,
+    /// The class of each image, if the model is told.
+    pub(super) label: Option<Tensor>,
     pub(super) eps: Tensor,
     /// ε = 0, for z = μ.
     pub(super) at_mean: Tensor,
@@ -39,10 +42,12 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
         let (batch, latent) = (config.train.batch_size, config.model.latent);
+        let labelled = config.model.classes > 0;
         Self {
             reports: Reports::new(plan),
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
+            label: labelled.then(|| plan.words("label", batch)),
             eps: plan.matrix("eps", batch, latent),
             at_mean: plan.matrix("eps at the mean", batch, latent),
             z: plan.matrix("z", batch, latent),
@@ -82,17 +87,22 @@ impl Sections {
         noise: TrainingNoise,
         pixels: usize,
     ) -> Self {
-        let &Room { reports, x, image, eps, kl, nll, extra, .. } = room;
+        let &Room { reports, x, image, label, eps, kl, nll, extra, .. } = room;
+        let model = &config.model;
         let mut tape = Tape::new(plan);
         let names = LayerNames::of(config);
+        let told = |tape: &mut Tape<'_>, a, wants_da| match label {
+            Some(label) => append(tape, (a, wants_da), label, model.classes),
+            None => a,
+        };
         let level = config.train.corruption_level;
         let seen = match config.train.corruption {
             Corruption::None => x,
             Corruption::Mask => corrupt(&mut tape, corrupt::Noise::Mask(level), (image, x)),
             Corruption::Normal => corrupt(&mut tape, corrupt::Noise::Normal(level), (image, x)),
         };
-        let model = &config.model;
-        let h = encoder(Network { tape: &mut tape, parameters, model, image }, &names, seen);
+        let given = told(&mut tape, seen, false);
+        let h = encoder(Network { tape: &mut tape, parameters, model, image }, &names, given);
         let encoder = tape.take();
         let noise = match noise {
             TrainingNoise::Drawn => Noise::Drawn { image },
@@ -106,8 +116,9 @@ impl Sections {
             }
         };
         let posterior = tape.take();
+        let given = told(&mut tape, z, true);
         let network = Network { tape: &mut tape, parameters, model, image };
-        let made = decoder(network, &names, (z, 1), pixels);
+        let made = decoder(network, &names, (given, 1), pixels);
         let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
         likelihood(&mut tape, config, (made, x), nll);
@@ -137,14 +148,18 @@ impl Sections {
         room: &Room,
         (train, test): (&[Shard], &[Shard]),
     ) -> Programs {
-        let &Room { x, image, eps, at_mean, kl, nll, highest, total, .. } = room;
+        let &Room { x, image, label, eps, at_mean, kl, nll, highest, total, .. } = room;
         let z = self.z;
         let binarise = config.train.pixels == Pixels::Binarised;
         let mut tape = Tape::new(plan);
-        gather(&mut tape, train, binarise, (x, image));
-        let gather_train = tape.take();
-        gather(&mut tape, test, binarise, (x, image));
-        let gather_test = tape.take();
+        let mut gathered = |shards| {
+            gather(&mut tape, shards, binarise, (x, image));
+            if let Some(label) = label {
+                gather_labels(&mut tape, shards, image, label);
+            }
+            tape.take()
+        };
+        let (gather_train, gather_test) = (gathered(train), gathered(test));
         // A point is its own mean and its own draw, and has no density to weigh.
         let normal = config.model.posterior == Posterior::Normal;
         if normal {

@@ -74,8 +74,10 @@ impl Trainer {
             ["training", "test"].iter().zip(state.data.iter().flatten().zip(&self.data))
         {
             if was != is {
+                let labels =
+                    if self.model.config.model.classes > 0 { " or their labels" } else { "" };
                 let what = format!(
-                    "the {which} images are not the checkpoint's: their SHA-256 is {is:.12}…, \
+                    "the {which} images{labels} are not the checkpoint's: their SHA-256 is {is:.12}…, \
                      expected {was:.12}…"
                 );
                 return Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA));

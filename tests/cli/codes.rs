@@ -7,7 +7,7 @@ use crate::program::{images, place, succeed, text, train};
 use crate::uses::{class, csv, datasets, model, run, told, trained};
 
 /// The shape and the values of an array of f32, read without the library.
-fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
+pub(crate) fn npy(path: &Path) -> (Vec<usize>, Vec<f32>) {
     let file = fs::read(path).expect("an array");
     let end = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
     let header = text(&file[10..end]);

@@ -19,7 +19,7 @@ pub(crate) fn class(image: usize) -> u8 {
     (image * image % 7 % 3) as u8
 }
 
-fn add_labels(dir: &TempDir, set: &str, count: usize) {
+pub(crate) fn add_labels(dir: &TempDir, set: &str, count: usize) {
     let start = [0x0801_u32, count as u32].into_iter().flat_map(u32::to_be_bytes);
     let file: Vec<u8> = start.chain((0..count).map(class)).collect();
     let path = dir.path().join(format!("data/{set}-labels-idx1-ubyte"));

@@ -142,7 +142,18 @@ impl Bench {
             })
             .collect();
         session.write_bits(vae.train[0].data, &words);
-        Self { config: config.clone(), vae, session, images, program }
+        let mut bench = Self { config: config.clone(), vae, session, images, program };
+        let classes = config.model.classes.max(1);
+        bench.tell(&(0..images).map(|image| (image % classes) as u8).collect::<Vec<_>>());
+        bench
+    }
+
+    /// Gives each image a class, if the model is told; so far they have them in turn.
+    pub(crate) fn tell(&mut self, labels: &[u8]) {
+        if let Some(tensor) = self.vae.train[0].labels {
+            let words: Vec<_> = labels.iter().copied().map(u32::from).collect();
+            self.session.write_bits(tensor, &words);
+        }
     }
 
     /// The record of step `t`, counted from one, for images in the order of the file.

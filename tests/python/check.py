@@ -5,7 +5,7 @@
     venv/bin/python tests/python/check.py target/release/elbo RUN       the files of a run of your own
 
 Weights are made here, written as safetensors, imported, and exported as ONNX, for every activation, for zero to two
-hidden layers with and without layer normalisation, and for both likelihoods. What ONNX Runtime makes of the files is compared with the formulas in float64,
+hidden layers with and without layer normalisation, for both likelihoods, and some for models that are told classes. What ONNX Runtime makes of the files is compared with the formulas in float64,
 written here from the weights. A small run is trained for its event files. It ends with 1 at the first difference.
 """
 
@@ -29,7 +29,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 MOST = 1e-5  # difference, of values up to 1; relative to larger ones
 LOG_VAR_BOUNDS = (-30.0, 20.0)
-PIXELS, LATENT = 36, 3
+PIXELS, LATENT, CLASSES = 36, 3, 4
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -78,7 +78,7 @@ def names(encoder, decoder):
     return hidden, "posterior.mean", "posterior.log_var", [f"decoder.{i}" for i in range(decoder + 1)]
 
 
-def make_weights(encoder, decoder, norm, random):
+def make_weights(encoder, decoder, norm, classes, random):
     """Weights whose sums reach into every bend of an activation, and log-variances beyond their bounds."""
     weights = {}
 
@@ -92,11 +92,12 @@ def make_weights(encoder, decoder, norm, random):
     for path, units in zip([*hidden, *back[:-1]], [*encoder, *decoder]) if norm else []:
         weights[f"{path}.norm.weight"] = random.normal(1, 0.5, units)
         weights[f"{path}.norm.bias"] = random.normal(0, 0.5, units)
-    layers(hidden, [PIXELS, *encoder])
-    top = [PIXELS, *encoder][-1]
+    first = PIXELS + classes
+    layers(hidden, [first, *encoder])
+    top = [first, *encoder][-1]
     layers([mean], [top, LATENT])
     layers([log_var], [top, LATENT], scale=5.0)
-    layers(back, [LATENT, *decoder, PIXELS])
+    layers(back, [LATENT + classes, *decoder, PIXELS])
     return {key: value.astype(np.float32) for key, value in weights.items()}
 
 
@@ -115,7 +116,7 @@ def normalised(weights, path, x):
 
 
 def through(weights, config, part, x):
-    """What a part of the model makes of x, in float64."""
+    """What a part of the model makes of x, with its one-hot classes behind it if there are any, in float64."""
     model = config["model"]
     activation = ACTIVATIONS[model["activation"]]
     hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
@@ -156,14 +157,21 @@ def check_part(elbo, run, part, weights, config, size, random):
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs, worst = session.get_inputs(), 0.0
     name, columns = ("x", size[0] * size[1]) if part == "encoder" else ("z", config["model"]["latent"])
+    classes = config["model"].get("classes", 0)
     shape = [(i.name, i.type, i.shape) for i in inputs]
-    require(shape == [(name, "tensor(float)", ["n", columns])], f"{part} of {run}: its inputs are {shape}")
+    wanted = [(name, columns)] + ([("y", classes)] if classes else [])
+    wanted = [(name, "tensor(float)", ["n", columns]) for name, columns in wanted]
+    require(shape == wanted, f"{part} of {run}: its inputs are {shape}")
+    require(about.get("classes") == (str(classes) if classes else None), f"{part} of {run}: {about}")
     clamped = 0
     for rows in (1, 2, 17):
         x = random.random((rows, columns)) if part == "encoder" else random.normal(0, 1, (rows, columns))
         x = x.astype(np.float32)
-        expected = through(weights, config, part, x)
-        found = dict(zip([o.name for o in session.get_outputs()], session.run(None, {name: x})))
+        given = {name: x}
+        if classes:
+            given["y"] = np.eye(classes, dtype=np.float32)[random.integers(0, classes, rows)]
+        expected = through(weights, config, part, np.concatenate(list(given.values()), 1))
+        found = dict(zip([o.name for o in session.get_outputs()], session.run(None, given)))
         require(list(found) == list(expected), f"{part} of {run}: its outputs are {list(found)}")
         for output, values in expected.items():
             worst = max(worst, compare(f"`{output}` of {part} of {run}, {rows} rows", found[output], values))
@@ -176,16 +184,18 @@ def check_networks(elbo):
     random, worst, clamped, count = np.random.default_rng(5), 0.0, 0, 0
     # The last has different numbers of layers on both sides.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
-    kinds = [*itertools.product(shapes, ACTIVATIONS, ("bernoulli", "normal"), (False,))]
-    kinds += itertools.product(shapes[1:], ACTIVATIONS, ("bernoulli",), (True,))
-    for (encoder, decoder), activation, likelihood, norm in kinds:
-        weights = make_weights(encoder, decoder, norm, random)
-        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{activation}_{likelihood}{'_norm' * norm}"
+    kinds = [*itertools.product(shapes, ACTIVATIONS, ("bernoulli", "normal"), (False,), (0,))]
+    kinds += itertools.product(shapes[1:], ACTIVATIONS, ("bernoulli",), (True,), (0,))
+    kinds += itertools.product(shapes, ("relu",), ("bernoulli",), (False,), (CLASSES,))
+    for (encoder, decoder), activation, likelihood, norm, classes in kinds:
+        weights = make_weights(encoder, decoder, norm, classes, random)
+        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{activation}_{likelihood}{'_norm' * norm}_{classes}"
         folder = pathlib.Path(elbo.folder)
         save_file(weights, folder / f"{run}.safetensors")
         config = {
             "encoder": encoder, "latent": LATENT, "decoder": decoder, "activation": activation, "likelihood": likelihood,
             "layer-norm": norm,
+            "classes": classes,
         }
         # JSON's numbers, words and lists are TOML's too.
         toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
@@ -213,7 +223,7 @@ def check_run(elbo, run):
     elbo("export", run, "--out", path)
     require(path.read_bytes() == (run / "weights.safetensors").read_bytes(), f"{run}: the exported weights are others")
     hidden, mean, _, _ = names(len(config["model"]["encoder"]), len(config["model"]["decoder"]))
-    pixels = weights[f"{[*hidden, mean][0]}.weight"].shape[1]
+    pixels = weights[f"{[*hidden, mean][0]}.weight"].shape[1] - config["model"].get("classes", 0)
     # The checkpoint's header says how an image's pixels lie.
     state = (run / "checkpoint.safetensors").read_bytes()
     header = json.loads(state[8:8 + int.from_bytes(state[:8], "little")])

@@ -106,6 +106,11 @@ fn check(graph: &Graph) {
                 }
                 inputs
             }
+            "Concat" => {
+                let axis = &node.attribute[0];
+                assert_eq!((axis.name.as_str(), axis.i), ("axis", Some(1)), "{node:?}");
+                inputs + known[&node.input[1]]
+            }
             "Clip" => {
                 let bounds = [&node.input[1], &node.input[2]].map(|name| constant(name));
                 assert!(bounds.iter().all(Vec::is_empty), "bounds are scalars: {node:?}");
@@ -162,6 +167,19 @@ fn norms_come_between_the_product_and_the_activation() {
     assert_eq!(operations(&encoder), format!("{hidden} {hidden} Gemm Gemm Clip"));
     assert_eq!(operations(&decoder), format!("{hidden} Gemm Sigmoid"));
     [encoder, decoder].iter().for_each(check);
+}
+
+#[test]
+fn classes_are_an_input_of_both_parts() {
+    for (encoder, decoder) in [(&[][..], &[][..]), (&[5], &[6]), (&[7, 5], &[])] {
+        let state = with(encoder, decoder, Activation::Relu, |model| model.classes = 4);
+        let graph = read(&state, Part::Encoder);
+        assert_eq!(ends(&graph.input), [("x", "n", 12), ("y", "n", 4)]);
+        check(&graph);
+        let graph = read(&state, Part::Decoder);
+        assert_eq!(ends(&graph.input), [("z", "n", 2), ("y", "n", 4)]);
+        check(&graph);
+    }
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn lead(story: &Story) -> String {
         get("model", "decoder").map(|v| format!("decoder of {v} units")),
         get("model", "activation"),
         get("model", "likelihood").map(|v| format!("{v} likelihood")),
+        get("model", "classes").filter(|v| v != "0").map(|v| format!("conditional on {v} classes")),
         get("objective", "beta").map(|v| format!("β = {v}")),
         get("train", "pixels").map(|v| format!("{v} pixels")),
         get("optimizer", "rule").map(|rule| match get("optimizer", "lr") {

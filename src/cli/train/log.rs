@@ -194,19 +194,27 @@ impl Log {
         self.screen.evaluated(Point { epoch, train, test: sampled }, text)
     }
 
-    /// Eight test images above their reconstructions, and 64 samples of the prior.
+    /// Eight test images above their reconstructions, and 64 samples of the prior, or 8 of each class in a
+    /// column of its own.
     pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
         let (size, count) = (model.image_size(), model.images().min(8));
         let (tests, made) = model.reconstruct(0..count)?;
         let prior = model.config().check_prior().is_ok();
-        let samples = if prior { model.sample(64, 1.0)? } else { Vec::new() };
+        let classes = model.config().model.classes;
+        let columns = if classes > 0 { classes } else { 8 };
+        let samples = match classes {
+            _ if !prior => Vec::new(),
+            0 => model.sample(64, 1.0)?,
+            _ => model.sample_of(&(0..=255).take(classes).collect::<Vec<_>>().repeat(8), 1.0)?,
+        };
         let rows = ["test image", "reconstruction"].map(str::to_owned);
         let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
         let reconstruction = grid(&[tests.as_slice(), &made].concat(), size, count, labels);
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
-        let labels = Labels { caption: &caption, ..Labels::default() };
-        let sample = prior.then(|| ("sample", grid(&samples, size, 8, labels)));
+        let names: Vec<_> = (0..classes).map(|class| class.to_string()).collect();
+        let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
+        let sample = prior.then(|| ("sample", grid(&samples, size, columns, labels)));
         for (name, picture) in [("reconstruction", reconstruction)].into_iter().chain(sample) {
             let picture = match picture {
                 Ok(picture) => picture,

@@ -166,7 +166,7 @@ fn fused_step(
         }
         Dtype::F32 => case.input("values", [images, pixels], Fill::Uniform(5, 0.0, 1.0)),
     };
-    let shard = Shard { data, first: 0, rows: images };
+    let shard = Shard { data, labels: None, first: 0, rows: images };
     let plan = &mut case.plan;
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
