@@ -5,6 +5,7 @@
 const NOISE = 0u;
 const PIXELS = 1u;
 const ORDER = 2u;
+const PIXELS_ONCE = 10u;
 
 // The upper half of a product of two words.
 fn multiply_high(a: u32, b: u32) -> u32 {

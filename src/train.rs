@@ -98,7 +98,7 @@ impl Trainer {
         }
         let vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {
-            data.check(config.model.likelihood, config.train.pixels)?;
+            data.check(&config.model, config.train.pixels)?;
         }
         let step = step_on(device, config, &vae.programs).clone();
         device.tune(&vae.plan, &step, &record_of(config, train.len(), 1.0, 0));

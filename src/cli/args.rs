@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule};
+use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale};
 use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,11 @@ pub(super) struct ConfigArgs {
     /// p(x | z)
     #[arg(long, value_enum)]
     likelihood: Option<LikelihoodArg>,
-    /// The deviation of the normal likelihood
+    /// Where the scale of a normal, Laplace or logistic likelihood comes from: it is --sigma, one learned
+    /// for all pixels, or one that the decoder makes for each
+    #[arg(long, value_enum)]
+    scale: Option<ScaleArg>,
+    /// The fixed scale of a normal, Laplace or logistic likelihood
     #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
     sigma: Option<f64>,
     /// The weight of the KL divergence
@@ -130,7 +134,7 @@ pub(super) struct ConfigArgs {
     /// What of a batch is minimised
     #[arg(long, value_enum)]
     reduction: Option<ReductionArg>,
-    /// Use pixels as they are, or toss a coin for each, anew each time
+    /// Use pixels as they are, or toss a coin for each, anew each time or once for all
     #[arg(long, value_enum)]
     pixels: Option<PixelsArg>,
     /// The update rule
@@ -187,9 +191,12 @@ macro_rules! mirror {
 mirror!(ActivationArg => Activation {
     Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Silu, Gelu
 });
-mirror!(LikelihoodArg => Likelihood { Bernoulli, Normal });
+mirror!(LikelihoodArg => Likelihood {
+    Bernoulli, ContinuousBernoulli, Normal, Laplace, Logistic, LogisticMixture, Categorical
+});
+mirror!(ScaleArg => Scale { Fixed, Shared, Pixel });
 mirror!(ReductionArg => Reduction { Sum, Mean });
-mirror!(PixelsArg => Pixels { Grey, Binarised });
+mirror!(PixelsArg => Pixels { Grey, Binarised, BinarisedOnce });
 mirror!(RuleArg => Rule { Adam, Adamw, Sgd });
 mirror!(NonFiniteArg => NonFinite { Stop, Skip, RollBack });
 
@@ -269,6 +276,7 @@ impl ConfigArgs {
         set(&mut config.model.latent, self.latent);
         set(&mut config.model.activation, self.activation);
         set(&mut config.model.likelihood, self.likelihood);
+        set(&mut config.model.scale, self.scale);
         set(&mut config.model.sigma, self.sigma);
         set(&mut config.objective.beta, self.beta);
         set(&mut config.objective.reduction, self.reduction);

@@ -146,7 +146,7 @@ impl Report {
     fn bits_per_dimension(&self) -> Option<f64> {
         let nats = self.nll.as_ref().map_or(self.loss.mean, |nll| nll.nll.mean);
         // A density of pixels, which depends on their units, has no bits.
-        (self.likelihood == Likelihood::Bernoulli).then(|| nats / (LN_2 * self.pixels as f64))
+        self.likelihood.is_discrete().then(|| nats / (LN_2 * self.pixels as f64))
     }
 
     fn json(&self, split: Split) -> serde_json::Value {

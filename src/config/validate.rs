@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::{
-    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, TrainConfig,
+    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, Scale, Support,
+    TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -31,9 +32,20 @@ impl ModelConfig {
             }
             layers.iter().try_for_each(|&units| size(name, units))?;
         }
+        let has_scale = self.likelihood.has_scale();
+        has_effect("scale", self.scale == Scale::Fixed || has_scale, LOCATED)?;
         positive("sigma", self.sigma, 1e6)?;
-        let normal = self.likelihood == Likelihood::Normal;
-        has_effect("sigma", self.sigma == 1.0 || normal, "`normal`")
+        let fixed = has_scale && self.scale == Scale::Fixed;
+        let needs = if has_scale { "`scale = \"fixed\"`" } else { LOCATED };
+        has_effect("sigma", self.sigma == 1.0 || fixed, needs)?;
+        count("levels", self.levels, 2, 256)?;
+        let leveled = self.likelihood.support() == Support::Levels;
+        let needs = "the likelihood `logistic`, `logistic-mixture` or `categorical`";
+        has_effect("levels", self.levels == Self::default().levels || leveled, needs)?;
+        count("components", self.components, 1, 32)?;
+        let mixture = self.likelihood == Likelihood::LogisticMixture;
+        let components = self.components == Self::default().components;
+        has_effect("components", components || mixture, "the likelihood `logistic-mixture`")
     }
 }
 
@@ -73,6 +85,8 @@ impl TrainConfig {
     }
 }
 
+const LOCATED: &str = "the likelihood `normal`, `laplace` or `logistic`";
+
 const HINT: &str = "leave it out to take the preset's; `elbo config` says what it is";
 
 fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
@@ -80,10 +94,14 @@ fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
 }
 
 fn size(name: &str, value: usize) -> Result<()> {
-    match value {
-        1..=MOST => Ok(()),
-        _ => fail(name, &value, &format!("between 1 and {MOST}")),
+    count(name, value, 1, MOST)
+}
+
+fn count(name: &str, value: usize, fewest: usize, most: usize) -> Result<()> {
+    if (fewest..=most).contains(&value) {
+        return Ok(());
     }
+    fail(name, &value, &format!("between {fewest} and {most}"))
 }
 
 fn within(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
@@ -117,7 +135,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 20] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -130,6 +148,21 @@ mod tests {
             ("momentum", |c| c.optimizer.momentum = 0.9),
             ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
             ("sigma", |c| c.model.sigma = 2.0),
+            ("sigma", |c| {
+                (c.model.likelihood, c.model.scale) = (Likelihood::Laplace, Scale::Shared);
+                c.model.sigma = 2.0;
+            }),
+            ("scale", |c| c.model.scale = Scale::Pixel),
+            ("scale", |c| {
+                (c.model.likelihood, c.model.scale) = (Likelihood::LogisticMixture, Scale::Shared);
+            }),
+            ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Categorical, 1)),
+            ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Logistic, 257)),
+            ("levels", |c| c.model.levels = 16),
+            ("components", |c| {
+                (c.model.likelihood, c.model.components) = (Likelihood::LogisticMixture, 33);
+            }),
+            ("components", |c| c.model.components = 10),
         ];
         for (name, spoil) in cases {
             let mut config = Config::default();

@@ -12,8 +12,8 @@ pub mod finite;
 pub mod gather;
 pub mod gaussian;
 pub mod importance;
+pub mod likelihood;
 pub mod matmul;
-pub mod normal;
 pub mod optimizer;
 pub mod philox;
 pub mod probe;
@@ -47,7 +47,9 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::BACKWARD,
     &importance::WEIGH,
     &bernoulli::FORWARD,
-    &normal::FORWARD,
+    &likelihood::FORWARD,
+    &likelihood::FORWARD_SHARED,
+    &likelihood::SUM,
     &reduce::TERMS,
     &finite::CHECK,
     &optimizer::ADAM,
@@ -70,7 +72,7 @@ pub fn cases() -> Vec<Case> {
         gaussian::cases,
         importance::cases,
         bernoulli::cases,
-        normal::cases,
+        likelihood::cases,
         reduce::cases,
         finite::cases,
         optimizer::cases,

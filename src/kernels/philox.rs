@@ -15,6 +15,10 @@ pub mod purpose {
     pub const ORDER: u32 = 2;
     /// First values of parameters.
     pub const INIT: u32 = 3;
+    /// Coins for pixels that are tossed once, whatever the step.
+    pub const PIXELS_ONCE: u32 = 10;
+    /// Pixels drawn from p(x | z), on the host.
+    pub const DRAWN: u32 = 11;
 }
 
 /// Four random words of a counter and a key.

@@ -1,6 +1,6 @@
 //! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
 
-mod likelihood;
+pub(crate) mod likelihood;
 mod network;
 mod sections;
 
@@ -68,8 +68,8 @@ impl Programs {
 
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
 ///
-/// Shapes, with n the batch size: `x` and `made` (n, pixels), `h` (n, 2 · latent) = [μ | log σ²],
-/// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image.
+/// Shapes, with n the batch size: `x` (n, pixels), `made` (n, outputs · pixels) by
+/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image.
 #[derive(Clone, Debug)]
 pub struct Vae {
     /// Every buffer.
@@ -92,7 +92,7 @@ pub struct Vae {
     pub eps: Tensor,
     /// The latent.
     pub z: Tensor,
-    /// What the decoder made: logits, or the mean.
+    /// What the decoder made: blocks of all pixels, logits or locations first.
     pub made: Tensor,
     /// −log p(x | z) of each image.
     pub nll: Tensor,
@@ -248,7 +248,7 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let (model, pixels) = (&config.model, train.pixels);
     let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
     let encoder = ends(pixels, &model.encoder, 2 * model.latent);
-    let decoder = ends(model.latent, &model.decoder, pixels);
+    let decoder = ends(model.latent, &model.decoder, model.likelihood.outputs(model) * pixels);
     for widths in [encoder, decoder] {
         for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {
             for (what, rows) in [("layer", inputs), ("batch", batch)] {

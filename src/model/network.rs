@@ -55,7 +55,7 @@ pub(super) fn encoder(
     network.layer(&names.posterior, top, 2 * latent, Activation::Identity, &halves)
 }
 
-/// Records what the decoder makes of z: logits, or means, of so many pixels.
+/// Records what the decoder makes of z: what the likelihood takes of each of so many pixels.
 pub(super) fn decoder(
     tape: &mut Tape<'_>,
     parameters: &mut Parameters,
@@ -70,5 +70,6 @@ pub(super) fn decoder(
         top = (network.layer(name, top, units, hidden, &[]), true);
     }
     let last = &names.decoder[names.decoder.len() - 1];
-    network.layer(last, top, pixels, Activation::Identity, &[])
+    let outputs = config.model.likelihood.outputs(&config.model) * pixels;
+    network.layer(last, top, outputs, Activation::Identity, &[])
 }

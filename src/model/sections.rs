@@ -1,6 +1,6 @@
 //! What a model's programs are made of: stretches of dispatches, recorded once.
 
-use crate::config::{Config, Pixels};
+use crate::config::Config;
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
 use crate::kernels::finite::check_finite;
@@ -88,7 +88,7 @@ impl Sections {
         let posterior = tape.take();
         let made = decoder(&mut tape, parameters, config, &names, (z, pixels));
         let decoder = tape.take();
-        likelihood(&mut tape, config, (made, x), nll);
+        likelihood(&mut tape, parameters, config, (made, x), nll);
         let likelihood = tape.take();
         tape.backward();
         // Among the gradients of parameters, which wait for nothing either, and before the update,
@@ -115,11 +115,11 @@ impl Sections {
         (train, test): (&[Shard], &[Shard]),
     ) -> Programs {
         let &Room { x, image, eps, at_mean, z, kl, nll, highest, total, .. } = room;
-        let binarise = config.train.pixels == Pixels::Binarised;
+        let pixels = config.train.pixels;
         let mut tape = Tape::new(plan);
-        gather(&mut tape, train, binarise, (x, image));
+        gather(&mut tape, train, pixels, (x, image));
         let gather_train = tape.take();
-        gather(&mut tape, test, binarise, (x, image));
+        gather(&mut tape, test, pixels, (x, image));
         let gather_test = tape.take();
         gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
         let mean = tape.take();

@@ -3,12 +3,24 @@
 use std::collections::BTreeMap;
 
 use elbo::checkpoint::{Course, Trained};
+use elbo::config::{Likelihood, ModelConfig, Scale};
 
 use super::*;
 
 /// A state of images of 3×4 whose weights count up from the name's length.
 fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State {
+    state_with(encoder, decoder, activation, |_| ())
+}
+
+/// The same, where some of the model is otherwise.
+fn state_with(
+    encoder: &[usize],
+    decoder: &[usize],
+    activation: Activation,
+    change: impl FnOnce(&mut ModelConfig),
+) -> State {
     let mut config = Config::default();
+    change(&mut config.model);
     config.model.encoder = encoder.to_vec();
     config.model.decoder = decoder.to_vec();
     config.model.latent = 2;
@@ -160,14 +172,53 @@ fn weights_are_the_states_own() {
 }
 
 #[test]
-fn pixels_are_means() {
-    let mut state = state(&[5], &[6], Activation::Gelu);
-    let last = |state: &State| {
-        read(state, Part::Decoder).node.pop().map(|node| (node.op_type, node.output[0].clone()))
+fn pixels_are_means_of_every_likelihood() {
+    for likelihood in Likelihood::ALL {
+        let (state, graph) = of(likelihood, Scale::Fixed);
+        assert_eq!(ends(&graph.output), [("pixels", "n", 12)], "{likelihood:?}");
+        let mut known: Vec<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
+        known.extend(graph.input.iter().map(|input| &input.name));
+        for node in &graph.node {
+            let missing = node.input.iter().find(|name| !known.contains(name));
+            assert_eq!(missing, None, "{likelihood:?}: an input of {}", node.name);
+            assert!(!known.contains(&&node.output[0]), "{likelihood:?}: {} twice", node.name);
+            known.push(&node.output[0]);
+        }
+        let last = graph.node.last().expect("a node").op_type.as_str();
+        let expected = match likelihood {
+            Likelihood::Bernoulli => "Sigmoid",
+            Likelihood::ContinuousBernoulli => "Where",
+            Likelihood::Normal | Likelihood::Laplace => "Gemm",
+            Likelihood::Logistic => "Clip",
+            Likelihood::LogisticMixture | Likelihood::Categorical => "ReduceSum",
+        };
+        assert_eq!(last, expected, "{likelihood:?}");
+        if likelihood.has_scale() {
+            let (_, of_pixels) = of(likelihood, Scale::Pixel);
+            let bias = of_pixels.initializer.iter().find(|tensor| tensor.name == "fc4.bias");
+            let bias = bias.expect("a constant");
+            let whole =
+                state.tensors.iter().find(|tensor| tensor.key == "fc4.bias").expect("a bias");
+            assert_eq!(
+                (bias.dims.as_slice(), whole.shape[0]),
+                (&[12][..], 12),
+                "without log-scales"
+            );
+        }
+    }
+}
+
+/// A small state of a likelihood, and its decoder's file.
+fn of(likelihood: Likelihood, scale: Scale) -> (State, Graph) {
+    let change = |model: &mut ModelConfig| {
+        (model.likelihood, model.scale) = (likelihood, scale);
+        if likelihood == Likelihood::Categorical {
+            model.levels = 5;
+        }
     };
-    assert_eq!(last(&state), Some(("Sigmoid".to_owned(), "pixels".to_owned())));
-    state.config.model.likelihood = Likelihood::Normal;
-    assert_eq!(last(&state), Some(("Gemm".to_owned(), "pixels".to_owned())));
+    let state = state_with(&[5], &[6], Activation::Gelu, change);
+    let graph = read(&state, Part::Decoder);
+    (state, graph)
 }
 
 #[test]
