@@ -1,10 +1,11 @@
 // x (rows, n) = the minibatch's rows of a resident dataset, and image (rows) = which they are: the
 // epoch's order gives the image at each position. Bytes are divided by 255; a binarised pixel is a
-// coin of that probability. A dataset lies in shards; each dispatch serves the rows of its own.
+// coin of that probability, tossed for each step (1) or once for all (2). A dataset lies in shards; each dispatch serves the rows of its own.
 
 struct Gather { len: u32, stride: u32, shard_first: u32, shard_rows: u32, binarise: u32 }
 @group(0) @binding(0) var<uniform> p: Gather;
 const WIDTH = 64u;
+const ONCE = 2u;
 
 @group(0) @binding(1) var<storage, read> pixels: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
@@ -31,8 +32,9 @@ fn place(i: u32) -> Place {
 // Random words for four neighbouring pixels.
 fn coins(source: u32, block: u32) -> vec4<u32> {
     let key = vec2<u32>(record.seed_low, record.seed_high);
-    let purpose = 16u * record.stream + PIXELS;
-    return philox(vec4<u32>(block, source, record.step, purpose), key);
+    let once = p.binarise == ONCE;
+    let purpose = 16u * record.stream + select(PIXELS, PIXELS_ONCE, once);
+    return philox(vec4<u32>(block, source, select(record.step, 0u, once), purpose), key);
 }
 
 fn clear(i: u32, at: Place) {

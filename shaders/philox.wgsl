@@ -7,6 +7,7 @@ const PIXELS = 1u;
 const ORDER = 2u;
 const DROPOUT = 4u;
 const CORRUPTION = 9u;
+const PIXELS_ONCE = 10u;
 
 // The upper half of a product of two words.
 fn multiply_high(a: u32, b: u32) -> u32 {

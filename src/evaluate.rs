@@ -24,6 +24,7 @@ use crate::optim::rates;
 use crate::session::{Device, Session};
 
 pub use likelihood::{Estimate, estimate};
+pub use pictures::Shown;
 pub use posterior::{ACTIVE, Codes, Dimension, dimensions};
 pub(crate) use weights::Place;
 
@@ -85,6 +86,7 @@ pub struct Model {
     pub(crate) step: u64,
     /// Steps that share a submit, if the user said so.
     pub(crate) steps_per_submit: Option<usize>,
+    shown: Shown,
 }
 
 impl Model {
@@ -108,7 +110,7 @@ impl Model {
         };
         state.check_size(data.size())?;
         config.train.batch_size = batch.min(data.len());
-        data.check(config.model.likelihood, config.train.pixels)?;
+        data.check(&config.model, config.train.pixels)?;
         data.check_classes(config.model.classes)?;
         let vae = Vae::to_use(&config, data.spec())?;
         let mut model = Self::on(device, config, vae, data)?;
@@ -126,7 +128,9 @@ impl Model {
         let session = Session::new(device, &vae.plan, vae.reports)?;
         let (images, size) = (data.len(), data.size());
         let (loaded, step, steps_per_submit) = ([None; 6], 0, None);
-        let mut model = Self { config, vae, session, loaded, images, size, step, steps_per_submit };
+        let shown = Shown::default();
+        let mut model =
+            Self { config, vae, session, loaded, images, size, step, steps_per_submit, shown };
         upload(&mut model.session, &model.vae.test, data)?;
         Ok(model)
     }
@@ -328,8 +332,10 @@ impl Model {
 fn batch(config: &Config, [height, width]: [usize; 2]) -> usize {
     let (model, trained) = (&config.model, config.train.batch_size);
     let layers = model.encoder.iter().chain(&model.decoder).copied();
-    let ends = [height.saturating_mul(width).saturating_add(model.classes), 2 * model.latent];
-    let widest = layers.chain(ends).chain([model.latent + model.classes]).max();
+    let pixels = height.saturating_mul(width);
+    let made = pixels.saturating_mul(model.likelihood.outputs(model));
+    let told = [pixels.saturating_add(model.classes), model.latent + model.classes];
+    let widest = layers.chain(told).chain([made, 2 * model.latent]).max();
     let fit = MAX_BINDING_BYTES as usize / 4 / widest.unwrap_or(1).next_multiple_of(PAD).max(PAD);
     trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1))
 }

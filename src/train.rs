@@ -102,7 +102,7 @@ impl Trainer {
         }
         let vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {
-            data.check(config.model.likelihood, config.train.pixels)?;
+            data.check(&config.model, config.train.pixels)?;
             data.check_classes(config.model.classes)?;
         }
         let step = step_on(device, config, &vae.programs).clone();
@@ -331,7 +331,9 @@ pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
 fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) {
     if config.model.output_bias == OutputBias::DataMean {
         for (bias, mean) in bias.iter_mut().zip(images.mean_image()) {
-            *bias = config.model.likelihood.output_of_mean(mean) as f32;
+            if let Some(value) = config.model.likelihood.output_of_mean(mean) {
+                *bias = value as f32;
+            }
         }
     }
 }

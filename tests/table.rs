@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use elbo::config::{Activation, LOG_VAR_BOUNDS};
+use elbo::config::{Activation, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likelihood, Scale};
 use elbo::engine::plan::MAX_BINDINGS;
 use elbo::engine::record::{self, rate};
 use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
 use elbo::kernels::common;
+use elbo::kernels::gather::ONCE;
 use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite, layer_norm};
@@ -342,8 +343,22 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
         ("ORDER", purpose::ORDER as usize),
         ("DROPOUT", purpose::DROPOUT as usize),
         ("CORRUPTION", purpose::CORRUPTION as usize),
+        ("PIXELS_ONCE", purpose::PIXELS_ONCE as usize),
     ];
     assert_words(source("random.words"), &purposes);
+    assert_words(source("gather.bytes"), &[("ONCE", ONCE as usize)]);
+    let pixelwise = source("likelihood.forward");
+    let families = Likelihood::ALL.into_iter().filter(|&family| {
+        // The one has a kernel of its own, the other is what happens by default.
+        !matches!(family, Likelihood::Bernoulli | Likelihood::Logistic)
+    });
+    for family in families {
+        let name = family.name().replace('-', "_").to_uppercase();
+        assert_words(pixelwise, &[(&name, family.code() as usize)]);
+    }
+    assert_words(pixelwise, &[("PIXEL", Scale::Pixel.code() as usize)]);
+    let (lowest, highest) = LOG_SCALE_BOUNDS;
+    assert_floats(pixelwise, &[("LOWEST_SCALE", lowest), ("HIGHEST_SCALE", highest)]);
     // A slot of metrics is one `vec4`.
     assert_eq!(METRICS, 4, "the metrics of a step");
 }
@@ -365,6 +380,13 @@ fn codes(function: &str) -> BTreeSet<u32> {
         _ => None,
     };
     cases.filter_map(code).collect()
+}
+
+#[test]
+fn likelihoods_have_their_codes() {
+    for (place, family) in Likelihood::ALL.into_iter().enumerate() {
+        assert_eq!(family.code() as usize, place, "the code of {}, and its place", family.name());
+    }
 }
 
 #[test]

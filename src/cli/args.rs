@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::config::{Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule};
+use elbo::config::{
+    Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale,
+};
 use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -133,7 +135,11 @@ pub(super) struct ConfigArgs {
     /// p(x | z)
     #[arg(long, value_enum)]
     likelihood: Option<LikelihoodArg>,
-    /// The deviation of the normal likelihood
+    /// Where the scale of a normal, Laplace or logistic likelihood comes from: it is --sigma, one learned
+    /// for all pixels, or one that the decoder makes for each
+    #[arg(long, value_enum)]
+    scale: Option<ScaleArg>,
+    /// The fixed scale of a normal, Laplace or logistic likelihood
     #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
     sigma: Option<f64>,
     /// Tell encoder and decoder each image's class, one of N: a model that samples by class
@@ -145,7 +151,7 @@ pub(super) struct ConfigArgs {
     /// What of a batch is minimised
     #[arg(long, value_enum)]
     reduction: Option<ReductionArg>,
-    /// Use pixels as they are, or toss a coin for each, anew each time
+    /// Use pixels as they are, or toss a coin for each, anew each time or once for all
     #[arg(long, value_enum)]
     pixels: Option<PixelsArg>,
     /// The update rule
@@ -206,9 +212,12 @@ mirror!(ActivationArg => Activation {
     Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Silu, Gelu
 });
 mirror!(InitArg => Init { Pytorch, Glorot, He, Normal });
-mirror!(LikelihoodArg => Likelihood { Bernoulli, Normal });
+mirror!(LikelihoodArg => Likelihood {
+    Bernoulli, ContinuousBernoulli, Normal, Laplace, Logistic, LogisticMixture, Categorical
+});
+mirror!(ScaleArg => Scale { Fixed, Shared, Pixel });
 mirror!(ReductionArg => Reduction { Sum, Mean });
-mirror!(PixelsArg => Pixels { Grey, Binarised });
+mirror!(PixelsArg => Pixels { Grey, Binarised, BinarisedOnce });
 mirror!(RuleArg => Rule { Adam, Adamw, Sgd });
 mirror!(NonFiniteArg => NonFinite { Stop, Skip, RollBack });
 
@@ -297,6 +306,7 @@ impl ConfigArgs {
         config.model.layer_norm |= self.layer_norm;
         set(&mut config.model.dropout, self.dropout);
         set(&mut config.model.likelihood, self.likelihood);
+        set(&mut config.model.scale, self.scale);
         set(&mut config.model.sigma, self.sigma);
         set(&mut config.model.classes, self.classes);
         set(&mut config.objective.beta, self.beta);

@@ -2,8 +2,8 @@
 
 use elbo::checkpoint::State;
 use elbo::config::{
-    Config, Corruption, Likelihood, ObjectiveConfig, OptimizerConfig, Pixels, Posterior, Reduction,
-    Rule,
+    Config, Corruption, Likelihood, ModelConfig, ObjectiveConfig, OptimizerConfig, Pixels,
+    Posterior, Reduction, Rule, Scale,
 };
 use elbo::{Evaluation, Losses};
 
@@ -34,10 +34,6 @@ fn model(state: &State) -> String {
     let decoder = widths([model.latent + model.classes, pixels], &model.decoder);
     let weights = state.weights();
     let count: usize = weights.iter().map(|weight| weight.values.len()).sum();
-    let likelihood = match model.likelihood {
-        Likelihood::Bernoulli => "Bernoulli, of the decoder's logits".to_owned(),
-        Likelihood::Normal => format!("normal round the decoder's output, σ = {}", model.sigma),
-    };
     let conditional = match model.classes {
         0 => String::new(),
         n => format!(
@@ -45,6 +41,7 @@ fn model(state: &State) -> String {
              2015) |\n"
         ),
     };
+    let likelihood = likelihood(model);
     let objective = &state.config.objective;
     let goal = goal(model.posterior, objective);
     let (name, kind, made) = match model.posterior {
@@ -123,11 +120,39 @@ fn corruption(corruption: Corruption, level: f64) -> String {
     }
 }
 
+/// The likelihood in words, with its numbers.
+pub(super) fn likelihood(model: &ModelConfig) -> String {
+    let (name, levels) = (model.likelihood.name(), model.levels);
+    let scale = match model.scale {
+        Scale::Fixed => format!("scale {}", model.sigma),
+        Scale::Shared => "one learned scale".to_owned(),
+        Scale::Pixel => "a scale for each pixel".to_owned(),
+    };
+    match model.likelihood {
+        Likelihood::Bernoulli | Likelihood::ContinuousBernoulli => {
+            format!("{name}, of the decoder's logits")
+        }
+        Likelihood::Normal | Likelihood::Laplace => {
+            format!("{name} round the decoder's locations, {scale}")
+        }
+        Likelihood::Logistic => {
+            format!("{name} round the decoder's locations, {scale}, {levels} levels")
+        }
+        Likelihood::LogisticMixture => {
+            format!("{name} of {} components, {levels} levels", model.components)
+        }
+        Likelihood::Categorical => format!("{name}, {levels} levels"),
+    }
+}
+
 /// How pixels were made numbers, which losses depend on.
 fn protocol(pixels: Pixels) -> &'static str {
     match pixels {
         Pixels::Grey => "grey pixels, byte / 255",
         Pixels::Binarised => "dynamically binarised pixels: each use tosses a coin with byte / 255",
+        Pixels::BinarisedOnce => {
+            "binarised pixels: a coin with byte / 255 was tossed once for each, by the seed"
+        }
     }
 }
 
@@ -240,7 +265,7 @@ fn usage(state: &State) -> String {
     };
     let like = match state.config.model.likelihood {
         Likelihood::Bernoulli => "probabilities of white",
-        Likelihood::Normal => "means of pixels",
+        _ => "means of pixels",
     };
     format!(
         "## Use\n\nThe weights are those of PyTorch's linear layers, `[out, in]`; a module with layers \
@@ -341,7 +366,7 @@ mod tests {
         };
         let mut state = state();
         let text = card(&state, Some(&tested));
-        says(&text, &["images of 3×4", "12-6-5-2", "2-12", "gelu", "Bernoulli", "β = 4", "| 72 |"]);
+        says(&text, &["images of 3×4", "12-6-5-2", "2-12", "gelu", "bernoulli", "β = 4", "| 72 |"]);
         says(&text, &["| `encoder.0.weight` | [6, 12] |", "summed over the minibatch"]);
         says(&text, &["`digits`", "grey pixels", "| training | `aa11` |", "| test | `bb22` |"]);
         says(
@@ -361,7 +386,7 @@ mod tests {
         state.config.optimizer.clip_norm = 5.0;
         (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
         let text = card(&state, None);
-        says(&text, &["dynamically binarised", "σ = 1", "SGD", "norm at most 5", "7 left out"]);
+        says(&text, &["dynamically binarised", "scale 1", "SGD", "norm at most 5", "7 left out"]);
         says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
     }
 }

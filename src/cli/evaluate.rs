@@ -161,9 +161,8 @@ impl Report {
     fn bits_per_dimension(&self) -> Option<f64> {
         let nats = self.nll.as_ref().map_or(self.loss.mean, |nll| nll.nll.mean);
         // A density of pixels, which depends on their units, has no bits; nor has what is no bound.
-        let bound = self.posterior == Posterior::Normal;
-        (bound && self.likelihood == Likelihood::Bernoulli)
-            .then(|| nats / (LN_2 * self.pixels as f64))
+        let told = self.posterior == Posterior::Normal && self.likelihood.is_discrete();
+        told.then(|| nats / (LN_2 * self.pixels as f64))
     }
 
     fn json(&self, split: Split) -> serde_json::Value {

@@ -86,13 +86,21 @@ pub(super) const TABLES: &[Table] = &[
             ),
             key(
                 "likelihood",
-                "p(x | z): bernoulli (each pixel a coin; grey pixels are soft targets) or normal (round\n\
-                 the decoder's output, with the deviation sigma).",
+                "p(x | z): bernoulli (each pixel a coin; grey pixels are soft targets), continuous-bernoulli\n\
+                 (a density on [0, 1]; Loaiza-Ganem and Cunningham 2019), normal or laplace (densities round\n\
+                 a location, in units of a pixel's range: the NLL may be negative), logistic (the pixel's\n\
+                 level is where a logistic number falls; Salimans et al. 2017), logistic-mixture, or\n\
+                 categorical (a logit for each level).",
+            ),
+            key(
+                "scale",
+                "Of normal, laplace and logistic: fixed (sigma), shared (one, learned; Rybkin et al. 2021)\n\
+                 or pixel (one for each pixel, which the decoder makes). Learned ones stay from 3e-4 to 3e3.",
             ),
             key(
                 "sigma",
-                "The deviation of the normal likelihood, above 0 and below 1e6, in units of a pixel's\n\
-                 range from 0 to 1; other than 1.0 it needs `likelihood = \"normal\"`.",
+                "The fixed scale: the deviation of normal, b of laplace, s of logistic, above 0 and below\n\
+                 1e6, in units of a pixel's range from 0 to 1.",
             ),
             key(
                 "classes",
@@ -100,6 +108,12 @@ pub(super) const TABLES: &[Table] = &[
                  image's label, which is below this, as a one-hot vector (Kingma et al. 2014, Sohn et al.\n\
                  2015). 0 is a model of images alone, for which labels are not needed.",
             ),
+            key(
+                "levels",
+                "Levels of a pixel, 2 to 256, for logistic, logistic-mixture and categorical: pixels are\n\
+                 k / (levels - 1). The decoder of categorical makes so many numbers for each pixel.",
+            ),
+            key("components", "Components of a logistic mixture, 1 to 32."),
         ],
     },
     Table {
@@ -204,8 +218,9 @@ pub(super) const TABLES: &[Table] = &[
             key("seed", "The seed of everything random, from 0 on."),
             key(
                 "pixels",
-                "grey (byte / 255, as it is) or binarised (a coin with that probability, tossed anew each\n\
-                 time). Results of the one are not comparable with the other's.",
+                "grey (byte / 255, as it is), binarised (a coin with that probability, tossed anew each time)\n\
+                 or binarised-once (tossed once for the seed; the protocol of the fixed binarised MNIST,\n\
+                 Larochelle and Murray 2011, not its files). Results of different ones are not comparable.",
             ),
             key(
                 "corruption",

@@ -1,21 +1,24 @@
 //! ONNX files of a model's two halves: its encoder and its decoder, for any runtime that reads them.
 
+mod pixels;
 mod proto;
 
+use std::ops::Range;
 use std::path::Path;
 
 use clap::ValueEnum;
 use elbo::checkpoint::{State, Weight, check_tensors};
-use elbo::config::{Activation, LOG_VAR_BOUNDS, Likelihood, ModelConfig, Posterior};
+use elbo::config::{Activation, LOG_VAR_BOUNDS, ModelConfig, Posterior};
 use elbo::kernels::common::slope;
 use elbo::kernels::layer_norm::EPSILON;
 use elbo::model::{DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use prost::Message;
 
+use crate::cli::card::likelihood;
 use proto::{
-    Attribute, AttributeKind, Dimension, FLOAT, Graph, Model, Node, Opset, Property, Shape, Tensor,
-    TensorType, Type, Value,
+    Attribute, AttributeKind, Dimension, FLOAT, Graph, INT64, Model, Node, Opset, Property, Shape,
+    Tensor, TensorType, Type, Value,
 };
 
 /// The operators of ONNX 1.15 (2023), the first with `Gelu`.
@@ -69,14 +72,10 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
     let (doc, step) = (describe(state, part), state.trained.step);
     graph.doc_string.clone_from(&doc);
     let [height, width] = state.size;
-    let likelihood = match state.config.model.likelihood {
-        Likelihood::Bernoulli => "bernoulli".to_owned(),
-        Likelihood::Normal => format!("normal, sigma {}", state.config.model.sigma),
-    };
     let mut about = vec![
         ("height", height.to_string()),
         ("width", width.to_string()),
-        ("likelihood", likelihood),
+        ("likelihood", likelihood(&state.config.model)),
         ("step", step.to_string()),
     ];
     if state.config.model.classes > 0 {
@@ -201,17 +200,7 @@ impl Builder<'_> {
         for layer in hidden {
             top = self.hidden(layer, &top, &config.model);
         }
-        let what = match config.model.likelihood {
-            Likelihood::Bernoulli => {
-                let logits = self.linear(last, &top, "logits".to_owned());
-                self.node("Sigmoid", &[&logits], "pixels", vec![]);
-                "the probabilities of white, a row for each z, top row first"
-            }
-            Likelihood::Normal => {
-                self.linear(last, &top, "pixels".to_owned());
-                "the means of the pixels, a row for each z, top row first"
-            }
-        };
+        let what = self.pixels(&config.model, last, &top, pixels);
         self.graph.output = vec![value("pixels", pixels, what)];
     }
 
@@ -266,14 +255,33 @@ impl Builder<'_> {
 
     /// Adds y = x Wᵀ + b, with W as in files; the name of y.
     fn linear(&mut self, layer: &str, x: &str, y: String) -> String {
-        let keys = self.learned(layer);
-        let transposed = Attribute {
-            name: "transB".to_owned(),
-            i: Some(1),
-            kind: AttributeKind::Int.into(),
-            ..Attribute::default()
-        };
-        self.node("Gemm", &[x, &keys[0], &keys[1]], &y, vec![transposed]);
+        let rows = self.weight(&format!("{layer}.bias")).shape[0];
+        self.linear_rows((layer, ""), 0..rows, x, y)
+    }
+
+    fn weight(&self, key: &str) -> &Weight {
+        let found = self.weights.iter().find(|weight| weight.key == key);
+        found.expect("the weights are the model's")
+    }
+
+    /// The same with some rows of W and b, whose names have an ending.
+    fn linear_rows(
+        &mut self,
+        (layer, ending): (&str, &str),
+        rows: Range<usize>,
+        x: &str,
+        y: String,
+    ) -> String {
+        let keys = ["weight", "bias"].map(|kind| {
+            let key = format!("{layer}.{kind}");
+            let Weight { shape, values, .. } = self.weight(&key).clone();
+            let width = shape[1..].iter().product::<usize>();
+            let shape = [&[rows.len()], &shape[1..]].concat();
+            let name = key + ending;
+            self.constant(&name, &shape, &values[rows.start * width..rows.end * width]);
+            name
+        });
+        self.node("Gemm", &[x, &keys[0], &keys[1]], &y, vec![integer("transB", 1)]);
         y
     }
 
@@ -324,12 +332,29 @@ impl Builder<'_> {
     }
 
     fn constant(&mut self, name: &str, shape: &[usize], values: &[f32]) {
-        self.graph.initializer.push(Tensor {
-            dims: shape.iter().map(|&extent| extent as i64).collect(),
-            data_type: FLOAT,
-            name: name.to_owned(),
-            raw_data: values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        });
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.tensor(name, FLOAT, shape, bytes);
+    }
+
+    /// Adds a line of integers.
+    fn integers(&mut self, name: &str, values: &[i64]) {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.tensor(name, INT64, &[values.len()], bytes);
+    }
+
+    fn tensor(&mut self, name: &str, data_type: i32, shape: &[usize], raw_data: Vec<u8>) {
+        let dims = shape.iter().map(|&extent| extent as i64).collect();
+        self.graph.initializer.push(Tensor { dims, data_type, name: name.to_owned(), raw_data });
+    }
+}
+
+/// An attribute that is an integer.
+fn integer(name: &str, i: i64) -> Attribute {
+    Attribute {
+        name: name.to_owned(),
+        i: Some(i),
+        kind: AttributeKind::Int.into(),
+        ..Attribute::default()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `elbo sample`: images from the prior.
 
+use clap::ValueEnum;
+use elbo::evaluate::Shown;
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
@@ -12,7 +14,17 @@ Examples:
   elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png
   elbo sample runs/digits                             # of a conditional model: a column a class
   elbo sample runs/digits --class 7                   # one class of it
-  elbo sample runs/digits --class 3,8 --count 16";
+  elbo sample runs/digits --class 3,8 --count 16
+  elbo sample runs/0001 --pixels drawn                # pixels of p(x | z), not their means";
+
+/// What is shown of p(x | z).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PixelsShown {
+    /// The means of the pixels
+    Mean,
+    /// Pixels drawn from the likelihood, each independently
+    Drawn,
+}
 
 /// The most samples of one picture.
 const MOST: usize = 10_000;
@@ -30,6 +42,9 @@ pub(super) struct Args {
     /// The deviation of z: below 1 samples are more alike, above it stranger
     #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f32,
+    /// What is shown of p(x | z)
+    #[arg(long, value_enum, default_value_t = PixelsShown::Mean)]
+    pixels: PixelsShown,
     #[command(flatten)]
     picture: PictureArgs,
 }
@@ -58,6 +73,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let all = (0..=255).take(state.config.model.classes).collect();
     let classes = classes_in_turn(&state, &args.class, (count, Some(all)))?;
     let mut model = args.model.open(&state, None)?;
+    let (shown, what) = match args.pixels {
+        PixelsShown::Mean => (Shown::Mean, "The decoder's means"),
+        PixelsShown::Drawn => (Shown::Drawn, "Pixels drawn"),
+    };
+    model.show(shown);
     let images = match &classes {
         Some(classes) => model.sample_of(classes, args.temperature)?,
         None => model.sample(count, args.temperature)?,
@@ -73,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         (_, classes) => (" and the class of each column".to_owned(), names(classes, columns)),
     };
     let step = state.trained.step;
-    let caption = format!("The decoder's means at z drawn from {prior}{told}, after step {step}");
+    let caption = format!("{what} at z drawn from {prior}{told}, after step {step}");
     let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
     args.picture.images(&args.model, "sample", (&images, state.size, columns), labels)
 }

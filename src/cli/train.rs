@@ -104,6 +104,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     if !args.quiet {
         talk(&about(&trainer, &train, &test));
+        train.notice(&config.model, config.train.pixels).into_iter().for_each(talk);
     }
     // The data lies on the device now.
     drop((train, test));

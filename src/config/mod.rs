@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior};
+pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior, Scale, Support};
 pub use objective::{ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
 pub use preset::{PRESETS, Preset, Published, Quantity};
@@ -20,6 +20,11 @@ pub use train::{Corruption, NonFinite, Pixels, TrainConfig};
 /// The smallest and the largest log σ² of a posterior; it is clamped where it is made, and outside
 /// these bounds its gradient is zero. They span σ from 3·10⁻⁷ to 2·10⁴.
 pub const LOG_VAR_BOUNDS: (f32, f32) = (-30.0, 20.0);
+
+/// The smallest and the largest logarithm of a likelihood's learned scale; it is clamped where it is used,
+/// and outside these bounds its gradient is zero. They span scales from 3·10⁻⁴, a twelfth of the
+/// distance between two bytes, to 3·10³.
+pub const LOG_SCALE_BOUNDS: (f32, f32) = (-8.0, 8.0);
 
 /// The most images in a batch, units in a layer, and epochs.
 pub const MOST: usize = 1_000_000;

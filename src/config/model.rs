@@ -90,28 +90,140 @@ pub enum OutputBias {
     DataMean,
 }
 
-/// p(x | z): how the decoder's output is compared with the image.
+/// p(x | z): how what the decoder makes is compared with the image, pixel by pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Likelihood {
     /// Each pixel is a coin with the decoder's logit; grey pixels are soft targets.
     Bernoulli,
-    /// Each pixel is normal round the decoder's output, with the fixed deviation `sigma`.
+    /// Each pixel has the density C(λ) λˣ (1 − λ)¹⁻ˣ on [0, 1], with the decoder's logit of λ
+    /// (Loaiza-Ganem and Cunningham 2019, eq. 4 to 8).
+    ContinuousBernoulli,
+    /// Each pixel is normal round the decoder's location.
     Normal,
+    /// Each pixel has a Laplace density round the decoder's location.
+    Laplace,
+    /// Each pixel is one of `levels` levels, whose bin a logistic distribution round the decoder's
+    /// location hits (Kingma et al. 2016, appendix; Salimans et al. 2017, eq. 2).
+    Logistic,
+    /// As `Logistic`, of a mixture of `components` (Salimans et al. 2017, section 2.1).
+    LogisticMixture,
+    /// Each pixel is one of `levels` levels, with a logit each.
+    Categorical,
+}
+
+/// The pixels that a likelihood has a meaning for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Numbers from 0 to 1.
+    Unit,
+    /// The levels k / (levels − 1).
+    Levels,
+    /// Any numbers.
+    Line,
 }
 
 impl Likelihood {
-    /// What the decoder makes for a pixel whose mean is `mean`: the mean of a location family itself,
-    /// else its logit, for a mean that is kept within [0.001, 0.999].
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Bernoulli,
+        Self::ContinuousBernoulli,
+        Self::Normal,
+        Self::Laplace,
+        Self::Logistic,
+        Self::LogisticMixture,
+        Self::Categorical,
+    ];
+
+    /// The number that shaders know it by.
     #[must_use]
-    pub fn output_of_mean(self, mean: f64) -> f64 {
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
-            Self::Bernoulli => {
-                let p = mean.clamp(0.001, 0.999);
-                (p / (1.0 - p)).ln()
-            }
-            Self::Normal => mean,
+            Self::Bernoulli => "bernoulli",
+            Self::ContinuousBernoulli => "continuous-bernoulli",
+            Self::Normal => "normal",
+            Self::Laplace => "laplace",
+            Self::Logistic => "logistic",
+            Self::LogisticMixture => "logistic-mixture",
+            Self::Categorical => "categorical",
         }
+    }
+
+    /// The pixels that it has a meaning for.
+    #[must_use]
+    pub fn support(self) -> Support {
+        match self {
+            Self::Bernoulli | Self::ContinuousBernoulli => Support::Unit,
+            Self::Normal | Self::Laplace => Support::Line,
+            Self::Logistic | Self::LogisticMixture | Self::Categorical => Support::Levels,
+        }
+    }
+
+    /// Whether it gives probabilities, not densities, so that −log p(x) can be told in bits.
+    #[must_use]
+    pub fn is_discrete(self) -> bool {
+        self == Self::Bernoulli || self.support() == Support::Levels
+    }
+
+    /// Whether it is a location and a scale, which `scale` and `sigma` are of.
+    #[must_use]
+    pub fn has_scale(self) -> bool {
+        matches!(self, Self::Normal | Self::Laplace | Self::Logistic)
+    }
+
+    /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, or the logit of
+    /// a mean that is kept within [0.001, 0.999]; of families with no such number, nothing.
+    #[must_use]
+    pub fn output_of_mean(self, mean: f64) -> Option<f64> {
+        match self {
+            Self::Bernoulli | Self::ContinuousBernoulli => {
+                let p = mean.clamp(0.001, 0.999);
+                Some((p / (1.0 - p)).ln())
+            }
+            Self::Normal | Self::Laplace | Self::Logistic => Some(mean),
+            Self::LogisticMixture | Self::Categorical => None,
+        }
+    }
+
+    /// How many numbers the decoder makes of each pixel: they lie in so many blocks of all pixels, logits
+    /// or locations first.
+    #[must_use]
+    pub fn outputs(self, model: &ModelConfig) -> usize {
+        match self {
+            Self::Bernoulli | Self::ContinuousBernoulli => 1,
+            Self::Normal | Self::Laplace | Self::Logistic => {
+                1 + usize::from(model.scale == Scale::Pixel)
+            }
+            // Logits of the components, then their locations, then their log-scales.
+            Self::LogisticMixture => 3 * model.components,
+            Self::Categorical => model.levels,
+        }
+    }
+}
+
+/// Where the scale of a likelihood comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// It is `sigma`.
+    Fixed,
+    /// One for all pixels and images, learned from 1 on (Rybkin et al. 2021, section 3, σ-VAE).
+    Shared,
+    /// The decoder makes the logarithm of one for each pixel, behind the locations.
+    Pixel,
+}
+
+impl Scale {
+    /// The number that shaders know it by.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        self as u32
     }
 }
 
@@ -151,12 +263,19 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// p(x | z).
     pub likelihood: Likelihood,
-    /// The deviation of the normal likelihood.
+    /// Where the scale of a normal, Laplace or logistic likelihood comes from.
+    pub scale: Scale,
+    /// The fixed scale: the deviation of a normal, b of a Laplace, s of a logistic likelihood, in units of
+    /// a pixel's range from 0 to 1.
     pub sigma: f64,
     /// The number of classes; the encoder and the decoder are told each image's, as a one-hot vector
     /// behind x and behind z: a model of p(x | y) (Kingma et al. 2014, section 2.2, with every y
     /// observed; Sohn et al. 2015, eq. 4, with a prior that does not depend on y). 0 models p(x).
     pub classes: usize,
+    /// Levels of a pixel of a logistic, logistic-mixture or categorical likelihood.
+    pub levels: usize,
+    /// Components of a logistic mixture.
+    pub components: usize,
 }
 
 impl Default for ModelConfig {
@@ -173,8 +292,11 @@ impl Default for ModelConfig {
             layer_norm: false,
             dropout: 0.0,
             likelihood: Likelihood::Bernoulli,
+            scale: Scale::Fixed,
             sigma: 1.0,
             classes: 0,
+            levels: 256,
+            components: 5,
         }
     }
 }

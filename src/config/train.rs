@@ -13,6 +13,10 @@ pub enum Pixels {
     Grey,
     /// A coin with that probability, tossed anew each time the image is used.
     Binarised,
+    /// A coin with that probability, tossed once for each pixel of the training and of the test images.
+    /// The protocol is that of the fixed binarised MNIST (Larochelle and Murray 2011); the coins are
+    /// those of the seed, not those of its files.
+    BinarisedOnce,
 }
 
 /// What the encoder sees of a training image, whose likelihood is that of the whole image: a denoising
@@ -60,7 +64,7 @@ pub struct TrainConfig {
     pub batch_size: usize,
     /// The seed of everything random.
     pub seed: u64,
-    /// Grey or binarised.
+    /// Grey, binarised or binarised once.
     pub pixels: Pixels,
     /// What the encoder sees of a training image.
     pub corruption: Corruption,

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::config::{
     Config, Corruption, Init, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    Posterior, Rule, TrainConfig,
+    OutputBias, Posterior, Rule, Scale, Support, TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -45,13 +45,27 @@ impl ModelConfig {
         let hidden = !(self.encoder.is_empty() && self.decoder.is_empty());
         has_effect("layer-norm", !self.layer_norm || hidden, "a hidden layer")?;
         has_effect("dropout", self.dropout == 0.0 || hidden, "a hidden layer")?;
-        positive("sigma", self.sigma, 1e6)?;
         // The number of a class is a byte, and to be told of the only one says nothing.
         if self.classes == 1 || self.classes > 256 {
             return fail("classes", &self.classes, "0, or between 2 and 256");
         }
-        let normal = self.likelihood == Likelihood::Normal;
-        has_effect("sigma", self.sigma == 1.0 || normal, "`normal`")
+        let located = self.likelihood.output_of_mean(0.5).is_some();
+        let bias = self.output_bias == OutputBias::Init || located;
+        has_effect("output-bias", bias, "a likelihood of one logit or location for each pixel")?;
+        let has_scale = self.likelihood.has_scale();
+        has_effect("scale", self.scale == Scale::Fixed || has_scale, LOCATED)?;
+        positive("sigma", self.sigma, 1e6)?;
+        let fixed = has_scale && self.scale == Scale::Fixed;
+        let needs = if has_scale { "`scale = \"fixed\"`" } else { LOCATED };
+        has_effect("sigma", self.sigma == 1.0 || fixed, needs)?;
+        count("levels", self.levels, 2, 256)?;
+        let leveled = self.likelihood.support() == Support::Levels;
+        let needs = "the likelihood `logistic`, `logistic-mixture` or `categorical`";
+        has_effect("levels", self.levels == Self::default().levels || leveled, needs)?;
+        count("components", self.components, 1, 32)?;
+        let mixture = self.likelihood == Likelihood::LogisticMixture;
+        let components = self.components == Self::default().components;
+        has_effect("components", components || mixture, "the likelihood `logistic-mixture`")
     }
 }
 
@@ -147,6 +161,8 @@ impl TrainConfig {
     }
 }
 
+const LOCATED: &str = "the likelihood `normal`, `laplace` or `logistic`";
+
 const HINT: &str = "leave it out to take the preset's; `elbo config` says what it is";
 
 fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
@@ -154,10 +170,14 @@ fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
 }
 
 fn size(name: &str, value: usize) -> Result<()> {
-    match value {
-        1..=MOST => Ok(()),
-        _ => fail(name, &value, &format!("between 1 and {MOST}")),
+    count(name, value, 1, MOST)
+}
+
+fn count(name: &str, value: usize, fewest: usize, most: usize) -> Result<()> {
+    if (fewest..=most).contains(&value) {
+        return Ok(());
     }
+    fail(name, &value, &format!("between {fewest} and {most}"))
 }
 
 fn within(name: &str, value: f64, low: f64, high: f64) -> Result<()> {
@@ -238,6 +258,21 @@ mod tests {
             }),
             ("classes", |c| c.model.classes = 1),
             ("classes", |c| c.model.classes = 257),
+            ("sigma", |c| {
+                (c.model.likelihood, c.model.scale) = (Likelihood::Laplace, Scale::Shared);
+                c.model.sigma = 2.0;
+            }),
+            ("scale", |c| c.model.scale = Scale::Pixel),
+            ("scale", |c| {
+                (c.model.likelihood, c.model.scale) = (Likelihood::LogisticMixture, Scale::Shared);
+            }),
+            ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Categorical, 1)),
+            ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Logistic, 257)),
+            ("levels", |c| c.model.levels = 16),
+            ("components", |c| {
+                (c.model.likelihood, c.model.components) = (Likelihood::LogisticMixture, 33);
+            }),
+            ("components", |c| c.model.components = 10),
         ];
         for &(name, spoil) in cases {
             let mut config = Config::default();

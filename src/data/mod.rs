@@ -1,6 +1,7 @@
 //! Datasets: images in memory as bytes or floats, as they will lie on the device.
 
 pub mod csv;
+mod fit;
 pub mod idx;
 mod labels;
 pub mod npy;
@@ -14,7 +15,6 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{Likelihood, Pixels};
 use crate::data::labels::Labels;
 use crate::engine::PAD;
 use crate::error::{Error, ErrorKind, Result};
@@ -225,22 +225,6 @@ impl Dataset {
         hash
     }
 
-    /// Refuses data that a likelihood, or the tossing of coins, has no meaning for.
-    ///
-    /// # Errors
-    ///
-    /// If pixels leave [0, 1] where they are probabilities, with the range that was seen.
-    pub fn check(&self, likelihood: Likelihood, pixels: Pixels) -> Result<()> {
-        let (low, high) = self.range();
-        let probabilities = likelihood == Likelihood::Bernoulli || pixels == Pixels::Binarised;
-        if probabilities && (low < 0.0 || high > 1.0) {
-            let what = format!("pixels go from {low} to {high}; as probabilities they must be in");
-            return Err(Error::new(ErrorKind::Data, format!("{what} [0, 1]"))
-                .hint("scale the data, or take the likelihood `normal`"));
-        }
-        Ok(())
-    }
-
     /// The elements of images `first` to `first + rows` as they lie on the device: bytes four to a
     /// word, or the bits of floats, each row padded with zeros.
     pub(crate) fn device_words(&self, first: usize, rows: usize) -> Vec<u32> {
@@ -311,11 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_are_checked() {
-        let data = Dataset::from_floats([1, 2], vec![0.5, 1.5]).expect("finite floats");
-        let error = data.check(Likelihood::Bernoulli, Pixels::Grey).expect_err("1.5 is refused");
-        assert!(error.to_string().contains("0.5 to 1.5"), "{error}");
-        assert!(data.check(Likelihood::Normal, Pixels::Grey).is_ok(), "normal takes any");
+    fn what_is_no_dataset_is_refused() {
         assert!(Dataset::from_floats([1, 1], vec![f32::NAN]).is_err(), "NaN is refused");
         assert!(Dataset::from_bytes([0, 5], Vec::new()).is_err(), "no pixels");
     }

@@ -2,13 +2,32 @@
 
 use std::ops::Range;
 
-use crate::config::Likelihood;
+use crate::config::Scale;
 use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Look, Model, stream};
-use crate::kernels::common::sigmoid;
+use crate::kernels::likelihood::{draw, mean};
+use crate::kernels::philox::{key, philox, purpose};
+use crate::model::likelihood::LOG_SCALE;
+
+/// What is shown of p(x | z).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// The means of the pixels, which are smoother than images are.
+    #[default]
+    Mean,
+    /// Pixels drawn from it, each independently.
+    Drawn,
+}
 
 impl Model {
+    /// Chooses what [`reconstruct`](Self::reconstruct), [`sample`](Self::sample) and
+    /// [`decode`](Self::decode) show of p(x | z); at first it is the means. What is drawn is a function of
+    /// the seed, of the image's place among those asked for, and of the pixel.
+    pub fn show(&mut self, shown: Shown) {
+        self.shown = shown;
+    }
+
     /// The pixels of some images, as the model sees them.
     ///
     /// # Errors
@@ -18,8 +37,7 @@ impl Model {
         self.reconstruct(images).map(|(pixels, _)| pixels)
     }
 
-    /// Some images and what becomes of them at z = μ: pixels, or their means, from 0 to 1, (images,
-    /// pixels).
+    /// Some images and what becomes of them at z = μ, as is [shown](Self::show), (images, pixels).
     ///
     /// # Errors
     ///
@@ -30,15 +48,15 @@ impl Model {
         let (mut pixels, mut means) = (Vec::new(), Vec::new());
         for part in self.batches(images) {
             let rows = part.len();
-            self.run_one(program, self.place(part))?;
+            self.run_one(program, self.place(part.clone()))?;
             pixels.extend(self.session.read(self.vae.x.first_rows(rows))?);
-            means.extend(self.means(rows)?);
+            means.extend(self.shown(part)?);
         }
         Ok((pixels, means))
     }
 
-    /// Images decoded from z of the prior, whose deviation is `temperature` instead of 1: the means of
-    /// their pixels, from 0 to 1, (count, pixels). The same for the same seed.
+    /// Images decoded from z of the prior, whose deviation is `temperature` instead of 1, as is
+    /// [shown](Self::show), (count, pixels). The same for the same seed.
     ///
     /// # Errors
     ///
@@ -82,8 +100,9 @@ impl Model {
         Ok(z)
     }
 
-    /// What the decoder makes of z (images, latent): the means of the pixels, from 0 to 1 where the
-    /// likelihood is Bernoulli, (images, pixels).
+    /// What the decoder makes of z (images, latent), as is [shown](Self::show), (images, pixels): from 0 to
+    /// 1 but for the likelihoods normal and Laplace. The mean of a logistic pixel is its location within
+    /// 0 to 1, that of a mixture or of levels the expectation.
     ///
     /// # Errors
     ///
@@ -152,27 +171,49 @@ impl Model {
         let latent = self.config.model.latent;
         let program = self.load(Look::Decode)?;
         let mut made = Vec::new();
-        let batch = self.config.train.batch_size;
-        for (part, z) in z.chunks(latent * batch).enumerate() {
+        let mut first = 0;
+        for z in z.chunks(latent * self.config.train.batch_size) {
             let rows = z.len() / latent;
             if let (Some(label), Some(classes)) = (self.vae.label, classes) {
-                let words: Vec<_> =
-                    classes[part * batch..][..rows].iter().map(|&c| c.into()).collect();
+                let words: Vec<_> = classes[first..][..rows].iter().map(|&c| c.into()).collect();
                 self.session.write_bits(label, 0, &words)?;
             }
             self.session.write(self.vae.z.first_rows(rows), z)?;
             self.run_one(program, self.place(0..rows))?;
-            made.extend(self.means(rows)?);
+            made.extend(self.shown(first..first + rows)?);
+            first += rows;
         }
         Ok(made)
     }
 
-    /// The means of the pixels in the first rows that the decoder last made.
-    fn means(&mut self, rows: usize) -> Result<Vec<f32>> {
-        let made = self.session.read(self.vae.made.first_rows(rows))?;
-        Ok(match self.config.model.likelihood {
-            Likelihood::Bernoulli => made.into_iter().map(sigmoid).collect(),
-            Likelihood::Normal => made,
-        })
+    /// The pixels of some images, which the decoder last made.
+    fn shown(&mut self, images: Range<usize>) -> Result<Vec<f32>> {
+        let made = self.session.read(self.vae.made.first_rows(images.len()))?;
+        let shared = match self.config.model.scale {
+            Scale::Shared => {
+                let all = self.vae.parameters.list();
+                let found = all.iter().find(|parameter| parameter.name == LOG_SCALE);
+                self.session.read(found.expect("a shared scale is a parameter").value)?[0]
+            }
+            Scale::Fixed | Scale::Pixel => 0.0,
+        };
+        let (model, pixels) = (&self.config.model, self.size[0] * self.size[1]);
+        let key = key(self.config.train.seed);
+        let purpose = 16 * stream::PRIOR + purpose::DRAWN;
+        let mut shown = Vec::with_capacity(images.len() * pixels);
+        for (image, made) in images.zip(made.chunks(model.likelihood.outputs(model) * pixels)) {
+            for j in 0..pixels {
+                let own = made[j..].iter().copied().step_by(pixels);
+                shown.push(match self.shown {
+                    Shown::Mean => mean(model, &own.collect::<Vec<_>>()),
+                    Shown::Drawn => {
+                        let words = philox([j as u32, image as u32, 0, purpose], key);
+                        let own: Vec<_> = own.map(f64::from).collect();
+                        draw(model, &own, f64::from(shared), words) as f32
+                    }
+                });
+            }
+        }
+        Ok(shown)
     }
 }

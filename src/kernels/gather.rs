@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use crate::config::Pixels;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
@@ -22,8 +23,20 @@ params! {
         shard_first: u32,
         /// Images in the shard.
         shard_rows: u32,
-        /// Whether each pixel is a coin.
+        /// Whether each pixel is a coin, tossed for each step (1) or once for all (2).
         binarise: u32,
+    }
+}
+
+/// The code of pixels that are tossed once.
+pub const ONCE: u32 = 2;
+
+/// The code of what becomes of pixels.
+fn code(pixels: Pixels) -> u32 {
+    match pixels {
+        Pixels::Grey => 0,
+        Pixels::Binarised => 1,
+        Pixels::BinarisedOnce => ONCE,
     }
 }
 
@@ -90,9 +103,13 @@ fn rows<T: Real>(
 }
 
 /// The random word of a pixel.
-fn coin_word(record: &Record, pixel: usize, source: u32) -> u32 {
-    let purpose = 16 * record.stream + purpose::PIXELS;
-    philox([pixel as u32 / 4, source, record.step, purpose], key(record.seed))[pixel % 4]
+fn coin_word(p: &Gather, record: &Record, pixel: usize, source: u32) -> u32 {
+    let (step, purpose) = match p.binarise {
+        ONCE => (0, purpose::PIXELS_ONCE),
+        _ => (record.step, purpose::PIXELS),
+    };
+    let purpose = 16 * record.stream + purpose;
+    philox([pixel as u32 / 4, source, step, purpose], key(record.seed))[pixel % 4]
 }
 
 fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 3]) {
@@ -109,7 +126,7 @@ fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 
         if p.binarise != 0 {
             for (pixel, x) in x.iter_mut().enumerate() {
                 let byte = packed[pixel / 4].to_le_bytes()[pixel % 4];
-                let heads = coin(u32::from(byte), coin_word(record, pixel, source));
+                let heads = coin(u32::from(byte), coin_word(p, record, pixel, source));
                 *x = if heads { T::one() } else { T::zero() };
             }
         }
@@ -136,7 +153,7 @@ fn floats<T: Real>(p: &Gather, record: &Record, [values, x, image]: [Arg<'_, T>;
         x.copy_from_slice(&values[at * stride..(at + 1) * stride]);
         if p.binarise != 0 {
             for (pixel, x) in x.iter_mut().enumerate() {
-                let word = f64::from(coin_word(record, pixel, source) >> 8);
+                let word = f64::from(coin_word(p, record, pixel, source) >> 8);
                 let heads = real::<T>(word) < *x * real(16_777_216.0);
                 *x = if heads { T::one() } else { T::zero() };
             }
@@ -158,7 +175,7 @@ pub struct Shard {
 }
 
 /// Records x (batch, n) = the record's rows of a dataset in shards, and image (batch) = which.
-pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], binarise: bool, (x, image): (Tensor, Tensor)) {
+pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], pixels: Pixels, (x, image): (Tensor, Tensor)) {
     for shard in shards {
         let len = x.words() / 16;
         let p = Gather {
@@ -166,7 +183,7 @@ pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], binarise: bool, (x, image):
             stride: size(x.stride()),
             shard_first: size(shard.first),
             shard_rows: size(shard.rows),
-            binarise: u32::from(binarise),
+            binarise: code(pixels),
         };
         let bindings = [shard.data, x, image];
         let kernel = match shard.data.dtype() {
@@ -177,19 +194,21 @@ pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], binarise: bool, (x, image):
     }
 }
 
-/// Bytes and floats, in order and shuffled, grey and binarised, one and two shards, a partial
-/// batch, and more than 65,535 workgroups.
+/// Bytes and floats, in order and shuffled, grey, binarised and binarised once, one and two shards, a
+/// partial batch, and more than 65,535 workgroups.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    let shapes: [(usize, usize, usize, usize, bool, bool); 5] = [
-        (1, 1, 1, 1, false, false),
-        (7, 10, 37, 7, true, false),
-        (16, 40, 16, 13, true, true),
-        (128, 300, 784, 128, true, true),
-        (256_100, 300_000, 17, 256_100, true, false),
+    let (grey, tossed, once) = (Pixels::Grey, Pixels::Binarised, Pixels::BinarisedOnce);
+    let shapes: [(usize, usize, usize, usize, bool, Pixels); 6] = [
+        (1, 1, 1, 1, false, grey),
+        (7, 10, 37, 7, true, grey),
+        (16, 40, 16, 13, true, tossed),
+        (16, 40, 37, 13, true, once),
+        (128, 300, 784, 128, true, tossed),
+        (256_100, 300_000, 17, 256_100, true, grey),
     ];
     for (dtype, kind) in [(Dtype::U32, "bytes"), (Dtype::F32, "floats")] {
-        for (rows, images, cols, record_rows, shuffle, binarise) in shapes {
+        for (rows, images, cols, record_rows, shuffle, become_of) in shapes {
             let name = format!("gather.{kind} {record_rows} of {images}×{cols}");
             let mut case = Case::new(name, record_rows);
             case.record.images = images as u32;
@@ -214,7 +233,7 @@ pub(crate) fn cases() -> Vec<Case> {
             }
             let x = case.plan.matrix("x", rows, cols);
             let image = case.plan.words("image", rows);
-            case.record(|tape| gather(tape, &shards, binarise, (x, image)));
+            case.record(|tape| gather(tape, &shards, become_of, (x, image)));
             cases.push(case);
         }
     }

@@ -17,9 +17,9 @@ pub mod gaussian;
 pub mod importance;
 pub mod label;
 pub mod layer_norm;
+pub mod likelihood;
 pub mod matmul;
 pub mod mmd;
-pub mod normal;
 pub mod optimizer;
 pub mod philox;
 pub mod probe;
@@ -73,7 +73,9 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &label::APPEND,
     &label::BACKWARD,
     &bernoulli::FORWARD,
-    &normal::FORWARD,
+    &likelihood::FORWARD,
+    &likelihood::FORWARD_SHARED,
+    &likelihood::SUM,
     &reduce::TERMS,
     &finite::CHECK,
     &optimizer::ADAM,
@@ -103,7 +105,7 @@ pub fn cases() -> Vec<Case> {
         mmd::cases,
         label::cases,
         bernoulli::cases,
-        normal::cases,
+        likelihood::cases,
         reduce::cases,
         finite::cases,
         optimizer::cases,

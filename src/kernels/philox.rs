@@ -21,6 +21,10 @@ pub mod purpose {
     pub const PRIOR: u32 = 8;
     /// What is wrong with an image that an encoder sees.
     pub const CORRUPTION: u32 = 9;
+    /// Coins for pixels that are tossed once, whatever the step.
+    pub const PIXELS_ONCE: u32 = 10;
+    /// Pixels drawn from p(x | z), on the host.
+    pub const DRAWN: u32 = 11;
 }
 
 /// Four random words of a counter and a key.

@@ -1,19 +1,33 @@
 //! p(x | z): which kernel compares what the decoder made with the image.
 
-use crate::config::{Config, Likelihood};
-use crate::engine::{Tape, Tensor};
+use crate::config::{Config, Likelihood, Scale};
+use crate::engine::{Init, Parameters, Tape, Tensor};
 use crate::kernels::bernoulli::bernoulli;
-use crate::kernels::normal::normal;
+use crate::kernels::likelihood::likelihood as pixelwise;
+use crate::kernels::matmul::Learned;
 
-/// Records nll (n), and the gradient at what the decoder made.
+/// The one learned log-scale of all pixels, where there is one.
+pub(crate) const LOG_SCALE: &str = "likelihood.log_scale";
+
+/// Rows of an image in what the decoder makes.
+const SAMPLES: usize = 1;
+
+/// Records nll, a number a row of what the decoder made, and the gradient there.
 pub(super) fn likelihood(
     tape: &mut Tape<'_>,
+    parameters: &mut Parameters,
     config: &Config,
     (made, x): (Tensor, Tensor),
     nll: Tensor,
 ) {
-    match config.model.likelihood {
-        Likelihood::Bernoulli => bernoulli(tape, made, x, nll),
-        Likelihood::Normal => normal(tape, config.model.sigma, (made, x), nll),
+    let model = &config.model;
+    if model.likelihood == Likelihood::Bernoulli {
+        return bernoulli(tape, made, x, nll);
     }
+    let log_scale = (model.scale == Scale::Shared).then(|| {
+        // Zero: a scale of 1, the whole range of a pixel (Rybkin et al. 2021).
+        let made = parameters.vector(tape.plan, LOG_SCALE, 1, Init::Uniform(0.0));
+        Learned { value: made.value, grad: made.grad }
+    });
+    pixelwise(tape, model, SAMPLES, (made, x), log_scale, nll);
 }

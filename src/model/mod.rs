@@ -1,6 +1,6 @@
 //! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
 
-mod likelihood;
+pub(crate) mod likelihood;
 mod network;
 mod objective;
 mod sections;
@@ -69,7 +69,8 @@ impl Programs {
 
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
 ///
-/// Shapes, with n the batch size: `x` and `made` (n, pixels), `h` (n, 2 · latent) = [μ | log σ²],
+/// Shapes, with n the batch size: `x` (n, pixels), `made` (n, outputs · pixels) by
+/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), `h` (n, 2 · latent) = [μ | log σ²],
 /// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image. Of a plain autoencoder `h` (n, latent)
 /// is `z`, and `kl` is zero.
 #[derive(Clone, Debug)]
@@ -96,7 +97,7 @@ pub struct Vae {
     pub eps: Tensor,
     /// The latent.
     pub z: Tensor,
-    /// What the decoder made: logits, or the mean.
+    /// What the decoder made: blocks of all pixels, logits or locations first.
     pub made: Tensor,
     /// The decoder's last bias.
     pub output_bias: Tensor,
@@ -258,8 +259,9 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     // Every matrix is counted with 32 bits, those of activations as those of weights.
     let (model, pixels) = (&config.model, train.pixels);
     let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
+    let made = model.likelihood.outputs(model) * pixels;
     let encoder = ends(pixels + model.classes, &model.encoder, 2 * model.latent);
-    let decoder = ends(model.latent + model.classes, &model.decoder, pixels);
+    let decoder = ends(model.latent + model.classes, &model.decoder, made);
     let pairs = config.objective.pairs().then(|| vec![1, batch]);
     for widths in [Some(encoder), Some(decoder), pairs].into_iter().flatten() {
         for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {

@@ -53,8 +53,8 @@ pub(super) fn encoder(mut network: Network<'_, '_>, names: &LayerNames, x: Tenso
     network.layer(&names.posterior, top, outputs, Activation::Identity, &halves)
 }
 
-/// Records what the decoder makes of z: logits, or means, of so many pixels. Each image has so many
-/// samples of z, rows one after another.
+/// Records what the decoder makes of z: what the likelihood takes of each of so many pixels. Each image
+/// has so many samples of z, rows one after another.
 pub(super) fn decoder(
     mut network: Network<'_, '_>,
     names: &LayerNames,
@@ -68,5 +68,6 @@ pub(super) fn decoder(
         top = (network.hidden(name, top, units, (number, samples)), true);
     }
     let last = &names.decoder[names.decoder.len() - 1];
-    network.layer(last, top, pixels, Activation::Identity, &[])
+    let outputs = network.model.likelihood.outputs(network.model) * pixels;
+    network.layer(last, top, outputs, Activation::Identity, &[])
 }

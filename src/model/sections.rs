@@ -1,6 +1,6 @@
 //! What a model's programs are made of: stretches of dispatches, recorded once.
 
-use crate::config::{Config, Corruption, Pixels, Posterior};
+use crate::config::{Config, Corruption, Posterior};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
 use crate::kernels::corrupt::{self, corrupt};
@@ -121,7 +121,7 @@ impl Sections {
         let made = decoder(network, &names, (given, 1), pixels);
         let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
-        likelihood(&mut tape, config, (made, x), nll);
+        likelihood(&mut tape, parameters, config, (made, x), nll);
         let likelihood = tape.take();
         objective(&mut tape, config, (z, h), extra);
         tape.backward();
@@ -150,10 +150,10 @@ impl Sections {
     ) -> Programs {
         let &Room { x, image, label, eps, at_mean, kl, nll, highest, total, .. } = room;
         let z = self.z;
-        let binarise = config.train.pixels == Pixels::Binarised;
+        let pixels = config.train.pixels;
         let mut tape = Tape::new(plan);
         let mut gathered = |shards| {
-            gather(&mut tape, shards, binarise, (x, image));
+            gather(&mut tape, shards, pixels, (x, image));
             if let Some(label) = label {
                 gather_labels(&mut tape, shards, image, label);
             }

@@ -78,7 +78,7 @@ def names(encoder, decoder):
     return hidden, "posterior.mean", "posterior.log_var", [f"decoder.{i}" for i in range(decoder + 1)]
 
 
-def make_weights(encoder, decoder, norm, classes, random):
+def make_weights(encoder, decoder, model, random):
     """Weights whose sums reach into every bend of an activation, and log-variances beyond their bounds."""
     weights = {}
 
@@ -89,15 +89,18 @@ def make_weights(encoder, decoder, norm, classes, random):
             weights[f"{path}.bias"] = random.normal(0, scale, outputs)
 
     hidden, mean, log_var, back = names(len(encoder), len(decoder))
-    for path, units in zip([*hidden, *back[:-1]], [*encoder, *decoder]) if norm else []:
+    for path, units in zip([*hidden, *back[:-1]], [*encoder, *decoder]) if model.get("layer-norm") else []:
         weights[f"{path}.norm.weight"] = random.normal(1, 0.5, units)
         weights[f"{path}.norm.bias"] = random.normal(0, 0.5, units)
+    classes = model.get("classes", 0)
     first = PIXELS + classes
     layers(hidden, [first, *encoder])
     top = [first, *encoder][-1]
     layers([mean], [top, LATENT])
     layers([log_var], [top, LATENT], scale=5.0)
-    layers(back, [LATENT + classes, *decoder, PIXELS])
+    layers(back, [LATENT + classes, *decoder, outputs(model) * PIXELS])
+    if model.get("scale") == "shared":
+        weights["likelihood.log_scale"] = np.array([-1.0])
     return {key: value.astype(np.float32) for key, value in weights.items()}
 
 
@@ -126,7 +129,53 @@ def through(weights, config, part, x):
     if part == "encoder":
         return {"mean": linear(weights, mean, top), "log_var": np.clip(linear(weights, log_var, top), *LOG_VAR_BOUNDS)}
     made = linear(weights, back[-1], top)
-    return {"pixels": sigmoid(made) if model["likelihood"] == "bernoulli" else made}
+    # Blocks of all pixels.
+    return {"pixels": mean(model, made.reshape(len(x), -1, made.shape[1] // outputs(model)))}
+
+
+COMPONENTS, LEVELS = 3, 5
+LIKELIHOODS = {
+    "bernoulli": {},
+    "continuous-bernoulli": {},
+    "normal": {},
+    "laplace": {"scale": "shared"},
+    "logistic": {"scale": "pixel"},
+    "logistic-mixture": {"components": COMPONENTS},
+    "categorical": {"levels": LEVELS},
+}
+
+
+def outputs(model):
+    """How many numbers the decoder makes of each pixel."""
+    likelihood = model["likelihood"]
+    if likelihood == "logistic-mixture":
+        return 3 * model["components"]
+    if likelihood == "categorical":
+        return model["levels"]
+    return 2 if model.get("scale") == "pixel" else 1
+
+
+def mean(model, made):
+    """The means of the pixels of what the decoder made, (n, outputs, pixels)."""
+    likelihood = model["likelihood"]
+    if likelihood == "bernoulli":
+        return sigmoid(made[:, 0])
+    if likelihood == "continuous-bernoulli":
+        # By integration, not by the formula.
+        x = (np.arange(4000) + 0.5) / 4000
+        density = np.exp(made[:, 0, :, None] * x - np.maximum(made[:, 0, :, None], 0))
+        return (density * x).sum(-1) / density.sum(-1)
+    if likelihood in ("normal", "laplace"):
+        return made[:, 0]
+    if likelihood == "logistic":
+        return np.clip(made[:, 0], 0, 1)
+    if likelihood == "logistic-mixture":
+        logits, values, _ = np.split(made, 3, axis=1)
+        values = np.clip(values, 0, 1)
+    else:
+        logits, values = made, np.linspace(0, 1, model["levels"])[:, None]
+    weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return (weight * values).sum(axis=1) / weight.sum(axis=1)
 
 
 def compare(what, found, expected):
@@ -184,18 +233,23 @@ def check_networks(elbo):
     random, worst, clamped, count = np.random.default_rng(5), 0.0, 0, 0
     # The last has different numbers of layers on both sides.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
-    kinds = [*itertools.product(shapes, ACTIVATIONS, ("bernoulli", "normal"), (False,), (0,))]
-    kinds += itertools.product(shapes[1:], ACTIVATIONS, ("bernoulli",), (True,), (0,))
-    kinds += itertools.product(shapes, ("relu",), ("bernoulli",), (False,), (CLASSES,))
-    for (encoder, decoder), activation, likelihood, norm, classes in kinds:
-        weights = make_weights(encoder, decoder, norm, classes, random)
-        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{activation}_{likelihood}{'_norm' * norm}_{classes}"
+    # Every activation with two likelihoods, and every likelihood with two activations; norms; classes.
+    of = lambda a, l: a in ("relu", "gelu") or l in ("bernoulli", "normal")
+    kinds = [(a, l, {}) for a, l in itertools.product(ACTIVATIONS, LIKELIHOODS) if of(a, l)]
+    kinds += [(activation, "bernoulli", {"layer-norm": True}) for activation in ACTIVATIONS]
+    kinds += [("relu", "bernoulli", {"classes": CLASSES})]
+    for (encoder, decoder), (activation, likelihood, more) in itertools.product(shapes, kinds):
+        if "layer-norm" in more and not encoder:
+            continue
+        more = {**LIKELIHOODS[likelihood], **more}
+        weights = make_weights(encoder, decoder, {"likelihood": likelihood, **more}, random)
+        kind = "_".join([activation, likelihood, *more])
+        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{kind}"
         folder = pathlib.Path(elbo.folder)
         save_file(weights, folder / f"{run}.safetensors")
         config = {
             "encoder": encoder, "latent": LATENT, "decoder": decoder, "activation": activation, "likelihood": likelihood,
-            "layer-norm": norm,
-            "classes": classes,
+            **more,
         }
         # JSON's numbers, words and lists are TOML's too.
         toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())

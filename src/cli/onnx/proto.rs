@@ -96,6 +96,8 @@ pub(super) enum AttributeKind {
 
 /// The code of f32 among the types of elements.
 pub(super) const FLOAT: i32 = 1;
+/// The code of integers of 64 bits.
+pub(super) const INT64: i32 = 7;
 
 /// Constant numbers, in `raw_data` as little-endian words, row by row.
 #[derive(Clone, PartialEq, Message)]

@@ -3,20 +3,21 @@
 use std::collections::BTreeMap;
 
 use elbo::checkpoint::{Course, Trained};
+use elbo::config::{Likelihood, ModelConfig, Scale};
 
 use super::*;
 
 /// A state of images of 3×4 whose weights count up from the name's length.
 fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State {
-    with(encoder, decoder, activation, |_| ())
+    state_with(encoder, decoder, activation, |_| ())
 }
 
-/// Such a state of a model with something else changed.
-fn with(
+/// The same, where some of the model is otherwise.
+fn state_with(
     encoder: &[usize],
     decoder: &[usize],
     activation: Activation,
-    change: impl Fn(&mut ModelConfig),
+    change: impl FnOnce(&mut ModelConfig),
 ) -> State {
     let mut config = Config::default();
     change(&mut config.model);
@@ -155,7 +156,7 @@ fn shapes_fit_for_any_number_of_layers() {
 
 #[test]
 fn norms_come_between_the_product_and_the_activation() {
-    let state = with(&[5, 7], &[6], Activation::Tanh, |model| {
+    let state = state_with(&[5, 7], &[6], Activation::Tanh, |model| {
         (model.layer_norm, model.dropout) = (true, 0.5);
     });
     let (encoder, decoder) = (read(&state, Part::Encoder), read(&state, Part::Decoder));
@@ -172,7 +173,7 @@ fn norms_come_between_the_product_and_the_activation() {
 #[test]
 fn classes_are_an_input_of_both_parts() {
     for (encoder, decoder) in [(&[][..], &[][..]), (&[5], &[6]), (&[7, 5], &[])] {
-        let state = with(encoder, decoder, Activation::Relu, |model| model.classes = 4);
+        let state = state_with(encoder, decoder, Activation::Relu, |model| model.classes = 4);
         let graph = read(&state, Part::Encoder);
         assert_eq!(ends(&graph.input), [("x", "n", 12), ("y", "n", 4)]);
         check(&graph);
@@ -212,14 +213,53 @@ fn weights_are_the_states_own() {
 }
 
 #[test]
-fn pixels_are_means() {
-    let mut state = state(&[5], &[6], Activation::Gelu);
-    let last = |state: &State| {
-        read(state, Part::Decoder).node.pop().map(|node| (node.op_type, node.output[0].clone()))
+fn pixels_are_means_of_every_likelihood() {
+    for likelihood in Likelihood::ALL {
+        let (state, graph) = of(likelihood, Scale::Fixed);
+        assert_eq!(ends(&graph.output), [("pixels", "n", 12)], "{likelihood:?}");
+        let mut known: Vec<_> = graph.initializer.iter().map(|tensor| &tensor.name).collect();
+        known.extend(graph.input.iter().map(|input| &input.name));
+        for node in &graph.node {
+            let missing = node.input.iter().find(|name| !known.contains(name));
+            assert_eq!(missing, None, "{likelihood:?}: an input of {}", node.name);
+            assert!(!known.contains(&&node.output[0]), "{likelihood:?}: {} twice", node.name);
+            known.push(&node.output[0]);
+        }
+        let last = graph.node.last().expect("a node").op_type.as_str();
+        let expected = match likelihood {
+            Likelihood::Bernoulli => "Sigmoid",
+            Likelihood::ContinuousBernoulli => "Where",
+            Likelihood::Normal | Likelihood::Laplace => "Gemm",
+            Likelihood::Logistic => "Clip",
+            Likelihood::LogisticMixture | Likelihood::Categorical => "ReduceSum",
+        };
+        assert_eq!(last, expected, "{likelihood:?}");
+        if likelihood.has_scale() {
+            let (_, of_pixels) = of(likelihood, Scale::Pixel);
+            let bias = of_pixels.initializer.iter().find(|tensor| tensor.name == "fc4.bias");
+            let bias = bias.expect("a constant");
+            let whole =
+                state.tensors.iter().find(|tensor| tensor.key == "fc4.bias").expect("a bias");
+            assert_eq!(
+                (bias.dims.as_slice(), whole.shape[0]),
+                (&[12][..], 12),
+                "without log-scales"
+            );
+        }
+    }
+}
+
+/// A small state of a likelihood, and its decoder's file.
+fn of(likelihood: Likelihood, scale: Scale) -> (State, Graph) {
+    let change = |model: &mut ModelConfig| {
+        (model.likelihood, model.scale) = (likelihood, scale);
+        if likelihood == Likelihood::Categorical {
+            model.levels = 5;
+        }
     };
-    assert_eq!(last(&state), Some(("Sigmoid".to_owned(), "pixels".to_owned())));
-    state.config.model.likelihood = Likelihood::Normal;
-    assert_eq!(last(&state), Some(("Gemm".to_owned(), "pixels".to_owned())));
+    let state = state_with(&[5], &[6], Activation::Gelu, change);
+    let graph = read(&state, Part::Decoder);
+    (state, graph)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::fuse::{Fusion, fuse};
 use super::{Learned, linear};
-use crate::config::{Activation, OptimizerConfig, Rule};
+use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
 use crate::engine::params::Arena;
 use crate::engine::plan::OFFSET_ALIGNMENT;
 use crate::engine::record::{SLOTS, rate};
@@ -177,7 +177,7 @@ fn fused_step(
     let shapes = [[hidden, pixels], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
     let (arena, layers) = arena_of(&mut case, shapes);
     case.record(|tape| {
-        gather(tape, &[shard], false, (x, image));
+        gather(tape, &[shard], Pixels::Grey, (x, image));
         let top = linear(tape, "fc1", (x, false), layers[0], Activation::Relu);
         let h = linear(tape, "fc2", (top, true), layers[1], Activation::Identity);
         gaussian(tape, Noise::Drawn { image }, h, (eps, z, kl));

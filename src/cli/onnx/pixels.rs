@@ -1,0 +1,115 @@
+//! The end of a decoder: from its hidden units to the means of the pixels.
+
+use elbo::config::{Likelihood, ModelConfig};
+
+use super::{Builder, integer};
+
+impl Builder<'_> {
+    /// Adds the decoder's last layer, as much of it as the means take, and the means of so many pixels
+    /// under the likelihood; what they are, in words.
+    pub(super) fn pixels(
+        &mut self,
+        model: &ModelConfig,
+        last: &str,
+        top: &str,
+        pixels: usize,
+    ) -> &'static str {
+        // What is no mean, a log-scale, is left out.
+        let block =
+            |graph: &mut Self, (name, ending): (&str, &str), first: usize, blocks: usize| {
+                let rows = first * pixels..(first + blocks) * pixels;
+                graph.linear_rows((last, ending), rows, top, name.to_owned())
+            };
+        let means = "the means of the pixels, a row for each z, top row first";
+        match model.likelihood {
+            Likelihood::Bernoulli => {
+                let logits = block(self, ("logits", ""), 0, 1);
+                self.node("Sigmoid", &[&logits], "pixels", vec![]);
+                "the probabilities of white, a row for each z, top row first"
+            }
+            Likelihood::ContinuousBernoulli => {
+                let logits = block(self, ("logits", ""), 0, 1);
+                self.unit_mean(&logits);
+                means
+            }
+            Likelihood::Normal | Likelihood::Laplace => {
+                block(self, ("pixels", ""), 0, 1);
+                means
+            }
+            Likelihood::Logistic => {
+                let locations = block(self, ("locations", ""), 0, 1);
+                self.within(&locations, "pixels");
+                "the locations of the pixels from 0 to 1, a row for each z, top row first"
+            }
+            Likelihood::LogisticMixture => {
+                let count = model.components;
+                let logits = block(self, ("logits", ".logits"), 0, count);
+                let locations = block(self, ("locations", ".locations"), count, count);
+                self.blocks(count, pixels);
+                self.node("Reshape", &[&locations, "blocks"], "locations.blocks", vec![]);
+                let values = self.within("locations.blocks", "values");
+                self.expectation(&logits, &values);
+                means
+            }
+            Likelihood::Categorical => {
+                let logits = block(self, ("logits", ""), 0, model.levels);
+                self.blocks(model.levels, pixels);
+                let steps = (model.levels - 1) as f32;
+                let values: Vec<_> = (0..model.levels).map(|k| k as f32 / steps).collect();
+                self.constant("values", &[model.levels, 1], &values);
+                self.expectation(&logits, "values");
+                means
+            }
+        }
+    }
+
+    /// 1 / (1 − exp −l) − 1 / l, and near zero its series (Loaiza-Ganem and Cunningham 2019, eq. 9).
+    fn unit_mean(&mut self, l: &str) {
+        let constants =
+            [("one", 1.0), ("half", 0.5), ("twelfth", 1.0 / 12.0), ("cubic", -1.0 / 720.0)];
+        for (name, value) in constants {
+            self.constant(name, &[], &[value]);
+        }
+        let nodes: [(&str, &[&str], &str); 14] = [
+            ("Abs", &[l], "size"),
+            ("Less", &["size", "half"], "is_near"),
+            ("Where", &["is_near", "one", l], "far"),
+            ("Neg", &["far"], "minus_far"),
+            ("Exp", &["minus_far"], "exp"),
+            ("Sub", &["one", "exp"], "rest"),
+            ("Reciprocal", &["rest"], "first"),
+            ("Reciprocal", &["far"], "second"),
+            ("Sub", &["first", "second"], "mean_far"),
+            ("Mul", &[l, l], "square"),
+            ("Mul", &["square", "cubic"], "bend"),
+            ("Add", &["twelfth", "bend"], "slope"),
+            ("Mul", &[l, "slope"], "rise"),
+            ("Add", &["half", "rise"], "mean_near"),
+        ];
+        for (op, inputs, output) in nodes {
+            self.node(op, inputs, output, vec![]);
+        }
+        self.node("Where", &["is_near", "mean_near", "mean_far"], "pixels", vec![]);
+    }
+
+    fn within(&mut self, x: &str, y: &str) -> String {
+        self.constant("lowest", &[], &[0.0]);
+        self.constant("highest", &[], &[1.0]);
+        self.node("Clip", &[x, "lowest", "highest"], y, vec![]);
+        y.to_owned()
+    }
+
+    /// The shape (n, count, pixels), of as many rows as there are.
+    fn blocks(&mut self, count: usize, pixels: usize) {
+        self.integers("blocks", &[0, count as i64, pixels as i64]);
+    }
+
+    /// The mean over blocks of values, which have the logits of their probabilities.
+    fn expectation(&mut self, logits: &str, values: &str) {
+        self.node("Reshape", &[logits, "blocks"], "logits.blocks", vec![]);
+        self.node("Softmax", &["logits.blocks"], "probabilities", vec![integer("axis", 1)]);
+        self.node("Mul", &["probabilities", values], "parts", vec![]);
+        self.integers("axes", &[1]);
+        self.node("ReduceSum", &["parts", "axes"], "pixels", vec![integer("keepdims", 0)]);
+    }
+}

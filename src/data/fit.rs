@@ -1,0 +1,139 @@
+//! Whether pixels are what a likelihood, or the tossing of coins, has a meaning for.
+
+use crate::config::{Likelihood, ModelConfig, Pixels, Support};
+use crate::data::{Dataset, Values};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How far from its level a float may be.
+const NEAR: f32 = 1e-6;
+
+impl Dataset {
+    /// Refuses data that a likelihood, or the tossing of coins, has no meaning for.
+    ///
+    /// # Errors
+    ///
+    /// If pixels leave [0, 1] where they must not, with the range that was seen; or if one is on no level
+    /// where all must be, with the first such.
+    pub fn check(&self, model: &ModelConfig, pixels: Pixels) -> Result<()> {
+        let (likelihood, tossed) = (model.likelihood, pixels != Pixels::Grey);
+        if likelihood.support() == Support::Line && !tossed {
+            return Ok(());
+        }
+        let (low, high) = self.range();
+        if low < 0.0 || high > 1.0 {
+            let what = format!("pixels go from {low} to {high}; ");
+            let what = match tossed {
+                true => what + "as probabilities of coins they must be in [0, 1]",
+                false => format!("{what}the likelihood `{}` needs [0, 1]", likelihood.name()),
+            };
+            return Err(Error::new(ErrorKind::Data, what)
+                .hint("scale the data, or take the likelihood `normal` or `laplace`"));
+        }
+        match likelihood.support() {
+            // Coins are on the first and the last level.
+            Support::Levels if !tossed => self.check_levels(likelihood, model.levels),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_levels(&self, likelihood: Likelihood, levels: usize) -> Result<()> {
+        let steps = levels - 1;
+        let off = match &self.values {
+            Values::Bytes(v) => {
+                v.iter().position(|&v| !(usize::from(v) * steps).is_multiple_of(255))
+            }
+            Values::Floats(v) => {
+                v.iter().position(|&v| (v - (v * steps as f32).round() / steps as f32).abs() > NEAR)
+            }
+        };
+        let Some(at) = off else { return Ok(()) };
+        let (pixels, name) = (self.height * self.width, likelihood.name());
+        let value = match &self.values {
+            Values::Bytes(v) => format!("{} / 255", v[at]),
+            Values::Floats(v) => v[at].to_string(),
+        };
+        let what = format!(
+            "pixel {} of image {} is {value}, on none of the {levels} levels k / {steps} that the \
+             likelihood `{name}` needs",
+            at % pixels,
+            at / pixels
+        );
+        Err(Error::new(ErrorKind::Data, what).hint(
+            "set `levels` to as many as the data has, round the data, or take another likelihood",
+        ))
+    }
+
+    /// What should be known of losses on this data, if anything: that under a Bernoulli likelihood those
+    /// of grey pixels are cross-entropies, which include the entropy of the targets, and no
+    /// −log p of binary data.
+    #[must_use]
+    pub fn notice(&self, model: &ModelConfig, pixels: Pixels) -> Option<&'static str> {
+        let binary = match &self.values {
+            Values::Bytes(v) => v.iter().all(|&v| v == 0 || v == 255),
+            Values::Floats(v) => v.iter().all(|&v| v == 0.0 || v == 1.0),
+        };
+        let soft = model.likelihood == Likelihood::Bernoulli && pixels == Pixels::Grey && !binary;
+        soft.then_some(
+            "grey pixels as soft targets: the loss is a cross-entropy, no −log-likelihood of binary data",
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn model(likelihood: Likelihood, levels: usize) -> ModelConfig {
+        ModelConfig { likelihood, levels, ..ModelConfig::default() }
+    }
+
+    fn floats(values: &[f32]) -> Dataset {
+        Dataset::from_floats([1, 2], values.to_vec()).expect("finite floats")
+    }
+
+    /// Every family takes what it has a meaning for, and names what it has none for.
+    #[test]
+    fn every_likelihood_checks_its_pixels() {
+        let (wide, unit) = (floats(&[0.5, 1.5]), floats(&[0.0, 0.3, 1.0, 0.3]));
+        let levels = floats(&[0.0, 1.0, 2.0 / 3.0, 1.0 / 3.0 + 5e-7]);
+        let bytes = Dataset::from_bytes([1, 2], vec![0, 255, 1, 85]).expect("bytes");
+        for likelihood in Likelihood::ALL {
+            let (four, all) = (model(likelihood, 4), model(likelihood, 256));
+            let fits = |data: &Dataset, model| data.check(model, Pixels::Grey);
+            let support = likelihood.support();
+            let refused = fits(&wide, &four).err().map(|e| e.to_string());
+            assert_eq!(refused.is_none(), support == Support::Line, "{likelihood:?}: {refused:?}");
+            assert!(
+                refused.is_none_or(|e| e.contains("0.5 to 1.5")),
+                "{likelihood:?} names the range"
+            );
+            assert!(fits(&levels, &four).is_ok(), "{likelihood:?}: levels of four");
+            assert!(fits(&bytes, &all).is_ok(), "{likelihood:?}: bytes are levels");
+            for (data, what) in
+                [(&unit, "pixel 1 of image 0 is 0.3"), (&bytes, "pixel 0 of image 1 is 1 / 255")]
+            {
+                let refused = fits(data, &four).err().map(|e| e.to_string());
+                assert_eq!(
+                    refused.is_some(),
+                    support == Support::Levels,
+                    "{likelihood:?}: {refused:?}"
+                );
+                assert!(refused.is_none_or(|e| e.contains(what)), "{likelihood:?} names the pixel");
+                for tossed in [Pixels::Binarised, Pixels::BinarisedOnce] {
+                    assert!(data.check(&four, tossed).is_ok(), "{likelihood:?}: coins are levels");
+                    assert!(wide.check(&four, tossed).is_err(), "{likelihood:?}: no probability");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn soft_targets_are_noticed() {
+        let (grey, black) = (floats(&[0.0, 0.3]), floats(&[0.0, 1.0]));
+        let bernoulli = model(Likelihood::Bernoulli, 256);
+        assert!(grey.notice(&bernoulli, Pixels::Grey).is_some(), "grey pixels");
+        assert_eq!(black.notice(&bernoulli, Pixels::Grey), None, "black and white ones");
+        assert_eq!(grey.notice(&bernoulli, Pixels::Binarised), None, "coins");
+        assert_eq!(grey.notice(&model(Likelihood::Normal, 256), Pixels::Grey), None, "a density");
+    }
+}
