@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use model::{Activation, Likelihood, ModelConfig};
-pub use objective::{ObjectiveConfig, Reduction};
+pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
 pub use train::{NonFinite, Pixels, TrainConfig};
 
@@ -21,6 +21,9 @@ pub const LOG_VAR_BOUNDS: (f32, f32) = (-30.0, 20.0);
 
 /// The most images in a batch, units in a layer, and epochs.
 pub const MOST: usize = 1_000_000;
+
+/// The most z's of an image in a step.
+pub const MOST_SAMPLES: usize = 4096;
 
 /// The most bytes of a configuration; a whole one has a hundredth of that.
 pub const MOST_TOML: usize = 256 << 10;

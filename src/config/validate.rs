@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::{
-    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, TrainConfig,
+    Config, Gradient, KlEstimate, Likelihood, MOST, MOST_SAMPLES, ModelConfig, ObjectiveConfig,
+    OptimizerConfig, Rule, TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -39,7 +40,31 @@ impl ModelConfig {
 
 impl ObjectiveConfig {
     fn validate(&self) -> Result<()> {
-        within("beta", self.beta, 0.0, 1e6)
+        within("beta", self.beta, 0.0, 1e6)?;
+        for (name, count) in [("samples", self.samples), ("importance", self.importance)] {
+            if !(1..=MOST_SAMPLES).contains(&count) {
+                return fail(name, &count, &format!("between 1 and {MOST_SAMPLES}"));
+            }
+        }
+        if self.z_per_image() > MOST_SAMPLES {
+            let all = format!("{}, with {} samples", self.importance, self.samples);
+            return fail("importance", &all, &format!("at most {MOST_SAMPLES} z's of an image"));
+        }
+        let weighted = self.importance > 1;
+        if weighted && self.beta != 1.0 {
+            return fail(
+                "beta",
+                &self.beta,
+                "1 with `importance` above 1, whose bound has no KL part",
+            );
+        }
+        let sampled = self.kl == KlEstimate::Sampled;
+        has_effect("kl", !(sampled && weighted), "`importance = 1`")?;
+        match self.gradient {
+            Gradient::Standard => Ok(()),
+            Gradient::Stl => has_effect("gradient", self.weighs(), "a sampled KL or `importance`"),
+            Gradient::Dreg => has_effect("gradient", weighted, "`importance` above 1"),
+        }
     }
 }
 
@@ -117,7 +142,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 20] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -130,6 +155,18 @@ mod tests {
             ("momentum", |c| c.optimizer.momentum = 0.9),
             ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
             ("sigma", |c| c.model.sigma = 2.0),
+            ("samples", |c| c.objective.samples = 0),
+            ("samples", |c| c.objective.samples = 4097),
+            ("importance", |c| c.objective.importance = 0),
+            ("importance", |c| (c.objective.samples, c.objective.importance) = (65, 64)),
+            ("beta", |c| (c.objective.importance, c.objective.beta) = (5, 4.0)),
+            ("kl", |c| {
+                (c.objective.importance, c.objective.kl) = (5, KlEstimate::Sampled);
+            }),
+            ("gradient", |c| c.objective.gradient = Gradient::Stl),
+            ("gradient", |c| {
+                (c.objective.kl, c.objective.gradient) = (KlEstimate::Sampled, Gradient::Dreg);
+            }),
         ];
         for (name, spoil) in cases {
             let mut config = Config::default();

@@ -75,18 +75,24 @@ impl Model {
         }
         let program = self.load(Look::Decode)?;
         let mut made = Vec::new();
+        let samples = self.config.objective.z_per_image();
         for z in z.chunks(latent * self.config.train.batch_size) {
             let rows = z.len() / latent;
-            self.session.write(self.vae.z.first_rows(rows), z)?;
+            let each = z.chunks(latent).flat_map(|z| z.repeat(samples));
+            let each: Vec<f32> = each.collect();
+            self.session.write(self.vae.z.first_rows(rows * samples), &each)?;
             self.run_one(program, self.place(0..rows))?;
             made.extend(self.means(rows)?);
         }
         Ok(made)
     }
 
-    /// The means of the pixels in the first rows that the decoder last made.
-    fn means(&mut self, rows: usize) -> Result<Vec<f32>> {
-        let made = self.session.read(self.vae.made.first_rows(rows))?;
+    /// The means of the pixels of the first images that the decoder last made, by the first z of each.
+    fn means(&mut self, images: usize) -> Result<Vec<f32>> {
+        let made = self.vae.made;
+        let all = images * self.config.objective.z_per_image();
+        let rows = self.session.read(made.first_rows(all))?;
+        let made = self.first_of_each(rows, made.cols());
         Ok(match self.config.model.likelihood {
             Likelihood::Bernoulli => made.into_iter().map(sigmoid).collect(),
             Likelihood::Normal => made,

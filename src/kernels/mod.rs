@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod bernoulli;
+pub mod bound;
 pub mod case;
 pub mod common;
 pub(crate) mod fast;
@@ -46,6 +47,10 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
     &importance::WEIGH,
+    &bound::MEASURE,
+    &bound::WEIGH,
+    &bound::SCALE,
+    &bound::BACKWARD,
     &bernoulli::FORWARD,
     &normal::FORWARD,
     &reduce::TERMS,
@@ -69,6 +74,7 @@ pub fn cases() -> Vec<Case> {
         activation::cases,
         gaussian::cases,
         importance::cases,
+        bound::cases,
         bernoulli::cases,
         normal::cases,
         reduce::cases,

@@ -18,6 +18,8 @@ params! {
         cols: u32,
         /// The distance between rows.
         stride: u32,
+        /// How many z each image has.
+        samples: u32,
         /// 1 / σ.
         inverse_sigma: f32,
         /// ½ log 2πσ².
@@ -39,7 +41,7 @@ pub static FORWARD: Kernel<Normal, 4> = Kernel {
 };
 
 fn forward<T: Real>(p: &Normal, record: &Record, [m, x, nll, dm]: [Arg<'_, T>; 4]) {
-    let scale = real::<T>(record.rates[rate::LOSS_SCALE]);
+    let scale = real::<T>(record.rates[rate::LOSS_SCALE] / f64::from(p.samples));
     let (m, x, nll, dm) = (m.read(), x.read(), nll.write(), dm.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
     // Both parameters follow from σ; the oracle takes the constant from it in full precision.
@@ -48,51 +50,59 @@ fn forward<T: Real>(p: &Normal, record: &Record, [m, x, nll, dm]: [Arg<'_, T>; 4
     for row in 0..p.rows as usize {
         nll[row] = T::zero();
         dm[row * stride..(row + 1) * stride].fill(T::zero());
-        if row >= record.rows as usize {
+        let of = row / p.samples as usize;
+        if of >= record.rows as usize {
             continue;
         }
-        for at in row * stride..row * stride + cols {
-            let error = (m[at] - x[at]) * inverse;
+        for col in 0..cols {
+            let at = row * stride + col;
+            let error = (m[at] - x[of * stride + col]) * inverse;
             nll[row] += error * error * real(0.5) + log_norm;
             dm[at] = error * inverse * scale;
         }
     }
 }
 
-/// Records nll (rows), in nats per image, of x (rows, n) round m (rows, n) with deviation `sigma`.
-/// The gradient at m, times the record's scale, is made at once.
+/// Records nll (images · samples), in nats, of x (images, n) round m (images · samples, n) with
+/// deviation `sigma`. The gradient at m, times the record's scale over the samples, is made at once.
 pub fn normal(tape: &mut Tape<'_>, sigma: f64, (m, x): (Tensor, Tensor), nll: Tensor) {
     assert_eq!(m.stride(), x.stride(), "normal: m and x have one layout");
     let dm = tape.plan.matrix("dm", m.rows(), m.cols());
     let p = Normal {
-        rows: size(x.padded_rows()),
+        rows: size(m.padded_rows()),
         cols: size(x.cols()),
         stride: size(x.stride()),
+        samples: size(m.rows() / x.rows()),
         inverse_sigma: (1.0 / sigma) as f32,
         log_norm: (0.5 * (std::f64::consts::TAU * sigma * sigma).ln()) as f32,
     };
     let bindings = [m, x, nll, dm];
-    tape.dispatch(&FORWARD, p, bindings, Grid::Rows(x.padded_rows()));
+    tape.dispatch(&FORWARD, p, bindings, Grid::Rows(m.padded_rows()));
     tape.set_grad(m, dm);
 }
 
-/// One, ragged, a partial batch, the classic size, and more than 65,535 workgroups.
+/// One, ragged, several z of an image, a partial batch, the classic size, and more than 65,535
+/// workgroups.
 pub(crate) fn cases() -> Vec<Case> {
-    let shapes = [(1, 1, 1), (5, 37, 5), (17, 300, 11), (128, 784, 128), (65_600, 3, 65_599)];
-    shapes.map(|(rows, cols, record_rows)| case(rows, cols, record_rows)).into()
+    let one = [(1, 1, 1), (5, 37, 5), (17, 300, 11), (128, 784, 128), (65_600, 3, 65_599)];
+    let mut cases: Vec<_> =
+        one.map(|(images, cols, inside)| case([images, cols, inside, 1])).into();
+    cases.extend([[7, 21, 5, 3], [17, 9, 17, 16]].map(case));
+    cases
 }
 
-fn case(rows: usize, cols: usize, record_rows: usize) -> Case {
-    let name = format!("normal {record_rows}/{rows}×{cols}");
-    let mut case = Case::new(name, record_rows);
+fn case([images, cols, inside, samples]: [usize; 4]) -> Case {
+    let rows = images * samples;
+    let mut case = Case::new(format!("normal {inside}/{images}×{cols}, {samples} z"), inside);
     let made = case.input("made", [rows, cols], Fill::Uniform(1, -6.0, 6.0));
-    let x = case.input("x", [rows, cols], Fill::Uniform(2, 0.0, 1.0));
+    let x = case.input("x", [images, cols], Fill::Uniform(2, 0.0, 1.0));
     let nll = case.plan.vector("nll", rows);
     let gradient = case.record(|tape| {
         normal(tape, 0.7, (made, x), nll);
         tape.grad(made, GradSite::Output).expect("the loss made it")
     });
-    case.outputs.push((nll, Weight::Same(case.record.rates[rate::LOSS_SCALE])));
+    let scale = case.record.rates[rate::LOSS_SCALE] / samples as f64;
+    case.outputs.push((nll, Weight::Same(scale)));
     case.gradients.push((made, gradient));
     // A plain f32 sum over the pixels of an image errs by about √784 roundings.
     case.tolerance = 3e-6;

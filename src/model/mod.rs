@@ -68,8 +68,9 @@ impl Programs {
 
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
 ///
-/// Shapes, with n the batch size: `x` and `made` (n, pixels), `h` (n, 2 · latent) = [μ | log σ²],
-/// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image.
+/// Shapes, with n the batch size and s the z's of each image: `x` (n, pixels), `h` (n, 2 · latent) =
+/// [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, pixels), image by image; `kl` (n) and
+/// `nll` (n · s) in nats.
 #[derive(Clone, Debug)]
 pub struct Vae {
     /// Every buffer.
@@ -94,10 +95,12 @@ pub struct Vae {
     pub z: Tensor,
     /// What the decoder made: logits, or the mean.
     pub made: Tensor,
-    /// −log p(x | z) of each image.
+    /// −log p(x | z) of each z.
     pub nll: Tensor,
     /// KL divergence of each image.
     pub kl: Tensor,
+    /// What else is minimised, of each image.
+    pub extra: Tensor,
     /// The largest logarithm of an importance weight of each image.
     pub highest: Tensor,
     /// The sum of each image's importance weights over the exponential of `highest`.
@@ -192,7 +195,7 @@ impl Vae {
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
         let Sections { h, made, .. } = network;
-        let Room { reports, x, image, eps, z, nll, kl, highest, total, .. } = room;
+        let Room { reports, x, image, eps, z, nll, kl, extra, highest, total, .. } = room;
         Ok(Self {
             plan,
             parameters,
@@ -207,6 +210,7 @@ impl Vae {
             made,
             nll,
             kl,
+            extra,
             highest,
             total,
             programs,
@@ -236,6 +240,12 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
         return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
             .hint("train on a part of the data, or on smaller images"));
     }
+    let rows = batch.saturating_mul(config.objective.z_per_image());
+    if rows > most {
+        let what = format!("a batch of {batch} images with {} z's each", rows / batch);
+        return Err(Error::config(format!("{what} has {rows} rows; {most} are the most"))
+            .hint("choose a smaller batch, or fewer `samples` or less `importance`"));
+    }
     for spec in [train, test] {
         let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
         if bytes > u128::from(MAX_BINDING_BYTES) * MOST_SHARDS {
@@ -249,9 +259,12 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
     let encoder = ends(pixels, &model.encoder, 2 * model.latent);
     let decoder = ends(model.latent, &model.decoder, pixels);
-    for widths in [encoder, decoder] {
+    for (widths, batch) in [(encoder, batch), (decoder, rows)] {
         for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {
-            for (what, rows) in [("layer", inputs), ("batch", batch)] {
+            // What a batch has of the first layer's inputs is the pixels, or z.
+            for (what, rows, outputs) in
+                [("layer", inputs, outputs), ("batch", batch, inputs), ("batch", batch, outputs)]
+            {
                 if rows.next_multiple_of(PAD) * outputs.next_multiple_of(PAD) >= 1 << 31 {
                     let what = format!("a {what} of {rows} × {outputs} has 2³¹ elements or more");
                     return Err(Error::config(what).hint("choose smaller layers or batches"));
@@ -265,6 +278,21 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_rows_than_a_device_counts_are_refused() {
+        let spec = DataSpec { images: 1000, pixels: 4, bytes: true };
+        let mut config = Config::default();
+        (config.train.batch_size, config.objective.samples) = (250, 4000);
+        Vae::new(&config, spec, spec).expect("a million rows");
+        config.objective.samples = 4001;
+        let error = Vae::new(&config, spec, spec).expect_err("more than a million");
+        assert!(error.to_string().contains("4001 z's each has 1000250 rows"), "{error}");
+        // z alone may be too large for 32 bits, whatever the layers are.
+        (config.objective.samples, config.model.latent) = (4000, 3000);
+        let error = Vae::new(&config, spec, spec).expect_err("a z of 3·10⁹ elements");
+        assert!(error.to_string().contains("2³¹ elements"), "{error}");
+    }
 
     #[test]
     fn large_data_is_split_below_the_largest_binding() {

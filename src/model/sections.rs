@@ -3,9 +3,10 @@
 use crate::config::{Config, Pixels};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
+use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{Noise, gaussian};
+use crate::kernels::gaussian::{Divergence, Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::optimizer::update;
@@ -35,15 +36,16 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
         let (batch, latent) = (config.train.batch_size, config.model.latent);
+        let rows = batch * config.objective.z_per_image();
         Self {
             reports: Reports::new(plan),
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
-            eps: plan.matrix("eps", batch, latent),
-            at_mean: plan.matrix("eps at the mean", batch, latent),
-            z: plan.matrix("z", batch, latent),
+            eps: plan.matrix("eps", rows, latent),
+            at_mean: plan.matrix("eps at the mean", rows, latent),
+            z: plan.matrix("z", rows, latent),
             kl: plan.vector("kl", batch),
-            nll: plan.vector("nll", batch),
+            nll: plan.vector("nll", rows),
             extra: plan.vector("what else is minimised", batch),
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),
@@ -59,6 +61,8 @@ pub(super) struct Sections {
     posterior: Vec<Dispatch>,
     decoder: Vec<Dispatch>,
     likelihood: Vec<Dispatch>,
+    /// The weights of the samples, where what is minimised is a bound of weighed ones.
+    bound: Vec<Dispatch>,
     /// The way back, the report, the guard and the update.
     learning: Vec<Dispatch>,
     /// The report of what only looks.
@@ -84,25 +88,36 @@ impl Sections {
             TrainingNoise::Drawn => Noise::Drawn { image },
             TrainingNoise::Given => Noise::Given,
         };
-        gaussian(&mut tape, noise, h, (eps, z, kl));
+        let objective = &config.objective;
+        let weighs = objective.weighs();
+        let kl_share = if weighs { divergence(objective.gradient) } else { Divergence::Whole };
+        gaussian(&mut tape, noise, h, (eps, z, kl), kl_share);
+        let samples = Samples { h, eps, z };
+        let weighing =
+            weighs.then(|| weighing(&mut tape, samples, objective.importance, objective.gradient));
         let posterior = tape.take();
         let made = decoder(&mut tape, parameters, config, &names, (z, pixels));
         let decoder = tape.take();
         likelihood(&mut tape, config, (made, x), nll);
         let likelihood = tape.take();
+        if let Some(weighing) = weighing {
+            weigh_samples(&mut tape, weighing, made, (nll, kl, extra));
+        }
+        let bound = tape.take();
         tape.backward();
         // Among the gradients of parameters, which wait for nothing either, and before the update,
         // which a broken loss must stop.
-        reduce(&mut tape, (nll, kl, extra), 1, reports, true);
+        let samples = objective.z_per_image();
+        reduce(&mut tape, (nll, kl, extra), samples, reports, true);
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
             check_finite(&mut tape, arena.grads, reports.guard);
         }
         update(&mut tape, &config.optimizer, &arenas, reports.guard);
         let learning = tape.take();
-        reduce(&mut tape, (nll, kl, extra), 1, reports, false);
+        reduce(&mut tape, (nll, kl, extra), samples, reports, false);
         let end = tape.take();
-        Self { h, made, encoder, posterior, decoder, likelihood, learning, end }
+        Self { h, made, encoder, posterior, decoder, likelihood, bound, learning, end }
     }
 
     /// Puts the programs together. What only looks is recorded on a tape of its own, since its
@@ -121,21 +136,21 @@ impl Sections {
         let gather_train = tape.take();
         gather(&mut tape, test, binarise, (x, image));
         let gather_test = tape.take();
-        gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
+        gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl), Divergence::Elsewhere);
         let mean = tape.take();
-        gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl));
+        gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl), Divergence::Elsewhere);
         let drawn = tape.take();
         draw_normals(&mut tape, z);
         let prior = tape.take();
         importance(&mut tape, (nll, self.h), (eps, z), (highest, total));
         let weigh = tape.take();
 
-        let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;
+        let Self { encoder, posterior, decoder, likelihood, bound, learning, end, .. } = self;
         let look = |name: &str, sample: &Vec<Dispatch>| {
             Program::new(name, &[&gather_test, encoder, sample, decoder, likelihood, end])
         };
-        let step: [&[Dispatch]; 6] =
-            [&gather_train, encoder, posterior, decoder, likelihood, learning];
+        let step: [&[Dispatch]; 7] =
+            [&gather_train, encoder, posterior, decoder, likelihood, bound, learning];
         let step = Program::new("step", &step);
         let fused = |name: &str, plan: &mut Plan, fusion| {
             Program::new(name, &[&fuse(plan, &step.dispatches, fusion)])
