@@ -1,7 +1,8 @@
-// nll (rows) = −log p(x | logits) = Σ (log(1 + exp l) − l x), in nats per image, and in the same
-// dispatch dlogits (rows, n) = (σ(l) − x) · scale (Kingma and Welling 2014, appendix C.1).
+// nll (rows) = −log p(x | logits) = Σ (log(1 + exp l) − l x), in nats, and in the same dispatch
+// dlogits (rows, n) = (σ(l) − x) · scale / samples (Kingma and Welling 2014, appendix C.1), for
+// logits (rows, n) and x (images, n): row r is sample r mod samples of image r div samples.
 
-struct Bernoulli { rows: u32, cols: u32, stride: u32 }
+struct Bernoulli { rows: u32, cols: u32, stride: u32, samples: u32 }
 @group(0) @binding(0) var<uniform> p: Bernoulli;
 const WIDTH = 64u;
 var<workgroup> partial: array<f32, WIDTH>;
@@ -19,15 +20,17 @@ fn forward(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let row = flat_group(group, groups);
-    let inside = row < record.rows;
-    let scale = select(0.0, record.loss_scale, inside);
+    let owner = row / p.samples;
+    let inside = owner < record.rows;
+    let scale = select(0.0, record.loss_scale / f32(p.samples), inside);
     var sum = 0.0;
     if row < p.rows {
         for (var block = lane; block < p.stride / 4u; block += WIDTH) {
             let at = row * (p.stride / 4u) + block;
+            let at_x = owner * (p.stride / 4u) + block;
             let real = vec4<u32>(4u * block) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.cols);
             let l = logits[at];
-            let target_x = x[at];
+            let target_x = x[at_x];
             let e = exp(-abs(l));
             let loss = max(l, vec4<f32>()) - l * target_x + log(1.0 + e);
             let mean = select(e, vec4<f32>(1.0), l >= vec4<f32>()) / (1.0 + e);

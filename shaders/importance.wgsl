@@ -1,9 +1,9 @@
-// Importance weights w = p(x|z) p(z) / q(z|x) of one more z for each image: log w = −nll +
-// ½ Σ (ε² + log σ² − z²), as the constants of both normals cancel. `highest` (rows) holds the largest
+// Importance weights w = p(x|z) p(z) / q(z|x) of one more z for each image, the first of its samples in
+// nll, ε and z: log w = −nll + ½ Σ (ε² + log σ² − z²), as the constants of both normals cancel. `highest` (rows) holds the largest
 // log w so far and `total` (rows) the sum of w / exp(highest), so that no exp overflows; the record's
 // step counts the z of an image from zero, and the first one begins anew. Burda et al. 2016, eq. 8.
 
-struct Importance { rows: u32, latent: u32, h_stride: u32, z_stride: u32 }
+struct Importance { rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32 }
 @group(0) @binding(0) var<uniform> p: Importance;
 const WIDTH = 32u;
 
@@ -20,12 +20,12 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     if row >= p.rows { return; }
     var ratio = 0.0;
     for (var j = 0u; j < p.latent; j++) {
-        let noise = eps[row * p.z_stride + j];
-        let value = z[row * p.z_stride + j];
+        let noise = eps[row * p.samples * p.z_stride + j];
+        let value = z[row * p.samples * p.z_stride + j];
         let log_var = clamp_log_var(h[row * p.h_stride + p.latent + j]);
         ratio += noise * noise - value * value + log_var;
     }
-    let weight = 0.5 * ratio - nll[row];
+    let weight = 0.5 * ratio - nll[row * p.samples];
     var most = weight;
     var sum = 1.0;
     if record.step > 0u {

@@ -45,7 +45,8 @@ const BATCH: (usize, usize) = (128, 512);
 /// What a model makes of the test images.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluation {
-    /// With one z for each image, sampled from the posterior: the ELBO's estimate.
+    /// With z sampled from the posterior: the ELBO's estimate. A model that is used takes one z for each
+    /// image, one that is being trained as many as a step.
     pub sampled: Losses,
     /// With z = μ, which is not the ELBO, but what some publications print.
     pub at_mean: Losses,
@@ -99,6 +100,7 @@ impl Model {
     /// not fit the device.
     pub fn new(device: &Device, state: &State, data: Option<&Dataset>) -> Result<Self> {
         let mut config = state.config.clone();
+        config.objective = config.objective.to_use();
         let batch = batch(&config, state.size);
         let none;
         let data = match data {
@@ -290,6 +292,16 @@ impl Model {
             }
         }
         Ok(None)
+    }
+
+    /// Of rows of so many columns, those of each image's first z.
+    fn first_of_each(&self, rows: Vec<f32>, cols: usize) -> Vec<f32> {
+        match self.config.objective.z_per_image() {
+            1 => rows,
+            samples => {
+                rows.chunks(cols).step_by(samples).flat_map(|row| row.iter().copied()).collect()
+            }
+        }
     }
 
     /// Parts of a range of images, each at most a minibatch.

@@ -305,6 +305,13 @@ impl Trainer {
         Ok(std::mem::take(&mut self.trained.sums).losses())
     }
 
+    /// The mean of what was minimised, in nats per image, in the steps that have reported since the last
+    /// [`finish`](Self::finish).
+    #[must_use]
+    pub fn objective(&self) -> f64 {
+        self.trained.sums.objective()
+    }
+
     /// The mean losses of the steps that have reported since the last [`finish`](Self::finish).
     #[must_use]
     pub fn so_far(&self) -> Losses {

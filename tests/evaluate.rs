@@ -89,6 +89,54 @@ fn the_marginal_likelihood_of_a_linear_model_is_known() {
     }
 }
 
+/// A model that is being trained with several z of each image answers as one that is used.
+#[test]
+fn a_model_of_many_samples_is_asked_the_same() {
+    let data = Dataset::synthetic(40, [5, 6], 3).expect("a dataset");
+    let mut config = Config::default();
+    (config.model.encoder, config.model.decoder) = (vec![16], vec![16]);
+    (config.model.latent, config.train.batch_size) = (3, 12);
+    (config.objective.samples, config.objective.importance) = (2, 3);
+    for device in devices() {
+        let mut trainer = Trainer::new(&device, &config, &data, &data).expect("a trainer");
+        trainer.advance(20).expect("steps");
+        let state = trainer.state().expect("a state");
+        let mut used = Model::new(&device, &state, Some(&data)).expect("a model");
+        let asked = trainer.model().expect("its model");
+        let near = |what: &str, a: &[f32], b: &[f32]| {
+            assert_eq!(a.len(), b.len(), "{what} on {}", device.name());
+            let worst = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "{what} on {}: {worst} apart", device.name());
+        };
+        let (a, b) = (asked.encode(3..37).expect("codes"), used.encode(3..37).expect("codes"));
+        near("means", &a.mean, &b.mean);
+        near("z", &a.z, &b.z);
+        near("decoded", &asked.decode(&a.z).expect("images"), &used.decode(&a.z).expect("images"));
+        let made = |model: &mut Model| model.reconstruct(1..30).expect("images");
+        let ((x, means), (same, others)) = (made(asked), made(&mut used));
+        near("pixels", &x, &same);
+        near("reconstructions", &means, &others);
+        let samples = |model: &mut Model| model.sample(17, 0.7).expect("images");
+        near("samples", &samples(asked), &samples(&mut used));
+        let likelihoods = |model: &mut Model| -> Vec<f32> {
+            let logs = model.log_likelihood(7, |_| ()).expect("likelihoods");
+            logs.into_iter().map(|log| log as f32).collect()
+        };
+        near("likelihoods", &likelihoods(asked), &likelihoods(&mut used));
+        // Six z of each image say the same of the loss as one, but for their noise.
+        let evaluation = asked.evaluate().expect("losses");
+        let each = asked.each(Z::Sampled).expect("losses");
+        let mean = each.iter().map(|[nll, kl]| nll + kl).sum::<f64>() / 40.0;
+        assert!((mean - evaluation.sampled.loss).abs() < 1e-4, "{mean}, {evaluation:?}");
+        let one = used.evaluate().expect("losses");
+        assert!((one.sampled.kl - evaluation.sampled.kl).abs() < 1e-4, "{one:?}, {evaluation:?}");
+        let apart = (one.at_mean.loss - evaluation.at_mean.loss).abs();
+        assert!(apart < 1e-4, "{one:?}, {evaluation:?}");
+        let apart = (one.sampled.loss - evaluation.sampled.loss).abs();
+        assert!(apart > 0.0 && apart < 0.5, "{one:?}, {evaluation:?}");
+    }
+}
+
 #[test]
 fn losses_of_images_are_the_losses() {
     for likelihood in [Likelihood::Bernoulli, Likelihood::Normal] {

@@ -8,6 +8,7 @@ use elbo::engine::record::{self, rate};
 use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
 use elbo::kernels::common;
 use elbo::kernels::gather::ONCE;
+use elbo::kernels::gaussian::SAMPLE;
 use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite, layer_norm};
@@ -331,6 +332,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     let (lowest, highest) = LOG_VAR_BOUNDS;
     let gaussian = source("gaussian.draw");
     assert_floats(gaussian, &[("LOWEST", lowest), ("HIGHEST", highest)]);
+    assert_words(gaussian, &[("SAMPLE", SAMPLE as usize)]);
     assert_words(
         source("finite.check"),
         &[("LARGEST", (finite::LARGEST as f32).to_bits() as usize)],

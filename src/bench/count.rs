@@ -1,16 +1,23 @@
 //! What a training step computes and touches, counted from the model and its program.
 
-use crate::engine::{Parameter, Program, Tensor};
+use crate::engine::{Program, Tensor};
 use crate::model::Vae;
 
-/// Floating-point operations of the products of a training step with so many rows: 2 · rows ·
-/// inputs · outputs for each layer forward, as many for its weights' gradient, and, but for the
-/// first layer, as many for its input's gradient. Everything else in a step is small beside them.
+/// Floating-point operations of the products of a training step on so many images: 2 · rows · inputs ·
+/// outputs for each layer forward, as many for its weights' gradient, and, but for the first layer, as
+/// many for its input's gradient. After the posterior, which files hold as two layers, each z is a row.
+/// Everything else in a step is small beside them.
 #[must_use]
-pub fn products(vae: &Vae, rows: usize) -> u64 {
-    let weights = vae.parameters.list().iter().filter(|p| !p.is_vector()).map(Parameter::len);
-    let ways = std::iter::once(2).chain(std::iter::repeat(3));
-    weights.zip(ways).map(|(len, ways)| (2 * rows * len * ways) as u64).sum()
+pub fn products(vae: &Vae, images: usize) -> u64 {
+    let (mut rows, mut ways, mut sum) = (images, 2, 0);
+    for weight in vae.parameters.list().iter().filter(|p| !p.is_vector()) {
+        sum += (2 * rows * weight.len() * ways) as u64;
+        ways = 3;
+        if weight.exports.len() == 2 {
+            rows = images * vae.z.rows() / vae.x.rows();
+        }
+    }
+    sum
 }
 
 /// Bytes that the dispatches of a training step bind, each binding once; of the training images,
@@ -50,6 +57,11 @@ mod tests {
         let (first, others) = (784 * 400, 400 * 40 + 20 * 400 + 400 * 784);
         let expected = 2 * 128 * (2 * first + 3 * others);
         assert_eq!(products(&vae(256), 128), expected, "operations of a step");
+        let mut config = Config::default();
+        (config.objective.samples, config.objective.importance) = (2, 5);
+        let sampled = Vae::new(&config, spec(256), spec(256)).expect("the classic model");
+        let decoder = 2 * 128 * 9 * 3 * (20 * 400 + 400 * 784);
+        assert_eq!(products(&sampled, 128), expected + decoder, "with ten z of each image");
         let bytes = |images, step: fn(&Programs) -> &Program| {
             let vae = vae(images);
             bound_bytes(&vae, step(&vae.programs))

@@ -151,6 +151,12 @@ pub(super) struct ConfigArgs {
     /// What of a batch is minimised
     #[arg(long, value_enum)]
     reduction: Option<ReductionArg>,
+    /// Estimates of the bound that are averaged for each image in a step
+    #[arg(long, value_name = "N")]
+    samples: Option<usize>,
+    /// z's of each image under one logarithm (IWAE)
+    #[arg(long, value_name = "K")]
+    importance: Option<usize>,
     /// Use pixels as they are, or toss a coin for each, anew each time or once for all
     #[arg(long, value_enum)]
     pixels: Option<PixelsArg>,
@@ -311,6 +317,8 @@ impl ConfigArgs {
         set(&mut config.model.classes, self.classes);
         set(&mut config.objective.beta, self.beta);
         set(&mut config.objective.reduction, self.reduction);
+        set(&mut config.objective.samples, self.samples);
+        set(&mut config.objective.importance, self.importance);
         set(&mut config.train.pixels, self.pixels);
         set(&mut config.optimizer.rule, self.optimizer);
         set(&mut config.optimizer.lr, self.lr);

@@ -2,8 +2,8 @@
 
 use elbo::checkpoint::State;
 use elbo::config::{
-    Config, Corruption, Likelihood, ModelConfig, ObjectiveConfig, OptimizerConfig, Pixels,
-    Posterior, Reduction, Rule, Scale,
+    Config, Corruption, Gradient, KlEstimate, Likelihood, ModelConfig, ObjectiveConfig,
+    OptimizerConfig, Pixels, Posterior, Reduction, Rule, Scale,
 };
 use elbo::{Evaluation, Losses};
 
@@ -14,7 +14,7 @@ pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> String {
         model(state),
         data(state),
         training(state),
-        results(tested, state.config.train.pixels),
+        results(tested, &state.config),
         usage(state),
         limits(state),
     ];
@@ -25,6 +25,14 @@ pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> String {
 pub(super) fn widths(ends: [usize; 2], hidden: &[usize]) -> String {
     let all = [&ends[..1], hidden, &ends[1..]].concat();
     all.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
+}
+
+/// How many z of each image a step and its evaluation draw.
+pub(super) fn sampled_z(objective: &ObjectiveConfig) -> String {
+    match objective.z_per_image() {
+        1 => "one sampled z".to_owned(),
+        count => format!("{count} sampled z"),
+    }
 }
 
 fn model(state: &State) -> String {
@@ -82,12 +90,25 @@ fn model(state: &State) -> String {
 
 /// What was minimised, in words.
 fn goal(posterior: Posterior, objective: &ObjectiveConfig) -> String {
-    let mut text = match (posterior, objective.beta) {
-        (Posterior::Point, _) => "the reconstruction".to_owned(),
-        (Posterior::Normal, 1.0) => "the negative ELBO".to_owned(),
-        (Posterior::Normal, beta) => {
+    let ObjectiveConfig { beta, samples, importance, gradient, kl, .. } = *objective;
+    let mut text = match (posterior, importance, beta) {
+        (Posterior::Point, ..) => "the reconstruction".to_owned(),
+        (Posterior::Normal, 1, 1.0) => "the negative ELBO".to_owned(),
+        (Posterior::Normal, 1, beta) => {
             format!("reconstruction + β KL with β = {beta} (Higgins et al. 2017)")
         }
+        _ => format!("the importance-weighted bound of K = {importance} z (Burda et al. 2016)"),
+    };
+    if kl == KlEstimate::Sampled {
+        text += ", the KL sampled";
+    }
+    if samples > 1 {
+        text += &format!(", the mean of {samples} estimates");
+    }
+    text += match gradient {
+        Gradient::Standard => "",
+        Gradient::Stl => ", the encoder by sticking the landing (Roeder et al. 2017)",
+        Gradient::Dreg => ", the encoder doubly reparameterised (Tucker et al. 2018)",
     };
     let ObjectiveConfig { warmup_steps, cycle_steps, free_bits, capacity, .. } = objective;
     let ObjectiveConfig { total_correlation, mmd, .. } = objective;
@@ -233,7 +254,7 @@ fn training(state: &State) -> String {
     )
 }
 
-fn results(tested: Option<&Evaluation>, pixels: Pixels) -> String {
+fn results(tested: Option<&Evaluation>, config: &Config) -> String {
     let Some(Evaluation { sampled, at_mean, images, .. }) = tested else {
         return "## Results\n\nThese weights were not tested.\n".to_owned();
     };
@@ -245,8 +266,8 @@ fn results(tested: Option<&Evaluation>, pixels: Pixels) -> String {
         "## Results\n\nMeans over {images} test images, {}, in nats per image, summed over pixels and \
          latent dimensions; the loss is reconstruction + KL, whatever was minimised.\n\n\
          | estimator | loss | reconstruction | KL |\n| --- | ---: | ---: | ---: |\n{}{}",
-        protocol(pixels),
-        line("negative ELBO, one sampled z an image", sampled),
+        protocol(config.train.pixels),
+        line(&format!("negative ELBO, {} an image", sampled_z(&config.objective)), sampled),
         line("at z = μ, which is no bound", at_mean)
     )
 }
@@ -387,6 +408,12 @@ mod tests {
         (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
         let text = card(&state, None);
         says(&text, &["dynamically binarised", "scale 1", "SGD", "norm at most 5", "7 left out"]);
+        let objective = &mut state.config.objective;
+        (objective.samples, objective.importance) = (3, 5);
+        objective.gradient = Gradient::Dreg;
+        let weighed = card(&state, Some(&tested));
+        says(&weighed, &["bound of K = 5 z", "mean of 3 estimates", "doubly reparameterised"]);
+        says(&weighed, &["15 sampled z an image"]);
         says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
     }
 }

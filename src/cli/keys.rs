@@ -164,6 +164,27 @@ pub(super) const TABLES: &[Table] = &[
                 "The width of its kernel exp(−‖a − b‖² / (latent · scale)), above 0 and below 1e6. 2.0 is\n\
                  the prior's own distance (Tolstikhin et al. 2018); other than that it needs mmd.",
             ),
+            key(
+                "samples",
+                "Estimates of the bound that are averaged for each image, 1 to 4096: L of Kingma and\n\
+                 Welling 2014, eq. 7, or with importance above 1 M of MIWAE (Rainforth et al. 2018, eq. 9).",
+            ),
+            key(
+                "importance",
+                "z's under one logarithm, 1 to 4096: K of IWAE (Burda et al. 2016, eq. 8); 1 is the ELBO.\n\
+                 Above 1 beta must be 1.0. An image has samples times importance z's, at most 4096.",
+            ),
+            key(
+                "gradient",
+                "The encoder's gradient: standard, stl (sticking the landing, Roeder et al. 2017; biased\n\
+                 with importance above 1, and without effect with the analytic kl) or dreg (doubly\n\
+                 reparameterised, Tucker et al. 2018, eq. 8; for importance above 1).",
+            ),
+            key(
+                "kl",
+                "The KL divergence: analytic (the estimator B of Kingma and Welling 2014, eq. 7) or sampled\n\
+                 at each z (their A, eq. 6). With importance above 1 it is always sampled.",
+            ),
         ],
     },
     Table {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use elbo::checkpoint::Course;
+use elbo::config::Gradient;
 use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
@@ -105,6 +106,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if !args.quiet {
         talk(&about(&trainer, &train, &test));
         train.notice(&config.model, config.train.pixels).into_iter().for_each(talk);
+        tell_of_bias(&config);
     }
     // The data lies on the device now.
     drop((train, test));
@@ -151,6 +153,16 @@ fn listen(tui: bool) -> Result<Signals> {
     }
     let restore: fn() = dashboard::restore;
     Signals::listen(tui.then_some(restore))
+}
+
+/// Says so where the gradient that was asked for is not that of what is minimised.
+fn tell_of_bias(config: &Config) {
+    if config.objective.gradient == Gradient::Stl && config.objective.importance > 1 {
+        talk(
+            "note: with `importance` above 1 the gradient `stl` is biased (Tucker et al. 2018): it is not \
+             that of the bound; `dreg` is",
+        );
+    }
 }
 
 /// The images to train and to test on; the configuration names them from now on.

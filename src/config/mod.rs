@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior, Scale, Support};
-pub use objective::{ObjectiveConfig, Reduction};
+pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule};
 pub use preset::{PRESETS, Preset, Published, Quantity};
 pub use train::{Corruption, NonFinite, Pixels, TrainConfig};
@@ -28,6 +28,9 @@ pub const LOG_SCALE_BOUNDS: (f32, f32) = (-8.0, 8.0);
 
 /// The most images in a batch, units in a layer, and epochs.
 pub const MOST: usize = 1_000_000;
+
+/// The most z's of an image in a step.
+pub const MOST_SAMPLES: usize = 4096;
 
 /// The most bytes of a configuration; a whole one has a hundredth of that.
 pub const MOST_TOML: usize = 256 << 10;

@@ -3,8 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::{
-    Config, Corruption, Init, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    OutputBias, Posterior, Rule, Scale, Support, TrainConfig,
+    Config, Corruption, Gradient, Init, KlEstimate, Likelihood, MOST, MOST_SAMPLES, ModelConfig,
+    ObjectiveConfig, OptimizerConfig, OutputBias, Posterior, Rule, Scale, Support, TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -106,7 +106,55 @@ impl ObjectiveConfig {
             false => Ok(()),
         };
         apart("free-bits", "capacity", self.free_bits > 0.0 && self.capacity > 0.0)?;
-        apart("warmup-steps", "cycle-steps", self.warmup_steps > 0 && scheduled)
+        apart("warmup-steps", "cycle-steps", self.warmup_steps > 0 && scheduled)?;
+        self.validate_samples()
+    }
+
+    /// Judges how many z an image has, and what becomes of them.
+    fn validate_samples(&self) -> Result<()> {
+        for (name, count) in [("samples", self.samples), ("importance", self.importance)] {
+            if !(1..=MOST_SAMPLES).contains(&count) {
+                return fail(name, &count, &format!("between 1 and {MOST_SAMPLES}"));
+            }
+        }
+        if self.z_per_image() > MOST_SAMPLES {
+            let all = format!("{}, with {} samples", self.importance, self.samples);
+            return fail("importance", &all, &format!("at most {MOST_SAMPLES} z's of an image"));
+        }
+        let weighted = self.importance > 1;
+        if weighted && self.beta != 1.0 {
+            return fail(
+                "beta",
+                &self.beta,
+                "1 with `importance` above 1, whose bound has no KL part",
+            );
+        }
+        let sampled = self.kl == KlEstimate::Sampled;
+        has_effect("kl", !(sampled && weighted), "`importance = 1`")?;
+        match self.gradient {
+            Gradient::Standard => Ok(()),
+            Gradient::Stl => has_effect("gradient", self.weighs(), "a sampled KL or `importance`"),
+            Gradient::Dreg => has_effect("gradient", weighted, "`importance` above 1"),
+        }?;
+        self.weighs_alone()
+    }
+
+    /// Refuses what has no meaning where several z are weighed, or compared within the minibatch.
+    fn weighs_alone(&self) -> Result<()> {
+        let pairs =
+            [("total-correlation", self.total_correlation != 1.0), ("mmd", self.mmd != 0.0)];
+        let of_kl = [("free-bits", self.free_bits > 0.0), ("capacity", self.capacity > 0.0)];
+        for (name, set) in pairs {
+            has_effect(name, !set || self.z_per_image() == 1, "one z of each image (`samples`)")?;
+        }
+        for (name, set) in pairs.into_iter().chain(of_kl) {
+            has_effect(name, !set || !self.weighs(), "`kl = \"analytic\"` and `importance = 1`")?;
+        }
+        for (name, set) in [("warmup-steps", self.warmup_steps), ("cycle-steps", self.cycle_steps)]
+        {
+            has_effect(name, set == 0 || self.importance == 1, "`importance = 1`")?;
+        }
+        Ok(())
     }
 
     /// Refuses what is about KL divergences, where there is none.
@@ -118,6 +166,9 @@ impl ObjectiveConfig {
             ("free-bits", self.free_bits > 0.0),
             ("capacity", self.capacity > 0.0),
             ("total-correlation", self.total_correlation != 1.0),
+            ("samples", self.samples > 1),
+            ("importance", self.importance > 1),
+            ("kl", self.kl == KlEstimate::Sampled),
         ] {
             has_effect(name, !set, "`posterior = \"normal\"`")?;
         }
@@ -273,6 +324,18 @@ mod tests {
                 (c.model.likelihood, c.model.components) = (Likelihood::LogisticMixture, 33);
             }),
             ("components", |c| c.model.components = 10),
+            ("samples", |c| c.objective.samples = 0),
+            ("samples", |c| c.objective.samples = 4097),
+            ("importance", |c| c.objective.importance = 0),
+            ("importance", |c| (c.objective.samples, c.objective.importance) = (65, 64)),
+            ("beta", |c| (c.objective.importance, c.objective.beta) = (5, 4.0)),
+            ("kl", |c| {
+                (c.objective.importance, c.objective.kl) = (5, KlEstimate::Sampled);
+            }),
+            ("gradient", |c| c.objective.gradient = Gradient::Stl),
+            ("gradient", |c| {
+                (c.objective.kl, c.objective.gradient) = (KlEstimate::Sampled, Gradient::Dreg);
+            }),
         ];
         for &(name, spoil) in cases {
             let mut config = Config::default();

@@ -31,7 +31,8 @@ pub fn estimate(values: &[f64]) -> Estimate {
 }
 
 impl Model {
-    /// −log p(x | z) and the KL divergence of each image, in nats: their sum is its −ELBO.
+    /// −log p(x | z), the mean over its z's, and the KL divergence of each image, in nats: their sum is its
+    /// −ELBO.
     ///
     /// # Errors
     ///
@@ -48,8 +49,11 @@ impl Model {
             self.run_one(program, self.place(part))?;
             let nll = self.session.read(self.vae.nll)?;
             let kl = self.session.read(self.vae.kl)?;
-            let pairs = nll.iter().zip(&kl).take(rows);
-            all.extend(pairs.map(|(&nll, &kl)| [f64::from(nll), f64::from(kl)]));
+            let samples = self.config.objective.z_per_image();
+            let mean =
+                |nll: &[f32]| nll.iter().copied().map(f64::from).sum::<f64>() / samples as f64;
+            let pairs = nll.chunks(samples).zip(&kl).take(rows);
+            all.extend(pairs.map(|(nll, &kl)| [mean(nll), f64::from(kl)]));
             check_finite(&all[from..], from, "the loss")?;
         }
         Ok(all)
@@ -57,7 +61,8 @@ impl Model {
 
     /// log p(x) of each image in nats, estimated with so many importance samples from its posterior:
     /// log 1/K Σ p(x | z) p(z) / q(z | x), which is too low in the mean, by ever less the more samples
-    /// there are (Burda et al. 2016, eq. 8 and theorem 1). `done` is told the share that is done.
+    /// there are (Burda et al. 2016, eq. 8 and theorem 1). Of a model that is being trained with several z
+    /// of each image, each pass counts the first. `done` is told the share that is done.
     ///
     /// # Errors
     ///

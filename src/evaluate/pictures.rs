@@ -171,6 +171,7 @@ impl Model {
         let latent = self.config.model.latent;
         let program = self.load(Look::Decode)?;
         let mut made = Vec::new();
+        let samples = self.config.objective.z_per_image();
         let mut first = 0;
         for z in z.chunks(latent * self.config.train.batch_size) {
             let rows = z.len() / latent;
@@ -178,7 +179,8 @@ impl Model {
                 let words: Vec<_> = classes[first..][..rows].iter().map(|&c| c.into()).collect();
                 self.session.write_bits(label, 0, &words)?;
             }
-            self.session.write(self.vae.z.first_rows(rows), z)?;
+            let each: Vec<f32> = z.chunks(latent).flat_map(|z| z.repeat(samples)).collect();
+            self.session.write(self.vae.z.first_rows(rows * samples), &each)?;
             self.run_one(program, self.place(0..rows))?;
             made.extend(self.shown(first..first + rows)?);
             first += rows;
@@ -186,9 +188,11 @@ impl Model {
         Ok(made)
     }
 
-    /// The pixels of some images, which the decoder last made.
+    /// The pixels of some images, which the decoder last made, by the first z of each.
     fn shown(&mut self, images: Range<usize>) -> Result<Vec<f32>> {
-        let made = self.session.read(self.vae.made.first_rows(images.len()))?;
+        let (made, samples) = (self.vae.made, self.config.objective.z_per_image());
+        let rows = self.session.read(made.first_rows(images.len() * samples))?;
+        let made = self.first_of_each(rows, made.cols());
         let shared = match self.config.model.scale {
             Scale::Shared => {
                 let all = self.vae.parameters.list();

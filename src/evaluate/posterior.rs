@@ -57,7 +57,9 @@ impl Model {
                 codes.mean.extend(mean);
                 codes.log_var.extend(log_var.iter().map(|v| v.clamp(lowest, highest)));
             }
-            codes.z.extend(self.session.read(self.vae.z.first_rows(rows))?);
+            let all = rows * self.config.objective.z_per_image();
+            let z = self.session.read(self.vae.z.first_rows(all))?;
+            codes.z.extend(self.first_of_each(z, latent));
         }
         Ok(codes)
     }

@@ -21,6 +21,8 @@ params! {
         cols: u32,
         /// The distance between rows.
         stride: u32,
+        /// How many z each image has.
+        samples: u32,
     }
 }
 
@@ -56,34 +58,37 @@ pub(super) fn forward_in_parts<T: Real>(
     dlogits: &mut [T],
     (parts, width): (usize, usize),
 ) {
-    let scale = real::<T>(record.rates[rate::LOSS_SCALE]);
+    let scale = real::<T>(record.rates[rate::LOSS_SCALE] / f64::from(p.samples));
     let (cols, stride) = (p.cols as usize, p.stride as usize);
     for row in 0..p.rows as usize {
         let nll = &mut nll[row * parts..(row + 1) * parts];
         nll.fill(T::zero());
         dlogits[row * stride..(row + 1) * stride].fill(T::zero());
-        if row >= record.rows as usize {
+        let of = row / p.samples as usize;
+        if of >= record.rows as usize {
             continue;
         }
         for col in 0..cols {
-            let at = row * stride + col;
-            nll[col / width] += softplus(logits[at]) - logits[at] * x[at];
-            dlogits[at] = (sigmoid(logits[at]) - x[at]) * scale;
+            let (at, x) = (row * stride + col, x[of * stride + col]);
+            nll[col / width] += softplus(logits[at]) - logits[at] * x;
+            dlogits[at] = (sigmoid(logits[at]) - x) * scale;
         }
     }
 }
 
 fn forward_cpu(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, f32>; 4]) {
-    let (rows, scale) = (record.rows as usize, record.rates[rate::LOSS_SCALE] as f32);
+    let (rows, samples) = (record.rows as usize, p.samples as usize);
+    let scale = (record.rates[rate::LOSS_SCALE] / samples as f64) as f32;
     let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
-    let inputs = logits.par_chunks(stride).zip(x.par_chunks(stride));
     let outputs = nll.par_iter_mut().zip(dlogits.par_chunks_mut(stride));
-    inputs.zip(outputs).enumerate().for_each(|(row, ((logits, x), (nll, dlogits)))| {
-        if row >= rows {
+    logits.par_chunks(stride).zip(outputs).enumerate().for_each(|(row, (logits, made))| {
+        let ((nll, dlogits), of) = (made, row / samples);
+        if of >= rows {
             dlogits.fill(0.0);
             *nll = 0.0;
         } else {
+            let x = &x[of * stride..(of + 1) * stride];
             *nll = vectorised(
                 #[inline(always)]
                 || row_cpu(cols, scale, logits, x, dlogits),
@@ -118,35 +123,44 @@ fn row_cpu(cols: usize, scale: f32, logits: &[f32], x: &[f32], dlogits: &mut [f3
     lanes.iter().sum()
 }
 
-/// Records nll (rows), in nats per image, of x (rows, n) under logits (rows, n). The gradient at
-/// the logits, times the record's scale, is made at once.
+/// Records nll (images · samples), in nats, of x (images, n) under logits (images · samples, n), image
+/// by image. The gradient at the logits, times the record's scale over the samples, is made at once.
 pub fn bernoulli(tape: &mut Tape<'_>, logits: Tensor, x: Tensor, nll: Tensor) {
     assert_eq!(logits.stride(), x.stride(), "bernoulli: logits and x have one layout");
     let dlogits = tape.plan.matrix("dlogits", logits.rows(), logits.cols());
-    let p =
-        Bernoulli { rows: size(x.padded_rows()), cols: size(x.cols()), stride: size(x.stride()) };
+    let p = Bernoulli {
+        rows: size(logits.padded_rows()),
+        cols: size(x.cols()),
+        stride: size(x.stride()),
+        samples: size(logits.rows() / x.rows()),
+    };
     let bindings = [logits, x, nll, dlogits];
-    tape.dispatch(&FORWARD, p, bindings, Grid::Rows(x.padded_rows()));
+    tape.dispatch(&FORWARD, p, bindings, Grid::Rows(logits.padded_rows()));
     tape.set_grad(logits, dlogits);
 }
 
-/// One, ragged, a partial batch, the classic size, and more than 65,535 workgroups.
+/// One, ragged, several z of an image, a partial batch, the classic size, and more than 65,535
+/// workgroups.
 pub(crate) fn cases() -> Vec<Case> {
-    let shapes = [(1, 1, 1), (5, 37, 5), (17, 300, 11), (128, 784, 128), (65_600, 3, 65_599)];
-    shapes.map(|(rows, cols, record_rows)| case(rows, cols, record_rows)).into()
+    let one = [(1, 1, 1), (5, 37, 5), (17, 300, 11), (128, 784, 128), (65_600, 3, 65_599)];
+    let mut cases: Vec<_> =
+        one.map(|(images, cols, inside)| case([images, cols, inside, 1])).into();
+    cases.extend([[7, 21, 5, 3], [17, 9, 17, 16]].map(case));
+    cases
 }
 
-fn case(rows: usize, cols: usize, record_rows: usize) -> Case {
-    let name = format!("bernoulli {record_rows}/{rows}×{cols}");
-    let mut case = Case::new(name, record_rows);
+fn case([images, cols, inside, samples]: [usize; 4]) -> Case {
+    let rows = images * samples;
+    let mut case = Case::new(format!("bernoulli {inside}/{images}×{cols}, {samples} z"), inside);
     let made = case.input("made", [rows, cols], Fill::Uniform(1, -6.0, 6.0));
-    let x = case.input("x", [rows, cols], Fill::Uniform(2, 0.0, 1.0));
+    let x = case.input("x", [images, cols], Fill::Uniform(2, 0.0, 1.0));
     let nll = case.plan.vector("nll", rows);
     let gradient = case.record(|tape| {
         bernoulli(tape, made, x, nll);
         tape.grad(made, GradSite::Output).expect("the loss made it")
     });
-    case.outputs.push((nll, Weight::Same(case.record.rates[rate::LOSS_SCALE])));
+    let scale = case.record.rates[rate::LOSS_SCALE] / samples as f64;
+    case.outputs.push((nll, Weight::Same(scale)));
     case.gradients.push((made, gradient));
     // A plain f32 sum over the pixels of an image errs by about √784 roundings.
     case.tolerance = 3e-6;

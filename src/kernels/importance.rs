@@ -12,7 +12,7 @@ use crate::kernels::gaussian::clamped;
 params! {
     /// Parameters of the importance kernel.
     pub struct Importance {
-        /// Rows, with the padding.
+        /// Images, with the padding.
         rows: u32,
         /// Dimensions of z.
         latent: u32,
@@ -20,6 +20,8 @@ params! {
         h_stride: u32,
         /// The distance between rows of z and ε.
         z_stride: u32,
+        /// How many z each image has, of which the first is weighed.
+        samples: u32,
     }
 }
 
@@ -49,6 +51,7 @@ fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {
     let (highest, total) = (highest.write(), total.write());
     let latent = p.latent as usize;
     for row in 0..p.rows as usize {
+        let first = row * p.samples as usize;
         if row >= record.rows as usize {
             (highest[row], total[row]) = (T::zero(), T::zero());
             continue;
@@ -56,11 +59,11 @@ fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {
         // log p(z) − log q(z | x).
         let mut ratio = T::zero();
         for j in 0..latent {
-            let at = row * p.z_stride as usize + j;
+            let at = first * p.z_stride as usize + j;
             let log_var = clamped(h[row * p.h_stride as usize + latent + j]);
             ratio += (eps[at] * eps[at] - z[at] * z[at] + log_var) * real(0.5);
         }
-        let weight = ratio - nll[row];
+        let weight = ratio - nll[first];
         if record.step == 0 {
             (highest[row], total[row]) = (weight, T::one());
             continue;
@@ -71,8 +74,9 @@ fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {
     }
 }
 
-/// Records the weights of z (rows, n), drawn by ε from h = [μ | log σ²] (rows, 2 n), of images whose
-/// −log p(x | z) is nll (rows); `highest` and `total` (rows) are as the shader says.
+/// Records the weights of the first z of each image, z (images · samples, n) being drawn by ε from
+/// h = [μ | log σ²] (images, 2 n), and −log p(x | z) being nll (images · samples); `highest` and `total`
+/// (images) are as the shader says.
 pub fn importance(
     tape: &mut Tape<'_>,
     (nll, h): (Tensor, Tensor),
@@ -80,12 +84,13 @@ pub fn importance(
     (highest, total): (Tensor, Tensor),
 ) {
     let p = Importance {
-        rows: size(z.padded_rows()),
+        rows: size(highest.words()),
         latent: size(z.cols()),
         h_stride: size(h.stride()),
         z_stride: size(z.stride()),
+        samples: size(z.rows() / h.rows()),
     };
-    let rows = Grid::Flat(z.padded_rows());
+    let rows = Grid::Flat(highest.words());
     tape.dispatch(&WEIGH, p, [nll, h, eps, z, highest, total], rows);
 }
 
@@ -97,21 +102,24 @@ pub(crate) fn cases() -> Vec<Case> {
         [(1, 1, 1, 2.0), (33, 20, 30, 2.0), (20, 9, 20, 60.0), (128, 20, 128, 2.0)]
     {
         for step in [0, 1, 4999] {
-            cases.push(case([rows, latent], record_rows, reach, step));
+            cases.push(case([rows, latent, 1], record_rows, reach, step));
         }
     }
-    cases.push(case([65_535 * 32 + 1, 1], 65_535 * 32, 2.0, 7));
+    cases.push(case([13, 5, 3], 11, 2.0, 1));
+    cases.push(case([65_535 * 32 + 1, 1, 1], 65_535 * 32, 2.0, 7));
     cases
 }
 
-fn case([rows, latent]: [usize; 2], record_rows: usize, reach: f32, step: u32) -> Case {
+fn case([rows, latent, samples]: [usize; 3], record_rows: usize, reach: f32, step: u32) -> Case {
     let name = format!("importance.weigh {record_rows}/{rows}×{latent} within ±{reach}, z {step}");
+    let name = if samples > 1 { format!("{name}, the first of {samples}") } else { name };
+    let all = rows * samples;
     let mut case = Case::new(name, record_rows);
     case.record.step = step;
-    let nll = case.input_line("nll", rows, Dtype::F32, Fill::Uniform(1, 80.0, 100.0));
+    let nll = case.input_line("nll", all, Dtype::F32, Fill::Uniform(1, 80.0, 100.0));
     let h = case.input("h", [rows, 2 * latent], Fill::Uniform(2, -reach, reach));
-    let eps = case.input("eps", [rows, latent], Fill::Uniform(3, -2.0, 2.0));
-    let z = case.input("z", [rows, latent], Fill::Uniform(4, -2.0, 2.0));
+    let eps = case.input("eps", [all, latent], Fill::Uniform(3, -2.0, 2.0));
+    let z = case.input("z", [all, latent], Fill::Uniform(4, -2.0, 2.0));
     let highest = case.input_line("highest", rows, Dtype::F32, Fill::Uniform(5, -100.0, -80.0));
     let total = case.input_line("total", rows, Dtype::F32, Fill::Uniform(6, 1.0, 3.0));
     case.record(|tape| importance(tape, (nll, h), (eps, z), (highest, total)));

@@ -5,6 +5,7 @@
 
 pub mod activation;
 pub mod bernoulli;
+pub mod bound;
 pub mod case;
 pub mod common;
 pub mod corrupt;
@@ -72,6 +73,10 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &label::GATHER,
     &label::APPEND,
     &label::BACKWARD,
+    &bound::MEASURE,
+    &bound::WEIGH,
+    &bound::SCALE,
+    &bound::BACKWARD,
     &bernoulli::FORWARD,
     &likelihood::FORWARD,
     &likelihood::FORWARD_SHARED,
@@ -104,6 +109,7 @@ pub fn cases() -> Vec<Case> {
         total_correlation::cases,
         mmd::cases,
         label::cases,
+        bound::cases,
         bernoulli::cases,
         likelihood::cases,
         reduce::cases,

@@ -9,9 +9,6 @@ use crate::kernels::matmul::Learned;
 /// The one learned log-scale of all pixels, where there is one.
 pub(crate) const LOG_SCALE: &str = "likelihood.log_scale";
 
-/// Rows of an image in what the decoder makes.
-const SAMPLES: usize = 1;
-
 /// Records nll, a number a row of what the decoder made, and the gradient there.
 pub(super) fn likelihood(
     tape: &mut Tape<'_>,
@@ -29,5 +26,5 @@ pub(super) fn likelihood(
         let made = parameters.vector(tape.plan, LOG_SCALE, 1, Init::Uniform(0.0));
         Learned { value: made.value, grad: made.grad }
     });
-    pixelwise(tape, model, SAMPLES, (made, x), log_scale, nll);
+    pixelwise(tape, model, made.rows() / x.rows(), (made, x), log_scale, nll);
 }

@@ -69,10 +69,10 @@ impl Programs {
 
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
 ///
-/// Shapes, with n the batch size: `x` (n, pixels), `made` (n, outputs · pixels) by
-/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), `h` (n, 2 · latent) = [μ | log σ²],
-/// `eps` and `z` (n, latent), `nll` and `kl` (n) in nats per image. Of a plain autoencoder `h` (n, latent)
-/// is `z`, and `kl` is zero.
+/// Shapes, with n the batch size and s the z's of each image: `x` (n, pixels), `h` (n, 2 · latent) =
+/// [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, outputs · pixels), by
+/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), image by image; `kl` (n) and `nll` (n · s)
+/// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero.
 #[derive(Clone, Debug)]
 pub struct Vae {
     /// Every buffer.
@@ -101,10 +101,12 @@ pub struct Vae {
     pub made: Tensor,
     /// The decoder's last bias.
     pub output_bias: Tensor,
-    /// −log p(x | z) of each image.
+    /// −log p(x | z) of each z.
     pub nll: Tensor,
     /// KL divergence of each image.
     pub kl: Tensor,
+    /// What else is minimised, of each image.
+    pub extra: Tensor,
     /// The largest logarithm of an importance weight of each image.
     pub highest: Tensor,
     /// The sum of each image's importance weights over the exponential of `highest`.
@@ -202,7 +204,7 @@ impl Vae {
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
         let programs = network.programs(&mut plan, config, &room, (&train, &test));
         let Sections { h, z, made, output_bias, .. } = network;
-        let Room { reports, x, image, label, eps, nll, kl, highest, total, .. } = room;
+        let Room { reports, x, image, label, eps, nll, kl, extra, highest, total, .. } = room;
         Ok(Self {
             plan,
             parameters,
@@ -219,6 +221,7 @@ impl Vae {
             output_bias,
             nll,
             kl,
+            extra,
             highest,
             total,
             programs,
@@ -248,6 +251,12 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
         return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
             .hint("train on a part of the data, or on smaller images"));
     }
+    let rows = batch.saturating_mul(config.objective.z_per_image());
+    if rows > most {
+        let what = format!("a batch of {batch} images with {} z's each", rows / batch);
+        return Err(Error::config(format!("{what} has {rows} rows; {most} are the most"))
+            .hint("choose a smaller batch, or fewer `samples` or less `importance`"));
+    }
     for spec in [train, test] {
         let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
         if bytes > u128::from(MAX_BINDING_BYTES) * MOST_SHARDS {
@@ -262,10 +271,13 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let made = model.likelihood.outputs(model) * pixels;
     let encoder = ends(pixels + model.classes, &model.encoder, 2 * model.latent);
     let decoder = ends(model.latent + model.classes, &model.decoder, made);
-    let pairs = config.objective.pairs().then(|| vec![1, batch]);
-    for widths in [Some(encoder), Some(decoder), pairs].into_iter().flatten() {
-        for (&inputs, &outputs) in widths.iter().zip(&widths[1..]) {
-            for (what, rows) in [("layer", inputs), ("batch", batch)] {
+    let pairs = if config.objective.pairs() { vec![1, batch] } else { Vec::new() };
+    for (widths, batch) in [(encoder, batch), (decoder, rows), (pairs, batch)] {
+        for (&inputs, &outputs) in widths.iter().zip(widths.iter().skip(1)) {
+            // What a batch has of the first layer's inputs is the pixels, or z.
+            for (what, rows, outputs) in
+                [("layer", inputs, outputs), ("batch", batch, inputs), ("batch", batch, outputs)]
+            {
                 if rows.next_multiple_of(PAD) * outputs.next_multiple_of(PAD) >= 1 << 31 {
                     let what = format!("a {what} of {rows} × {outputs} has 2³¹ elements or more");
                     return Err(Error::config(what).hint("choose smaller layers or batches"));
@@ -279,6 +291,21 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn more_rows_than_a_device_counts_are_refused() {
+        let spec = DataSpec { images: 1000, pixels: 4, bytes: true };
+        let mut config = Config::default();
+        (config.train.batch_size, config.objective.samples) = (250, 4000);
+        Vae::new(&config, spec, spec).expect("a million rows");
+        config.objective.samples = 4001;
+        let error = Vae::new(&config, spec, spec).expect_err("more than a million");
+        assert!(error.to_string().contains("4001 z's each has 1000250 rows"), "{error}");
+        // z alone may be too large for 32 bits, whatever the layers are.
+        (config.objective.samples, config.model.latent) = (4000, 3000);
+        let error = Vae::new(&config, spec, spec).expect_err("a z of 3·10⁹ elements");
+        assert!(error.to_string().contains("2³¹ elements"), "{error}");
+    }
 
     #[test]
     fn large_data_is_split_below_the_largest_binding() {

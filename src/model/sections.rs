@@ -3,10 +3,11 @@
 use crate::config::{Config, Corruption, Posterior};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
+use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
 use crate::kernels::corrupt::{self, corrupt};
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{Noise, gaussian};
+use crate::kernels::gaussian::{Divergence, Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::label::{append, gather_labels};
 use crate::kernels::matmul::{Fusion, fuse};
@@ -43,16 +44,17 @@ impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
         let (batch, latent) = (config.train.batch_size, config.model.latent);
         let labelled = config.model.classes > 0;
+        let rows = batch * config.objective.z_per_image();
         Self {
             reports: Reports::new(plan),
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
             label: labelled.then(|| plan.words("label", batch)),
-            eps: plan.matrix("eps", batch, latent),
-            at_mean: plan.matrix("eps at the mean", batch, latent),
-            z: plan.matrix("z", batch, latent),
+            eps: plan.matrix("eps", rows, latent),
+            at_mean: plan.matrix("eps at the mean", rows, latent),
+            z: plan.matrix("z", rows, latent),
             kl: plan.vector("kl", batch),
-            nll: plan.vector("nll", batch),
+            nll: plan.vector("nll", rows),
             extra: plan.vector("what else is minimised", batch),
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),
@@ -71,7 +73,9 @@ pub(super) struct Sections {
     posterior: Vec<Dispatch>,
     decoder: Vec<Dispatch>,
     likelihood: Vec<Dispatch>,
-    /// What else is minimised, the way back, the report, the guard and the update.
+    /// What else is minimised: the weights of the samples, where it is a bound of weighed ones.
+    bound: Vec<Dispatch>,
+    /// The way back, the report, the guard and the update.
     learning: Vec<Dispatch>,
     /// The report of what only looks.
     end: Vec<Dispatch>,
@@ -108,35 +112,57 @@ impl Sections {
             TrainingNoise::Drawn => Noise::Drawn { image },
             TrainingNoise::Given => Noise::Given,
         };
-        let z = match config.model.posterior {
+        let goal = &config.objective;
+        let weighs = goal.weighs();
+        let kl_share = if weighs { divergence(goal.gradient) } else { Divergence::Whole };
+        let z = match model.posterior {
             Posterior::Point => h,
             Posterior::Normal => {
-                gaussian(&mut tape, noise, h, (eps, room.z, kl));
+                gaussian(&mut tape, noise, h, (eps, room.z, kl), kl_share);
                 room.z
             }
         };
+        let samples = Samples { h, eps, z };
+        let weighing = weighs.then(|| weighing(&mut tape, samples, goal.importance, goal.gradient));
         let posterior = tape.take();
         let given = told(&mut tape, z, true);
         let network = Network { tape: &mut tape, parameters, model, image };
-        let made = decoder(network, &names, (given, 1), pixels);
+        let made = decoder(network, &names, (given, goal.z_per_image()), pixels);
         let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
         likelihood(&mut tape, parameters, config, (made, x), nll);
         let likelihood = tape.take();
-        objective(&mut tape, config, (z, h), extra);
+        match weighing {
+            Some(weighing) => weigh_samples(&mut tape, weighing, made, (nll, kl, extra)),
+            None => objective(&mut tape, config, (z, h), extra),
+        }
+        let bound = tape.take();
         tape.backward();
         // Among the gradients of parameters, which wait for nothing either, and before the update,
         // which a broken loss must stop.
-        reduce(&mut tape, (nll, kl, extra), 1, reports, true);
+        let samples = goal.z_per_image();
+        reduce(&mut tape, (nll, kl, extra), samples, reports, true);
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
             check_finite(&mut tape, arena.grads, reports.guard);
         }
         update(&mut tape, &config.optimizer, &arenas, reports.guard);
         let learning = tape.take();
-        reduce(&mut tape, (nll, kl, extra), 1, reports, false);
+        reduce(&mut tape, (nll, kl, extra), samples, reports, false);
         let end = tape.take();
-        Self { h, z, made, output_bias, encoder, posterior, decoder, likelihood, learning, end }
+        Self {
+            h,
+            z,
+            made,
+            output_bias,
+            encoder,
+            posterior,
+            decoder,
+            likelihood,
+            bound,
+            learning,
+            end,
+        }
     }
 
     /// Puts the programs together. What only looks is recorded on a tape of its own, since its
@@ -163,11 +189,17 @@ impl Sections {
         // A point is its own mean and its own draw, and has no density to weigh.
         let normal = config.model.posterior == Posterior::Normal;
         if normal {
-            gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl));
+            gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl), Divergence::Elsewhere);
         }
         let mean = tape.take();
         if normal {
-            gaussian(&mut tape, Noise::Drawn { image }, self.h, (eps, z, kl));
+            gaussian(
+                &mut tape,
+                Noise::Drawn { image },
+                self.h,
+                (eps, z, kl),
+                Divergence::Elsewhere,
+            );
         }
         let drawn = tape.take();
         draw_normals(&mut tape, purpose::NOISE, z);
@@ -177,12 +209,12 @@ impl Sections {
         }
         let weigh = tape.take();
 
-        let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;
+        let Self { encoder, posterior, decoder, likelihood, bound, learning, end, .. } = self;
         let look = |name: &str, sample: &Vec<Dispatch>| {
             Program::new(name, &[&gather_test, encoder, sample, decoder, likelihood, end])
         };
-        let step: [&[Dispatch]; 6] =
-            [&gather_train, encoder, posterior, decoder, likelihood, learning];
+        let step: [&[Dispatch]; 7] =
+            [&gather_train, encoder, posterior, decoder, likelihood, bound, learning];
         let step = Program::new("step", &step);
         let fused = |name: &str, plan: &mut Plan, fusion| {
             Program::new(name, &[&fuse(plan, &step.dispatches, fusion)])

@@ -149,3 +149,44 @@ fn json_has_every_table() {
     let names: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
     assert_eq!(names, ["event", "model", "objective", "optimizer", "train", "run"], "tables");
 }
+
+/// What is minimised stands beside the loss where it is another, and nowhere else.
+#[test]
+fn what_is_minimised_is_told_where_it_is_not_the_loss() {
+    let dir = place();
+    let metrics = |out: &str| {
+        let path = dir.path().join(out).join("metrics.jsonl");
+        events(&fs::read_to_string(path).expect("a run's metrics"))
+    };
+    let weighed = succeed(train(&dir, "--out bound --samples 2 --importance 3"));
+    let epoch = &metrics("bound")[0].1;
+    let number = |key: &str| epoch[key].as_f64().unwrap_or_else(|| panic!("{key} in {epoch}"));
+    let (objective, loss) = (number("train_objective"), number("train_loss"));
+    assert!(objective < loss && objective > 0.5 * loss, "{epoch}: a bound closer to log p(x)");
+    assert!(weighed.contains(&format!("(minimised {objective:.2})")), "{weighed}");
+    assert!(weighed.contains("6 sampled z"), "{weighed}");
+    let card = fs::read_to_string(dir.path().join("bound/model-card.md")).expect("a card");
+    assert!(card.contains("bound of K = 3 z") && card.contains("6 sampled z an image"), "{card}");
+    succeed(elbo(&dir, "report bound"));
+    // The same when it is gone on with, and judged.
+    succeed(elbo(&dir, "train --resume bound --epochs 2 --device cpu"));
+    succeed(elbo(&dir, "evaluate bound --data data --device cpu"));
+    let plain = succeed(train(&dir, "--out plain --samples 2"));
+    assert!(metrics("plain")[0].1.get("train_objective").is_none(), "{plain}");
+    assert!(!plain.contains("minimised"), "{plain}");
+    // A gradient that is biased is used, but not in silence.
+    for (gradient, noted) in [("stl", true), ("dreg", false)] {
+        write(
+            &dir,
+            "way.toml",
+            format!(
+                "[objective]\nimportance = 3\ngradient = '{gradient}'\n[train]\nepochs = 1\n\
+                 batch-size = 16\n[run]\ndevice = 'cpu'"
+            ),
+        );
+        let flags = format!("--config way.toml --out {gradient} --hidden 8 --latent 2");
+        let done = output(train(&dir, &flags));
+        assert_eq!(done.status.code(), Some(0), "{done:?}");
+        assert_eq!(text(&done.stderr).contains("biased"), noted, "{gradient}: {done:?}");
+    }
+}

@@ -81,6 +81,8 @@ fn lead(story: &Story) -> String {
         get("model", "likelihood").map(|v| format!("{v} likelihood")),
         get("model", "classes").filter(|v| v != "0").map(|v| format!("conditional on {v} classes")),
         get("objective", "beta").map(|v| format!("β = {v}")),
+        get("objective", "samples").filter(|v| v != "1").map(|v| format!("samples = {v}")),
+        get("objective", "importance").filter(|v| v != "1").map(|v| format!("importance = {v}")),
         get("train", "pixels").map(|v| format!("{v} pixels")),
         get("optimizer", "rule").map(|rule| match get("optimizer", "lr") {
             Some(rate) => format!("{rule}, learning rate {rate}"),
@@ -106,7 +108,12 @@ fn tiles(story: &Story) -> String {
     };
     let told = |value: Option<f64>| value.map_or("not finite".to_owned(), figure);
     let [loss, recon, kl] = last.test;
-    tile("Test loss", told(loss), format!("{NATS}, one sampled z"));
+    let count = |key| story.config.get("objective")?.get(key)?.as_integer();
+    let z = match count("samples").unwrap_or(1) * count("importance").unwrap_or(1) {
+        1 => "one sampled z".to_owned(),
+        z => format!("{z} sampled z"),
+    };
+    tile("Test loss", told(loss), format!("{NATS}, {z}"));
     tile("= reconstruction", told(recon), "−log p(x|z)".to_owned());
     tile("+ KL", told(kl), "of the posterior from the prior".to_owned());
     tile("Test loss at z = μ", told(last.test_at_mean), "not sampled".to_owned());

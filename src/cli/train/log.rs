@@ -24,6 +24,8 @@ pub(super) struct Epoch {
     pub(super) epoch: u64,
     pub(super) step: u64,
     pub(super) train: Losses,
+    /// The mean of what was minimised, if that is not the loss.
+    pub(super) objective: Option<f64>,
     pub(super) test: Evaluation,
     /// Dimensions of z that say something of the first test images.
     pub(super) active: usize,
@@ -158,7 +160,7 @@ impl Log {
     }
 
     pub(super) fn epoch(&mut self, told: &Epoch) -> Result<()> {
-        let Epoch { epoch, step, train, test, active, speed } = *told;
+        let Epoch { epoch, step, train, objective, test, active, speed } = *told;
         let Evaluation { sampled, at_mean, .. } = test;
         // Nothing that differs between equal runs stands in this line.
         let mut line = json!({
@@ -167,6 +169,9 @@ impl Log {
             "test_loss": sampled.loss, "test_recon": sampled.recon, "test_kl": sampled.kl,
             "test_loss_at_mean": at_mean.loss, "active_units": active,
         });
+        if let Some(objective) = objective {
+            line["train_objective"] = json!(objective);
+        }
         self.folder.append(METRICS, &line.to_string())?;
         let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
         self.folder.append(TIMINGS, &timing.to_string())?;
@@ -179,6 +184,7 @@ impl Log {
             ("test/kl", sampled.kl),
             ("test/loss_at_mean", at_mean.loss),
         ];
+        scalars.extend(objective.map(|objective| ("train/objective", objective)));
         scalars.extend(speed.map(|speed| ("images_per_s", speed)));
         self.events.scalars(step, &scalars)?;
         if self.json {
@@ -186,8 +192,9 @@ impl Log {
             return print_line(&line.to_string());
         }
         let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
+        let minimised = objective.map_or(String::new(), |of| format!(" (minimised {of:.2})"));
         let text = format!(
-            "epoch {epoch:>3}  train {:.2}  test {:.2} = recon {:.2} + KL {:.2}  \
+            "epoch {epoch:>3}  train {:.2}{minimised}  test {:.2} = recon {:.2} + KL {:.2}  \
              at the mean {:.2}{speed}",
             train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
         );

@@ -8,7 +8,7 @@ use elbo::evaluate::dimensions;
 use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use serde_json::json;
 
-use crate::cli::card::card;
+use crate::cli::card::{card, sampled_z};
 use crate::cli::evaluate::few;
 use crate::cli::report;
 use crate::cli::settings::Settings;
@@ -131,6 +131,9 @@ impl<'a> Run<'a> {
                 return Ok(came);
             }
             let whole = end == epoch * per_epoch;
+            self.trainer.wait()?;
+            let other = !self.trainer.config().objective.is_loss();
+            let objective = other.then(|| self.trainer.objective());
             let losses = self.trainer.finish()?;
             self.log.screen.evaluating();
             let evaluation = self.trainer.evaluate_or_go_back()?;
@@ -139,7 +142,7 @@ impl<'a> Run<'a> {
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
             let (train, test, active) = (losses, evaluation, self.active()?);
-            self.log.epoch(&Epoch { epoch, step, train, test, active, speed })?;
+            self.log.epoch(&Epoch { epoch, step, train, objective, test, active, speed })?;
             self.tell_of_collapse(active, test.images);
             self.log.pictures(epoch, step, self.trainer.model()?)?;
             if !whole {
@@ -288,8 +291,9 @@ impl<'a> Run<'a> {
         }
         if let Some(last) = last {
             let Losses { loss, recon, kl } = last.sampled;
+            let z = sampled_z(&self.trainer.config().objective);
             print_line(&format!(
-                "test loss {loss:.2} nats per image (recon {recon:.2} + KL {kl:.2}; one sampled z)"
+                "test loss {loss:.2} nats per image (recon {recon:.2} + KL {kl:.2}; {z})"
             ))?;
         }
         if skipped + rolled_back > 0 {

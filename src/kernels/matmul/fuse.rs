@@ -65,6 +65,15 @@ impl List<'_> {
         (dispatch.kernel.name() == name && plain(params(dispatch))).then_some(maker)
     }
 
+    /// Whether losses are added up, and nothing else but their `maker` touches them: then they may come
+    /// in parts.
+    fn only_summed(&self, losses: Tensor, maker: usize) -> bool {
+        let touches = |d: &Dispatch| d.bindings.iter().any(|&t| overlap(t, losses));
+        let all = self.dispatches.iter().enumerate();
+        let users: Vec<_> = all.filter(|&(i, d)| i != maker && touches(d)).collect();
+        matches!(users[..], [(_, user)] if user.kernel.name() == reduce::TERMS.name)
+    }
+
     /// Replaces the binding of a tensor in the sums of the losses.
     fn sum_parts(&mut self, place: usize, parts: Tensor) {
         let Some(at) = self.find(reduce::TERMS.name) else { return };
@@ -79,11 +88,12 @@ impl List<'_> {
     /// The posterior's product draws z.
     fn draw(&mut self) {
         let Some(user) = self.find(gaussian::DRAW.name) else { return };
-        let [image, h, eps, z, _] = self.dispatches[user].bindings[..] else { return };
+        let [image, h, eps, z, kl] = self.dispatches[user].bindings[..] else { return };
         let makes = |d: &Dispatch| d.kernel.name() == FORWARD.name && d.bindings[3] == h;
         let Some(maker) = self.dispatches.iter().position(makes) else { return };
         let p: Product = params(&self.dispatches[maker]);
-        if p.activation != 0 || self.find(reduce::TERMS.name).is_none() {
+        let posterior: gaussian::Gaussian = params(&self.dispatches[user]);
+        if p.activation != 0 || posterior.samples != 1 || !self.only_summed(kl, user) {
             return;
         }
         let [x, b, w, _] = self.dispatches[maker].bindings[..] else { return };
@@ -106,9 +116,10 @@ impl List<'_> {
     /// The last product of the decoder makes the losses and the gradient at the logits.
     fn likelihood(&mut self) {
         let Some(user) = self.find(bernoulli::FORWARD.name) else { return };
-        let [logits, images, _, dlogits] = self.dispatches[user].bindings[..] else { return };
+        let [logits, images, nll, dlogits] = self.dispatches[user].bindings[..] else { return };
         let Some(maker) = self.made_for(logits, FORWARD.name, user) else { return };
-        if self.find(reduce::TERMS.name).is_none() {
+        let losses: bernoulli::Bernoulli = params(&self.dispatches[user]);
+        if losses.samples != 1 || !self.only_summed(nll, user) {
             return;
         }
         let [x, b, w, _] = self.dispatches[maker].bindings[..] else { return };
@@ -128,7 +139,8 @@ impl List<'_> {
         let [h, eps, dz, dh] = self.dispatches[user].bindings[..] else { return };
         let Some(maker) = self.made_for_input(dz, user) else { return };
         let posterior: gaussian::Gaussian = params(&self.dispatches[user]);
-        if posterior.accumulate != 0 {
+        let whole = gaussian::Divergence::Whole.code();
+        if posterior.accumulate != 0 || posterior.samples != 1 || posterior.divergence != whole {
             return;
         }
         let [dy, _, w, _] = self.dispatches[maker].bindings[..] else { return };

@@ -185,6 +185,8 @@ fn gaussian_of(p: &Product) -> Gaussian {
         latent: p.latent,
         h_stride: p.c_stride,
         z_stride: p.other_stride,
+        samples: 1,
+        divergence: gaussian::Divergence::Whole.code(),
         accumulate: 0,
     }
 }
@@ -193,7 +195,7 @@ fn bernoulli<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
     let [x, b, w, images, dlogits, nll] = args;
     let mut logits = vec![T::zero(); (p.rows * p.c_stride) as usize];
     forward(p, record, [x, b, w, Arg::Write(&mut logits)]);
-    let likelihood = Bernoulli { rows: p.rows, cols: p.inside, stride: p.c_stride };
+    let likelihood = Bernoulli { rows: p.rows, cols: p.inside, stride: p.c_stride, samples: 1 };
     let parts = (p.parts as usize, PART);
     bernoulli::forward_in_parts(
         &likelihood,
