@@ -4,7 +4,7 @@
 
 struct Dropout { rows: u32, quads: u32, samples: u32, layer: u32, keep: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: Dropout;
-const WIDTH = 64u;
+const WIDTH = 32u;
 
 @group(0) @binding(1) var<storage, read> image: array<u32>;
 @group(0) @binding(2) var<storage, read> x: array<vec4<f32>>;

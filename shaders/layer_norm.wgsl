@@ -7,7 +7,6 @@ struct LayerNorm { rows: u32, cols: u32, stride: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: LayerNorm;
 const EPSILON = 1e-5;
 const WIDTH = 64u;
-const BLOCK = 256u;
 var<workgroup> partial: array<f32, WIDTH>;
 
 // The sum of a value of each lane, for all of them.
@@ -95,28 +94,26 @@ fn backward(
 @group(0) @binding(3) var<storage, read_write> dgain: array<f32>;
 @group(0) @binding(4) var<storage, read_write> dbias: array<f32>;
 
-// One column an invocation; rows that are not filled have no gradient.
+// One column a workgroup; rows that are not filled have no gradient.
 @compute @workgroup_size(WIDTH)
 fn backward_parameters(
-    @builtin(global_invocation_id) id: vec3<u32>,
+    @builtin(workgroup_id) group: vec3<u32>,
     @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
 ) {
-    let j = flat_index(id, groups, WIDTH);
+    let j = flat_group(group, groups);
     if j >= p.stride { return; }
     var by_gain = 0.0;
     var by_bias = 0.0;
-    // In blocks: fewer roundings, and some software adapters end a loop after 65,535 turns.
-    for (var first = 0u; first < p.rows; first += BLOCK) {
-        var of_gain = 0.0;
-        var of_bias = 0.0;
-        for (var row = first; row < min(first + BLOCK, p.rows); row++) {
-            let at = row * p.stride + j;
-            of_gain += dy[at] * made_normal[at];
-            of_bias += dy[at];
-        }
-        by_gain += of_gain;
-        by_bias += of_bias;
+    for (var row = lane; row < p.rows; row += WIDTH) {
+        let at = row * p.stride + j;
+        by_gain += dy[at] * made_normal[at];
+        by_bias += dy[at];
     }
-    dgain[j] = by_gain;
-    dbias[j] = by_bias;
+    let of_gain = total(lane, by_gain);
+    let of_bias = total(lane, by_bias);
+    if lane == 0u {
+        dgain[j] = of_gain;
+        dbias[j] = of_bias;
+    }
 }
