@@ -8,7 +8,15 @@ use super::*;
 
 /// A state of images of 3×4 whose weights count up from the name's length.
 fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State {
-    let mut config = Config::default();
+    state_of(Config::default(), encoder, decoder, activation)
+}
+
+fn state_of(
+    mut config: Config,
+    encoder: &[usize],
+    decoder: &[usize],
+    activation: Activation,
+) -> State {
     config.model.encoder = encoder.to_vec();
     config.model.decoder = decoder.to_vec();
     config.model.latent = 2;
@@ -128,6 +136,17 @@ fn shapes_fit_for_any_number_of_layers() {
             assert_eq!(products(&graph), decoder.len() + 1, "layers of the decoder");
         }
     }
+}
+
+#[test]
+fn a_point_is_all_that_its_encoder_makes() {
+    let mut config = Config::default();
+    config.model.posterior = Posterior::Point;
+    let state = state_of(config, &[5], &[6], Activation::Relu);
+    let graph = read(&state, Part::Encoder);
+    assert_eq!(ends(&graph.output), [("z", "n", 2)]);
+    check(&graph);
+    assert!(graph.initializer.iter().any(|tensor| tensor.name == "code.weight"), "the last layer");
 }
 
 #[test]
