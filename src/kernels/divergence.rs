@@ -114,10 +114,10 @@ fn backward<T: Real>(p: &Divergence, record: &Record, [h, slopes, dh]: [Arg<'_, 
     let rate = |place: usize| real::<T>(record.rates[place]);
     let weight = rate(rate::KL_WEIGHT) * rate(rate::LOSS_SCALE);
     for row in 0..p.rows as usize {
-        for j in 0..latent {
+        for (j, &slope) in slopes[..latent].iter().enumerate() {
             let at = row * p.h_stride as usize + j;
             let (mu, raw) = (h[at], h[at + latent]);
-            let weight = if row < record.rows as usize { weight * slopes[j] } else { T::zero() };
+            let weight = if row < record.rows as usize { weight * slope } else { T::zero() };
             let mut d_log_var = weight * clamped(raw).exp_m1() * real(0.5);
             if raw != clamped(raw) {
                 d_log_var = T::zero();
@@ -132,7 +132,7 @@ fn backward<T: Real>(p: &Divergence, record: &Record, [h, slopes, dh]: [Arg<'_, 
 /// What is minimised in the place of w KL.
 #[derive(Clone, Copy, Debug)]
 pub enum Aim {
-    /// w Σ_j max(λ, K_j), for so many nats λ.
+    /// w Σⱼ max(λ, Kⱼ), for so many nats λ.
     FreeBits(f64),
     /// w |K − C|, for the record's capacity C.
     Capacity,
