@@ -55,7 +55,9 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
         slopes[i] = select(free, select(0.0, -2.0, all < record.capacity), aims);
     }
     if i < p.rows {
-        let more = record.kl_weight * select(missing, abs(all - record.capacity) - all, aims);
+        // |K − C| − K without the digits that K would cancel.
+        let off = select(record.capacity - 2.0 * all, -record.capacity, all >= record.capacity);
+        let more = record.kl_weight * select(missing, off, aims);
         let before = select(0.0, extra[i], p.add != 0u);
         extra[i] = before + select(0.0, more, i < record.rows);
     }

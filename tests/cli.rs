@@ -23,6 +23,8 @@ mod export;
 mod look;
 #[path = "cli/manual.rs"]
 mod manual;
+#[path = "cli/plain.rs"]
+mod plain;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "cli/refusals.rs"]

@@ -11,6 +11,7 @@ use elbo::engine::record::{RATES, rate};
 use elbo::engine::{GradSite, Plan, Program, Record, Tape, Tensor};
 use elbo::kernels::divergence::{Aim, divergence};
 use elbo::kernels::mmd::mmd;
+use elbo::kernels::philox::{key, normals_of, philox};
 use elbo::kernels::total_correlation::total_correlation;
 use safetensors::SafeTensors;
 
@@ -88,10 +89,23 @@ impl Golden {
     }
 }
 
-/// A minibatch: images that the batch has room for, those that there are, and dimensions.
-const ROWS: usize = 7;
-const FILLED: usize = 6;
-const LATENT: usize = 3;
+/// A minibatch of so many dimensions: codes, posteriors, draws of the prior, and the images there are of
+/// which it is a part. The batch has room for one more.
+struct Given {
+    latent: usize,
+    z: Vec<f64>,
+    h: Vec<f64>,
+    y: Vec<f64>,
+    images: u32,
+}
+
+impl Given {
+    /// That of PyTorch.
+    fn golden(golden: &Golden) -> Self {
+        let [z, h, y] = ["z", "h", "y"].map(|name| golden.floats(name));
+        Self { latent: 3, z, h, y, images: 500 }
+    }
+}
 
 /// What a term of the objective is for each image, and its gradients at z and h, in f64.
 struct Term {
@@ -100,40 +114,42 @@ struct Term {
     dh: Option<Vec<f64>>,
 }
 
-/// Computes a term of PyTorch's inputs: codes z, posteriors h, and draws y of the prior.
+/// Computes a term of codes z, posteriors h, and draws y of the prior.
 fn term(
-    golden: &Golden,
-    rates: &[(usize, f64)],
+    given: &Given,
+    capacity: f64,
     record: impl FnOnce(&mut Tape<'_>, [Tensor; 3], Tensor),
 ) -> Term {
-    let mut plan = Plan::new();
-    let inputs = [("z", LATENT), ("h", 2 * LATENT), ("y", LATENT)];
-    let tensors = inputs.map(|(name, cols)| plan.matrix(name, ROWS, cols));
-    let extra = plan.vector("extra", ROWS);
+    let latent = given.latent;
+    let (filled, mut plan) = (given.z.len() / latent, Plan::new());
+    let rows = filled + 1;
+    let inputs = [(&given.z, latent), (&given.h, 2 * latent), (&given.y, latent)];
+    let tensors = inputs.map(|(_, cols)| plan.matrix("an input", rows, cols));
+    let extra = plan.vector("extra", rows);
     let mut tape = Tape::new(&mut plan);
     record(&mut tape, tensors, extra);
     tape.backward();
     let grads = [tensors[0], tensors[1]].map(|of| tape.grad(of, GradSite::Output));
     let program = Program::new("a term", &[&tape.take()]);
     let mut session = Session::<f64>::new(&plan, None, 1).expect("enough memory");
-    for ((name, cols), tensor) in inputs.into_iter().zip(tensors) {
-        let mut values = golden.floats(name);
-        values.resize(ROWS * cols, 0.0);
+    for ((values, cols), tensor) in inputs.into_iter().zip(tensors) {
+        let mut values = values.clone();
+        values.resize(rows * cols, 0.0);
         session.write(tensor, &values);
     }
-    let mut all = [0.0; RATES];
-    (all[rate::LOSS_SCALE], all[rate::KL_WEIGHT]) = (0.25, 1.5);
-    rates.iter().for_each(|&(place, value)| all[place] = value);
+    let mut rates = [0.0; RATES];
+    (rates[rate::LOSS_SCALE], rates[rate::KL_WEIGHT]) = (0.25, 1.5);
+    rates[rate::CAPACITY] = capacity;
     let place = Record {
         first: 0,
-        rows: FILLED as u32,
+        rows: filled as u32,
         step: 0,
         epoch: 0,
-        images: 500,
+        images: given.images,
         shuffle: false,
         stream: 1,
         seed: 1,
-        rates: all,
+        rates,
     };
     let program = session.load(&program);
     session.run(program, &[place]);
@@ -160,15 +176,16 @@ fn hold(golden: &Golden, name: &str, found: &Term) {
 #[test]
 fn divergences_are_pytorchs() {
     let golden = Golden::read();
+    let given = Given::golden(&golden);
     for (name, nats) in [("free_bits", 0.5), ("many_free_bits", 8.0)] {
-        let found = term(&golden, &[], |tape, [_, h, _], extra| {
+        let found = term(&given, 0.0, |tape, [_, h, _], extra| {
             divergence(tape, Aim::FreeBits(nats), h, (extra, false));
         });
         assert!(found.dz.is_none() && found.dh.is_some(), "{name} is of the posteriors");
         hold(&golden, name, &found);
     }
     for (name, nats) in [("low_capacity", 0.25), ("high_capacity", 25.0)] {
-        let found = term(&golden, &[(rate::CAPACITY, nats)], |tape, [_, h, _], extra| {
+        let found = term(&given, nats, |tape, [_, h, _], extra| {
             divergence(tape, Aim::Capacity, h, (extra, false));
         });
         hold(&golden, name, &found);
@@ -178,7 +195,8 @@ fn divergences_are_pytorchs() {
 #[test]
 fn the_total_correlation_is_pytorchs() {
     let golden = Golden::read();
-    let found = term(&golden, &[], |tape, [z, h, _], extra| {
+    let given = Given::golden(&golden);
+    let found = term(&given, 0.0, |tape, [z, h, _], extra| {
         total_correlation(tape, 5.0, (z, h), (extra, false));
     });
     assert!(found.dz.is_some() && found.dh.is_some(), "it is of codes and posteriors");
@@ -188,12 +206,51 @@ fn the_total_correlation_is_pytorchs() {
 #[test]
 fn the_discrepancy_is_pytorchs() {
     let golden = Golden::read();
+    let given = Given::golden(&golden);
     // The kernel's width of the authors' own code; 1 / 9 in f32 is not PyTorch's, but 1 / 8 is.
     for (name, scale) in [("mmd", 8.0 / 3.0), ("narrow_mmd", 2.0 / 3.0)] {
-        let found = term(&golden, &[], |tape, [z, _, y], extra| {
+        let found = term(&given, 0.0, |tape, [z, _, y], extra| {
             mmd(tape, [100.0, scale], (z, y), (extra, false));
         });
         assert!(found.dh.is_none() && found.dz.is_some(), "{name} is of the codes");
         hold(&golden, name, &found);
     }
+}
+
+/// By hand: of two codes and draws, 1/4 (4 + 4 − 2 · 4 e⁻²) where each lies 2 from each draw and on the
+/// other; and exp(−2² / (1 · 2)) = e⁻².
+#[test]
+fn the_discrepancy_of_points_is_known() {
+    let given = Given { latent: 1, z: vec![1.0; 2], h: vec![0.0; 4], y: vec![3.0; 2], images: 2 };
+    let found = term(&given, 0.0, |tape, [z, _, y], extra| {
+        mmd(tape, [10.0, 2.0], (z, y), (extra, false));
+    });
+    let expected = 10.0 * (2.0 - 2.0 * (-2.0_f64).exp());
+    assert!((found.extra[0] - expected).abs() < 1e-12, "{:?}, {expected}", found.extra);
+    // d/dz of −2 exp(−(z − 3)² / 2) for all codes together is −2 (3 − z) e⁻², shared by two.
+    let slope = 0.25 * 2.0 * 10.0 * -2.0 * 2.0 * (-2.0_f64).exp() / 2.0;
+    let dz = found.dz.expect("a gradient");
+    assert!((dz[0] - slope).abs() < 1e-12, "{dz:?}, {slope}");
+}
+
+/// Codes of a normal distribution with correlation ρ have the total correlation −½ log(1 − ρ²), if each
+/// is of a narrow posterior; of a whole dataset of one the weights of the estimate are those of a mixture.
+#[test]
+fn the_total_correlation_of_normals_is_known() {
+    let (images, deviation, rho) = (1000, 0.2_f64, 0.9_f64);
+    let (mut z, mut h) = (Vec::new(), Vec::new());
+    for i in 0..images {
+        let [a, b, c, d] = normals_of::<f64>(philox([i, 0, 0, 0], key(3)));
+        let mean = [a, rho * a + (1.0 - rho * rho).sqrt() * b];
+        z.extend([mean[0] + deviation * c, mean[1] + deviation * d]);
+        h.extend([mean[0], mean[1], 2.0 * deviation.ln(), 2.0 * deviation.ln()]);
+    }
+    let given = Given { latent: 2, y: z.clone(), z, h, images: 1 };
+    let found = term(&given, 0.0, |tape, [z, h, _], extra| {
+        total_correlation(tape, 1.0, (z, h), (extra, false));
+    });
+    let mean = found.extra.iter().sum::<f64>() / f64::from(images);
+    let correlation = rho / (1.0 + deviation * deviation);
+    let expected = -0.5 * (1.0 - correlation * correlation).ln();
+    assert!((mean - expected).abs() < 0.05, "{mean}, expected {expected}");
 }

@@ -83,24 +83,27 @@ fn weigh<T: Real>(p: &Divergence, record: &Record, [means, slopes, extra]: [Arg<
     let (goal, free) = (rate(rate::CAPACITY), T::from_f32(p.free_bits));
     let mut all = T::zero();
     means.iter().for_each(|&mean| all += mean);
-    let mut wanted = T::zero();
+    let (mut missing, below) = (T::zero(), all < goal);
     for (slope, &mean) in slopes.iter_mut().zip(means) {
+        missing += (free - mean).max(T::zero());
         // The derivative of what is wanted is 1 or 0, and ±1; that of KL, which counts anyway, is 1.
         let wants = match p.capacity {
             0 => f64::from(u8::from(mean >= free)),
-            _ if all >= goal => 1.0,
-            _ => -1.0,
+            _ if below => -1.0,
+            _ => 1.0,
         };
-        wanted += mean.max(free);
         *slope = real(wants - 1.0);
     }
-    if p.capacity != 0 {
-        wanted = (all - goal).abs();
-    }
+    let beyond = match p.capacity {
+        0 => missing,
+        // |K − C| − K without the digits that K would cancel.
+        _ if below => goal - all * real(2.0),
+        _ => -goal,
+    };
     for (row, extra) in extra[..p.rows as usize].iter_mut().enumerate() {
         let before = if p.add != 0 { *extra } else { T::zero() };
         let inside = row < record.rows as usize;
-        let more = if inside { rate(rate::KL_WEIGHT) * (wanted - all) } else { T::zero() };
+        let more = if inside { rate(rate::KL_WEIGHT) * beyond } else { T::zero() };
         *extra = before + more;
     }
 }
@@ -111,10 +114,10 @@ fn backward<T: Real>(p: &Divergence, record: &Record, [h, slopes, dh]: [Arg<'_, 
     let rate = |place: usize| real::<T>(record.rates[place]);
     let weight = rate(rate::KL_WEIGHT) * rate(rate::LOSS_SCALE);
     for row in 0..p.rows as usize {
-        for j in 0..latent {
+        for (j, &slope) in slopes[..latent].iter().enumerate() {
             let at = row * p.h_stride as usize + j;
             let (mu, raw) = (h[at], h[at + latent]);
-            let weight = if row < record.rows as usize { weight * slopes[j] } else { T::zero() };
+            let weight = if row < record.rows as usize { weight * slope } else { T::zero() };
             let mut d_log_var = weight * clamped(raw).exp_m1() * real(0.5);
             if raw != clamped(raw) {
                 d_log_var = T::zero();
@@ -129,7 +132,7 @@ fn backward<T: Real>(p: &Divergence, record: &Record, [h, slopes, dh]: [Arg<'_, 
 /// What is minimised in the place of w KL.
 #[derive(Clone, Copy, Debug)]
 pub enum Aim {
-    /// w Σ_j max(λ, K_j), for so many nats λ.
+    /// w Σⱼ max(λ, Kⱼ), for so many nats λ.
     FreeBits(f64),
     /// w |K − C|, for the record's capacity C.
     Capacity,
@@ -203,7 +206,7 @@ fn case(
         tape.grad(h, GradSite::Output).expect("the rule wrote it")
     });
     case.outputs.push((extra, Weight::Same(case.record.rates[rate::LOSS_SCALE])));
-    // Where all dimensions have what is free, and above a capacity, w KL is all there is.
+    // Where all dimensions have what is free, and above a capacity, w KL alone has a gradient.
     if capacity > 1.0 || (reach == 2.0 && capacity == 0.0 && rows > 1) {
         case.gradients.push((h, dh));
     }

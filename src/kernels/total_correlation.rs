@@ -111,14 +111,14 @@ struct Batch<'a, T> {
 }
 
 impl<T: Real> Batch<'_, T> {
-    /// z_i, μ_j and log σ²_j of dimension d.
+    /// zᵢ, μⱼ and log σⱼ² of dimension d.
     fn of(&self, i: usize, j: usize, d: usize) -> [T; 3] {
         let at = j * self.p.h_stride as usize + d;
         let log_var = clamped(self.h[at + self.p.latent as usize]);
         [self.z[i * self.p.z_stride as usize + d], self.h[at], log_var]
     }
 
-    /// log N(z_id; μ_jd, σ²_jd).
+    /// log N(zᵢ; μⱼ, σⱼ²) in dimension d.
     fn log_density(&self, i: usize, j: usize, d: usize) -> T {
         let [z, mu, log_var] = self.of(i, j, d);
         let tau = real::<T>(std::f64::consts::TAU.ln());
@@ -180,7 +180,7 @@ fn penalty<T: Real>(p: &TotalCorrelation, record: &Record, args: [Arg<'_, T>; 4]
     }
 }
 
-/// The derivative of log q(z_i) − Σ_d log q(z_id) by log q(z_id | x_j).
+/// The derivative of log q(zᵢ) − Σ log q of each dimension by log q(zᵢ | xⱼ) in dimension d.
 fn share<T: Real>(batch: Batch<'_, T>, [joint, total, marginals]: [&[T]; 3], at: [usize; 3]) -> T {
     let ([i, j, d], p) = (at, batch.p);
     let together = (joint[i * p.stride as usize + j] - total[i]).exp();

@@ -184,6 +184,16 @@ fn classes_are_an_input_of_both_parts() {
 }
 
 #[test]
+fn a_point_is_all_that_its_encoder_makes() {
+    let point = |model: &mut ModelConfig| model.posterior = Posterior::Point;
+    let state = state_with(&[5], &[6], Activation::Relu, point);
+    let graph = read(&state, Part::Encoder);
+    assert_eq!(ends(&graph.output), [("z", "n", 2)]);
+    check(&graph);
+    assert!(graph.initializer.iter().any(|tensor| tensor.name == "code.weight"), "the last layer");
+}
+
+#[test]
 fn weights_are_the_states_own() {
     let state = state(&[5], &[6], Activation::Silu);
     let (encoder, decoder) = (read(&state, Part::Encoder), read(&state, Part::Decoder));
