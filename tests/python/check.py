@@ -130,7 +130,7 @@ def through(weights, config, part, x):
         return {"mean": linear(weights, mean, top), "log_var": np.clip(linear(weights, log_var, top), *LOG_VAR_BOUNDS)}
     made = linear(weights, back[-1], top)
     # Blocks of all pixels.
-    return {"pixels": mean(model, made.reshape(len(x), -1, made.shape[1] // outputs(model)))}
+    return {"pixels": pixel_means(model, made.reshape(len(x), -1, made.shape[1] // outputs(model)))}
 
 
 COMPONENTS, LEVELS = 3, 5
@@ -155,14 +155,14 @@ def outputs(model):
     return 2 if model.get("scale") == "pixel" else 1
 
 
-def mean(model, made):
+def pixel_means(model, made):
     """The means of the pixels of what the decoder made, (n, outputs, pixels)."""
     likelihood = model["likelihood"]
     if likelihood == "bernoulli":
         return sigmoid(made[:, 0])
     if likelihood == "continuous-bernoulli":
         # By integration, not by the formula.
-        x = (np.arange(4000) + 0.5) / 4000
+        x = (np.arange(10000) + 0.5) / 10000
         density = np.exp(made[:, 0, :, None] * x - np.maximum(made[:, 0, :, None], 0))
         return (density * x).sum(-1) / density.sum(-1)
     if likelihood in ("normal", "laplace"):
