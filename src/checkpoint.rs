@@ -11,6 +11,7 @@ use crate::config::{Config, MOST};
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::files::{read_whole, sync_folder, write_new, write_whole};
 use crate::metrics::Sums;
+use crate::optim::Plateau;
 
 /// The format of states that is written. Others are refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -142,11 +143,21 @@ pub struct Trained {
     pub rolled_back: u64,
     /// The losses of the epoch under way.
     pub sums: Sums,
+    /// What the schedule [`Plateau`](crate::config::Schedule::Plateau) knows, if it is the one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
 }
 
 impl Default for Trained {
     fn default() -> Self {
-        Self { step: 0, rate_scale: 1.0, skipped: 0, rolled_back: 0, sums: Sums::default() }
+        Self {
+            step: 0,
+            rate_scale: 1.0,
+            skipped: 0,
+            rolled_back: 0,
+            sums: Sums::default(),
+            plateau: None,
+        }
     }
 }
 
@@ -276,12 +287,15 @@ impl State {
             return Err(fail(format!("tells of {epochs} epochs, and that number {best} was best")));
         }
         let Trained { step, skipped, rolled_back, sums, .. } = about.trained;
+        let plateau = about.trained.plateau.unwrap_or(Plateau::NONE);
         let images = sums.images() as u64;
         for (what, count) in [
             ("steps", step),
             ("skipped steps", skipped),
             ("times back", rolled_back),
             ("images", images),
+            ("epochs without a lower test loss", plateau.since),
+            ("falls of the learning rate", plateau.falls),
         ] {
             if count > MOST_STEPS {
                 return Err(fail(format!("tells of {count} {what}, more than are counted")));

@@ -20,7 +20,7 @@ use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
 use crate::metrics::{Losses, Sums};
 use crate::model::Vae;
-use crate::optim::rates;
+use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use likelihood::{Estimate, estimate};
@@ -296,7 +296,8 @@ impl Model {
     /// The record of a look at these images, at most a minibatch.
     fn place(&self, images: Range<usize>) -> Record {
         let rows = images.len();
-        let mut rates = rates(&self.config, 1.0, 1, rows);
+        let at = At { step: 1, per_epoch: 1, scale: 1.0 };
+        let mut rates = rates(&self.config, at, rows);
         rates[rate::LEARNING] = 0.0;
         Record {
             first: images.start as u32,

@@ -17,7 +17,7 @@ use crate::evaluate::{Model, stream, upload};
 use crate::kernels::random::initial_uniform;
 use crate::metrics::Losses;
 use crate::model::{Programs, Vae};
-use crate::optim::rates;
+use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
@@ -53,7 +53,7 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
         shuffle: true,
         stream: stream::TRAIN,
         seed: config.train.seed,
-        rates: rates(config, scale, step + 1, rows),
+        rates: rates(config, At { step: step + 1, per_epoch: steps, scale }, rows),
     }
 }
 
@@ -213,7 +213,9 @@ impl Trainer {
 
     /// The record of a training step, counted from zero.
     pub(crate) fn record(&self, step: u64) -> Record {
-        record_of(&self.model.config, self.images, self.trained.rate_scale, step)
+        let config = &self.model.config;
+        let factor = self.trained.plateau.map_or(1.0, |p| p.factor(&config.optimizer));
+        record_of(config, self.images, factor * self.trained.rate_scale, step)
     }
 
     /// Takes one training step; see [`advance`](Self::advance).

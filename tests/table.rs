@@ -318,6 +318,9 @@ fn rates_are_the_fields_of_their_names() {
         (rate::DECAY, "decay"),
         (rate::MOMENTUM, "momentum"),
         (rate::MAX_NORM, "max_norm"),
+        (rate::LEARNING, "learning"),
+        (rate::ACCUMULATOR, "accumulator"),
+        (rate::AVERAGING, "averaging"),
     ] {
         assert_eq!(record::FIELDS[record::WORDS + place], name, "the rate at {place}");
     }

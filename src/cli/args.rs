@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule};
+use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels, Reduction, Rule, Schedule};
 use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -142,12 +142,15 @@ pub(super) struct ConfigArgs {
     /// Weight decay
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     weight_decay: Option<f64>,
-    /// Momentum of sgd
+    /// Momentum of sgd and rmsprop
     #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true)]
     momentum: Option<f64>,
     /// Scale the gradients' norm down to this; 0 leaves it
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     clip_norm: Option<f64>,
+    /// How the learning rate changes as training goes on
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleArg>,
     /// Images in a minibatch
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -190,7 +193,8 @@ mirror!(ActivationArg => Activation {
 mirror!(LikelihoodArg => Likelihood { Bernoulli, Normal });
 mirror!(ReductionArg => Reduction { Sum, Mean });
 mirror!(PixelsArg => Pixels { Grey, Binarised });
-mirror!(RuleArg => Rule { Adam, Adamw, Sgd });
+mirror!(RuleArg => Rule { Adam, Adamw, Adamax, Rmsprop, Adagrad, Sgd });
+mirror!(ScheduleArg => Schedule { Constant, Step, Cosine, Plateau, Burda });
 mirror!(NonFiniteArg => NonFinite { Stop, Skip, RollBack });
 
 fn set<T, U: From<T>>(to: &mut U, from: Option<T>) {
@@ -278,6 +282,7 @@ impl ConfigArgs {
         set(&mut config.optimizer.weight_decay, self.weight_decay);
         set(&mut config.optimizer.momentum, self.momentum);
         set(&mut config.optimizer.clip_norm, self.clip_norm);
+        set(&mut config.optimizer.schedule, self.schedule);
         set(&mut config.train.batch_size, self.batch_size);
         set(&mut config.train.epochs, self.epochs);
         set(&mut config.train.max_steps, self.max_steps);

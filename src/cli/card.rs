@@ -100,13 +100,20 @@ fn data(state: &State) -> String {
 
 /// The update rule with its numbers.
 fn rule(optimizer: &OptimizerConfig) -> String {
-    let OptimizerConfig { lr, beta1, beta2, epsilon, weight_decay, momentum, clip_norm, .. } =
-        optimizer;
+    let OptimizerConfig { lr, beta1, beta2, alpha, epsilon, momentum, .. } = optimizer;
+    let OptimizerConfig { weight_decay, clip_norm, initial_accumulator, .. } = optimizer;
+    let adam =
+        |name| format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}");
     let mut text = match optimizer.rule {
         Rule::Sgd => format!("SGD, learning rate {lr}, momentum {momentum}"),
-        Rule::Adam | Rule::Adamw => {
-            let name = if optimizer.rule == Rule::Adam { "Adam" } else { "AdamW" };
-            format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}")
+        Rule::Adam => adam("Adam"),
+        Rule::Adamw => adam("AdamW"),
+        Rule::Adamax => adam("Adamax"),
+        Rule::Rmsprop => {
+            format!("RMSprop, learning rate {lr}, α = {alpha}, momentum {momentum}, ε = {epsilon}")
+        }
+        Rule::Adagrad => {
+            format!("Adagrad, learning rate {lr}, sums from {initial_accumulator}, ε = {epsilon}")
         }
     };
     if optimizer.nesterov {

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 
 pub use model::{Activation, Likelihood, ModelConfig};
 pub use objective::{ObjectiveConfig, Reduction};
-pub use optimizer::{OptimizerConfig, Rule};
+pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use train::{NonFinite, Pixels, TrainConfig};
 
 /// The smallest and the largest log σ² of a posterior; it is clamped where it is made, and outside

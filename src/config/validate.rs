@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use crate::config::{
-    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, TrainConfig,
+    Config, Likelihood, MOST, ModelConfig, ObjectiveConfig, OptimizerConfig, Rule, Schedule,
+    TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -48,15 +49,46 @@ impl OptimizerConfig {
         positive("lr", self.lr, f64::from(f32::MAX))?;
         within("beta1", self.beta1, 0.0, 1.0)?;
         within("beta2", self.beta2, 0.0, 1.0)?;
+        within("alpha", self.alpha, 0.0, 1.0)?;
+        within("initial-accumulator", self.initial_accumulator, 0.0, 1e30)?;
         positive("epsilon", self.epsilon, 1.0)?;
         within("weight-decay", self.weight_decay, 0.0, 1e6)?;
         within("momentum", self.momentum, 0.0, 1.0)?;
         if self.clip_norm != 0.0 {
             positive("clip-norm", self.clip_norm, 1e30)?;
         }
-        let sgd = self.rule == Rule::Sgd;
-        has_effect("momentum", self.momentum == 0.0 || sgd, "`sgd`")?;
-        has_effect("nesterov", !self.nesterov || sgd && self.momentum != 0.0, "momentum")
+        let (sgd, rmsprop) = (self.rule == Rule::Sgd, self.rule == Rule::Rmsprop);
+        let accumulates = self.initial_accumulator == 0.0 || self.rule == Rule::Adagrad;
+        has_effect("alpha", self.alpha == 0.99 || rmsprop, "`rmsprop`")?;
+        has_effect("initial-accumulator", accumulates, "`adagrad`")?;
+        has_effect("momentum", self.momentum == 0.0 || sgd || rmsprop, "`sgd` or `rmsprop`")?;
+        has_effect("nesterov", !self.nesterov || sgd && self.momentum != 0.0, "momentum")?;
+        self.validate_schedule()
+    }
+
+    fn validate_schedule(&self) -> Result<()> {
+        let (default, schedule) = (Self::default(), self.schedule);
+        if self.warmup_steps > MOST as u64 {
+            return fail("warmup-steps", &self.warmup_steps, &format!("at most {MOST}"));
+        }
+        if !(1..=MOST as u64).contains(&self.decay_epochs) {
+            return fail("decay-epochs", &self.decay_epochs, &format!("between 1 and {MOST}"));
+        }
+        within("decay-factor", self.decay_factor, 0.0, 1.0)?;
+        if !(0.0..=self.lr).contains(&self.final_lr) {
+            return fail("final-lr", &self.final_lr, "a number from 0 to `lr`");
+        }
+        if !(1..=8).contains(&self.stages) {
+            return fail("stages", &self.stages, "between 1 and 8");
+        }
+        let falls = matches!(schedule, Schedule::Step | Schedule::Plateau);
+        let needs = "the schedule `step` or `plateau`";
+        has_effect("decay-epochs", self.decay_epochs == default.decay_epochs || falls, needs)?;
+        has_effect("decay-factor", self.decay_factor == default.decay_factor || falls, needs)?;
+        let cosine = schedule == Schedule::Cosine;
+        has_effect("final-lr", self.final_lr == 0.0 || cosine, "the schedule `cosine`")?;
+        let burda = schedule == Schedule::Burda;
+        has_effect("stages", self.stages == default.stages || burda, "the schedule `burda`")
     }
 }
 
@@ -117,7 +149,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 12] = [
+        let cases: [(&str, Spoil); 25] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -130,6 +162,19 @@ mod tests {
             ("momentum", |c| c.optimizer.momentum = 0.9),
             ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
             ("sigma", |c| c.model.sigma = 2.0),
+            ("alpha", |c| c.optimizer.alpha = 0.9),
+            ("alpha", |c| (c.optimizer.rule, c.optimizer.alpha) = (Rule::Rmsprop, 1.0)),
+            ("initial-accumulator", |c| c.optimizer.initial_accumulator = 0.1),
+            ("warmup-steps", |c| c.optimizer.warmup_steps = u64::MAX),
+            ("decay-epochs", |c| c.optimizer.decay_epochs = 0),
+            ("decay-epochs", |c| c.optimizer.decay_epochs = 3),
+            ("decay-factor", |c| c.optimizer.decay_factor = 0.5),
+            ("decay-factor", |c| c.optimizer.decay_factor = 1.0),
+            ("final-lr", |c| c.optimizer.final_lr = 1e-4),
+            ("final-lr", |c| c.optimizer.final_lr = 2e-3),
+            ("stages", |c| c.optimizer.stages = 9),
+            ("stages", |c| c.optimizer.stages = 0),
+            ("stages", |c| c.optimizer.stages = 7),
         ];
         for (name, spoil) in cases {
             let mut config = Config::default();

@@ -4,7 +4,7 @@
 pub const SLOTS: usize = 64;
 
 /// The number of rates of a record.
-pub const RATES: usize = 14;
+pub const RATES: usize = 16;
 
 /// Everything a step is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +41,7 @@ pub mod rate {
     pub const BETA1: usize = 3;
     /// 1 − β₁, computed in f64: near 1 the f32 difference has few digits.
     pub const ONE_MINUS_BETA1: usize = 4;
-    /// β₂.
+    /// β₂, or α of RMSprop.
     pub const BETA2: usize = 5;
     /// 1 − β₂.
     pub const ONE_MINUS_BETA2: usize = 6;
@@ -60,6 +60,10 @@ pub mod rate {
     /// 1 in a step that is learned from, 0 where a program only looks: what noise there is to make
     /// learning harder is left out.
     pub const LEARNING: usize = 13;
+    /// What Adagrad's sums of squares begin with.
+    pub const ACCUMULATOR: usize = 14;
+    /// The share of the new weights in their averages.
+    pub const AVERAGING: usize = 15;
 }
 
 /// Words of the uniform before the rates.
@@ -91,6 +95,8 @@ pub const FIELDS: [&str; WORDS + RATES] = [
     "momentum",
     "max_norm",
     "learning",
+    "accumulator",
+    "averaging",
 ];
 
 impl Record {

@@ -6,7 +6,7 @@ use crate::checkpoint::{
     Course, FIRST, OWN_DATA, SECOND, STATE, State, Weight, check_tensors, weights_to_bytes,
     write_whole,
 };
-use crate::config::{Config, TrainConfig};
+use crate::config::{Config, Schedule, TrainConfig};
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::Place;
@@ -65,7 +65,15 @@ impl Trainer {
     }
 
     fn check(&self, state: &State) -> Result<()> {
-        if numbers(&state.config) != numbers(&self.model.config) {
+        let (was, is) = (&state.config, &self.model.config);
+        let cosine = [was, is].iter().all(|c| c.optimizer.schedule == Schedule::Cosine);
+        if cosine && was.train.epochs != is.train.epochs {
+            let (was, is) = (was.train.epochs, is.train.epochs);
+            let what = format!("`epochs` is {is}, but the checkpoint's rate falls over {was}");
+            return Err(Error::config(what)
+                .hint("go on without `--epochs`: the schedule `cosine` ends with the last one"));
+        }
+        if numbers(was) != numbers(is) {
             let what = "the checkpoint is of another configuration than the trainer";
             return Err(Error::config(what).hint("make the trainer with the checkpoint's own"));
         }
