@@ -107,7 +107,7 @@ impl Model {
             }
         };
         state.check_size(data.size())?;
-        config.train.batch_size = batch.min(data.len());
+        (config.train.batch_size, config.train.accumulate) = (batch.min(data.len()), 1);
         data.check(config.model.likelihood, config.train.pixels)?;
         let vae = Vae::to_use(&config, data.spec())?;
         let mut model = Self::on(device, config, vae, data)?;
@@ -289,7 +289,7 @@ impl Model {
 
     /// Parts of a range of images, each at most a minibatch.
     fn batches(&self, images: Range<usize>) -> Vec<Range<usize>> {
-        let (batch, end) = (self.config.train.batch_size, images.end);
+        let (batch, end) = (self.config.train.part_size(), images.end);
         images.step_by(batch).map(|first| first..end.min(first + batch)).collect()
     }
 
@@ -326,7 +326,7 @@ impl Model {
 /// How many images are looked at together: more than were trained on only where a layer of so many
 /// still fits a binding.
 fn batch(config: &Config, [height, width]: [usize; 2]) -> usize {
-    let (model, trained) = (&config.model, config.train.batch_size);
+    let (model, trained) = (&config.model, config.train.part_size());
     let layers = model.encoder.iter().chain(&model.decoder).copied();
     let widest = layers.chain([height.saturating_mul(width), 2 * model.latent]).max();
     let fit = MAX_BINDING_BYTES as usize / 4 / widest.unwrap_or(1).next_multiple_of(PAD).max(PAD);

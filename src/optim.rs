@@ -24,6 +24,8 @@ pub struct At {
 pub fn rates(config: &Config, at: At, rows: usize) -> [f64; RATES] {
     let lr = at.scale * learning_rate(config, at.step, at.per_epoch);
     let mut rates = optimizer_rates(&config.optimizer, lr, at.step);
+    let t = at.step as f64;
+    rates[rate::AVERAGING] = 1.0 - config.optimizer.average.min((1.0 + t) / (10.0 + t));
     rates[rate::LEARNING] = 1.0;
     rates[rate::KL_WEIGHT] = config.objective.beta;
     rates[rate::LOSS_SCALE] = match config.objective.reduction {

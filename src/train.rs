@@ -2,6 +2,7 @@
 
 mod broken;
 mod looks;
+mod parts;
 mod state;
 
 use std::collections::VecDeque;
@@ -15,18 +16,21 @@ use crate::engine::{Init, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Model, stream, upload};
 use crate::kernels::random::initial_uniform;
-use crate::metrics::Losses;
+use crate::metrics::{Losses, Sums};
 use crate::model::{Programs, Vae};
 use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
+use parts::{Pending, Submit, parts_of};
 
 /// The program that a training step on a device is. A step that may have to be left out is not
-/// fused: there every gradient is judged before the first weight changes.
+/// fused: there every gradient is judged before the first weight changes. Nor is one that may come in
+/// parts, whose gradients are stored.
 pub(crate) fn step_on<'p>(device: &Device, config: &Config, programs: &'p Programs) -> &'p Program {
     match device {
         _ if config.train.non_finite == NonFinite::Skip => &programs.step,
+        _ if programs.parts.is_some() => &programs.step,
         Device::Cpu(_) => &programs.cpu_step,
         Device::Gpu(_) => &programs.gpu_step,
     }
@@ -63,6 +67,8 @@ pub struct Trainer {
     pub(crate) model: Model,
     /// The program of a training step.
     pub(crate) step: ProgramId,
+    /// The programs of its parts, if it has more than one.
+    in_parts: Option<[ProgramId; 3]>,
     images: usize,
     schedules: &'static str,
     /// What computes, for whom its bits matter.
@@ -73,8 +79,10 @@ pub struct Trainer {
     pub(crate) trained: Trained,
     /// The step that training is on its way to.
     target: u64,
-    /// Ticks and records of steps whose reports have not come back.
-    pub(crate) pending: VecDeque<(u32, Record)>,
+    /// Steps, or parts of them, whose reports have not come back.
+    pending: VecDeque<Pending>,
+    /// What the parts of the step under way have reported.
+    under_way: Sums,
     /// What broke since it was last asked for.
     broken: Vec<Broken>,
     /// The last good state, if training goes back to it when the numbers break, and how often it has.
@@ -101,10 +109,12 @@ impl Trainer {
             data.check(config.model.likelihood, config.train.pixels)?;
         }
         let step = step_on(device, config, &vae.programs).clone();
-        device.tune(&vae.plan, &step, &record_of(config, train.len(), 1.0, 0));
+        let part = parts_of(record_of(config, train.len(), 1.0, 0), config.train.part_size())[0];
+        device.tune(&vae.plan, &step, &part);
         let schedules = device.schedules(&step);
         let mut model = Model::on(device, config.clone(), vae, test)?;
         let step = model.session.load(&step)?;
+        let in_parts = parts::load(&mut model.session, &model.vae)?;
         model.load_evaluation()?;
         upload(&mut model.session, &model.vae.train, train)?;
         for (tensor, values) in first_values(&model.vae, config.train.seed) {
@@ -113,6 +123,7 @@ impl Trainer {
         let mut trainer = Self {
             model,
             step,
+            in_parts,
             images: train.len(),
             schedules,
             device: format!("{}, schedules by {schedules}", device.numerics()),
@@ -120,6 +131,7 @@ impl Trainer {
             trained: Trained::default(),
             target: 0,
             pending: VecDeque::new(),
+            under_way: Sums::default(),
             broken: Vec::new(),
             good: None,
             recorded: None,
@@ -180,10 +192,11 @@ impl Trainer {
         self.model.steps_per_submit = Some(steps.clamp(1, SLOTS));
     }
 
-    /// How many training steps the next submit holds, if so many are asked for.
+    /// How many training steps the next submit holds, if so many are asked for. One that comes in parts
+    /// takes several submits.
     #[must_use]
     pub fn steps_per_submit(&self) -> usize {
-        self.model.room(self.step)
+        if self.in_parts.is_some() { 1 } else { self.model.room(self.step) }
     }
 
     /// Steps in an epoch; the last may have a smaller minibatch.
@@ -249,9 +262,11 @@ impl Trainer {
         while self.trained.step < self.target {
             let from = self.trained.step;
             let count = (self.target - from).min(self.steps_per_submit() as u64);
-            let records: Vec<_> = (from..from + count).map(|s| self.record(s)).collect();
-            let first = self.model.session.run(self.step, &records)?;
-            self.pending.extend((first..).zip(records));
+            for Submit { program, records, ends } in self.submits(from, count) {
+                let first = self.model.session.run(program, &records)?;
+                let reports = (first..).zip(records);
+                self.pending.extend(reports.map(|(tick, record)| Pending { tick, record, ends }));
+            }
             self.trained.step += count;
             self.collect(false)?;
         }
@@ -260,7 +275,7 @@ impl Trainer {
 
     /// Takes in the reports that have come, or all that will.
     fn collect(&mut self, wait: bool) -> Result<()> {
-        while let Some(&(tick, record)) = self.pending.front() {
+        while let Some(&Pending { tick, record, ends: [begins, ends] }) = self.pending.front() {
             let Some(terms) = self.model.session.next_terms(wait)? else { return Ok(()) };
             // A report of a look that was given up belongs to nobody.
             if terms.tick != tick {
@@ -268,8 +283,16 @@ impl Trainer {
             }
             self.pending.pop_front();
             match terms.status {
-                0 => self.trained.sums.add(terms, &record),
-                status => self.broke(record, status)?,
+                0 => {
+                    if begins {
+                        self.under_way = Sums::default();
+                    }
+                    self.under_way.add(terms, &record);
+                    if ends {
+                        self.trained.sums.join(&self.under_way);
+                    }
+                }
+                status => self.broke(u64::from(record.step), status)?,
             }
         }
         Ok(())
@@ -306,13 +329,15 @@ impl Trainer {
     }
 }
 
-/// The parameters before the first step, a function of the seed.
+/// The parameters before the first step, a function of the seed; their averages begin there.
 pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
-    let list = vae.parameters.list().iter().enumerate();
-    list.map(|(index, parameter)| {
+    let mut all = Vec::new();
+    for (index, parameter) in vae.parameters.list().iter().enumerate() {
         let Init::Uniform(bound) = parameter.init;
         let value = |i| (bound * initial_uniform(seed, index, i)) as f32;
-        (parameter.value, (0..parameter.len()).map(value).collect())
-    })
-    .collect()
+        let values: Vec<_> = (0..parameter.len()).map(value).collect();
+        all.extend(parameter.average.map(|average| (average, values.clone())));
+        all.push((parameter.value, values));
+    }
+    all
 }

@@ -35,6 +35,7 @@ const WITHOUT: &[&str] = &[
     "optimizer.sgd",
     "optimizer.square_sums",
     "optimizer.clip",
+    "average.update",
     "probe.multiply_add",
     "probe.copy",
     "probe.touch",

@@ -151,9 +151,15 @@ pub(super) struct ConfigArgs {
     /// How the learning rate changes as training goes on
     #[arg(long, value_enum)]
     schedule: Option<ScheduleArg>,
+    /// Look at and export averages of the parameters, which decay by this a step
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    average: Option<f64>,
     /// Images in a minibatch
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+    /// Compute a minibatch in N parts, one after another, to take less memory
+    #[arg(long, value_name = "N")]
+    accumulate: Option<usize>,
     /// Passes over the training images
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -283,7 +289,9 @@ impl ConfigArgs {
         set(&mut config.optimizer.momentum, self.momentum);
         set(&mut config.optimizer.clip_norm, self.clip_norm);
         set(&mut config.optimizer.schedule, self.schedule);
+        set(&mut config.optimizer.average, self.average);
         set(&mut config.train.batch_size, self.batch_size);
+        set(&mut config.train.accumulate, self.accumulate);
         set(&mut config.train.epochs, self.epochs);
         set(&mut config.train.max_steps, self.max_steps);
         set(&mut config.train.limit, self.limit);

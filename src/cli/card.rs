@@ -1,7 +1,7 @@
 //! The card of a run's model: what it is, what it was trained on, what it reached, and how to use it.
 
 use elbo::checkpoint::State;
-use elbo::config::{Config, Likelihood, OptimizerConfig, Pixels, Reduction, Rule};
+use elbo::config::{Config, Likelihood, OptimizerConfig, Pixels, Reduction, Rule, Schedule};
 use elbo::{Evaluation, Losses};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
@@ -101,7 +101,8 @@ fn data(state: &State) -> String {
 /// The update rule with its numbers.
 fn rule(optimizer: &OptimizerConfig) -> String {
     let OptimizerConfig { lr, beta1, beta2, alpha, epsilon, momentum, .. } = optimizer;
-    let OptimizerConfig { weight_decay, clip_norm, initial_accumulator, .. } = optimizer;
+    let OptimizerConfig { weight_decay, clip_norm, initial_accumulator, schedule, average, .. } =
+        optimizer;
     let adam =
         |name| format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}");
     let mut text = match optimizer.rule {
@@ -124,6 +125,12 @@ fn rule(optimizer: &OptimizerConfig) -> String {
     }
     if *clip_norm != 0.0 {
         text += &format!(", gradients' norm at most {clip_norm}");
+    }
+    if *schedule != Schedule::Constant {
+        text += &format!(", schedule {}", format!("{schedule:?}").to_lowercase());
+    }
+    if *average != 0.0 {
+        text += &format!(", weights averaged with decay {average}");
     }
     text
 }
@@ -284,9 +291,11 @@ mod tests {
         state.config.model.likelihood = Likelihood::Normal;
         state.config.optimizer.rule = Rule::Sgd;
         state.config.optimizer.clip_norm = 5.0;
+        (state.config.optimizer.schedule, state.config.optimizer.average) = (Schedule::Burda, 0.5);
         (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
         let text = card(&state, None);
         says(&text, &["dynamically binarised", "σ = 1", "SGD", "norm at most 5", "7 left out"]);
+        says(&text, &["schedule burda", "averaged with decay 0.5"]);
         says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
     }
 }

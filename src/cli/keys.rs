@@ -148,6 +148,11 @@ pub(super) const TABLES: &[Table] = &[
                 "Stages of burda, 1 to 8, after which the rate stays; 8 take 3280 epochs. Other than 8 it\n\
                  needs burda.",
             ),
+            key(
+                "average",
+                "Decay a step of an average of the parameters (Polyak and Juditsky 1992), 0 to below 1. It is\n\
+                 what is evaluated and exported instead of them; 0.0 keeps none.",
+            ),
         ],
     },
     Table {
@@ -169,6 +174,11 @@ pub(super) const TABLES: &[Table] = &[
             key(
                 "batch-size",
                 "Images in a minibatch, 1 to 1000000, and at most the training images.",
+            ),
+            key(
+                "accumulate",
+                "Parts that a minibatch is computed in, one after another, to take less memory: a divisor of\n\
+                 batch-size. Their gradients are added before the update.",
             ),
             key("seed", "The seed of everything random, from 0 on."),
             key(

@@ -81,6 +81,11 @@ pub struct OptimizerConfig {
     pub final_lr: f64,
     /// Stages of `burda`: eight take 3280 epochs.
     pub stages: u32,
+    /// Decay a step of an average of the parameters (Polyak and Juditsky 1992), which is what is
+    /// looked at and exported instead of them; 0 keeps none. The first steps have (1 + t) / (10 + t)
+    /// if that is less, as `TensorFlow`'s `ExponentialMovingAverage`, so that the first values soon
+    /// leave it.
+    pub average: f64,
 }
 
 impl Default for OptimizerConfig {
@@ -103,6 +108,7 @@ impl Default for OptimizerConfig {
             decay_factor: 0.1,
             final_lr: 0.0,
             stages: 8,
+            average: 0.0,
         }
     }
 }

@@ -43,6 +43,9 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Images in a minibatch.
     pub batch_size: usize,
+    /// Parts that a minibatch is computed in, one after another, so that it takes less memory: their
+    /// gradients are added before the update.
+    pub accumulate: usize,
     /// The seed of everything random.
     pub seed: u64,
     /// Grey or binarised.
@@ -64,6 +67,7 @@ impl Default for TrainConfig {
             test_data: None,
             epochs: 10,
             batch_size: 128,
+            accumulate: 1,
             seed: 1,
             pixels: Pixels::Grey,
             max_steps: 0,
@@ -71,5 +75,13 @@ impl Default for TrainConfig {
             patience: 0,
             non_finite: NonFinite::Stop,
         }
+    }
+}
+
+impl TrainConfig {
+    /// The most images that are computed at once.
+    #[must_use]
+    pub fn part_size(&self) -> usize {
+        self.batch_size / self.accumulate
     }
 }

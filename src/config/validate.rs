@@ -74,6 +74,7 @@ impl OptimizerConfig {
         if !(1..=MOST as u64).contains(&self.decay_epochs) {
             return fail("decay-epochs", &self.decay_epochs, &format!("between 1 and {MOST}"));
         }
+        within("average", self.average, 0.0, 1.0)?;
         within("decay-factor", self.decay_factor, 0.0, 1.0)?;
         if !(0.0..=self.lr).contains(&self.final_lr) {
             return fail("final-lr", &self.final_lr, "a number from 0 to `lr`");
@@ -96,6 +97,11 @@ impl TrainConfig {
     fn validate(&self) -> Result<()> {
         size("batch-size", self.batch_size)?;
         size("epochs", self.epochs)?;
+        // What needs statistics of a whole minibatch refuses here to be computed in parts.
+        if self.accumulate == 0 || !self.batch_size.is_multiple_of(self.accumulate) {
+            let rule = format!("a divisor of `batch-size`, {}", self.batch_size);
+            return fail("accumulate", &self.accumulate, &rule);
+        }
         for (name, path) in [("data", &self.data), ("test-data", &self.test_data)] {
             if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
                 return fail(name, &path.display(), "of Unicode, to be kept with the run");
@@ -149,7 +155,7 @@ mod tests {
     #[test]
     fn bad_numbers_are_named() {
         type Spoil = fn(&mut Config);
-        let cases: [(&str, Spoil); 25] = [
+        let cases: [(&str, Spoil); 28] = [
             ("batch-size", |c| c.train.batch_size = 0),
             ("latent", |c| c.model.latent = 0),
             ("lr", |c| c.optimizer.lr = f64::NAN),
@@ -173,6 +179,9 @@ mod tests {
             ("final-lr", |c| c.optimizer.final_lr = 1e-4),
             ("final-lr", |c| c.optimizer.final_lr = 2e-3),
             ("stages", |c| c.optimizer.stages = 9),
+            ("average", |c| c.optimizer.average = 1.0),
+            ("accumulate", |c| c.train.accumulate = 0),
+            ("accumulate", |c| c.train.accumulate = 3),
             ("stages", |c| c.optimizer.stages = 0),
             ("stages", |c| c.optimizer.stages = 7),
         ];

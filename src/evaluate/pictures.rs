@@ -75,7 +75,7 @@ impl Model {
         }
         let program = self.load(Look::Decode)?;
         let mut made = Vec::new();
-        for z in z.chunks(latent * self.config.train.batch_size) {
+        for z in z.chunks(latent * self.config.train.part_size()) {
             let rows = z.len() / latent;
             self.session.write(self.vae.z.first_rows(rows), z)?;
             self.run_one(program, self.place(0..rows))?;

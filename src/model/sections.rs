@@ -2,7 +2,8 @@
 
 use crate::config::{Config, Pixels};
 use crate::engine::plan::Dispatch;
-use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
+use crate::engine::{BufferId, Parameters, Plan, Program, Tape, Tensor};
+use crate::kernels::average::average;
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, gaussian};
@@ -34,7 +35,7 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
-        let (batch, latent) = (config.train.batch_size, config.model.latent);
+        let (batch, latent) = (config.train.part_size(), config.model.latent);
         Self {
             reports: Reports::new(plan),
             x: plan.matrix("x", batch, pixels),
@@ -59,8 +60,12 @@ pub(super) struct Sections {
     posterior: Vec<Dispatch>,
     decoder: Vec<Dispatch>,
     likelihood: Vec<Dispatch>,
-    /// The way back, the report, the guard and the update.
+    /// The way back and the report.
     learning: Vec<Dispatch>,
+    /// The guard's look at the gradients, the update, and the averages.
+    update: Vec<Dispatch>,
+    /// The buffers of the parameters' gradients.
+    grads: Vec<BufferId>,
     /// The report of what only looks.
     end: Vec<Dispatch>,
 }
@@ -94,15 +99,25 @@ impl Sections {
         // Among the gradients of parameters, which wait for nothing either, and before the update,
         // which a broken loss must stop.
         reduce(&mut tape, (nll, kl, extra), 1, reports, true);
+        let learning = tape.take();
+        if config.optimizer.average > 0.0 {
+            parameters.make_averages(tape.plan);
+        }
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
             check_finite(&mut tape, arena.grads, reports.guard);
         }
         update(&mut tape, &config.optimizer, &arenas, reports.guard);
-        let learning = tape.take();
+        for arena in &arenas {
+            if let Some(averages) = parameters.average_of(arena.values) {
+                average(&mut tape, reports.guard, arena.values, averages);
+            }
+        }
+        let update = tape.take();
         reduce(&mut tape, (nll, kl, extra), 1, reports, false);
         let end = tape.take();
-        Self { h, made, encoder, posterior, decoder, likelihood, learning, end }
+        let grads = arenas.iter().map(|arena| arena.grads.buffer()).collect();
+        Self { h, made, encoder, posterior, decoder, likelihood, learning, update, grads, end }
     }
 
     /// Puts the programs together. What only looks is recorded on a tape of its own, since its
@@ -130,13 +145,14 @@ impl Sections {
         importance(&mut tape, (nll, self.h), (eps, z), (highest, total));
         let weigh = tape.take();
 
-        let Self { encoder, posterior, decoder, likelihood, learning, end, .. } = self;
+        let Self { encoder, posterior, decoder, likelihood, learning, update, end, .. } = self;
         let look = |name: &str, sample: &Vec<Dispatch>| {
             Program::new(name, &[&gather_test, encoder, sample, decoder, likelihood, end])
         };
-        let step: [&[Dispatch]; 6] =
-            [&gather_train, encoder, posterior, decoder, likelihood, learning];
-        let step = Program::new("step", &step);
+        let gradients =
+            [gather_train.as_slice(), encoder, posterior, decoder, likelihood, learning].concat();
+        let step = Program::new("step", &[&gradients, update]);
+        let parts = (config.train.accumulate > 1).then(|| self.parts(&gradients));
         let fused = |name: &str, plan: &mut Plan, fusion| {
             Program::new(name, &[&fuse(plan, &step.dispatches, fusion)])
         };
@@ -144,6 +160,7 @@ impl Sections {
             cpu_step: fused("step on a CPU", plan, Fusion::Updates),
             gpu_step: fused("step on a GPU", plan, Fusion::All),
             step,
+            parts,
             evaluate: look("evaluate", &drawn),
             evaluate_at_mean: look("evaluate at the mean", &mean),
             encode: Program::new("encode", &[&gather_test, encoder, &drawn, end]),
@@ -151,5 +168,15 @@ impl Sections {
             prior: Program::new("prior", &[&prior, end]),
             decode: Program::new("decode", &[decoder, end]),
         }
+    }
+    /// The parts of a step: what makes gradients, storing or adding them, and at last the update.
+    fn parts(&self, gradients: &[Dispatch]) -> [Program; 3] {
+        let add = |dispatch: &Dispatch| dispatch.clone().adding(&self.grads);
+        let adding: Vec<_> = gradients.iter().map(add).collect();
+        [
+            Program::new("first part of a step", &[gradients]),
+            Program::new("middle part of a step", &[&adding]),
+            Program::new("last part of a step", &[&adding, &self.update]),
+        ]
     }
 }
