@@ -53,7 +53,7 @@ pub struct OptimizerConfig {
     pub beta1: f64,
     /// Decay of Adam's second moment, and of Adamax's largest gradient.
     pub beta2: f64,
-    /// Decay of RMSprop's mean square.
+    /// Decay of `RMSprop`'s mean square.
     pub alpha: f64,
     /// What Adagrad's sums of squares begin with.
     pub initial_accumulator: f64,

@@ -41,7 +41,7 @@ pub mod rate {
     pub const BETA1: usize = 3;
     /// 1 − β₁, computed in f64: near 1 the f32 difference has few digits.
     pub const ONE_MINUS_BETA1: usize = 4;
-    /// β₂, or α of RMSprop.
+    /// β₂, or α of `RMSprop`.
     pub const BETA2: usize = 5;
     /// 1 − β₂.
     pub const ONE_MINUS_BETA2: usize = 6;
