@@ -6,7 +6,8 @@ struct Record {
     seed_low: u32, seed_high: u32, slot: u32,
     loss_scale: f32, kl_weight: f32, rate: f32, beta1: f32, one_minus_beta1: f32, beta2: f32,
     one_minus_beta2: f32, step_size: f32, root_correction: f32, epsilon: f32, decay: f32,
-    momentum: f32, max_norm: f32, learning: f32, capacity: f32,
+    momentum: f32, max_norm: f32, learning: f32, capacity: f32, accumulator: f32,
+    averaging: f32,
 }
 @group(1) @binding(0) var<uniform> record: Record;
 

@@ -1,6 +1,7 @@
 // The update of w by its gradient g, elementwise: Adam (Kingma and Ba 2015, algorithm 1), AdamW
-// (Loshchilov and Hutter 2019, algorithm 2), SGD with momentum as PyTorch has it; and the norm of
-// all gradients, which may be clipped. Nothing changes while the guard's status is set.
+// (Loshchilov and Hutter 2019, algorithm 2), Adamax (Kingma and Ba 2015, algorithm 2), RMSprop (Tieleman
+// and Hinton 2012), Adagrad (Duchi et al. 2011), SGD, the last four with what PyTorch adds; and the norm
+// of all gradients, which may be clipped. Nothing changes while the guard's status is set.
 
 struct Optimizer { len: u32, decoupled: u32, nesterov: u32, clip: u32, first: u32 }
 @group(0) @binding(0) var<uniform> p: Optimizer;
@@ -44,6 +45,86 @@ fn adam(
         m[i] = updated.first;
         v[i] = updated.second;
         if updated.broken { atomicOr(&guard_words[1], 4u); }
+    }
+}
+
+// The gradient with weight decay as a part of it.
+fn decayed(scale: f32, i: u32) -> vec4<f32> {
+    return scale * g[i] + record.decay * w[i];
+}
+
+// Stores four weights and their moments; one that would not be finite keeps its own.
+fn store(i: u32, weight: vec4<f32>, first: vec4<f32>, second: vec4<f32>) {
+    let fine = each_finite(weight) & each_finite(first) & each_finite(second);
+    w[i] = select(w[i], weight, fine);
+    m[i] = select(m[i], first, fine);
+    v[i] = select(v[i], second, fine);
+    if !all(fine) { atomicOr(&guard_words[1], 4u); }
+}
+
+// v is the largest gradient, decayed; ε as PyTorch has it.
+@compute @workgroup_size(WIDTH)
+fn adamax(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    if atomicLoad(&guard_words[0]) != 0u { return; }
+    let scale = clipping();
+    let start = first_group(group, groups, lane);
+    for (var k = 0u; k < EACH; k++) {
+        let i = start + k * WIDTH;
+        if i >= p.len { break; }
+        let grad = decayed(scale, i);
+        let first = record.beta1 * m[i] + record.one_minus_beta1 * grad;
+        let second = max(record.beta2 * v[i], abs(grad) + record.epsilon);
+        store(i, w[i] - record.step_size * (first / second), first, second);
+    }
+}
+
+// α is the record's beta2; m is the momentum of g / (√v + ε).
+@compute @workgroup_size(WIDTH)
+fn rmsprop(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    if atomicLoad(&guard_words[0]) != 0u { return; }
+    let scale = clipping();
+    let start = first_group(group, groups, lane);
+    for (var k = 0u; k < EACH; k++) {
+        let i = start + k * WIDTH;
+        if i >= p.len { break; }
+        let grad = decayed(scale, i);
+        let second = record.beta2 * v[i] + record.one_minus_beta2 * grad * grad;
+        let first = record.momentum * m[i] + grad / (sqrt(second) + record.epsilon);
+        store(i, w[i] - record.rate * first, first, second);
+    }
+}
+
+@group(0) @binding(5) var<storage, read_write> squares: array<vec4<f32>>;
+
+// squares = Σ g² of all steps so far, without what the sum begins with.
+@compute @workgroup_size(WIDTH)
+fn adagrad(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    if atomicLoad(&guard_words[0]) != 0u { return; }
+    let scale = clipping();
+    let start = first_group(group, groups, lane);
+    for (var k = 0u; k < EACH; k++) {
+        let i = start + k * WIDTH;
+        if i >= p.len { break; }
+        let grad = decayed(scale, i);
+        let sum = squares[i] + grad * grad;
+        let root = sqrt(record.accumulator + sum) + record.epsilon;
+        let weight = w[i] - record.rate * (grad / root);
+        let fine = each_finite(weight) & each_finite(sum);
+        w[i] = select(w[i], weight, fine);
+        squares[i] = select(squares[i], sum, fine);
+        if !all(fine) { atomicOr(&guard_words[1], 4u); }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Weights and whole states of runs in safetensors files, under the names that PyTorch knows.
 
+mod tensors;
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -11,6 +13,9 @@ use crate::config::{Config, MOST};
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::files::{read_whole, sync_folder, write_new, write_whole};
 use crate::metrics::Sums;
+use crate::optim::Plateau;
+
+pub use tensors::{AVERAGE, FIRST, SECOND, check_tensors, prefixes};
 
 /// The format of states that is written. Others are refused, not guessed at.
 pub const FORMAT: u32 = 1;
@@ -142,11 +147,21 @@ pub struct Trained {
     pub rolled_back: u64,
     /// The losses of the epoch under way.
     pub sums: Sums,
+    /// What the schedule [`Plateau`](crate::config::Schedule::Plateau) knows, if it is the one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plateau: Option<Plateau>,
 }
 
 impl Default for Trained {
     fn default() -> Self {
-        Self { step: 0, rate_scale: 1.0, skipped: 0, rolled_back: 0, sums: Sums::default() }
+        Self {
+            step: 0,
+            rate_scale: 1.0,
+            skipped: 0,
+            rolled_back: 0,
+            sums: Sums::default(),
+            plateau: None,
+        }
     }
 }
 
@@ -181,14 +196,10 @@ pub struct State {
     pub trained: Trained,
     /// How far the run is.
     pub course: Course,
-    /// The parameters, and under [`FIRST`] and [`SECOND`] their moments.
+    /// The parameters, under [`FIRST`] and [`SECOND`] their moments, and under [`AVERAGE`] their
+    /// averages, if the configuration asks for any.
     pub tensors: Vec<Weight>,
 }
-
-/// What stands before a parameter's name in that of its first moments, or its momentum.
-pub const FIRST: &str = "optimizer.first.";
-/// What stands before a parameter's name in that of its second moments.
-pub const SECOND: &str = "optimizer.second.";
 
 /// The metadata of a state.
 #[derive(Serialize, Deserialize)]
@@ -276,12 +287,15 @@ impl State {
             return Err(fail(format!("tells of {epochs} epochs, and that number {best} was best")));
         }
         let Trained { step, skipped, rolled_back, sums, .. } = about.trained;
+        let plateau = about.trained.plateau.unwrap_or(Plateau::NONE);
         let images = sums.images() as u64;
         for (what, count) in [
             ("steps", step),
             ("skipped steps", skipped),
             ("times back", rolled_back),
             ("images", images),
+            ("epochs without a lower test loss", plateau.since),
+            ("falls of the learning rate", plateau.falls),
         ] {
             if count > MOST_STEPS {
                 return Err(fail(format!("tells of {count} {what}, more than are counted")));
@@ -329,44 +343,5 @@ impl State {
         let ([a, b], [c, d]) = (self.size, size);
         let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
         Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA))
-    }
-
-    /// The parameters without their moments, as they go to other programs.
-    #[must_use]
-    pub fn weights(&self) -> Vec<Weight> {
-        let moment = |w: &&Weight| w.key.starts_with(FIRST) || w.key.starts_with(SECOND);
-        self.tensors.iter().filter(|w| !moment(w)).cloned().collect()
-    }
-}
-
-/// Refuses tensors that are not exactly those expected, by name and shape; `path` is named in
-/// errors.
-///
-/// # Errors
-///
-/// A [`Data`](ErrorKind::Data) error that names the first tensor that is missing, of another shape,
-/// or too many.
-pub fn check_tensors(
-    path: &Path,
-    expected: &[(String, Vec<usize>)],
-    found: &[Weight],
-) -> Result<()> {
-    let fail = |what: String| {
-        let hint = "the file must be of the same model: look at `--hidden` and `--latent`";
-        Err(Error::data(path, what).hint(hint))
-    };
-    for (key, shape) in expected {
-        match found.iter().find(|weight| weight.key == *key) {
-            None => return fail(format!("has no `{key}`, expected one of the shape {shape:?}")),
-            Some(weight) if weight.shape != *shape => {
-                let is = &weight.shape;
-                return fail(format!("`{key}` has the shape {is:?}, expected {shape:?}"));
-            }
-            Some(_) => {}
-        }
-    }
-    match found.iter().find(|weight| expected.iter().all(|(key, _)| *key != weight.key)) {
-        Some(weight) => fail(format!("has `{}`, which this model has not", weight.key)),
-        None => Ok(()),
     }
 }

@@ -20,7 +20,7 @@ use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
 use crate::metrics::{Losses, Sums};
 use crate::model::Vae;
-use crate::optim::rates;
+use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use likelihood::{Estimate, estimate};
@@ -111,7 +111,7 @@ impl Model {
             }
         };
         state.check_size(data.size())?;
-        config.train.batch_size = batch.min(data.len());
+        (config.train.batch_size, config.train.accumulate) = (batch.min(data.len()), 1);
         data.check(&config.model, config.train.pixels)?;
         data.check_classes(config.model.classes)?;
         let vae = Vae::to_use(&config, data.spec())?;
@@ -306,14 +306,15 @@ impl Model {
 
     /// Parts of a range of images, each at most a minibatch.
     fn batches(&self, images: Range<usize>) -> Vec<Range<usize>> {
-        let (batch, end) = (self.config.train.batch_size, images.end);
+        let (batch, end) = (self.config.train.part_size(), images.end);
         images.step_by(batch).map(|first| first..end.min(first + batch)).collect()
     }
 
     /// The record of a look at these images, at most a minibatch.
     fn place(&self, images: Range<usize>) -> Record {
         let rows = images.len();
-        let mut rates = rates(&self.config, 1.0, 1, rows);
+        let at = At { step: 1, per_epoch: 1, scale: 1.0 };
+        let mut rates = rates(&self.config, at, rows);
         rates[rate::LEARNING] = 0.0;
         Record {
             first: images.start as u32,
@@ -342,7 +343,7 @@ impl Model {
 /// How many images are looked at together: more than were trained on only where a layer of so many
 /// still fits a binding.
 fn batch(config: &Config, [height, width]: [usize; 2]) -> usize {
-    let (model, trained) = (&config.model, config.train.batch_size);
+    let (model, trained) = (&config.model, config.train.part_size());
     let layers = model.encoder.iter().chain(&model.decoder).copied();
     let pixels = height.saturating_mul(width);
     let made = pixels.saturating_mul(model.likelihood.outputs(model));

@@ -25,6 +25,14 @@ impl Sums {
         self.images += record.rows as usize;
     }
 
+    /// Adds what others add up to.
+    pub(crate) fn join(&mut self, others: &Self) {
+        self.recon += others.recon;
+        self.kl += others.kl;
+        self.objective += others.objective;
+        self.images += others.images;
+    }
+
     /// The number of images.
     #[must_use]
     pub fn images(&self) -> usize {

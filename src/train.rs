@@ -2,6 +2,7 @@
 
 mod broken;
 mod looks;
+mod parts;
 mod state;
 
 use std::collections::VecDeque;
@@ -15,18 +16,21 @@ use crate::engine::{Init, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Model, stream, upload};
 use crate::kernels::random::{initial_normal, initial_uniform};
-use crate::metrics::Losses;
+use crate::metrics::{Losses, Sums};
 use crate::model::{Programs, Vae};
-use crate::optim::rates;
+use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
+use parts::{Pending, Submit, parts_of};
 
 /// The program that a training step on a device is. A step that may have to be left out is not
-/// fused: there every gradient is judged before the first weight changes.
+/// fused: there every gradient is judged before the first weight changes. Nor is one that may come in
+/// parts, whose gradients are stored.
 pub(crate) fn step_on<'p>(device: &Device, config: &Config, programs: &'p Programs) -> &'p Program {
     match device {
         _ if config.train.non_finite == NonFinite::Skip => &programs.step,
+        _ if programs.parts.is_some() => &programs.step,
         Device::Cpu(_) => &programs.cpu_step,
         Device::Gpu(_) => &programs.gpu_step,
     }
@@ -53,7 +57,7 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
         shuffle: true,
         stream: stream::TRAIN,
         seed: config.train.seed,
-        rates: rates(config, scale, step + 1, rows),
+        rates: rates(config, At { step: step + 1, per_epoch: steps, scale }, rows),
     }
 }
 
@@ -63,6 +67,8 @@ pub struct Trainer {
     pub(crate) model: Model,
     /// The program of a training step.
     pub(crate) step: ProgramId,
+    /// The programs of its parts, if it has more than one.
+    in_parts: Option<[ProgramId; 3]>,
     images: usize,
     schedules: &'static str,
     /// What computes, for whom its bits matter.
@@ -73,8 +79,10 @@ pub struct Trainer {
     pub(crate) trained: Trained,
     /// The step that training is on its way to.
     target: u64,
-    /// Ticks and records of steps whose reports have not come back.
-    pub(crate) pending: VecDeque<(u32, Record)>,
+    /// Steps, or parts of them, whose reports have not come back.
+    pending: VecDeque<Pending>,
+    /// What the parts of the step under way have reported.
+    under_way: Sums,
     /// What broke since it was last asked for.
     broken: Vec<Broken>,
     /// The last good state, if training goes back to it when the numbers break, and how often it has.
@@ -106,14 +114,17 @@ impl Trainer {
             data.check_classes(config.model.classes)?;
         }
         let step = step_on(device, config, &vae.programs).clone();
-        device.tune(&vae.plan, &step, &record_of(config, train.len(), 1.0, 0));
+        let part = parts_of(record_of(config, train.len(), 1.0, 0), config.train.part_size())[0];
+        device.tune(&vae.plan, &step, &part);
         let schedules = device.schedules(&step);
         let mut model = Model::on(device, config.clone(), vae, test)?;
         let step = model.session.load(&step)?;
+        let in_parts = parts::load(&mut model.session, &model.vae)?;
         model.load_evaluation()?;
         upload(&mut model.session, &model.vae.train, train)?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
-            if tensor == model.vae.output_bias {
+            let bias = model.vae.output_bias;
+            if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
                 start_at_mean(config, train, &mut values);
             }
             model.session.write(tensor, &values)?;
@@ -121,6 +132,7 @@ impl Trainer {
         let mut trainer = Self {
             model,
             step,
+            in_parts,
             images: train.len(),
             schedules,
             device: format!("{}, schedules by {schedules}", device.numerics()),
@@ -128,6 +140,7 @@ impl Trainer {
             trained: Trained::default(),
             target: 0,
             pending: VecDeque::new(),
+            under_way: Sums::default(),
             broken: Vec::new(),
             good: None,
             recorded: None,
@@ -188,10 +201,11 @@ impl Trainer {
         self.model.steps_per_submit = Some(steps.clamp(1, SLOTS));
     }
 
-    /// How many training steps the next submit holds, if so many are asked for.
+    /// How many training steps the next submit holds, if so many are asked for. One that comes in parts
+    /// takes several submits.
     #[must_use]
     pub fn steps_per_submit(&self) -> usize {
-        self.model.room(self.step)
+        if self.in_parts.is_some() { 1 } else { self.model.room(self.step) }
     }
 
     /// Steps in an epoch; the last may have a smaller minibatch.
@@ -221,7 +235,9 @@ impl Trainer {
 
     /// The record of a training step, counted from zero.
     pub(crate) fn record(&self, step: u64) -> Record {
-        record_of(&self.model.config, self.images, self.trained.rate_scale, step)
+        let config = &self.model.config;
+        let factor = self.trained.plateau.map_or(1.0, |p| p.factor(&config.optimizer));
+        record_of(config, self.images, factor * self.trained.rate_scale, step)
     }
 
     /// Takes one training step; see [`advance`](Self::advance).
@@ -255,9 +271,11 @@ impl Trainer {
         while self.trained.step < self.target {
             let from = self.trained.step;
             let count = (self.target - from).min(self.steps_per_submit() as u64);
-            let records: Vec<_> = (from..from + count).map(|s| self.record(s)).collect();
-            let first = self.model.session.run(self.step, &records)?;
-            self.pending.extend((first..).zip(records));
+            for Submit { program, records, ends } in self.submits(from, count) {
+                let first = self.model.session.run(program, &records)?;
+                let reports = (first..).zip(records);
+                self.pending.extend(reports.map(|(tick, record)| Pending { tick, record, ends }));
+            }
             self.trained.step += count;
             self.collect(false)?;
         }
@@ -266,7 +284,7 @@ impl Trainer {
 
     /// Takes in the reports that have come, or all that will.
     fn collect(&mut self, wait: bool) -> Result<()> {
-        while let Some(&(tick, record)) = self.pending.front() {
+        while let Some(&Pending { tick, record, ends: [begins, ends] }) = self.pending.front() {
             let Some(terms) = self.model.session.next_terms(wait)? else { return Ok(()) };
             // A report of a look that was given up belongs to nobody.
             if terms.tick != tick {
@@ -274,8 +292,16 @@ impl Trainer {
             }
             self.pending.pop_front();
             match terms.status {
-                0 => self.trained.sums.add(terms, &record),
-                status => self.broke(record, status)?,
+                0 => {
+                    if begins {
+                        self.under_way = Sums::default();
+                    }
+                    self.under_way.add(terms, &record);
+                    if ends {
+                        self.trained.sums.join(&self.under_way);
+                    }
+                }
+                status => self.broke(u64::from(record.step), status)?,
             }
         }
         Ok(())
@@ -319,19 +345,20 @@ impl Trainer {
     }
 }
 
-/// The parameters before the first step, a function of the seed.
+/// The parameters before the first step, a function of the seed; their averages begin there.
 pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
-    let list = vae.parameters.list().iter().enumerate();
-    list.map(|(index, parameter)| {
+    let mut all = Vec::new();
+    for (index, parameter) in vae.parameters.list().iter().enumerate() {
         let value = |i| match parameter.init {
             Init::Uniform(bound) => bound * initial_uniform(seed, index, i),
             Init::Normal(deviation) => deviation * initial_normal(seed, index, i),
             Init::Constant(value) => value,
         };
-        let values = (0..parameter.len()).map(|i| value(i) as f32);
-        (parameter.value, values.collect())
-    })
-    .collect()
+        let values: Vec<_> = (0..parameter.len()).map(|i| value(i) as f32).collect();
+        all.extend(parameter.average.map(|average| (average, values.clone())));
+        all.push((parameter.value, values));
+    }
+    all
 }
 
 /// Sets the decoder's last bias to what makes the mean image, if that is asked for.

@@ -2,72 +2,16 @@
 
 mod common;
 
-use std::path::Path;
-
-use common::{Bench, distance, gpu, mnist_bytes};
+use common::golden::{Golden, assert_close, given_step, set_weights, small_images};
+use common::{Bench, gpu, mnist_bytes};
 use elbo::config::{Activation, Config, Likelihood, Reduction, Rule};
 use elbo::engine::Program;
 use elbo::model::{Programs, TrainingNoise};
 use elbo::session::Device;
-use safetensors::SafeTensors;
 
 /// What may differ: the f64 oracle from PyTorch's f64, and f32 from it, as shares of a norm.
 const ORACLE: f64 = 1e-9;
 const SINGLE: f64 = 1e-5;
-
-const NAMES: [&str; 10] = [
-    "fc1.weight",
-    "fc1.bias",
-    "fc21.weight",
-    "fc21.bias",
-    "fc22.weight",
-    "fc22.bias",
-    "fc3.weight",
-    "fc3.bias",
-    "fc4.weight",
-    "fc4.bias",
-];
-
-fn splitmix64(x: u64) -> u64 {
-    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// The formula of `tests/golden/README.md`, in [−1, 1).
-fn value(seed: u64, i: usize) -> f64 {
-    (splitmix64((seed << 32) + i as u64) >> 40) as f64 / 16_777_216.0 * 2.0 - 1.0
-}
-
-fn fill(seed: u64, len: usize, scale: f64) -> Vec<f64> {
-    (0..len).map(|i| value(seed, i) * scale).collect()
-}
-
-struct Golden(Vec<u8>);
-
-impl Golden {
-    fn read(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        Self(std::fs::read(path).expect("the golden numbers are checked in"))
-    }
-
-    fn has(&self, key: &str) -> bool {
-        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
-        tensors.tensor(key).is_ok()
-    }
-
-    fn floats(&self, key: &str) -> Vec<f64> {
-        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
-        let tensor = tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}"));
-        tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
-    }
-
-    fn indices(&self, key: &str) -> Vec<usize> {
-        let bits = self.floats(key).into_iter().map(f64::to_bits);
-        bits.map(|i| usize::try_from(i).expect("an index")).collect()
-    }
-}
 
 /// A way to run: its name, the device, and what it may differ.
 type Target = (&'static str, Option<Device>, f64);
@@ -109,11 +53,6 @@ fn other_schedules() -> Vec<(Target, Step)> {
         ((name, Some(device), SINGLE), step)
     });
     others.into()
-}
-
-fn assert_close(what: &str, found: &[f64], expected: &[f64], allowed: f64) {
-    let apart = distance(found, expected);
-    assert!(apart <= allowed, "{what}: {apart:e} apart, {allowed:e} allowed");
 }
 
 fn small_config(variant: &str) -> Config {
@@ -168,29 +107,6 @@ const VARIANTS: [&str; 18] = [
     "beta4",
     "mean_reduction",
 ];
-
-/// The images of 101 batches of the small net.
-fn small_images() -> Vec<u8> {
-    (1..=101u64)
-        .flat_map(|step| (0..7 * 37).map(move |i| value(1000 + step, i)))
-        .map(|v| ((v + 1.0) / 2.0 * 256.0) as u8)
-        .collect()
-}
-
-fn set_weights(bench: &mut Bench, scale: f64) {
-    bench.write_all(|key, len| {
-        let seed = 1 + NAMES.iter().position(|&name| name == key).expect("a name of the example");
-        fill(seed as u64, len, scale)
-    });
-}
-
-fn given_step(bench: &mut Bench, t: u64) -> [f64; 2] {
-    let len = bench.vae.eps.rows() * bench.vae.eps.cols();
-    let eps = bench.vae.eps;
-    bench.session.write(eps, &fill(5000 + t, len, 2.0));
-    let record = bench.record(t);
-    bench.step(record)
-}
 
 #[test]
 fn small_nets_equal_pytorch() {

@@ -322,6 +322,8 @@ fn rates_are_the_fields_of_their_names() {
         (rate::MAX_NORM, "max_norm"),
         (rate::LEARNING, "learning"),
         (rate::CAPACITY, "capacity"),
+        (rate::ACCUMULATOR, "accumulator"),
+        (rate::AVERAGING, "averaging"),
     ] {
         assert_eq!(record::FIELDS[record::WORDS + place], name, "the rate at {place}");
     }

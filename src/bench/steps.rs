@@ -8,7 +8,7 @@ use crate::bench::{Figure, Pace, percentile, timed};
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::engine::Program;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::session::Device;
 use crate::train::{Trainer, step_on};
 
@@ -32,6 +32,12 @@ pub struct Row {
 /// A trainer of a configuration on made images.
 pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
     let batch = config.train.batch_size;
+    if config.train.accumulate > 1 {
+        let what = format!("`accumulate` is {}; it must be 1", config.train.accumulate);
+        return Err(
+            Error::config(what).hint("a benchmark's step is one program: lower `batch-size`")
+        );
+    }
     // The classes in turn, for who is told.
     let data = |batches: usize, seed| {
         let data = Dataset::synthetic(batches.saturating_mul(batch), SIZE, seed)?;

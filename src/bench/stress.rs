@@ -53,7 +53,9 @@ impl Stress {
         let mut trainer = trainer(device, config)?;
         let vae = &trainer.model.vae;
         let arenas = vae.parameters.arenas(&vae.plan);
-        let tensors: Vec<_> = arenas.iter().flat_map(|a| [a.values, a.first, a.second]).collect();
+        let averages = arenas.iter().filter_map(|a| vae.parameters.average_of(a.values));
+        let arenas = arenas.iter().flat_map(|a| [a.values, a.first, a.second]);
+        let tensors: Vec<_> = arenas.chain(averages).collect();
         let read = |tensor| Ok((tensor, trainer.model.session.read(tensor)?));
         let start = tensors.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self { trainer, steps, start, first: None, done: Stressed::default() })

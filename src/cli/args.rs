@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::config::{
-    Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale,
+    Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale, Schedule,
 };
 use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
@@ -169,15 +169,24 @@ pub(super) struct ConfigArgs {
     /// Weight decay
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     weight_decay: Option<f64>,
-    /// Momentum of sgd
+    /// Momentum of sgd and rmsprop
     #[arg(long, value_name = "MOMENTUM", allow_negative_numbers = true)]
     momentum: Option<f64>,
     /// Scale the gradients' norm down to this; 0 leaves it
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     clip_norm: Option<f64>,
+    /// How the learning rate changes as training goes on
+    #[arg(long, value_enum)]
+    schedule: Option<ScheduleArg>,
+    /// Look at and export averages of the parameters, which decay by this a step
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
+    average: Option<f64>,
     /// Images in a minibatch
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
+    /// Compute a minibatch in N parts, one after another, to take less memory
+    #[arg(long, value_name = "N")]
+    accumulate: Option<usize>,
     /// Passes over the training images
     #[arg(long, value_name = "N")]
     epochs: Option<usize>,
@@ -224,7 +233,8 @@ mirror!(LikelihoodArg => Likelihood {
 mirror!(ScaleArg => Scale { Fixed, Shared, Pixel });
 mirror!(ReductionArg => Reduction { Sum, Mean });
 mirror!(PixelsArg => Pixels { Grey, Binarised, BinarisedOnce });
-mirror!(RuleArg => Rule { Adam, Adamw, Sgd });
+mirror!(RuleArg => Rule { Adam, Adamw, Adamax, Rmsprop, Adagrad, Sgd });
+mirror!(ScheduleArg => Schedule { Constant, Step, Cosine, Plateau, Burda });
 mirror!(NonFiniteArg => NonFinite { Stop, Skip, RollBack });
 
 fn set<T, U: From<T>>(to: &mut U, from: Option<T>) {
@@ -325,7 +335,10 @@ impl ConfigArgs {
         set(&mut config.optimizer.weight_decay, self.weight_decay);
         set(&mut config.optimizer.momentum, self.momentum);
         set(&mut config.optimizer.clip_norm, self.clip_norm);
+        set(&mut config.optimizer.schedule, self.schedule);
+        set(&mut config.optimizer.average, self.average);
         set(&mut config.train.batch_size, self.batch_size);
+        set(&mut config.train.accumulate, self.accumulate);
         set(&mut config.train.epochs, self.epochs);
         set(&mut config.train.evaluate_every, self.evaluate_every);
         set(&mut config.train.max_steps, self.max_steps);

@@ -3,7 +3,7 @@
 use elbo::checkpoint::State;
 use elbo::config::{
     Config, Corruption, Gradient, KlEstimate, Likelihood, ModelConfig, ObjectiveConfig,
-    OptimizerConfig, Pixels, Posterior, Reduction, Rule, Scale,
+    OptimizerConfig, Pixels, Posterior, Reduction, Rule, Scale, Schedule,
 };
 use elbo::{Evaluation, Losses};
 
@@ -206,13 +206,21 @@ fn data(state: &State) -> String {
 
 /// The update rule with its numbers.
 fn rule(optimizer: &OptimizerConfig) -> String {
-    let OptimizerConfig { lr, beta1, beta2, epsilon, weight_decay, momentum, clip_norm, .. } =
+    let OptimizerConfig { lr, beta1, beta2, alpha, epsilon, momentum, .. } = optimizer;
+    let OptimizerConfig { weight_decay, clip_norm, initial_accumulator, schedule, average, .. } =
         optimizer;
+    let adam =
+        |name| format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}");
     let mut text = match optimizer.rule {
         Rule::Sgd => format!("SGD, learning rate {lr}, momentum {momentum}"),
-        Rule::Adam | Rule::Adamw => {
-            let name = if optimizer.rule == Rule::Adam { "Adam" } else { "AdamW" };
-            format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}")
+        Rule::Adam => adam("Adam"),
+        Rule::Adamw => adam("AdamW"),
+        Rule::Adamax => adam("Adamax"),
+        Rule::Rmsprop => {
+            format!("RMSprop, learning rate {lr}, α = {alpha}, momentum {momentum}, ε = {epsilon}")
+        }
+        Rule::Adagrad => {
+            format!("Adagrad, learning rate {lr}, sums from {initial_accumulator}, ε = {epsilon}")
         }
     };
     if optimizer.nesterov {
@@ -223,6 +231,12 @@ fn rule(optimizer: &OptimizerConfig) -> String {
     }
     if *clip_norm != 0.0 {
         text += &format!(", gradients' norm at most {clip_norm}");
+    }
+    if *schedule != Schedule::Constant {
+        text += &format!(", schedule {}", format!("{schedule:?}").to_lowercase());
+    }
+    if *average != 0.0 {
+        text += &format!(", weights averaged with decay {average}");
     }
     text
 }
@@ -405,6 +419,7 @@ mod tests {
         state.config.model.likelihood = Likelihood::Normal;
         state.config.optimizer.rule = Rule::Sgd;
         state.config.optimizer.clip_norm = 5.0;
+        (state.config.optimizer.schedule, state.config.optimizer.average) = (Schedule::Burda, 0.5);
         (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
         let text = card(&state, None);
         says(&text, &["dynamically binarised", "scale 1", "SGD", "norm at most 5", "7 left out"]);
@@ -414,6 +429,7 @@ mod tests {
         let weighed = card(&state, Some(&tested));
         says(&weighed, &["bound of K = 5 z", "mean of 3 estimates", "doubly reparameterised"]);
         says(&weighed, &["15 sampled z an image"]);
+        says(&text, &["schedule burda", "averaged with decay 0.5"]);
         says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
     }
 }

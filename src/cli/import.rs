@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::{Course, FIRST, SECOND, State, Trained, Weight};
+use elbo::checkpoint::{AVERAGE, Course, State, Trained, Weight, prefixes};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
 use elbo::model::{DataSpec, Vae};
 use elbo::{Config, Error, Result};
@@ -99,11 +99,15 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
     check_tensors(path, &shapes, &weights)?;
-    for prefix in [FIRST, SECOND] {
-        weights.extend(shapes.iter().map(|(key, shape)| Weight {
-            key: format!("{prefix}{key}"),
-            shape: shape.clone(),
-            values: vec![0.0; shape.iter().product()],
+    // Moments begin at zero, averages where the weights are.
+    let given = weights.clone();
+    for prefix in prefixes(&config).iter().skip(1) {
+        weights.extend(given.iter().map(|weight| {
+            let values = match *prefix {
+                AVERAGE => weight.values.clone(),
+                _ => vec![0.0; weight.values.len()],
+            };
+            Weight { key: format!("{prefix}{}", weight.key), values, shape: weight.shape.clone() }
         }));
     }
     let side = pixels.isqrt();

@@ -191,16 +191,32 @@ pub(super) const TABLES: &[Table] = &[
         name: "optimizer",
         about: "How the parameters follow their gradients.",
         keys: &[
-            key("rule", "adam (Kingma and Ba 2015), adamw (Loshchilov and Hutter 2019) or sgd."),
+            key(
+                "rule",
+                "adam or adamax (Kingma and Ba 2015), adamw (Loshchilov and Hutter 2019), rmsprop (Tieleman\n\
+                 and Hinton 2012), adagrad (Duchi et al. 2011) or sgd.",
+            ),
             key("lr", "The learning rate, above 0."),
-            key("beta1", "Decay of Adam's first moment, 0 to below 1."),
-            key("beta2", "Decay of Adam's second moment, 0 to below 1."),
-            key("epsilon", "What Adam adds to the root of the second moment, above 0 and below 1."),
+            key("beta1", "Decay of Adam's and Adamax's first moment, 0 to below 1."),
+            key(
+                "beta2",
+                "Decay of Adam's second moment and of Adamax's largest gradient, 0 to below 1.",
+            ),
+            key("alpha", "Decay of the mean square of rmsprop, 0 to below 1."),
+            key(
+                "initial-accumulator",
+                "What the sums of squares of adagrad begin with, 0 to below 1e30.",
+            ),
+            key(
+                "epsilon",
+                "What every rule but sgd adds to what it divides by, above 0 and below 1. PyTorch has\n\
+                 1e-10 for adagrad.",
+            ),
             key(
                 "weight-decay",
                 "Weight decay, 0 to below 1e6: added to the gradient, but with adamw apart from it.",
             ),
-            key("momentum", "Momentum of sgd, 0 to below 1."),
+            key("momentum", "Momentum of sgd and rmsprop, 0 to below 1."),
             key(
                 "nesterov",
                 "Whether sgd looks ahead (Nesterov 1983): true or false; it needs momentum.",
@@ -208,6 +224,41 @@ pub(super) const TABLES: &[Table] = &[
             key(
                 "clip-norm",
                 "The norm of all gradients is scaled down to this, below 1e30; 0.0 leaves it as it is.",
+            ),
+            key(
+                "schedule",
+                "How the learning rate changes: constant, step (times decay-factor every decay-epochs),\n\
+                 cosine (down to final-lr over the epochs, Loshchilov and Hutter 2017), plateau (times\n\
+                 decay-factor when the test loss has not fallen for decay-epochs) or burda (down to a tenth\n\
+                 in stages of 1, 3, 9, ... epochs, Burda et al. 2016).",
+            ),
+            key(
+                "warmup-steps",
+                "Steps over which the rate rises linearly from zero, on any schedule, 0 to 1000000.",
+            ),
+            key(
+                "decay-epochs",
+                "Epochs between two falls of step, or without a lower test loss before one of plateau, 1 to\n\
+                 1000000; other than 10 it needs one of them.",
+            ),
+            key(
+                "decay-factor",
+                "What a fall of step or plateau multiplies the rate by, 0 to below 1; other than 0.1 it needs\n\
+                 one of them.",
+            ),
+            key(
+                "final-lr",
+                "The rate at the end of cosine, 0 to lr; other than 0.0 it needs cosine.",
+            ),
+            key(
+                "stages",
+                "Stages of burda, 1 to 8, after which the rate stays; 8 take 3280 epochs. Other than 8 it\n\
+                 needs burda.",
+            ),
+            key(
+                "average",
+                "Decay a step of an average of the parameters (Polyak and Juditsky 1992), 0 to below 1. It is\n\
+                 what is evaluated and exported instead of them; 0.0 keeps none.",
             ),
         ],
     },
@@ -235,6 +286,11 @@ pub(super) const TABLES: &[Table] = &[
             key(
                 "batch-size",
                 "Images in a minibatch, 1 to 1000000, and at most the training images.",
+            ),
+            key(
+                "accumulate",
+                "Parts that a minibatch is computed in, one after another, to take less memory: a divisor of\n\
+                 batch-size. Their gradients are added before the update.",
             ),
             key("seed", "The seed of everything random, from 0 on."),
             key(

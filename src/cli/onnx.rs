@@ -132,7 +132,7 @@ impl Layers {
     /// Records the model to learn them, and judges the weights by it.
     fn of(path: &Path, config: &Config, pixels: usize, weights: &[Weight]) -> Result<Self> {
         let mut config = config.clone();
-        config.train.batch_size = 1;
+        (config.train.batch_size, config.train.accumulate) = (1, 1);
         let spec = DataSpec { images: 1, pixels, bytes: true };
         let vae = Vae::new(&config, spec, spec).map_err(|e| {
             Error::data(path, format!("its model: {e}")).hint("the file may be damaged")

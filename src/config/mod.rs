@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 
 pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior, Scale, Support};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
-pub use optimizer::{OptimizerConfig, Rule};
+pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use preset::{PRESETS, Preset, Published, Quantity};
 pub use train::{Corruption, NonFinite, Pixels, TrainConfig};
 

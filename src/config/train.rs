@@ -62,6 +62,9 @@ pub struct TrainConfig {
     pub evaluate_every: usize,
     /// Images in a minibatch.
     pub batch_size: usize,
+    /// Parts that a minibatch is computed in, one after another, so that it takes less memory: their
+    /// gradients are added before the update.
+    pub accumulate: usize,
     /// The seed of everything random.
     pub seed: u64,
     /// Grey, binarised or binarised once.
@@ -88,6 +91,7 @@ impl Default for TrainConfig {
             epochs: 10,
             evaluate_every: 1,
             batch_size: 128,
+            accumulate: 1,
             seed: 1,
             pixels: Pixels::Grey,
             corruption: Corruption::None,
@@ -97,5 +101,13 @@ impl Default for TrainConfig {
             patience: 0,
             non_finite: NonFinite::Stop,
         }
+    }
+}
+
+impl TrainConfig {
+    /// The most images that are computed at once.
+    #[must_use]
+    pub fn part_size(&self) -> usize {
+        self.batch_size / self.accumulate
     }
 }

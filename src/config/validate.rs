@@ -4,7 +4,8 @@ use std::fmt::Display;
 
 use crate::config::{
     Config, Corruption, Gradient, Init, KlEstimate, Likelihood, MOST, MOST_SAMPLES, ModelConfig,
-    ObjectiveConfig, OptimizerConfig, OutputBias, Posterior, Rule, Scale, Support, TrainConfig,
+    ObjectiveConfig, OptimizerConfig, OutputBias, Posterior, Rule, Scale, Schedule, Support,
+    TrainConfig,
 };
 use crate::error::{Error, Result};
 
@@ -181,15 +182,47 @@ impl OptimizerConfig {
         positive("lr", self.lr, f64::from(f32::MAX))?;
         within("beta1", self.beta1, 0.0, 1.0)?;
         within("beta2", self.beta2, 0.0, 1.0)?;
+        within("alpha", self.alpha, 0.0, 1.0)?;
+        within("initial-accumulator", self.initial_accumulator, 0.0, 1e30)?;
         positive("epsilon", self.epsilon, 1.0)?;
         within("weight-decay", self.weight_decay, 0.0, 1e6)?;
         within("momentum", self.momentum, 0.0, 1.0)?;
         if self.clip_norm != 0.0 {
             positive("clip-norm", self.clip_norm, 1e30)?;
         }
-        let sgd = self.rule == Rule::Sgd;
-        has_effect("momentum", self.momentum == 0.0 || sgd, "`sgd`")?;
-        has_effect("nesterov", !self.nesterov || sgd && self.momentum != 0.0, "momentum")
+        let (sgd, rmsprop) = (self.rule == Rule::Sgd, self.rule == Rule::Rmsprop);
+        let accumulates = self.initial_accumulator == 0.0 || self.rule == Rule::Adagrad;
+        has_effect("alpha", self.alpha == 0.99 || rmsprop, "`rmsprop`")?;
+        has_effect("initial-accumulator", accumulates, "`adagrad`")?;
+        has_effect("momentum", self.momentum == 0.0 || sgd || rmsprop, "`sgd` or `rmsprop`")?;
+        has_effect("nesterov", !self.nesterov || sgd && self.momentum != 0.0, "momentum")?;
+        self.validate_schedule()
+    }
+
+    fn validate_schedule(&self) -> Result<()> {
+        let (default, schedule) = (Self::default(), self.schedule);
+        if self.warmup_steps > MOST as u64 {
+            return fail("warmup-steps", &self.warmup_steps, &format!("at most {MOST}"));
+        }
+        if !(1..=MOST as u64).contains(&self.decay_epochs) {
+            return fail("decay-epochs", &self.decay_epochs, &format!("between 1 and {MOST}"));
+        }
+        within("average", self.average, 0.0, 1.0)?;
+        within("decay-factor", self.decay_factor, 0.0, 1.0)?;
+        if !(0.0..=self.lr).contains(&self.final_lr) {
+            return fail("final-lr", &self.final_lr, "a number from 0 to `lr`");
+        }
+        if !(1..=8).contains(&self.stages) {
+            return fail("stages", &self.stages, "between 1 and 8");
+        }
+        let falls = matches!(schedule, Schedule::Step | Schedule::Plateau);
+        let needs = "the schedule `step` or `plateau`";
+        has_effect("decay-epochs", self.decay_epochs == default.decay_epochs || falls, needs)?;
+        has_effect("decay-factor", self.decay_factor == default.decay_factor || falls, needs)?;
+        let cosine = schedule == Schedule::Cosine;
+        has_effect("final-lr", self.final_lr == 0.0 || cosine, "the schedule `cosine`")?;
+        let burda = schedule == Schedule::Burda;
+        has_effect("stages", self.stages == default.stages || burda, "the schedule `burda`")
     }
 }
 
@@ -203,6 +236,11 @@ impl TrainConfig {
         let corrupts = self.corruption != Corruption::None;
         has_effect("corruption-level", self.corruption_level == 0.0 || corrupts, "a corruption")?;
         has_effect("corruption", !corrupts || self.corruption_level > 0.0, "a corruption-level")?;
+        // What needs statistics of a whole minibatch refuses here to be computed in parts.
+        if self.accumulate == 0 || !self.batch_size.is_multiple_of(self.accumulate) {
+            let rule = format!("a divisor of `batch-size`, {}", self.batch_size);
+            return fail("accumulate", &self.accumulate, &rule);
+        }
         for (name, path) in [("data", &self.data), ("test-data", &self.test_data)] {
             if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
                 return fail(name, &path.display(), "of Unicode, to be kept with the run");
@@ -336,6 +374,22 @@ mod tests {
             ("gradient", |c| {
                 (c.objective.kl, c.objective.gradient) = (KlEstimate::Sampled, Gradient::Dreg);
             }),
+            ("alpha", |c| c.optimizer.alpha = 0.9),
+            ("alpha", |c| (c.optimizer.rule, c.optimizer.alpha) = (Rule::Rmsprop, 1.0)),
+            ("initial-accumulator", |c| c.optimizer.initial_accumulator = 0.1),
+            ("warmup-steps", |c| c.optimizer.warmup_steps = u64::MAX),
+            ("decay-epochs", |c| c.optimizer.decay_epochs = 0),
+            ("decay-epochs", |c| c.optimizer.decay_epochs = 3),
+            ("decay-factor", |c| c.optimizer.decay_factor = 0.5),
+            ("decay-factor", |c| c.optimizer.decay_factor = 1.0),
+            ("final-lr", |c| c.optimizer.final_lr = 1e-4),
+            ("final-lr", |c| c.optimizer.final_lr = 2e-3),
+            ("stages", |c| c.optimizer.stages = 9),
+            ("average", |c| c.optimizer.average = 1.0),
+            ("accumulate", |c| c.train.accumulate = 0),
+            ("accumulate", |c| c.train.accumulate = 3),
+            ("stages", |c| c.optimizer.stages = 0),
+            ("stages", |c| c.optimizer.stages = 7),
         ];
         for &(name, spoil) in cases {
             let mut config = Config::default();

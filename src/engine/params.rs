@@ -38,6 +38,8 @@ pub struct Parameter {
     pub first: Tensor,
     /// Where the second moments lie.
     pub second: Tensor,
+    /// Where the average of the values over steps lies, if it is made.
+    pub average: Option<Tensor>,
     /// How it starts.
     pub init: Init,
     /// The names of its rows in files; for a bias the rows are its elements.
@@ -49,6 +51,12 @@ impl Parameter {
     #[must_use]
     pub fn is_vector(&self) -> bool {
         self.value.stride() == self.value.words()
+    }
+
+    /// Where the values lie that a model is used with: their averages, if there are any.
+    #[must_use]
+    pub fn in_use(&self) -> Tensor {
+        self.average.unwrap_or(self.value)
     }
 
     /// The number of values, without padding.
@@ -94,6 +102,8 @@ pub struct Arena {
 pub struct Parameters {
     list: Vec<Parameter>,
     buffers: Vec<[BufferId; 4]>,
+    /// The buffers of values with those of their averages, if these are made.
+    averages: Vec<[BufferId; 2]>,
 }
 
 impl Parameters {
@@ -135,7 +145,8 @@ impl Parameters {
         let [_, grad, first, second] = buffers.map(|buffer| Tensor { buffer, ..value });
         let exports = vec![Export { key: name.to_owned(), first: 0, rows }];
         let name = name.to_owned();
-        let parameter = Parameter { name, value, grad, first, second, init, exports };
+        let average = None;
+        let parameter = Parameter { name, value, grad, first, second, average, init, exports };
         self.list.push(parameter.clone());
         parameter
     }
@@ -170,6 +181,24 @@ impl Parameters {
         let buffers = self.buffers[self.buffers.len() - 1];
         let offsets = buffers.map(|buffer| plan.grow(buffer, words));
         (buffers, offsets[0])
+    }
+
+    /// Makes room for averages, once every parameter is made.
+    pub fn make_averages(&mut self, plan: &mut Plan) {
+        for &[values, ..] in &self.buffers {
+            let words = plan.buffers()[values.index()].words;
+            self.averages.push([values, plan.buffer("averages", words, Dtype::F32)]);
+        }
+        for i in 0..self.list.len() {
+            self.list[i].average = self.average_of(self.list[i].value);
+        }
+    }
+
+    /// Where the average of a tensor lies, if it is of values that are averaged.
+    #[must_use]
+    pub fn average_of(&self, tensor: Tensor) -> Option<Tensor> {
+        let found = self.averages.iter().find(|[values, _]| *values == tensor.buffer);
+        found.map(|&[_, buffer]| Tensor { buffer, ..tensor })
     }
 
     /// The parameters, in the order they were made.

@@ -81,6 +81,24 @@ impl Dispatch {
         let params = bytemuck::bytes_of(&params).to_vec();
         Self { kernel, params, bindings: bindings.to_vec(), grid }
     }
+
+    /// The same dispatch, but what it writes to one of these buffers is added to what is there.
+    ///
+    /// # Panics
+    ///
+    /// If it writes there, and its kernel has no parameter `accumulate`, which each has that makes a
+    /// gradient of parameters.
+    #[must_use]
+    pub fn adding(mut self, buffers: &[BufferId]) -> Self {
+        let mut uses = self.bindings.iter().zip(self.kernel.bindings());
+        if uses.any(|(t, b)| b.access == Access::Write && buffers.contains(&t.buffer)) {
+            let mut fields = self.kernel.params_fields().iter();
+            let place = fields.position(|&field| field == "accumulate");
+            let place = place.unwrap_or_else(|| panic!("{} cannot add", self.kernel.name()));
+            self.params[4 * place..][..4].copy_from_slice(&1_u32.to_ne_bytes());
+        }
+        self
+    }
 }
 
 /// A list of dispatches, run in order.

@@ -4,7 +4,7 @@
 pub const SLOTS: usize = 64;
 
 /// The number of rates of a record.
-pub const RATES: usize = 15;
+pub const RATES: usize = 17;
 
 /// Everything a step is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +41,7 @@ pub mod rate {
     pub const BETA1: usize = 3;
     /// 1 − β₁, computed in f64: near 1 the f32 difference has few digits.
     pub const ONE_MINUS_BETA1: usize = 4;
-    /// β₂.
+    /// β₂, or α of `RMSprop`.
     pub const BETA2: usize = 5;
     /// 1 − β₂.
     pub const ONE_MINUS_BETA2: usize = 6;
@@ -62,6 +62,10 @@ pub mod rate {
     pub const LEARNING: usize = 13;
     /// Nats of KL that are aimed at.
     pub const CAPACITY: usize = 14;
+    /// What Adagrad's sums of squares begin with.
+    pub const ACCUMULATOR: usize = 15;
+    /// The share of the new weights in their averages.
+    pub const AVERAGING: usize = 16;
 }
 
 /// Words of the uniform before the rates.
@@ -94,6 +98,8 @@ pub const FIELDS: [&str; WORDS + RATES] = [
     "max_norm",
     "learning",
     "capacity",
+    "accumulator",
+    "averaging",
 ];
 
 impl Record {

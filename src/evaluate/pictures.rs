@@ -173,7 +173,7 @@ impl Model {
         let mut made = Vec::new();
         let samples = self.config.objective.z_per_image();
         let mut first = 0;
-        for z in z.chunks(latent * self.config.train.batch_size) {
+        for z in z.chunks(latent * self.config.train.part_size()) {
             let rows = z.len() / latent;
             if let (Some(label), Some(classes)) = (self.vae.label, classes) {
                 let words: Vec<_> = classes[first..][..rows].iter().map(|&c| c.into()).collect();
@@ -197,7 +197,7 @@ impl Model {
             Scale::Shared => {
                 let all = self.vae.parameters.list();
                 let found = all.iter().find(|parameter| parameter.name == LOG_SCALE);
-                self.session.read(found.expect("a shared scale is a parameter").value)?[0]
+                self.session.read(found.expect("a shared scale is a parameter").in_use())?[0]
             }
             Scale::Fixed | Scale::Pixel => 0.0,
         };

@@ -30,18 +30,22 @@ pub(crate) const fn plain(
 pub fn optimizer_rates(config: &OptimizerConfig, lr: f64, t: u64) -> [f64; RATES] {
     let mut rates = [0.0; RATES];
     let power = |beta: f64| beta.powf(t as f64);
+    let (beta1, beta2) = match config.rule {
+        Rule::Adam | Rule::Adamw | Rule::Adamax => (config.beta1, config.beta2),
+        Rule::Rmsprop => (0.0, config.alpha),
+        Rule::Adagrad | Rule::Sgd => (0.0, 0.0),
+    };
     rates[rate::LOSS_SCALE] = 1.0;
     rates[rate::KL_WEIGHT] = 1.0;
     rates[rate::RATE] = lr;
-    if config.rule != Rule::Sgd {
-        rates[rate::BETA1] = config.beta1;
-        rates[rate::ONE_MINUS_BETA1] = 1.0 - config.beta1;
-        rates[rate::BETA2] = config.beta2;
-        rates[rate::ONE_MINUS_BETA2] = 1.0 - config.beta2;
-        rates[rate::STEP_SIZE] = lr / (1.0 - power(config.beta1));
-        rates[rate::ROOT_CORRECTION] = 1.0 / (1.0 - power(config.beta2)).sqrt();
-        rates[rate::EPSILON] = config.epsilon;
-    }
+    rates[rate::BETA1] = beta1;
+    rates[rate::ONE_MINUS_BETA1] = 1.0 - beta1;
+    rates[rate::BETA2] = beta2;
+    rates[rate::ONE_MINUS_BETA2] = 1.0 - beta2;
+    rates[rate::STEP_SIZE] = lr / (1.0 - power(beta1));
+    rates[rate::ROOT_CORRECTION] = 1.0 / (1.0 - power(beta2)).sqrt();
+    rates[rate::EPSILON] = config.epsilon;
+    rates[rate::ACCUMULATOR] = config.initial_accumulator;
     rates[rate::DECAY] = config.weight_decay;
     rates[rate::MOMENTUM] = config.momentum;
     rates[rate::MAX_NORM] = config.clip_norm;

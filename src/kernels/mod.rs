@@ -4,6 +4,7 @@
 //! the formula, generic over f32 and f64. This layer may change in any minor release.
 
 pub mod activation;
+pub mod average;
 pub mod bernoulli;
 pub mod bound;
 pub mod case;
@@ -84,9 +85,13 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &reduce::TERMS,
     &finite::CHECK,
     &optimizer::ADAM,
+    &optimizer::ADAMAX,
+    &optimizer::RMSPROP,
+    &optimizer::ADAGRAD,
     &optimizer::SGD,
     &optimizer::SQUARE_SUMS,
     &optimizer::CLIP,
+    &average::UPDATE,
     &probe::MULTIPLY_ADD,
     &probe::COPY,
     &probe::TOUCH,
@@ -115,6 +120,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases,
         finite::cases,
         optimizer::cases,
+        average::cases,
         probe::cases,
     ];
     families.iter().flat_map(|cases| cases()).collect()

@@ -1,19 +1,21 @@
-//! The update rules: Adam, `AdamW` and SGD with momentum, and the clipping of the gradients' norm.
+//! The update of the parameters by one of the rules, and the clipping of the gradients' norm.
 
-use rayon::prelude::*;
+mod rules;
 
 use crate::config::{OptimizerConfig, Rule};
 use crate::engine::kernel::params;
 use crate::engine::params::Arena;
-use crate::engine::record::{RATES, rate};
+use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
-use crate::kernels::fast::vectorised;
-use crate::kernels::finite::{GRADIENT, WEIGHT};
+use crate::kernels::finite::GRADIENT;
+use rules::{adagrad, adam, adam_cpu, adamax, rmsprop, sgd};
+
+pub(super) use rules::{adam_chunk, adam_element, fits};
 
 params! {
     /// Parameters of the optimiser kernels.
@@ -53,6 +55,45 @@ pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     schedules: ELEMENTS,
     reference: (adam, adam),
     cpu: Some(adam_cpu),
+};
+
+/// Adamax.
+pub static ADAMAX: Kernel<Optimizer, 6> = Kernel {
+    name: "optimizer.adamax",
+    entry: "adamax",
+    bindings: ADAM.bindings,
+    overrides: &[],
+    schedules: ELEMENTS,
+    reference: (adamax, adamax),
+    cpu: None,
+};
+
+/// `RMSprop`.
+pub static RMSPROP: Kernel<Optimizer, 6> = Kernel {
+    name: "optimizer.rmsprop",
+    entry: "rmsprop",
+    bindings: ADAM.bindings,
+    overrides: &[],
+    schedules: ELEMENTS,
+    reference: (rmsprop, rmsprop),
+    cpu: None,
+};
+
+/// Adagrad.
+pub static ADAGRAD: Kernel<Optimizer, 5> = Kernel {
+    name: "optimizer.adagrad",
+    entry: "adagrad",
+    bindings: [
+        Binding::flags("guard_words"),
+        Binding::read("norms"),
+        Binding::read("g"),
+        Binding::write("w"),
+        Binding::write("squares"),
+    ],
+    overrides: &[],
+    schedules: ELEMENTS,
+    reference: (adagrad, adagrad),
+    cpu: None,
 };
 
 /// SGD with momentum.
@@ -97,118 +138,6 @@ pub static CLIP: Kernel<Optimizer, 3> = Kernel {
     reference: (clip, clip),
     cpu: None,
 };
-
-/// Whether a number is finite in f32, also where the oracle could hold a larger one.
-#[inline(always)]
-pub(super) fn fits<T: Real>(x: T) -> bool {
-    x.abs() <= T::from_f32(f32::MAX)
-}
-
-/// The gradient as the update sees it.
-#[inline(always)]
-fn gradient<T: Real>(p: &Optimizer, r: &[T; RATES], norm: T, g: T, w: T) -> T {
-    let clipped = if p.clip != 0 { g * norm } else { g };
-    if p.decoupled != 0 { clipped } else { clipped + r[rate::DECAY] * w }
-}
-
-/// One element of Adam: the new weight and moments.
-#[inline(always)]
-pub(super) fn adam_element<T: Real>(
-    p: &Optimizer,
-    r: &[T; RATES],
-    norm: T,
-    g: T,
-    [w, m, v]: [T; 3],
-) -> [T; 3] {
-    let g = gradient(p, r, norm, g, w);
-    let m = r[rate::BETA1] * m + r[rate::ONE_MINUS_BETA1] * g;
-    let v = r[rate::BETA2] * v + r[rate::ONE_MINUS_BETA2] * g * g;
-    let root = v.sqrt() * r[rate::ROOT_CORRECTION] + r[rate::EPSILON];
-    let decay = if p.decoupled != 0 { r[rate::RATE] * r[rate::DECAY] * w } else { T::zero() };
-    [w - decay - r[rate::STEP_SIZE] * m / root, m, v]
-}
-
-fn adam<T: Real>(p: &Optimizer, record: &Record, [guard, norms, g, w, m, v]: [Arg<'_, T>; 6]) {
-    let (rates, guard) = (record.rates.map(real::<T>), guard.words_mut());
-    let (norm, g, w, m, v) = (norms.read()[0], g.read(), w.write(), m.write(), v.write());
-    if guard[0] != 0 {
-        return;
-    }
-    for i in 0..4 * p.len as usize {
-        let new = adam_element(p, &rates, norm, g[i], [w[i], m[i], v[i]]);
-        if new.iter().all(|&x| fits(x)) {
-            [w[i], m[i], v[i]] = new;
-        } else {
-            guard[1] |= WEIGHT;
-        }
-    }
-}
-
-/// Elements in a chunk of the CPU schedule: fixed, though for an elementwise rule it cannot matter.
-const CHUNK: usize = 16_384;
-
-fn adam_cpu(p: &Optimizer, record: &Record, [guard, norms, g, w, m, v]: [Arg<'_, f32>; 6]) {
-    let (rates, guard) = (record.rates.map(|rate| rate as f32), guard.words_mut());
-    let (norm, g, w, m, v) = (norms.read()[0], g.read(), w.write(), m.write(), v.write());
-    if guard[0] != 0 {
-        return;
-    }
-    let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-    let broken = w
-        .par_chunks_mut(CHUNK)
-        .zip(moments)
-        .zip(g.par_chunks(CHUNK))
-        .map(|((w, (m, v)), g)| {
-            vectorised(
-                #[inline(always)]
-                || adam_chunk(*p, rates, norm, (w, m, v), g),
-            )
-        })
-        .reduce(|| false, |a, b| a | b);
-    if broken {
-        guard[1] |= WEIGHT;
-    }
-}
-
-/// A chunk of the CPU schedule; whether something was not finite.
-#[inline(always)]
-pub(super) fn adam_chunk(
-    p: Optimizer,
-    rates: [f32; RATES],
-    norm: f32,
-    (w, m, v): (&mut [f32], &mut [f32], &mut [f32]),
-    g: &[f32],
-) -> bool {
-    let mut broken = 0;
-    for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
-        let new = adam_element(&p, &rates, norm, g, [*w, *m, *v]);
-        let fine = fits(new[0]) & fits(new[1]) & fits(new[2]);
-        broken |= u32::from(!fine);
-        *w = if fine { new[0] } else { *w };
-        *m = if fine { new[1] } else { *m };
-        *v = if fine { new[2] } else { *v };
-    }
-    broken != 0
-}
-
-fn sgd<T: Real>(p: &Optimizer, record: &Record, [guard, norms, g, w, m]: [Arg<'_, T>; 5]) {
-    let (r, guard) = (&record.rates.map(real::<T>), guard.words_mut());
-    let (norm, g, w, m) = (norms.read()[0], g.read(), w.write(), m.write());
-    if guard[0] != 0 {
-        return;
-    }
-    for i in 0..4 * p.len as usize {
-        let g = gradient(p, r, norm, g[i], w[i]);
-        let velocity = r[rate::MOMENTUM] * m[i] + g;
-        let along = if p.nesterov != 0 { g + r[rate::MOMENTUM] * velocity } else { velocity };
-        let weight = w[i] - r[rate::RATE] * along;
-        if fits(weight) && fits(velocity) {
-            (w[i], m[i]) = (weight, velocity);
-        } else {
-            guard[1] |= WEIGHT;
-        }
-    }
-}
 
 fn square_sums<T: Real>(p: &Optimizer, _: &Record, [grads, sums]: [Arg<'_, T>; 2]) {
     let (grads, sums) = (&grads.read()[..4 * p.len as usize], sums.write());
@@ -258,15 +187,14 @@ pub fn update(tape: &mut Tape<'_>, config: &OptimizerConfig, arenas: &[Arena], g
         let len = arena.grads.words() / 4;
         let p = Optimizer { len: size(len), ..p };
         let Arena { values, grads, first, second } = *arena;
+        let (grid, both) = (Grid::Flat(len), [guard, norms, grads, values, first, second]);
+        let one = |moment| [guard, norms, grads, values, moment];
         match config.rule {
-            Rule::Adam | Rule::Adamw => {
-                let bindings = [guard, norms, grads, values, first, second];
-                tape.dispatch(&ADAM, p, bindings, Grid::Flat(len));
-            }
-            Rule::Sgd => {
-                let bindings = [guard, norms, grads, values, first];
-                tape.dispatch(&SGD, p, bindings, Grid::Flat(len));
-            }
+            Rule::Adam | Rule::Adamw => tape.dispatch(&ADAM, p, both, grid),
+            Rule::Adamax => tape.dispatch(&ADAMAX, p, both, grid),
+            Rule::Rmsprop => tape.dispatch(&RMSPROP, p, both, grid),
+            Rule::Adagrad => tape.dispatch(&ADAGRAD, p, one(second), grid),
+            Rule::Sgd => tape.dispatch(&SGD, p, one(first), grid),
         }
     }
 }
@@ -289,11 +217,17 @@ pub(crate) fn cases() -> Vec<Case> {
         with(Rule::Sgd, 0.0, 0.0, false, 0.0),
         with(Rule::Sgd, 0.1, 0.9, false, 2.0),
         with(Rule::Sgd, 0.1, 0.9, true, 0.0),
+        with(Rule::Adamax, 0.0, 0.0, false, 0.0),
+        with(Rule::Adamax, 0.1, 0.0, false, 0.5),
+        with(Rule::Rmsprop, 0.0, 0.0, false, 0.0),
+        with(Rule::Rmsprop, 0.1, 0.9, false, 2.0),
+        with(Rule::Adagrad, 0.0, 0.0, false, 0.0),
+        OptimizerConfig { initial_accumulator: 0.3, ..with(Rule::Adagrad, 0.1, 0.0, false, 0.5) },
     ];
     let mut cases = Vec::new();
     for config in &configs {
         for len in [1, 5000, 660_000] {
-            if len > 5000 && config.rule == Rule::Sgd {
+            if len > 5000 && !matches!(config.rule, Rule::Adam | Rule::Adamw) {
                 continue;
             }
             cases.push(case(config, len, 0, 0.1));
@@ -302,7 +236,11 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.push(case(&configs[0], 100, 2, 0.1));
     cases.push(case(&configs[3], 100, 1, 0.1));
     // A rate at which some weights, and not others, leave the range of f32.
-    cases.push(case(&configs[3], 100, 0, 3e38));
+    for config in &configs[3..] {
+        // What Adamax divides the rate by must leave it in range.
+        let lr = if config.rule == Rule::Adamax { 8e37 } else { 3e38 };
+        cases.push(case(config, 100, 0, lr));
+    }
     cases
 }
 

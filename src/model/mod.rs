@@ -43,6 +43,9 @@ pub struct Programs {
     pub cpu_step: Program,
     /// The same step as a GPU trains by: whatever can be fused is.
     pub gpu_step: Program,
+    /// The parts of a step whose minibatch is not computed at once, as recorded: the first stores
+    /// gradients, those in the middle add to them, the last adds and updates.
+    pub parts: Option<[Program; 3]>,
     /// A minibatch of the test images: losses with sampled z.
     pub evaluate: Program,
     /// A minibatch of the test images: losses at z = μ.
@@ -60,17 +63,28 @@ pub struct Programs {
 impl Programs {
     /// All of them.
     #[must_use]
-    pub fn all(&self) -> [&Program; 9] {
+    pub fn all(&self) -> Vec<&Program> {
         let Self { step, cpu_step, gpu_step, evaluate, evaluate_at_mean, .. } = self;
         let Self { encode, weigh, prior, decode, .. } = self;
-        [gpu_step, cpu_step, step, evaluate, evaluate_at_mean, encode, weigh, prior, decode]
+        let steps = [gpu_step, cpu_step, step].into_iter().chain(self.parts.iter().flatten());
+        steps.chain([evaluate, evaluate_at_mean, encode, weigh, prior, decode]).collect()
+    }
+
+    /// Has all that only look use the averages of the parameters, where there are any.
+    fn look_at_averages(&mut self, parameters: &Parameters) {
+        let Self { evaluate, evaluate_at_mean, encode, weigh, prior, decode, .. } = self;
+        for program in [evaluate, evaluate_at_mean, encode, weigh, prior, decode] {
+            for tensor in program.dispatches.iter_mut().flat_map(|d| &mut d.bindings) {
+                *tensor = parameters.average_of(*tensor).unwrap_or(*tensor);
+            }
+        }
     }
 }
 
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
 ///
-/// Shapes, with n the batch size and s the z's of each image: `x` (n, pixels), `h` (n, 2 · latent) =
-/// [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, outputs · pixels), by
+/// Shapes, with n the images that are computed at once and s the z's of each: `x` (n, pixels),
+/// `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, outputs · pixels), by
 /// [`Likelihood::outputs`](crate::config::Likelihood::outputs), image by image; `kl` (n) and `nll` (n · s)
 /// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero.
 #[derive(Clone, Debug)]
@@ -156,7 +170,10 @@ impl Vae {
     ///
     /// As [`new`](Self::new).
     pub fn to_use(config: &Config, data: DataSpec) -> Result<Self> {
-        Self::record(config, None, data, TrainingNoise::Drawn)
+        // It has one set of parameters, and no gradients to add.
+        let mut config = config.clone();
+        (config.optimizer.average, config.train.accumulate) = (0.0, 1);
+        Self::record(&config, None, data, TrainingNoise::Drawn)
     }
 
     /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.
@@ -202,7 +219,8 @@ impl Vae {
         let train = train.unwrap_or_else(|| test.clone());
         let mut parameters = Parameters::new();
         let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
-        let programs = network.programs(&mut plan, config, &room, (&train, &test));
+        let mut programs = network.programs(&mut plan, config, &room, (&train, &test));
+        programs.look_at_averages(&parameters);
         let Sections { h, z, made, output_bias, .. } = network;
         let Room { reports, x, image, label, eps, nll, kl, extra, highest, total, .. } = room;
         Ok(Self {

@@ -2,7 +2,8 @@
 
 use crate::config::{Config, Corruption, Posterior};
 use crate::engine::plan::Dispatch;
-use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
+use crate::engine::{BufferId, Parameters, Plan, Program, Tape, Tensor};
+use crate::kernels::average::average;
 use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
 use crate::kernels::corrupt::{self, corrupt};
 use crate::kernels::finite::check_finite;
@@ -42,7 +43,7 @@ pub(super) struct Room {
 
 impl Room {
     pub(super) fn new(plan: &mut Plan, config: &Config, pixels: usize) -> Self {
-        let (batch, latent) = (config.train.batch_size, config.model.latent);
+        let (batch, latent) = (config.train.part_size(), config.model.latent);
         let labelled = config.model.classes > 0;
         let rows = batch * config.objective.z_per_image();
         Self {
@@ -75,8 +76,12 @@ pub(super) struct Sections {
     likelihood: Vec<Dispatch>,
     /// What else is minimised: the weights of the samples, where it is a bound of weighed ones.
     bound: Vec<Dispatch>,
-    /// The way back, the report, the guard and the update.
+    /// The way back and the report.
     learning: Vec<Dispatch>,
+    /// The guard's look at the gradients, the update, and the averages.
+    update: Vec<Dispatch>,
+    /// The buffers of the parameters' gradients.
+    grads: Vec<BufferId>,
     /// The report of what only looks.
     end: Vec<Dispatch>,
 }
@@ -142,14 +147,24 @@ impl Sections {
         // which a broken loss must stop.
         let samples = goal.z_per_image();
         reduce(&mut tape, (nll, kl, extra), samples, reports, true);
+        let learning = tape.take();
+        if config.optimizer.average > 0.0 {
+            parameters.make_averages(tape.plan);
+        }
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
             check_finite(&mut tape, arena.grads, reports.guard);
         }
         update(&mut tape, &config.optimizer, &arenas, reports.guard);
-        let learning = tape.take();
+        for arena in &arenas {
+            if let Some(averages) = parameters.average_of(arena.values) {
+                average(&mut tape, reports.guard, arena.values, averages);
+            }
+        }
+        let update = tape.take();
         reduce(&mut tape, (nll, kl, extra), samples, reports, false);
         let end = tape.take();
+        let grads = arenas.iter().map(|arena| arena.grads.buffer()).collect();
         Self {
             h,
             z,
@@ -161,6 +176,8 @@ impl Sections {
             likelihood,
             bound,
             learning,
+            update,
+            grads,
             end,
         }
     }
@@ -209,13 +226,15 @@ impl Sections {
         }
         let weigh = tape.take();
 
-        let Self { encoder, posterior, decoder, likelihood, bound, learning, end, .. } = self;
+        let Self { encoder, posterior, decoder, likelihood, bound, learning, .. } = self;
+        let Self { update, end, .. } = self;
         let look = |name: &str, sample: &Vec<Dispatch>| {
             Program::new(name, &[&gather_test, encoder, sample, decoder, likelihood, end])
         };
-        let step: [&[Dispatch]; 7] =
-            [&gather_train, encoder, posterior, decoder, likelihood, bound, learning];
-        let step = Program::new("step", &step);
+        let forward = [gather_train.as_slice(), encoder, posterior, decoder, likelihood];
+        let gradients = [&forward[..], &[bound, learning]].concat().concat();
+        let step = Program::new("step", &[&gradients, update]);
+        let parts = (config.train.accumulate > 1).then(|| self.parts(&gradients));
         let fused = |name: &str, plan: &mut Plan, fusion| {
             Program::new(name, &[&fuse(plan, &step.dispatches, fusion)])
         };
@@ -223,6 +242,7 @@ impl Sections {
             cpu_step: fused("step on a CPU", plan, Fusion::Updates),
             gpu_step: fused("step on a GPU", plan, Fusion::All),
             step,
+            parts,
             evaluate: look("evaluate", &drawn),
             evaluate_at_mean: look("evaluate at the mean", &mean),
             encode: Program::new("encode", &[&gather_test, encoder, &drawn, end]),
@@ -230,5 +250,15 @@ impl Sections {
             prior: Program::new("prior", &[&prior, end]),
             decode: Program::new("decode", &[decoder, end]),
         }
+    }
+    /// The parts of a step: what makes gradients, storing or adding them, and at last the update.
+    fn parts(&self, gradients: &[Dispatch]) -> [Program; 3] {
+        let add = |dispatch: &Dispatch| dispatch.clone().adding(&self.grads);
+        let adding: Vec<_> = gradients.iter().map(add).collect();
+        [
+            Program::new("first part of a step", &[gradients]),
+            Program::new("middle part of a step", &[&adding]),
+            Program::new("last part of a step", &[&adding, &self.update]),
+        ]
     }
 }

@@ -2,7 +2,6 @@
 //! or goes back.
 
 use crate::config::NonFinite;
-use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::WEIGHT;
 use crate::train::Trainer;
@@ -50,10 +49,10 @@ impl Trainer {
         Ok(())
     }
 
-    /// Goes on after a step that broke, or does not.
-    pub(super) fn broke(&mut self, record: Record, status: u32) -> Result<()> {
-        let step = u64::from(record.step) + 1;
-        let what = self.diagnose(record, status);
+    /// Goes on after a step that broke, counted from zero, or does not.
+    pub(super) fn broke(&mut self, step: u64, status: u32) -> Result<()> {
+        let what = self.diagnose(step, status);
+        let step = step + 1;
         // What is in flight changes nothing, and its reports say nothing new.
         self.pending.clear();
         let way = match self.model.config.train.non_finite {
@@ -118,8 +117,8 @@ impl Trainer {
     /// Says what broke. If it was a loss or a gradient, the step runs again, and the first tensor that
     /// is not finite is named, in the program's order. A fused step may have updated other weights
     /// by then, and what broke need not break again.
-    fn diagnose(&mut self, record: Record, status: u32) -> String {
-        let found = if status == WEIGHT { Ok(None) } else { self.replay(record) };
+    fn diagnose(&mut self, step: u64, status: u32) -> String {
+        let found = if status == WEIGHT { Ok(None) } else { self.replay(step) };
         match found {
             Ok(Some(found)) => found,
             Ok(None) if status == WEIGHT => "the update of the weights left f32's range".to_owned(),
@@ -128,13 +127,20 @@ impl Trainer {
         }
     }
 
-    fn replay(&mut self, record: Record) -> Result<Option<String>> {
+    fn replay(&mut self, step: u64) -> Result<Option<String>> {
+        let parts = self.parts(step);
         // As recorded: where it was fused, not everything was stored.
         let step = match self.recorded {
             Some(step) => step,
             None => *self.recorded.insert(self.model.session.load(&self.model.vae.programs.step)?),
         };
         let program = self.model.vae.programs.step.clone();
-        self.model.first_broken(step, &program, record)
+        for record in parts {
+            let found = self.model.first_broken(step, &program, record)?;
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 }

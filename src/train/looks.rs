@@ -1,20 +1,34 @@
 //! Evaluation in the middle of training.
 
+use crate::config::Schedule;
 use crate::error::{ErrorKind, Result};
 use crate::evaluate::Evaluation;
+use crate::optim::Plateau;
 use crate::train::Trainer;
 
 impl Trainer {
     /// The losses on the test images, with sampled z and at z = μ. If they are finite, this is a state
     /// that training [goes back to](crate::config::NonFinite::RollBack) when later numbers break.
+    /// After a whole epoch the schedule [`Plateau`](Schedule::Plateau) heeds the loss.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance) and [`Model::evaluate`](crate::Model::evaluate).
     pub fn evaluate(&mut self) -> Result<Evaluation> {
         let evaluation = self.model()?.evaluate()?;
+        self.heed(evaluation.sampled.loss);
         self.keep_good()?;
         Ok(evaluation)
+    }
+
+    /// Lets the learning rate follow the test loss, once after each whole epoch.
+    fn heed(&mut self, loss: f64) {
+        let (step, optimizer) = (self.trained.step, &self.model.config.optimizer);
+        let whole = step > 0 && step.is_multiple_of(self.steps_per_epoch());
+        if optimizer.schedule == Schedule::Plateau && whole {
+            let plateau = self.trained.plateau.get_or_insert(Plateau::NONE);
+            plateau.note(optimizer, step, loss);
+        }
     }
 
     /// As [`evaluate`](Self::evaluate), but if a test loss is not finite and training may go back, it

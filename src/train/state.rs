@@ -3,18 +3,25 @@
 use std::path::Path;
 
 use crate::checkpoint::{
-    Course, FIRST, OWN_DATA, SECOND, STATE, State, Weight, check_tensors, weights_to_bytes,
-    write_whole,
+    AVERAGE, Course, FIRST, OWN_DATA, SECOND, STATE, State, Weight, check_tensors, prefixes,
+    weights_to_bytes, write_whole,
 };
-use crate::config::{Config, TrainConfig};
+use crate::config::{Config, Schedule, TrainConfig};
 use crate::data::Dataset;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::Place;
 use crate::session::Device;
 use crate::train::Trainer;
 
-/// The tensors of a state: what stands before a parameter's name, and where its numbers lie.
-const KINDS: [(&str, Place); 3] = [("", |p| p.value), (FIRST, |p| p.first), (SECOND, |p| p.second)];
+/// Where the numbers lie that stand under a prefix in a state.
+fn place(prefix: &str) -> Place {
+    match prefix {
+        FIRST => |parameter| parameter.first,
+        SECOND => |parameter| parameter.second,
+        AVERAGE => |parameter| parameter.average.expect("an averaged model has one of each"),
+        _ => |parameter| parameter.value,
+    }
+}
 
 impl Trainer {
     /// A trainer that goes on from a state: with its configuration, where it was.
@@ -37,8 +44,8 @@ impl Trainer {
     pub fn state(&mut self) -> Result<State> {
         self.wait()?;
         let mut tensors = Vec::new();
-        for (prefix, tensor) in KINDS {
-            tensors.extend(self.model.exported(prefix, tensor)?);
+        for prefix in prefixes(&self.model.config) {
+            tensors.extend(self.model.exported(prefix, place(prefix))?);
         }
         Ok(State {
             config: self.model.config.clone(),
@@ -65,7 +72,15 @@ impl Trainer {
     }
 
     fn check(&self, state: &State) -> Result<()> {
-        if numbers(&state.config) != numbers(&self.model.config) {
+        let (was, is) = (&state.config, &self.model.config);
+        let cosine = [was, is].iter().all(|c| c.optimizer.schedule == Schedule::Cosine);
+        if cosine && was.train.epochs != is.train.epochs {
+            let (was, is) = (was.train.epochs, is.train.epochs);
+            let what = format!("`epochs` is {is}, but the checkpoint's rate falls over {was}");
+            return Err(Error::config(what)
+                .hint("go on without `--epochs`: the schedule `cosine` ends with the last one"));
+        }
+        if numbers(was) != numbers(is) {
             let what = "the checkpoint is of another configuration than the trainer";
             return Err(Error::config(what).hint("make the trainer with the checkpoint's own"));
         }
@@ -84,7 +99,7 @@ impl Trainer {
             }
         }
         let mut expected = Vec::new();
-        for (prefix, _) in KINDS {
+        for prefix in prefixes(is) {
             for parameter in self.model.vae.parameters.list() {
                 expected.extend(parameter.shapes().map(|(key, s)| (format!("{prefix}{key}"), s)));
             }
@@ -95,8 +110,8 @@ impl Trainer {
     /// Takes over a state that was found to be this model's.
     pub(super) fn put(&mut self, state: &State) -> Result<()> {
         self.pending.clear();
-        for (prefix, place) in KINDS {
-            self.model.put(prefix, place, &state.tensors)?;
+        for prefix in prefixes(&state.config) {
+            self.model.put(prefix, place(prefix), &state.tensors)?;
         }
         self.clear_guard()?;
         self.trained = state.trained;
@@ -104,14 +119,14 @@ impl Trainer {
         Ok(())
     }
 
-    /// The parameters under their names in files.
+    /// The parameters under their names in files: their averages, if the configuration asks for any.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance).
     pub fn weights(&mut self) -> Result<Vec<Weight>> {
         self.wait()?;
-        self.model.exported("", |parameter| parameter.value)
+        self.model.exported("", |parameter| parameter.average.unwrap_or(parameter.value))
     }
 
     /// Writes the parameters to a safetensors file, whole or not at all.

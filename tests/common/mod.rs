@@ -1,6 +1,8 @@
 //! What the tests share: an adapter, the real images, and a model on either kind of session.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub(crate) mod golden;
+
 use std::path::Path;
 
 use elbo::Dataset;
@@ -9,7 +11,7 @@ use elbo::cpu;
 use elbo::engine::{Parameter, Program, Record, Tensor, rate};
 use elbo::gpu::{Gpu, adapters};
 use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
-use elbo::optim::rates;
+use elbo::optim::{At, rates};
 use elbo::session::{Device, Session};
 
 /// The adapter for the tests: a hardware one if there is one, else software.
@@ -159,6 +161,7 @@ impl Bench {
     /// The record of step `t`, counted from one, for images in the order of the file.
     pub(crate) fn record(&self, t: u64) -> Record {
         let rows = self.config.train.batch_size;
+        let at = At { step: t, per_epoch: self.images.div_ceil(rows) as u64, scale: 1.0 };
         Record {
             first: (t - 1) as u32 * rows as u32,
             rows: rows as u32,
@@ -168,7 +171,7 @@ impl Bench {
             shuffle: false,
             stream: 1,
             seed: self.config.train.seed,
-            rates: rates(&self.config, 1.0, t, rows),
+            rates: rates(&self.config, at, rows),
         }
     }
 

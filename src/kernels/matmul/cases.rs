@@ -37,6 +37,9 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(layer(19, 21, 37, kind));
     }
     cases.push(two_users());
+    for [rows, inputs, outputs] in [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784]] {
+        cases.push(added(rows, inputs, outputs));
+    }
     for [rows, inputs, outputs] in
         [[128, 784, 400], [128, 400, 40], [128, 20, 400], [128, 400, 784]]
     {
@@ -104,6 +107,26 @@ fn two_users() -> Case {
     });
     case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
     case.gradients.push((x, dx));
+    case
+}
+
+/// A layer whose weights' gradients are added to what is there, as in the parts of a minibatch.
+fn added(rows: usize, inputs: usize, outputs: usize) -> Case {
+    let mut case = Case::new(format!("matmul {rows}×{inputs}→{outputs}, added"), rows);
+    let x = case.input("x", [rows, inputs], Fill::Uniform(1, -1.0, 1.0));
+    let (w, b) = learned(&mut case, "layer", inputs, outputs);
+    case.gradients.clear();
+    let grads = [w.grad, b.grad];
+    case.inputs.extend(grads.map(|grad| (grad, Fill::Uniform(4, -9.0, 9.0))));
+    let weight = case.weight([rows, outputs]);
+    case.record(|tape| {
+        let y = linear(tape, "y", (x, false), (w, b), Activation::Identity);
+        tape.set_grad(y, weight);
+        tape.backward();
+    });
+    let stored = std::mem::take(&mut case.program.dispatches).into_iter();
+    case.program.dispatches = stored.map(|d| d.adding(&grads.map(|grad| grad.buffer()))).collect();
+    case.tolerance = 3e-6;
     case
 }
 

@@ -1,0 +1,71 @@
+//! The parts of a training step: one, or several whose gradients are added before the update.
+
+use crate::cpu::ProgramId;
+use crate::engine::Record;
+use crate::engine::record::SLOTS;
+use crate::error::Result;
+use crate::model::Vae;
+use crate::session::Session;
+use crate::train::Trainer;
+
+/// A part whose report has not come back.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pending {
+    /// What its report goes by.
+    pub(super) tick: u32,
+    pub(super) record: Record,
+    /// Whether a step begins with it, and whether one ends.
+    pub(super) ends: [bool; 2],
+}
+
+/// What a submit runs.
+pub(super) struct Submit {
+    pub(super) program: ProgramId,
+    pub(super) records: Vec<Record>,
+    /// Whether steps begin with each of them, and whether they end.
+    pub(super) ends: [bool; 2],
+}
+
+/// The parts of a step with this record, of at most so many images.
+pub(super) fn parts_of(record: Record, most: usize) -> Vec<Record> {
+    let (mut parts, mut rest) = (Vec::new(), record);
+    while rest.rows > 0 {
+        parts.push(Record { rows: rest.rows.min(most as u32), ..rest });
+        rest = rest.after_rows(most);
+    }
+    parts
+}
+
+/// Loads the programs of steps in parts, if the model has them.
+pub(super) fn load(session: &mut Session, vae: &Vae) -> Result<Option<[ProgramId; 3]>> {
+    let Some([first, middle, last]) = &vae.programs.parts else { return Ok(None) };
+    Ok(Some([session.load(first)?, session.load(middle)?, session.load(last)?]))
+}
+
+impl Trainer {
+    /// The records of a step's parts; the step is counted from zero.
+    pub(super) fn parts(&self, step: u64) -> Vec<Record> {
+        parts_of(self.record(step), self.model.config.train.part_size())
+    }
+
+    /// What runs so many steps from one on; where they have parts, that is one step.
+    pub(super) fn submits(&self, from: u64, count: u64) -> Vec<Submit> {
+        let mut records: Vec<_> = (from..from + count).flat_map(|step| self.parts(step)).collect();
+        let whole = |records| Submit { program: self.step, records, ends: [true; 2] };
+        let Some([first, middle, last]) = self.in_parts else { return vec![whole(records)] };
+        let Some(end) = records.pop() else { return Vec::new() };
+        if records.is_empty() {
+            // The last minibatch of an epoch may have no more images than a part.
+            return vec![whole(vec![end])];
+        }
+        let begin = vec![records.remove(0)];
+        let mut submits = vec![Submit { program: first, records: begin, ends: [true, false] }];
+        submits.extend(records.chunks(SLOTS).map(|records| Submit {
+            program: middle,
+            records: records.to_vec(),
+            ends: [false; 2],
+        }));
+        submits.push(Submit { program: last, records: vec![end], ends: [false, true] });
+        submits
+    }
+}
