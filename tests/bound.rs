@@ -316,7 +316,7 @@ fn dreg_has_the_mean_of_the_standard_gradient_and_stl_has_not() {
         let apart = dreg.apart(&standard);
         let (less, more) = (dreg.total_variance(), standard.total_variance());
         println!("{groups:?}: DReG {apart:.2} standard errors, variance {less:.2} of {more:.2}");
-        assert!(apart < 4.5, "DReG is {apart} standard errors from the standard gradient");
+        assert!(apart < 4.0, "DReG is {apart} standard errors from the standard gradient");
         assert!(less < more, "the variance of DReG is {less}, of the standard gradient {more}");
         // Tucker et al. 2018, section 3: without the score it is another gradient's estimate.
         let biased = stl.apart(&standard);
@@ -324,14 +324,14 @@ fn dreg_has_the_mean_of_the_standard_gradient_and_stl_has_not() {
         assert!(biased > 10.0, "STL is {biased} standard errors from the standard gradient");
         for other in [dreg_decoder, stl_decoder] {
             let apart = other.apart(&decoder);
-            assert!(apart < 4.5, "the decoder's gradients are {apart} standard errors apart");
+            assert!(apart < 4.0, "the decoder's gradients are {apart} standard errors apart");
         }
     }
     let [standard, _] = gradients_of([1, 1], Gradient::Standard, draws);
     let [stl, _] = gradients_of([1, 1], Gradient::Stl, draws);
     let apart = stl.apart(&standard);
     println!("one sample: STL {apart:.2} standard errors");
-    assert!(apart < 4.5, "of one sample STL is {apart} standard errors from the standard gradient");
+    assert!(apart < 4.0, "of one sample STL is {apart} standard errors from the standard gradient");
 }
 
 /// A linear decoder with a normal likelihood, and the encoder that gives its true posterior: there the path
