@@ -73,13 +73,13 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 }
 
 @group(0) @binding(1) var<storage, read> row_weight: array<f32>;
-@group(0) @binding(2) var<storage, read_write> dmade: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> dmade: array<f32>;
 
-// Each row of a gradient (images · S, n) times its ω; four elements an invocation, `z_stride` apart.
+// Each row of a gradient (images · S, n) times its ω; rows lie `z_stride` apart.
 @compute @workgroup_size(WIDTH)
 fn scale(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let i = flat_index(id, groups, WIDTH);
-    let row = i / (p.z_stride / 4u);
+    let row = i / p.z_stride;
     if row >= p.rows { return; }
     dmade[i] *= row_weight[row];
 }

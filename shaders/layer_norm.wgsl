@@ -113,7 +113,7 @@ fn backward_parameters(
     let of_gain = total(lane, by_gain);
     let of_bias = total(lane, by_bias);
     if lane == 0u {
-        dgain[j] = of_gain;
-        dbias[j] = of_bias;
+        dgain[j] = select(0.0, dgain[j], p.accumulate != 0u) + of_gain;
+        dbias[j] = select(0.0, dbias[j], p.accumulate != 0u) + of_bias;
     }
 }

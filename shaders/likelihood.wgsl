@@ -5,7 +5,7 @@
 
 struct Pixelwise {
     rows: u32, pixels: u32, cols: u32, stride: u32, x_stride: u32, samples: u32, family: u32,
-    scale: u32, levels: u32, components: u32, sigma: f32,
+    scale: u32, levels: u32, components: u32, accumulate: u32, sigma: f32,
 }
 @group(0) @binding(0) var<uniform> p: Pixelwise;
 override family: u32 = 0u;
@@ -243,5 +243,5 @@ fn sum(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
         if lane < width { partial[lane] += partial[lane + width]; }
     }
-    if lane == 0u { whole[0] = partial[0].x; }
+    if lane == 0u { whole[0] = select(0.0, whole[0], p.accumulate != 0u) + partial[0].x; }
 }

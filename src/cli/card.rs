@@ -1,11 +1,13 @@
 //! The card of a run's model: what it is, what it was trained on, what it reached, and how to use it.
 
+mod words;
+
 use elbo::checkpoint::State;
-use elbo::config::{
-    Config, Corruption, Gradient, KlEstimate, Likelihood, ModelConfig, ObjectiveConfig,
-    OptimizerConfig, Pixels, Posterior, Reduction, Rule, Scale, Schedule,
-};
+use elbo::config::{Config, Likelihood, ObjectiveConfig, Posterior, Reduction};
 use elbo::{Evaluation, Losses};
+
+pub(super) use words::likelihood;
+use words::{corruption, goal, protocol, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
 /// the test images if they are known. The same state and losses give the same text.
@@ -88,95 +90,6 @@ fn model(state: &State) -> String {
     text
 }
 
-/// What was minimised, in words.
-fn goal(posterior: Posterior, objective: &ObjectiveConfig) -> String {
-    let ObjectiveConfig { beta, samples, importance, gradient, kl, .. } = *objective;
-    let mut text = match (posterior, importance, beta) {
-        (Posterior::Point, ..) => "the reconstruction".to_owned(),
-        (Posterior::Normal, 1, 1.0) => "the negative ELBO".to_owned(),
-        (Posterior::Normal, 1, beta) => {
-            format!("reconstruction + β KL with β = {beta} (Higgins et al. 2017)")
-        }
-        _ => format!("the importance-weighted bound of K = {importance} z (Burda et al. 2016)"),
-    };
-    if kl == KlEstimate::Sampled {
-        text += ", the KL sampled";
-    }
-    if samples > 1 {
-        text += &format!(", the mean of {samples} estimates");
-    }
-    text += match gradient {
-        Gradient::Standard => "",
-        Gradient::Stl => ", the encoder by sticking the landing (Roeder et al. 2017)",
-        Gradient::Dreg => ", the encoder doubly reparameterised (Tucker et al. 2018)",
-    };
-    let ObjectiveConfig { warmup_steps, cycle_steps, free_bits, capacity, .. } = objective;
-    let ObjectiveConfig { total_correlation, mmd, .. } = objective;
-    for (set, words) in [
-        (*warmup_steps > 0, format!("β risen over {warmup_steps} steps")),
-        (*cycle_steps > 0, format!("β in cycles of {cycle_steps} steps")),
-        (*free_bits > 0.0, format!("{free_bits} nats of KL free in each dimension")),
-        (*capacity > 0.0, format!("a KL of {capacity} nats aimed at")),
-        (
-            *total_correlation != 1.0,
-            format!("the total correlation counted {total_correlation} times"),
-        ),
-        (*mmd > 0.0, format!("{mmd} times the squared MMD from the prior")),
-    ] {
-        if set {
-            text += &format!(", {words}");
-        }
-    }
-    text
-}
-
-/// What the encoder saw of the training images, if that was not all.
-fn corruption(corruption: Corruption, level: f64) -> String {
-    match corruption {
-        Corruption::None => String::new(),
-        Corruption::Mask => {
-            format!("The encoder was trained with a share of {level} of pixels black.\n")
-        }
-        Corruption::Normal => format!("The encoder was trained with noise of deviation {level}.\n"),
-    }
-}
-
-/// The likelihood in words, with its numbers.
-pub(super) fn likelihood(model: &ModelConfig) -> String {
-    let (name, levels) = (model.likelihood.name(), model.levels);
-    let scale = match model.scale {
-        Scale::Fixed => format!("scale {}", model.sigma),
-        Scale::Shared => "one learned scale".to_owned(),
-        Scale::Pixel => "a scale for each pixel".to_owned(),
-    };
-    match model.likelihood {
-        Likelihood::Bernoulli | Likelihood::ContinuousBernoulli => {
-            format!("{name}, of the decoder's logits")
-        }
-        Likelihood::Normal | Likelihood::Laplace => {
-            format!("{name} round the decoder's locations, {scale}")
-        }
-        Likelihood::Logistic => {
-            format!("{name} round the decoder's locations, {scale}, {levels} levels")
-        }
-        Likelihood::LogisticMixture => {
-            format!("{name} of {} components, {levels} levels", model.components)
-        }
-        Likelihood::Categorical => format!("{name}, {levels} levels"),
-    }
-}
-
-/// How pixels were made numbers, which losses depend on.
-fn protocol(pixels: Pixels) -> &'static str {
-    match pixels {
-        Pixels::Grey => "grey pixels, byte / 255",
-        Pixels::Binarised => "dynamically binarised pixels: each use tosses a coin with byte / 255",
-        Pixels::BinarisedOnce => {
-            "binarised pixels: a coin with byte / 255 was tossed once for each, by the seed"
-        }
-    }
-}
-
 fn data(state: &State) -> String {
     let train = &state.config.train;
     // Where it lay is the matter of whoever trained, not of whoever reads the card.
@@ -202,43 +115,6 @@ fn data(state: &State) -> String {
         protocol(train.pixels),
         corruption(train.corruption, train.corruption_level)
     )
-}
-
-/// The update rule with its numbers.
-fn rule(optimizer: &OptimizerConfig) -> String {
-    let OptimizerConfig { lr, beta1, beta2, alpha, epsilon, momentum, .. } = optimizer;
-    let OptimizerConfig { weight_decay, clip_norm, initial_accumulator, schedule, average, .. } =
-        optimizer;
-    let adam =
-        |name| format!("{name}, learning rate {lr}, β₁ = {beta1}, β₂ = {beta2}, ε = {epsilon}");
-    let mut text = match optimizer.rule {
-        Rule::Sgd => format!("SGD, learning rate {lr}, momentum {momentum}"),
-        Rule::Adam => adam("Adam"),
-        Rule::Adamw => adam("AdamW"),
-        Rule::Adamax => adam("Adamax"),
-        Rule::Rmsprop => {
-            format!("RMSprop, learning rate {lr}, α = {alpha}, momentum {momentum}, ε = {epsilon}")
-        }
-        Rule::Adagrad => {
-            format!("Adagrad, learning rate {lr}, sums from {initial_accumulator}, ε = {epsilon}")
-        }
-    };
-    if optimizer.nesterov {
-        text += " (Nesterov)";
-    }
-    if *weight_decay != 0.0 {
-        text += &format!(", weight decay {weight_decay}");
-    }
-    if *clip_norm != 0.0 {
-        text += &format!(", gradients' norm at most {clip_norm}");
-    }
-    if *schedule != Schedule::Constant {
-        text += &format!(", schedule {}", format!("{schedule:?}").to_lowercase());
-    }
-    if *average != 0.0 {
-        text += &format!(", weights averaged with decay {average}");
-    }
-    text
 }
 
 fn training(state: &State) -> String {
@@ -344,6 +220,8 @@ fn limits(state: &State) -> String {
 mod tests {
     use elbo::checkpoint::{Best, Course, Trained, Weight};
     use elbo::config::Activation;
+
+    use elbo::config::{Gradient, Pixels, Rule, Schedule};
 
     use super::*;
 

@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::validate::{count, fail, has_effect, positive, size, within};
+use crate::error::Result;
+
+/// What `scale` and `sigma` belong to.
+const LOCATED: &str = "the likelihood `normal`, `laplace` or `logistic`";
+
 /// A function applied to each unit of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -298,5 +304,48 @@ impl Default for ModelConfig {
             levels: 256,
             components: 5,
         }
+    }
+}
+
+impl ModelConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        size("latent", self.latent)?;
+        for (name, layers) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
+            if layers.len() > 32 {
+                return fail(name, &format!("{} layers", layers.len()), "at most 32 layers");
+            }
+            layers.iter().try_for_each(|&units| size(name, units))?;
+            if self.layer_norm && layers.contains(&1) {
+                return fail(name, &"of 1 unit", "of 2 or more, to be normalised by `layer-norm`");
+            }
+        }
+        positive("init-deviation", self.init_deviation, 1e6)?;
+        let drawn = self.init == Init::Normal;
+        has_effect("init-deviation", self.init_deviation == 0.01 || drawn, "`init = \"normal\"`")?;
+        within("dropout", self.dropout, 0.0, 1.0)?;
+        let hidden = !(self.encoder.is_empty() && self.decoder.is_empty());
+        has_effect("layer-norm", !self.layer_norm || hidden, "a hidden layer")?;
+        has_effect("dropout", self.dropout == 0.0 || hidden, "a hidden layer")?;
+        // The number of a class is a byte, and to be told of the only one says nothing.
+        if self.classes == 1 || self.classes > 256 {
+            return fail("classes", &self.classes, "0, or between 2 and 256");
+        }
+        let located = self.likelihood.output_of_mean(0.5).is_some();
+        let bias = self.output_bias == OutputBias::Init || located;
+        has_effect("output-bias", bias, "a likelihood of one logit or location for each pixel")?;
+        let has_scale = self.likelihood.has_scale();
+        has_effect("scale", self.scale == Scale::Fixed || has_scale, LOCATED)?;
+        positive("sigma", self.sigma, 1e6)?;
+        let fixed = has_scale && self.scale == Scale::Fixed;
+        let needs = if has_scale { "`scale = \"fixed\"`" } else { LOCATED };
+        has_effect("sigma", self.sigma == 1.0 || fixed, needs)?;
+        count("levels", self.levels, 2, 256)?;
+        let leveled = self.likelihood.support() == Support::Levels;
+        let needs = "the likelihood `logistic`, `logistic-mixture` or `categorical`";
+        has_effect("levels", self.levels == Self::default().levels || leveled, needs)?;
+        count("components", self.components, 1, 32)?;
+        let mixture = self.likelihood == Likelihood::LogisticMixture;
+        let components = self.components == Self::default().components;
+        has_effect("components", components || mixture, "the likelihood `logistic-mixture`")
     }
 }

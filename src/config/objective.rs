@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::MOST_SAMPLES;
+use crate::config::validate::{fail, has_effect, positive, within};
+use crate::error::{Error, Result};
+
 /// What of a batch is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -140,5 +144,112 @@ impl ObjectiveConfig {
     pub(crate) fn to_use(&self) -> Self {
         let Self { samples, importance, gradient, kl, .. } = Self::default();
         Self { samples, importance, gradient, kl, ..self.clone() }
+    }
+}
+
+impl ObjectiveConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        within("beta", self.beta, 0.0, 1e6)?;
+        within("cycle-rise", self.cycle_rise, f64::from(f32::MIN_POSITIVE), 1.0 + f64::EPSILON)?;
+        within("free-bits", self.free_bits, 0.0, 1e6)?;
+        within("capacity", self.capacity, 0.0, 1e6)?;
+        within("total-correlation", self.total_correlation, 0.0, 1e6)?;
+        within("mmd", self.mmd, 0.0, 1e9)?;
+        positive("mmd-scale", self.mmd_scale, 1e6)?;
+        let default = Self::default();
+        let scheduled = self.cycle_steps > 0;
+        has_effect(
+            "cycle-rise",
+            self.cycle_rise == default.cycle_rise || scheduled,
+            "cycle-steps",
+        )?;
+        has_effect(
+            "capacity-steps",
+            self.capacity_steps == 0 || self.capacity > 0.0,
+            "a capacity",
+        )?;
+        has_effect("mmd-scale", self.mmd_scale == default.mmd_scale || self.mmd > 0.0, "mmd")?;
+        for (name, set) in [
+            ("warmup-steps", self.warmup_steps > 0),
+            ("cycle-steps", scheduled),
+            ("free-bits", self.free_bits > 0.0),
+            ("capacity", self.capacity > 0.0),
+        ] {
+            has_effect(name, !set || self.beta > 0.0, "a beta above 0")?;
+        }
+        // A KL that is to be small beyond what is free has no size to aim at, and β one course.
+        let apart = |name, other, both| match both {
+            true => Err(Error::config(format!("`{name}` and `{other}` are both set"))
+                .hint("each takes the other's place: choose one")),
+            false => Ok(()),
+        };
+        apart("free-bits", "capacity", self.free_bits > 0.0 && self.capacity > 0.0)?;
+        apart("warmup-steps", "cycle-steps", self.warmup_steps > 0 && scheduled)?;
+        self.validate_samples()
+    }
+
+    /// Judges how many z an image has, and what becomes of them.
+    fn validate_samples(&self) -> Result<()> {
+        for (name, count) in [("samples", self.samples), ("importance", self.importance)] {
+            if !(1..=MOST_SAMPLES).contains(&count) {
+                return fail(name, &count, &format!("between 1 and {MOST_SAMPLES}"));
+            }
+        }
+        if self.z_per_image() > MOST_SAMPLES {
+            let all = format!("{}, with {} samples", self.importance, self.samples);
+            return fail("importance", &all, &format!("at most {MOST_SAMPLES} z's of an image"));
+        }
+        let weighted = self.importance > 1;
+        if weighted && self.beta != 1.0 {
+            return fail(
+                "beta",
+                &self.beta,
+                "1 with `importance` above 1, whose bound has no KL part",
+            );
+        }
+        let sampled = self.kl == KlEstimate::Sampled;
+        has_effect("kl", !(sampled && weighted), "`importance = 1`")?;
+        match self.gradient {
+            Gradient::Standard => Ok(()),
+            Gradient::Stl => has_effect("gradient", self.weighs(), "a sampled KL or `importance`"),
+            Gradient::Dreg => has_effect("gradient", weighted, "`importance` above 1"),
+        }?;
+        self.weighs_alone()
+    }
+
+    /// Refuses what has no meaning where several z are weighed, or compared within the minibatch.
+    fn weighs_alone(&self) -> Result<()> {
+        let pairs =
+            [("total-correlation", self.total_correlation != 1.0), ("mmd", self.mmd != 0.0)];
+        let of_kl = [("free-bits", self.free_bits > 0.0), ("capacity", self.capacity > 0.0)];
+        for (name, set) in pairs {
+            has_effect(name, !set || self.z_per_image() == 1, "one z of each image (`samples`)")?;
+        }
+        for (name, set) in pairs.into_iter().chain(of_kl) {
+            has_effect(name, !set || !self.weighs(), "`kl = \"analytic\"` and `importance = 1`")?;
+        }
+        for (name, set) in [("warmup-steps", self.warmup_steps), ("cycle-steps", self.cycle_steps)]
+        {
+            has_effect(name, set == 0 || self.importance == 1, "`importance = 1`")?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what is about KL divergences, where there is none.
+    pub(super) fn has_no_divergence(&self) -> Result<()> {
+        for (name, set) in [
+            ("beta", self.beta != Self::default().beta),
+            ("warmup-steps", self.warmup_steps > 0),
+            ("cycle-steps", self.cycle_steps > 0),
+            ("free-bits", self.free_bits > 0.0),
+            ("capacity", self.capacity > 0.0),
+            ("total-correlation", self.total_correlation != 1.0),
+            ("samples", self.samples > 1),
+            ("importance", self.importance > 1),
+            ("kl", self.kl == KlEstimate::Sampled),
+        ] {
+            has_effect(name, !set, "`posterior = \"normal\"`")?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::MOST;
+use crate::config::validate::{fail, has_effect, positive, within};
+use crate::error::Result;
+
 /// The update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -110,5 +114,54 @@ impl Default for OptimizerConfig {
             stages: 8,
             average: 0.0,
         }
+    }
+}
+
+impl OptimizerConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        positive("lr", self.lr, f64::from(f32::MAX))?;
+        within("beta1", self.beta1, 0.0, 1.0)?;
+        within("beta2", self.beta2, 0.0, 1.0)?;
+        within("alpha", self.alpha, 0.0, 1.0)?;
+        within("initial-accumulator", self.initial_accumulator, 0.0, 1e30)?;
+        positive("epsilon", self.epsilon, 1.0)?;
+        within("weight-decay", self.weight_decay, 0.0, 1e6)?;
+        within("momentum", self.momentum, 0.0, 1.0)?;
+        if self.clip_norm != 0.0 {
+            positive("clip-norm", self.clip_norm, 1e30)?;
+        }
+        let (sgd, rmsprop) = (self.rule == Rule::Sgd, self.rule == Rule::Rmsprop);
+        let accumulates = self.initial_accumulator == 0.0 || self.rule == Rule::Adagrad;
+        has_effect("alpha", self.alpha == 0.99 || rmsprop, "`rmsprop`")?;
+        has_effect("initial-accumulator", accumulates, "`adagrad`")?;
+        has_effect("momentum", self.momentum == 0.0 || sgd || rmsprop, "`sgd` or `rmsprop`")?;
+        has_effect("nesterov", !self.nesterov || sgd && self.momentum != 0.0, "momentum")?;
+        self.validate_schedule()
+    }
+
+    fn validate_schedule(&self) -> Result<()> {
+        let (default, schedule) = (Self::default(), self.schedule);
+        if self.warmup_steps > MOST as u64 {
+            return fail("warmup-steps", &self.warmup_steps, &format!("at most {MOST}"));
+        }
+        if !(1..=MOST as u64).contains(&self.decay_epochs) {
+            return fail("decay-epochs", &self.decay_epochs, &format!("between 1 and {MOST}"));
+        }
+        within("average", self.average, 0.0, 1.0)?;
+        within("decay-factor", self.decay_factor, 0.0, 1.0)?;
+        if !(0.0..=self.lr).contains(&self.final_lr) {
+            return fail("final-lr", &self.final_lr, "a number from 0 to `lr`");
+        }
+        if !(1..=8).contains(&self.stages) {
+            return fail("stages", &self.stages, "between 1 and 8");
+        }
+        let falls = matches!(schedule, Schedule::Step | Schedule::Plateau);
+        let needs = "the schedule `step` or `plateau`";
+        has_effect("decay-epochs", self.decay_epochs == default.decay_epochs || falls, needs)?;
+        has_effect("decay-factor", self.decay_factor == default.decay_factor || falls, needs)?;
+        let cosine = schedule == Schedule::Cosine;
+        has_effect("final-lr", self.final_lr == 0.0 || cosine, "the schedule `cosine`")?;
+        let burda = schedule == Schedule::Burda;
+        has_effect("stages", self.stages == default.stages || burda, "the schedule `burda`")
     }
 }

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::validate::{fail, has_effect, size, within};
+use crate::error::Result;
+
 /// How the pixels of a file become the numbers that are modelled. Results of different protocols
 /// must not be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,5 +112,28 @@ impl TrainConfig {
     #[must_use]
     pub fn part_size(&self) -> usize {
         self.batch_size / self.accumulate
+    }
+}
+
+impl TrainConfig {
+    pub(super) fn validate(&self) -> Result<()> {
+        size("batch-size", self.batch_size)?;
+        size("epochs", self.epochs)?;
+        size("evaluate-every", self.evaluate_every)?;
+        let most = if self.corruption == Corruption::Mask { 1.0 } else { 1e6 };
+        within("corruption-level", self.corruption_level, 0.0, most)?;
+        let corrupts = self.corruption != Corruption::None;
+        has_effect("corruption-level", self.corruption_level == 0.0 || corrupts, "a corruption")?;
+        has_effect("corruption", !corrupts || self.corruption_level > 0.0, "a corruption-level")?;
+        if self.accumulate == 0 || !self.batch_size.is_multiple_of(self.accumulate) {
+            let rule = format!("a divisor of `batch-size`, {}", self.batch_size);
+            return fail("accumulate", &self.accumulate, &rule);
+        }
+        for (name, path) in [("data", &self.data), ("test-data", &self.test_data)] {
+            if let Some(path) = path.as_ref().filter(|path| path.to_str().is_none()) {
+                return fail(name, &path.display(), "of Unicode, to be kept with the run");
+            }
+        }
+        Ok(())
     }
 }

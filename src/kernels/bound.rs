@@ -5,7 +5,7 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::case::{Case, Fill, Weight};
@@ -249,12 +249,12 @@ pub fn weighing(
 }
 
 /// Records, after the likelihood, the weights of samples whose losses are `nll` (images · samples); the
-/// gradient at what the decoder `made` times them; and `extra` (images), which makes the objective the
-/// bound.
+/// `gradients` that the likelihood made, rows or numbers each of a sample, times them; and `extra`
+/// (images), which makes the objective the bound.
 pub fn weigh_samples(
     tape: &mut Tape<'_>,
     weighing: Weighing,
-    made: Tensor,
+    gradients: &[Tensor],
     (nll, kl, extra): (Tensor, Tensor, Tensor),
 ) {
     let Weighing { p, of: Samples { h, eps, z }, log_weight, weight } = weighing;
@@ -264,9 +264,11 @@ pub fn weigh_samples(
     tape.dispatch(&WEIGH, p, [log_weight, nll, kl, weight, extra], Grid::Flat(images));
     // Alone in its group a sample weighs 1.
     if p.importance > 1 {
-        let dmade = tape.grad(made, GradSite::Output).expect("the likelihood made it");
-        let p = Bound { z_stride: size(dmade.stride()), ..p };
-        tape.dispatch(&SCALE, p, [weight, dmade], Grid::Flat(rows * dmade.stride() / 4));
+        for &gradient in gradients {
+            let stride = gradient.words() / rows;
+            let p = Bound { z_stride: size(stride), ..p };
+            tape.dispatch(&SCALE, p, [weight, gradient], Grid::Flat(gradient.words()));
+        }
     }
 }
 
@@ -313,16 +315,18 @@ fn case(
     let made = case.input("made", [rows, pixels], Fill::Uniform(3, -1.0, 1.0));
     let x = case.input("x", [images, pixels], Fill::Uniform(4, 0.0, 1.0));
     let z = case.plan.matrix("z", rows, latent);
+    // A gradient of one number a row.
+    let each = case.input_line("each", rows, Dtype::F32, Fill::Uniform(5, -1.0, 1.0));
     let (nll, kl) = (case.plan.vector("nll", rows), case.plan.vector("kl", images));
     let extra = case.plan.vector("extra", images);
     let (dmade, dh) = case.record(|tape| {
         gaussian(tape, Noise::Given, h, (eps, z, kl), divergence(gradient));
         let weighing = weighing(tape, Samples { h, eps, z }, importance, gradient);
         bernoulli(tape, made, x, nll);
-        weigh_samples(tape, weighing, made, (nll, kl, extra));
+        let dmade = tape.grad(made, GradSite::Output).expect("the likelihood made it");
+        weigh_samples(tape, weighing, &[dmade, each], (nll, kl, extra));
         tape.backward();
-        let grad = |of| tape.grad(of, GradSite::Output).expect("the rules wrote it");
-        (grad(made), grad(h))
+        (dmade, tape.grad(h, GradSite::Output).expect("the rules wrote it"))
     });
     let scale = case.record.rates[rate::LOSS_SCALE];
     if gradient == Gradient::Standard {

@@ -142,8 +142,10 @@ fn backward_parameters<T: Real>(
     [normal, dy, dgain, dbias]: [Arg<'_, T>; 4],
 ) {
     let (normal, dy, dgain, dbias) = (normal.read(), dy.read(), dgain.write(), dbias.write());
-    dgain.fill(T::zero());
-    dbias.fill(T::zero());
+    if p.accumulate == 0 {
+        dgain.fill(T::zero());
+        dbias.fill(T::zero());
+    }
     let stride = p.stride as usize;
     for (normal, dy) in normal.chunks(stride).zip(dy.chunks(stride)) {
         for j in 0..stride {

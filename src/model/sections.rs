@@ -135,10 +135,10 @@ impl Sections {
         let made = decoder(network, &names, (given, goal.z_per_image()), pixels);
         let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
-        likelihood(&mut tape, parameters, config, (made, x), nll);
+        let gradients = likelihood(&mut tape, parameters, config, (made, x), nll);
         let likelihood = tape.take();
         match weighing {
-            Some(weighing) => weigh_samples(&mut tape, weighing, made, (nll, kl, extra)),
+            Some(weighing) => weigh_samples(&mut tape, weighing, &gradients, (nll, kl, extra)),
             None => objective(&mut tape, config, (z, h), extra),
         }
         let bound = tape.take();

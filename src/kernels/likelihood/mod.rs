@@ -41,6 +41,8 @@ params! {
         levels: u32,
         /// Components of a mixture.
         components: u32,
+        /// Whether the gradient of the one log-scale is added to what is there.
+        accumulate: u32,
         /// The fixed scale.
         sigma: f32,
     }
@@ -184,7 +186,8 @@ fn sum<T: Real>(p: &Pixelwise, _: &Record, [each, whole]: [Arg<'_, T>; 2]) {
     for part in each.read()[..p.rows as usize].chunks(256) {
         total += part.iter().fold(T::zero(), |sum, &v| sum + v);
     }
-    whole.write()[0] = total;
+    let whole = whole.write();
+    whole[0] = total + if p.accumulate != 0 { whole[0] } else { T::zero() };
 }
 
 /// Records nll, in nats, of x (images, n) under what was made (images · samples, outputs · n), with the
@@ -216,6 +219,7 @@ pub fn likelihood(
         scale: model.scale.code(),
         levels: size(model.levels),
         components: size(model.components),
+        accumulate: 0,
         sigma: model.sigma as f32,
     };
     let grid = Grid::Rows(made.padded_rows());
