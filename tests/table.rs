@@ -1,23 +1,21 @@
 //! Each row of the kernel table equals its WGSL, as naga reads it; needs no GPU.
 
+#[path = "common/wgsl.rs"]
+mod wgsl;
+
 use std::collections::{BTreeSet, HashSet};
 
-use elbo::config::{Activation, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likelihood, Scale};
 use elbo::engine::plan::MAX_BINDINGS;
-use elbo::engine::record::{self, rate};
+use elbo::engine::record;
 use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
-use elbo::kernels::common;
-use elbo::kernels::gather::ONCE;
-use elbo::kernels::gaussian::SAMPLE;
-use elbo::kernels::philox::purpose;
-use elbo::kernels::reduce::METRICS;
-use elbo::kernels::{ALL, finite, layer_norm};
+use elbo::kernels::ALL;
 use naga::compact::{KeepUnused, compact};
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{
-    AddressSpace, ArraySize, EntryPoint, Expression, Handle, Literal, Module, ScalarKind,
-    ShaderStage, Statement, StorageAccess, Type, TypeInner,
+    AddressSpace, ArraySize, EntryPoint, Handle, Literal, Module, ScalarKind, ShaderStage,
+    StorageAccess, Type, TypeInner,
 };
+use wgsl::{constant, parse};
 
 /// WebGPU's default limits.
 const MOST_INVOCATIONS: u32 = 256;
@@ -34,11 +32,6 @@ const CAPABILITIES: Capabilities = Capabilities::SUBGROUP
 struct Shader {
     at: String,
     module: Module,
-}
-
-fn parse(at: &str, source: &str) -> Module {
-    naga::front::wgsl::parse_str(source)
-        .unwrap_or_else(|error| panic!("{at}: {}", error.emit_to_string(source)))
 }
 
 fn validate(at: &str, module: &Module) -> ModuleInfo {
@@ -253,156 +246,4 @@ fn workgroups_fit_the_default_limits() {
         };
         assert!(bytes <= most, "{at}: {bytes} bytes of workgroup memory, at most {most}");
     });
-}
-
-/// A constant of a shader, of a type in WGSL.
-fn constant(source: &str, name: &str, ty: &str) -> Literal {
-    // Only a use with a type makes naga keep a constant without one.
-    let module = parse(name, &format!("{source}\nconst asked_for: {ty} = {name};\n"));
-    let mut constants = module.constants.iter();
-    let (_, found) = constants
-        .find(|(_, c)| c.name.as_deref() == Some("asked_for"))
-        .unwrap_or_else(|| panic!("naga dropped {name}"));
-    match module.global_expressions[found.init] {
-        Expression::Literal(literal) => literal,
-        ref other => panic!("{name} is {other:?}"),
-    }
-}
-
-/// The first schedule's source of a kernel.
-fn source(name: &str) -> &'static str {
-    let kernel = ALL.iter().find(|kernel| kernel.name() == name);
-    kernel.unwrap_or_else(|| panic!("no kernel {name}")).schedules()[0].source
-}
-
-fn assert_words(source: &str, expected: &[(&str, usize)]) {
-    for &(name, value) in expected {
-        let found = constant(source, name, "u32");
-        assert_eq!(found, Literal::U32(value as u32), "{name} in the shader, and in Rust");
-    }
-}
-
-fn assert_floats(source: &str, expected: &[(&str, f32)]) {
-    for &(name, value) in expected {
-        let found = constant(source, name, "f32");
-        assert_eq!(found, Literal::F32(value), "{name} in the shader, and in Rust");
-    }
-}
-
-#[test]
-fn what_kernels_share_is_the_same_in_both_languages() {
-    let source = include_str!("../shaders/common.wgsl");
-    let leak = -common::activate::<f64>(Activation::LeakyRelu, -1.0);
-    assert_floats(source, &[("LEAK", leak as f32)]);
-    // Nothing that is added to the file is left out here.
-    let declared = source.lines().filter_map(|line| line.strip_prefix("const "));
-    let declared: Vec<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
-    assert_eq!(
-        declared,
-        ["LEAK", "LOWEST", "HIGHEST"],
-        "the constants of common.wgsl, and those compared"
-    );
-}
-
-#[test]
-fn rates_are_the_fields_of_their_names() {
-    for (place, name) in [
-        (rate::LOSS_SCALE, "loss_scale"),
-        (rate::KL_WEIGHT, "kl_weight"),
-        (rate::RATE, "rate"),
-        (rate::BETA1, "beta1"),
-        (rate::ONE_MINUS_BETA1, "one_minus_beta1"),
-        (rate::BETA2, "beta2"),
-        (rate::ONE_MINUS_BETA2, "one_minus_beta2"),
-        (rate::STEP_SIZE, "step_size"),
-        (rate::ROOT_CORRECTION, "root_correction"),
-        (rate::EPSILON, "epsilon"),
-        (rate::DECAY, "decay"),
-        (rate::MOMENTUM, "momentum"),
-        (rate::MAX_NORM, "max_norm"),
-        (rate::LEARNING, "learning"),
-        (rate::CAPACITY, "capacity"),
-        (rate::ACCUMULATOR, "accumulator"),
-        (rate::AVERAGING, "averaging"),
-    ] {
-        assert_eq!(record::FIELDS[record::WORDS + place], name, "the rate at {place}");
-    }
-}
-
-#[test]
-fn constants_of_single_kernels_are_the_same_in_both_languages() {
-    let (lowest, highest) = LOG_VAR_BOUNDS;
-    let gaussian = source("gaussian.draw");
-    assert_floats(gaussian, &[("LOWEST", lowest), ("HIGHEST", highest)]);
-    assert_words(gaussian, &[("SAMPLE", SAMPLE as usize)]);
-    assert_words(
-        source("finite.check"),
-        &[("LARGEST", (finite::LARGEST as f32).to_bits() as usize)],
-    );
-    let epsilon = layer_norm::EPSILON as f32;
-    assert_floats(source("layer_norm.forward"), &[("EPSILON", epsilon)]);
-    let purposes = [
-        ("NOISE", purpose::NOISE as usize),
-        ("PIXELS", purpose::PIXELS as usize),
-        ("ORDER", purpose::ORDER as usize),
-        ("DROPOUT", purpose::DROPOUT as usize),
-        ("CORRUPTION", purpose::CORRUPTION as usize),
-        ("PIXELS_ONCE", purpose::PIXELS_ONCE as usize),
-    ];
-    assert_words(source("random.words"), &purposes);
-    assert_words(source("gather.bytes"), &[("ONCE", ONCE as usize)]);
-    let pixelwise = source("likelihood.forward");
-    let families = Likelihood::ALL.into_iter().filter(|&family| {
-        // The one has a kernel of its own, the other is what happens by default.
-        !matches!(family, Likelihood::Bernoulli | Likelihood::Logistic)
-    });
-    for family in families {
-        let name = family.name().replace('-', "_").to_uppercase();
-        assert_words(pixelwise, &[(&name, family.code() as usize)]);
-    }
-    assert_words(pixelwise, &[("PIXEL", Scale::Pixel.code() as usize)]);
-    let (lowest, highest) = LOG_SCALE_BOUNDS;
-    assert_floats(pixelwise, &[("LOWEST_SCALE", lowest), ("HIGHEST_SCALE", highest)]);
-    // A slot of metrics is one `vec4`.
-    assert_eq!(METRICS, 4, "the metrics of a step");
-}
-
-/// The codes that a shader's function of an activation tells apart.
-fn codes(function: &str) -> BTreeSet<u32> {
-    let module = parse(function, include_str!("../shaders/common.wgsl"));
-    let mut functions = module.functions.iter();
-    let (_, body) = functions
-        .find(|(_, f)| f.name.as_deref() == Some(function))
-        .unwrap_or_else(|| panic!("no function {function}"));
-    let cases = body.body.iter().find_map(|statement| match statement {
-        Statement::Switch { cases, .. } => Some(cases),
-        _ => None,
-    });
-    let cases = cases.unwrap_or_else(|| panic!("{function} has no switch")).iter();
-    let code = |case: &naga::SwitchCase| match case.value {
-        naga::SwitchValue::U32(code) => Some(code),
-        _ => None,
-    };
-    cases.filter_map(code).collect()
-}
-
-#[test]
-fn likelihoods_have_their_codes() {
-    for (place, family) in Likelihood::ALL.into_iter().enumerate() {
-        assert_eq!(family.code() as usize, place, "the code of {}, and its place", family.name());
-    }
-}
-
-#[test]
-fn activations_have_their_codes() {
-    for (place, kind) in Activation::ALL.into_iter().enumerate() {
-        assert_eq!(kind.code() as usize, place, "the code of {}, and its place", kind.name());
-    }
-    // The identity is what happens by default.
-    let kinds = || Activation::ALL.into_iter().filter(|&kind| kind != Activation::Identity);
-    let all: BTreeSet<_> = kinds().map(Activation::code).collect();
-    assert_eq!(codes("activate"), all, "the codes in `activate`, and all of them");
-    let sloped = kinds().filter(|kind| kind.slope_from_output());
-    let sloped: BTreeSet<_> = sloped.map(Activation::code).collect();
-    assert_eq!(codes("slope_at_output"), sloped, "the codes in `slope_at_output`");
 }

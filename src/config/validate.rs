@@ -86,113 +86,116 @@ mod tests {
         Corruption, Gradient, Init, KlEstimate, Likelihood, OutputBias, Rule, Scale,
     };
 
+    type Spoil = fn(&mut Config);
+
+    /// What must be named, and what spoils it.
+    const CASES: &[(&str, Spoil)] = &[
+        ("batch-size", |c| c.train.batch_size = 0),
+        ("latent", |c| c.model.latent = 0),
+        ("lr", |c| c.optimizer.lr = f64::NAN),
+        ("lr", |c| c.optimizer.lr = -1.0),
+        ("lr", |c| c.optimizer.lr = 1e-60),
+        ("encoder", |c| c.model.encoder = vec![1 << 31]),
+        ("beta2", |c| c.optimizer.beta2 = 1.0),
+        ("epochs", |c| c.train.epochs = usize::MAX),
+        ("evaluate-every", |c| c.train.evaluate_every = 0),
+        ("clip-norm", |c| c.optimizer.clip_norm = 1e-46),
+        ("momentum", |c| c.optimizer.momentum = 0.9),
+        ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
+        ("sigma", |c| c.model.sigma = 2.0),
+        ("init-deviation", |c| c.model.init_deviation = 0.02),
+        ("init-deviation", |c| {
+            (c.model.init, c.model.init_deviation) = (Init::Normal, f64::NAN);
+        }),
+        ("dropout", |c| c.model.dropout = 1.0),
+        ("dropout", |c| {
+            (c.model.encoder, c.model.decoder, c.model.dropout) = (vec![], vec![], 0.1);
+        }),
+        ("decoder", |c| (c.model.decoder, c.model.layer_norm) = (vec![1], true)),
+        ("layer-norm", |c| {
+            (c.model.encoder, c.model.decoder, c.model.layer_norm) = (vec![], vec![], true);
+        }),
+        ("cycle-rise", |c| c.objective.cycle_rise = 0.7),
+        ("cycle-rise", |c| (c.objective.cycle_steps, c.objective.cycle_rise) = (9, 0.0)),
+        ("free-bits", |c| c.objective.free_bits = -0.1),
+        ("free-bits", |c| (c.objective.beta, c.objective.free_bits) = (0.0, 0.1)),
+        ("free-bits", |c| (c.objective.capacity, c.objective.free_bits) = (9.0, 0.1)),
+        ("warmup-steps", |c| (c.objective.beta, c.objective.warmup_steps) = (0.0, 9)),
+        ("cycle-steps", |c| (c.objective.cycle_steps, c.objective.warmup_steps) = (9, 9)),
+        ("capacity-steps", |c| c.objective.capacity_steps = 9),
+        ("total-correlation", |c| c.objective.total_correlation = f64::INFINITY),
+        ("mmd", |c| c.objective.mmd = -1.0),
+        ("mmd-scale", |c| c.objective.mmd_scale = 3.0),
+        ("free-bits", |c| {
+            (c.model.posterior, c.objective.free_bits) = (Posterior::Point, 0.1);
+        }),
+        ("corruption-level", |c| c.train.corruption_level = 0.1),
+        ("corruption", |c| c.train.corruption = Corruption::Normal),
+        ("corruption-level", |c| {
+            (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 1.0);
+        }),
+        ("classes", |c| c.model.classes = 1),
+        ("classes", |c| c.model.classes = 257),
+        ("sigma", |c| {
+            (c.model.likelihood, c.model.scale) = (Likelihood::Laplace, Scale::Shared);
+            c.model.sigma = 2.0;
+        }),
+        ("scale", |c| c.model.scale = Scale::Pixel),
+        ("scale", |c| {
+            (c.model.likelihood, c.model.scale) = (Likelihood::LogisticMixture, Scale::Shared);
+        }),
+        ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Categorical, 1)),
+        ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Logistic, 257)),
+        ("levels", |c| c.model.levels = 16),
+        ("components", |c| {
+            (c.model.likelihood, c.model.components) = (Likelihood::LogisticMixture, 33);
+        }),
+        ("components", |c| c.model.components = 10),
+        ("samples", |c| c.objective.samples = 0),
+        ("samples", |c| c.objective.samples = 4097),
+        ("importance", |c| c.objective.importance = 0),
+        ("importance", |c| (c.objective.samples, c.objective.importance) = (65, 64)),
+        ("beta", |c| (c.objective.importance, c.objective.beta) = (5, 4.0)),
+        ("kl", |c| {
+            (c.objective.importance, c.objective.kl) = (5, KlEstimate::Sampled);
+        }),
+        ("gradient", |c| c.objective.gradient = Gradient::Stl),
+        ("gradient", |c| {
+            (c.objective.kl, c.objective.gradient) = (KlEstimate::Sampled, Gradient::Dreg);
+        }),
+        ("alpha", |c| c.optimizer.alpha = 0.9),
+        ("alpha", |c| (c.optimizer.rule, c.optimizer.alpha) = (Rule::Rmsprop, 1.0)),
+        ("initial-accumulator", |c| c.optimizer.initial_accumulator = 0.1),
+        ("warmup-steps", |c| c.optimizer.warmup_steps = u64::MAX),
+        ("decay-epochs", |c| c.optimizer.decay_epochs = 0),
+        ("decay-epochs", |c| c.optimizer.decay_epochs = 3),
+        ("decay-factor", |c| c.optimizer.decay_factor = 0.5),
+        ("decay-factor", |c| c.optimizer.decay_factor = 1.0),
+        ("final-lr", |c| c.optimizer.final_lr = 1e-4),
+        ("final-lr", |c| c.optimizer.final_lr = 2e-3),
+        ("stages", |c| c.optimizer.stages = 9),
+        ("average", |c| c.optimizer.average = 1.0),
+        ("accumulate", |c| c.train.accumulate = 0),
+        ("accumulate", |c| c.train.accumulate = 3),
+        ("mmd", |c| (c.train.accumulate, c.objective.mmd) = (2, 1.0)),
+        ("mmd", |c| (c.objective.samples, c.objective.mmd) = (2, 1.0)),
+        ("free-bits", |c| (c.objective.importance, c.objective.free_bits) = (2, 0.1)),
+        ("capacity", |c| {
+            (c.objective.kl, c.objective.capacity) = (KlEstimate::Sampled, 9.0);
+        }),
+        ("warmup-steps", |c| (c.objective.importance, c.objective.warmup_steps) = (2, 9)),
+        ("samples", |c| (c.model.posterior, c.objective.samples) = (Posterior::Point, 2)),
+        ("output-bias", |c| {
+            (c.model.likelihood, c.model.output_bias) =
+                (Likelihood::Categorical, OutputBias::DataMean);
+        }),
+        ("stages", |c| c.optimizer.stages = 0),
+        ("stages", |c| c.optimizer.stages = 7),
+    ];
+
     #[test]
     fn bad_numbers_are_named() {
-        type Spoil = fn(&mut Config);
-        let cases: &[(&str, Spoil)] = &[
-            ("batch-size", |c| c.train.batch_size = 0),
-            ("latent", |c| c.model.latent = 0),
-            ("lr", |c| c.optimizer.lr = f64::NAN),
-            ("lr", |c| c.optimizer.lr = -1.0),
-            ("lr", |c| c.optimizer.lr = 1e-60),
-            ("encoder", |c| c.model.encoder = vec![1 << 31]),
-            ("beta2", |c| c.optimizer.beta2 = 1.0),
-            ("epochs", |c| c.train.epochs = usize::MAX),
-            ("evaluate-every", |c| c.train.evaluate_every = 0),
-            ("clip-norm", |c| c.optimizer.clip_norm = 1e-46),
-            ("momentum", |c| c.optimizer.momentum = 0.9),
-            ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
-            ("sigma", |c| c.model.sigma = 2.0),
-            ("init-deviation", |c| c.model.init_deviation = 0.02),
-            ("init-deviation", |c| {
-                (c.model.init, c.model.init_deviation) = (Init::Normal, f64::NAN);
-            }),
-            ("dropout", |c| c.model.dropout = 1.0),
-            ("dropout", |c| {
-                (c.model.encoder, c.model.decoder, c.model.dropout) = (vec![], vec![], 0.1);
-            }),
-            ("decoder", |c| (c.model.decoder, c.model.layer_norm) = (vec![1], true)),
-            ("layer-norm", |c| {
-                (c.model.encoder, c.model.decoder, c.model.layer_norm) = (vec![], vec![], true);
-            }),
-            ("cycle-rise", |c| c.objective.cycle_rise = 0.7),
-            ("cycle-rise", |c| (c.objective.cycle_steps, c.objective.cycle_rise) = (9, 0.0)),
-            ("free-bits", |c| c.objective.free_bits = -0.1),
-            ("free-bits", |c| (c.objective.beta, c.objective.free_bits) = (0.0, 0.1)),
-            ("free-bits", |c| (c.objective.capacity, c.objective.free_bits) = (9.0, 0.1)),
-            ("warmup-steps", |c| (c.objective.beta, c.objective.warmup_steps) = (0.0, 9)),
-            ("cycle-steps", |c| (c.objective.cycle_steps, c.objective.warmup_steps) = (9, 9)),
-            ("capacity-steps", |c| c.objective.capacity_steps = 9),
-            ("total-correlation", |c| c.objective.total_correlation = f64::INFINITY),
-            ("mmd", |c| c.objective.mmd = -1.0),
-            ("mmd-scale", |c| c.objective.mmd_scale = 3.0),
-            ("free-bits", |c| {
-                (c.model.posterior, c.objective.free_bits) = (Posterior::Point, 0.1);
-            }),
-            ("corruption-level", |c| c.train.corruption_level = 0.1),
-            ("corruption", |c| c.train.corruption = Corruption::Normal),
-            ("corruption-level", |c| {
-                (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 1.0);
-            }),
-            ("classes", |c| c.model.classes = 1),
-            ("classes", |c| c.model.classes = 257),
-            ("sigma", |c| {
-                (c.model.likelihood, c.model.scale) = (Likelihood::Laplace, Scale::Shared);
-                c.model.sigma = 2.0;
-            }),
-            ("scale", |c| c.model.scale = Scale::Pixel),
-            ("scale", |c| {
-                (c.model.likelihood, c.model.scale) = (Likelihood::LogisticMixture, Scale::Shared);
-            }),
-            ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Categorical, 1)),
-            ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Logistic, 257)),
-            ("levels", |c| c.model.levels = 16),
-            ("components", |c| {
-                (c.model.likelihood, c.model.components) = (Likelihood::LogisticMixture, 33);
-            }),
-            ("components", |c| c.model.components = 10),
-            ("samples", |c| c.objective.samples = 0),
-            ("samples", |c| c.objective.samples = 4097),
-            ("importance", |c| c.objective.importance = 0),
-            ("importance", |c| (c.objective.samples, c.objective.importance) = (65, 64)),
-            ("beta", |c| (c.objective.importance, c.objective.beta) = (5, 4.0)),
-            ("kl", |c| {
-                (c.objective.importance, c.objective.kl) = (5, KlEstimate::Sampled);
-            }),
-            ("gradient", |c| c.objective.gradient = Gradient::Stl),
-            ("gradient", |c| {
-                (c.objective.kl, c.objective.gradient) = (KlEstimate::Sampled, Gradient::Dreg);
-            }),
-            ("alpha", |c| c.optimizer.alpha = 0.9),
-            ("alpha", |c| (c.optimizer.rule, c.optimizer.alpha) = (Rule::Rmsprop, 1.0)),
-            ("initial-accumulator", |c| c.optimizer.initial_accumulator = 0.1),
-            ("warmup-steps", |c| c.optimizer.warmup_steps = u64::MAX),
-            ("decay-epochs", |c| c.optimizer.decay_epochs = 0),
-            ("decay-epochs", |c| c.optimizer.decay_epochs = 3),
-            ("decay-factor", |c| c.optimizer.decay_factor = 0.5),
-            ("decay-factor", |c| c.optimizer.decay_factor = 1.0),
-            ("final-lr", |c| c.optimizer.final_lr = 1e-4),
-            ("final-lr", |c| c.optimizer.final_lr = 2e-3),
-            ("stages", |c| c.optimizer.stages = 9),
-            ("average", |c| c.optimizer.average = 1.0),
-            ("accumulate", |c| c.train.accumulate = 0),
-            ("accumulate", |c| c.train.accumulate = 3),
-            ("mmd", |c| (c.train.accumulate, c.objective.mmd) = (2, 1.0)),
-            ("mmd", |c| (c.objective.samples, c.objective.mmd) = (2, 1.0)),
-            ("free-bits", |c| (c.objective.importance, c.objective.free_bits) = (2, 0.1)),
-            ("capacity", |c| {
-                (c.objective.kl, c.objective.capacity) = (KlEstimate::Sampled, 9.0);
-            }),
-            ("warmup-steps", |c| (c.objective.importance, c.objective.warmup_steps) = (2, 9)),
-            ("samples", |c| (c.model.posterior, c.objective.samples) = (Posterior::Point, 2)),
-            ("output-bias", |c| {
-                (c.model.likelihood, c.model.output_bias) =
-                    (Likelihood::Categorical, OutputBias::DataMean);
-            }),
-            ("stages", |c| c.optimizer.stages = 0),
-            ("stages", |c| c.optimizer.stages = 7),
-        ];
-        for &(name, spoil) in cases {
+        for &(name, spoil) in CASES {
             let mut config = Config::default();
             spoil(&mut config);
             let error = config.validate().expect_err(name);

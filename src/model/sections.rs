@@ -1,6 +1,6 @@
 //! What a model's programs are made of: stretches of dispatches, recorded once.
 
-use crate::config::{Config, Corruption, Posterior};
+use crate::config::{Config, Corruption, Posterior, TrainConfig};
 use crate::engine::plan::Dispatch;
 use crate::engine::{BufferId, Parameters, Plan, Program, Tape, Tensor};
 use crate::kernels::average::average;
@@ -96,75 +96,60 @@ impl Sections {
         noise: TrainingNoise,
         pixels: usize,
     ) -> Self {
-        let &Room { reports, x, image, label, eps, kl, nll, extra, .. } = room;
-        let model = &config.model;
         let mut tape = Tape::new(plan);
+        let mut sections = Self::forward(&mut tape, parameters, config, room, (noise, pixels));
+        sections.learn(&mut tape, parameters, config, room);
+        sections
+    }
+
+    /// Records the way from images to what is minimised.
+    fn forward(
+        tape: &mut Tape<'_>,
+        parameters: &mut Parameters,
+        config: &Config,
+        room: &Room,
+        (noise, pixels): (TrainingNoise, usize),
+    ) -> Self {
+        let &Room { x, image, label, eps, kl, nll, extra, .. } = room;
+        let (model, goal) = (&config.model, &config.objective);
         let names = LayerNames::of(config);
         let told = |tape: &mut Tape<'_>, a, wants_da| match label {
             Some(label) => append(tape, (a, wants_da), label, model.classes),
             None => a,
         };
-        let level = config.train.corruption_level;
-        let seen = match config.train.corruption {
-            Corruption::None => x,
-            Corruption::Mask => corrupt(&mut tape, corrupt::Noise::Mask(level), (image, x)),
-            Corruption::Normal => corrupt(&mut tape, corrupt::Noise::Normal(level), (image, x)),
-        };
-        let given = told(&mut tape, seen, false);
-        let h = encoder(Network { tape: &mut tape, parameters, model, image }, &names, given);
+        let seen = corrupted(tape, &config.train, (image, x));
+        let given = told(tape, seen, false);
+        let h = encoder(Network { tape, parameters, model, image }, &names, given);
         let encoder = tape.take();
         let noise = match noise {
             TrainingNoise::Drawn => Noise::Drawn { image },
             TrainingNoise::Given => Noise::Given,
         };
-        let goal = &config.objective;
         let weighs = goal.weighs();
         let kl_share = if weighs { divergence(goal.gradient) } else { Divergence::Whole };
         let z = match model.posterior {
             Posterior::Point => h,
             Posterior::Normal => {
-                gaussian(&mut tape, noise, h, (eps, room.z, kl), kl_share);
+                gaussian(tape, noise, h, (eps, room.z, kl), kl_share);
                 room.z
             }
         };
         let samples = Samples { h, eps, z };
-        let weighing = weighs.then(|| weighing(&mut tape, samples, goal.importance, goal.gradient));
+        let weighing = weighs.then(|| weighing(tape, samples, goal.importance, goal.gradient));
         let posterior = tape.take();
-        let given = told(&mut tape, z, true);
-        let network = Network { tape: &mut tape, parameters, model, image };
+        let given = told(tape, z, true);
+        let network = Network { tape, parameters, model, image };
         let made = decoder(network, &names, (given, goal.z_per_image()), pixels);
         let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
-        let gradients = likelihood(&mut tape, parameters, config, (made, x), nll);
+        let gradients = likelihood(tape, parameters, config, (made, x), nll);
         let likelihood = tape.take();
         match weighing {
-            Some(weighing) => weigh_samples(&mut tape, weighing, &gradients, (nll, kl, extra)),
-            None => objective(&mut tape, config, (z, h), extra),
+            Some(weighing) => weigh_samples(tape, weighing, &gradients, (nll, kl, extra)),
+            None => objective(tape, config, (z, h), extra),
         }
         let bound = tape.take();
-        tape.backward();
-        // Among the gradients of parameters, which wait for nothing either, and before the update,
-        // which a broken loss must stop.
-        let samples = goal.z_per_image();
-        reduce(&mut tape, (nll, kl, extra), samples, reports, true);
-        let learning = tape.take();
-        if config.optimizer.average > 0.0 {
-            parameters.make_averages(tape.plan);
-        }
-        let arenas = parameters.arenas(tape.plan);
-        for arena in &arenas {
-            check_finite(&mut tape, arena.grads, reports.guard);
-        }
-        update(&mut tape, &config.optimizer, &arenas, reports.guard);
-        for arena in &arenas {
-            if let Some(averages) = parameters.average_of(arena.values) {
-                average(&mut tape, reports.guard, arena.values, averages);
-            }
-        }
-        let update = tape.take();
-        reduce(&mut tape, (nll, kl, extra), samples, reports, false);
-        let end = tape.take();
-        let grads = arenas.iter().map(|arena| arena.grads.buffer()).collect();
+        let (learning, update, grads, end) = Default::default();
         Self {
             h,
             z,
@@ -180,6 +165,40 @@ impl Sections {
             grads,
             end,
         }
+    }
+
+    /// Records the way back, the update and the reports.
+    fn learn(
+        &mut self,
+        tape: &mut Tape<'_>,
+        parameters: &mut Parameters,
+        config: &Config,
+        room: &Room,
+    ) {
+        let &Room { reports, kl, nll, extra, .. } = room;
+        let samples = config.objective.z_per_image();
+        tape.backward();
+        // Among the gradients of parameters, which wait for nothing either, and before the update,
+        // which a broken loss must stop.
+        reduce(tape, (nll, kl, extra), samples, reports, true);
+        self.learning = tape.take();
+        if config.optimizer.average > 0.0 {
+            parameters.make_averages(tape.plan);
+        }
+        let arenas = parameters.arenas(tape.plan);
+        for arena in &arenas {
+            check_finite(tape, arena.grads, reports.guard);
+        }
+        update(tape, &config.optimizer, &arenas, reports.guard);
+        for arena in &arenas {
+            if let Some(averages) = parameters.average_of(arena.values) {
+                average(tape, reports.guard, arena.values, averages);
+            }
+        }
+        self.update = tape.take();
+        self.grads = arenas.iter().map(|arena| arena.grads.buffer()).collect();
+        reduce(tape, (nll, kl, extra), samples, reports, false);
+        self.end = tape.take();
     }
 
     /// Puts the programs together. What only looks is recorded on a tape of its own, since its
@@ -260,5 +279,15 @@ impl Sections {
             Program::new("middle part of a step", &[&adding]),
             Program::new("last part of a step", &[&adding, &self.update]),
         ]
+    }
+}
+
+/// What the encoder sees of images x.
+fn corrupted(tape: &mut Tape<'_>, config: &TrainConfig, (image, x): (Tensor, Tensor)) -> Tensor {
+    let level = config.corruption_level;
+    match config.corruption {
+        Corruption::None => x,
+        Corruption::Mask => corrupt(tape, corrupt::Noise::Mask(level), (image, x)),
+        Corruption::Normal => corrupt(tape, corrupt::Noise::Normal(level), (image, x)),
     }
 }
