@@ -6,11 +6,20 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// The names of the presets.
-pub const PRESETS: [&str; 2] = ["classic", "big"];
+pub const PRESETS: [&str; 8] =
+    ["classic", "big", "flax", "iwae-1", "iwae-5", "iwae-50", "dreg-50", "conditional"];
 
 /// The files, in the same order.
-const FILES: [&str; PRESETS.len()] =
-    [include_str!("presets/classic.toml"), include_str!("presets/big.toml")];
+const FILES: [&str; PRESETS.len()] = [
+    include_str!("presets/classic.toml"),
+    include_str!("presets/big.toml"),
+    include_str!("presets/flax.toml"),
+    include_str!("presets/iwae-1.toml"),
+    include_str!("presets/iwae-5.toml"),
+    include_str!("presets/iwae-50.toml"),
+    include_str!("presets/dreg-50.toml"),
+    include_str!("presets/conditional.toml"),
+];
 
 /// A configuration by name.
 #[derive(Clone, Debug, PartialEq)]
