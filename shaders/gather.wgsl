@@ -1,6 +1,7 @@
 // x (rows, n) = the minibatch's rows of a resident dataset, and image (rows) = which they are: the
 // epoch's order gives the image at each position. Bytes are divided by 255; a binarised pixel is a
-// coin of that probability, tossed for each step (1) or once for all (2). A dataset lies in shards; each dispatch serves the rows of its own.
+// coin of that probability, tossed for each step (1) or once for all (2). A dataset lies in shards; each
+// dispatch serves the rows of its own.
 
 struct Gather { len: u32, stride: u32, shard_first: u32, shard_rows: u32, binarise: u32 }
 @group(0) @binding(0) var<uniform> p: Gather;

@@ -1,7 +1,8 @@
 // Importance weights w = p(x|z) p(z) / q(z|x) of one more z for each image, the first of its samples in
-// nll, ε and z: log w = −nll + ½ Σ (ε² + log σ² − z²), as the constants of both normals cancel. `highest` (rows) holds the largest
-// log w so far and `total` (rows) the sum of w / exp(highest), so that no exp overflows; the record's
-// step counts the z of an image from zero, and the first one begins anew. Burda et al. 2016, eq. 8.
+// nll, ε and z: log w = −nll + ½ Σ (ε² + log σ² − z²), as the constants of both normals cancel. `highest`
+// (rows) holds the largest log w so far and `total` (rows) the sum of w / exp(highest), so that no exp
+// overflows; the record's step counts the z of an image from zero, and the first one begins anew. Burda et
+// al. 2016, eq. 8.
 
 struct Importance { rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32 }
 @group(0) @binding(0) var<uniform> p: Importance;

@@ -6,7 +6,8 @@
 struct Mmd { rows: u32, latent: u32, z_stride: u32, stride: u32, add: u32, weight: f32, narrow: f32 }
 @group(0) @binding(0) var<uniform> p: Mmd;
 const WIDTH = 64u;
-var<workgroup> partial: array<f32, WIDTH>;
+const WIDE = 256u;
+var<workgroup> partial: array<f32, WIDE>;
 
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read> y: array<f32>;
@@ -34,27 +35,29 @@ fn pairs(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     gap[at] = k.x + k.z - 2.0 * k.y;
 }
 
-@group(0) @binding(1) var<storage, read> given_gap: array<f32>;
+@group(0) @binding(1) var<storage, read> given_gap: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> extra: array<f32>;
 
-// One workgroup: the sum over all pairs, to each image.
-@compute @workgroup_size(WIDTH)
+// One workgroup: the sum over all pairs, to each image. So wide, and by fours, because llvmpipe leaves its
+// loops after 65,535 turns in all; of the largest batch that fits a binding there are 41,000.
+@compute @workgroup_size(WIDE)
 fn discrepancy(@builtin(local_invocation_index) lane: u32) {
+    let quads = p.stride / 4u;
     var sum = 0.0;
     for (var i = 0u; i < record.rows; i++) {
-        var row = 0.0;
-        for (var j = lane; j < record.rows; j += WIDTH) { row += given_gap[i * p.stride + j]; }
-        sum += row;
+        var row = vec4<f32>();
+        for (var j = lane; j < quads; j += WIDE) { row += given_gap[i * quads + j]; }
+        sum += dot(row, vec4<f32>(1.0));
     }
     partial[lane] = sum;
-    for (var width = WIDTH / 2u; width > 0u; width /= 2u) {
+    for (var width = WIDE / 2u; width > 0u; width /= 2u) {
         workgroupBarrier();
         if lane < width { partial[lane] += partial[lane + width]; }
     }
     workgroupBarrier();
     let count = f32(record.rows);
     let more = p.weight * (partial[0] / count / count);
-    for (var i = lane; i < p.rows; i += WIDTH) {
+    for (var i = lane; i < p.rows; i += WIDE) {
         extra[i] = select(0.0, extra[i], p.add != 0u) + select(0.0, more, i < record.rows);
     }
 }

@@ -97,7 +97,7 @@ fn burda(epoch: u64, stages: u32) -> f64 {
 pub struct Plateau {
     /// The lowest.
     best: f64,
-    /// Losses since then, or since the rate fell, if that was later.
+    /// Epochs since then, or since the rate fell, if that was later.
     pub(crate) since: u64,
     /// How often the rate fell.
     pub(crate) falls: u64,
@@ -109,13 +109,14 @@ impl Plateau {
     /// What is known before the first epoch has ended.
     pub const NONE: Self = Self { best: f64::INFINITY, since: 0, falls: 0, step: 0 };
 
-    /// Takes note of the test loss after a step, unless that was done.
-    pub fn note(&mut self, config: &OptimizerConfig, step: u64, loss: f64) {
+    /// Takes note of the test loss after a step, where so many are an epoch, unless that was done. Epochs
+    /// in between may have had none.
+    pub fn note(&mut self, config: &OptimizerConfig, (step, per_epoch): (u64, u64), loss: f64) {
         if step == self.step {
             return;
         }
+        self.since += step.saturating_sub(self.step) / per_epoch;
         self.step = step;
-        self.since += 1;
         if loss < self.best {
             (self.best, self.since) = (loss, 0);
         }

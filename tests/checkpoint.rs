@@ -168,6 +168,36 @@ fn edited(from: &str, to: &str) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &bytes[8 + length..]].concat()
 }
 
+/// A state of the first version, whose keys these were, has what others default to.
+#[test]
+fn a_state_of_the_first_version_goes_on() {
+    const KEYS: &str = "format version size data device step rate_scale skipped rolled_back recon kl \
+        images epochs log_bytes best epoch loss encoder latent decoder activation likelihood sigma beta \
+        reduction rule lr beta1 beta2 epsilon weight-decay momentum nesterov clip-norm batch-size seed \
+        pixels max-steps limit patience non-finite";
+    let mut state = a_state();
+    let bytes = state.to_bytes().expect("a state");
+    let length = u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes")) as usize;
+    let header = std::str::from_utf8(&bytes[8..8 + length]).expect("JSON");
+    let (about, tensors) = header.split_once("\"}").expect("the metadata ends");
+    let known = |line: &&str| {
+        let key = line.split_once(" = ").map(|(key, _)| key);
+        key.is_none_or(|key| key.contains('{') || KEYS.split(' ').any(|known| known == key))
+    };
+    let lines: Vec<_> = about.split("\\n").collect();
+    let old: Vec<_> = lines.iter().copied().filter(known).collect();
+    assert!(old.len() + 30 < lines.len(), "{} of {} lines are old", old.len(), lines.len());
+    let header = format!("{}\"}}{}", old.join("\\n"), tensors.trim_end());
+    let head = (header.len() as u64).to_le_bytes();
+    let bytes = [&head[..], header.as_bytes(), &bytes[8 + length..]].concat();
+    let read = State::from_bytes(path(), &bytes).expect("an old state");
+    state.tensors.sort_by(|a, b| a.key.cmp(&b.key));
+    // What was minimised was not summed then.
+    state.trained.sums = read.trained.sums;
+    assert_eq!(read, state);
+    trainer(&Device::Cpu(1), &small()).restore(&read).expect("it goes on");
+}
+
 #[test]
 fn malformed_states_are_refused() {
     let good = a_state().to_bytes().expect("a state");

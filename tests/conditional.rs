@@ -8,7 +8,7 @@ use std::path::Path;
 
 use common::{Bench, distance, gpu, gradients_hold, mnist, mnist_bytes, small, steps_hold};
 use elbo::checkpoint::State;
-use elbo::config::{Activation, Config, Likelihood, NonFinite, Pixels};
+use elbo::config::{Activation, Config, Corruption, Likelihood, NonFinite, Pixels, Scale};
 use elbo::engine::Program;
 use elbo::evaluate::Z;
 use elbo::model::{Programs, TrainingNoise};
@@ -110,6 +110,14 @@ fn losses_gradients_and_weights_are_pytorchs() {
     assert!(first > 1e-3 && last > 1e-6, "swapped labels: {first:e}, {last:e}");
 }
 
+/// What any objective and likelihood may have besides.
+fn much_else(config: &mut Config) {
+    let Config { model, train, optimizer, .. } = config;
+    (model.layer_norm, model.dropout, model.activation) = (true, 0.2, Activation::Tanh);
+    (train.corruption, train.corruption_level) = (Corruption::Normal, 0.3);
+    optimizer.average = 0.9;
+}
+
 /// Models of every kind that are told classes.
 fn kinds() -> Vec<(&'static str, Config)> {
     let kind = |name, classes, change: fn(&mut Config)| {
@@ -133,6 +141,18 @@ fn kinds() -> Vec<(&'static str, Config)> {
         kind("binarised", 10, |c| c.train.pixels = Pixels::Binarised),
         kind("clipped, that skips", 10, |c| {
             (c.optimizer.clip_norm, c.train.non_finite) = (1.0, NonFinite::Skip);
+        }),
+        // Where features meet, a factor may be lost.
+        kind("of weighed z with much else", 3, |c| {
+            (c.objective.samples, c.objective.importance) = (2, 3);
+            (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
+            much_else(c);
+        }),
+        kind("whose minibatch is compared, with much else", 3, |c| {
+            let o = &mut c.objective;
+            (o.free_bits, o.total_correlation, o.mmd) = (0.03, 4.0, 10.0);
+            (c.model.likelihood, c.model.scale) = (Likelihood::Laplace, Scale::Pixel);
+            much_else(c);
         }),
     ]
 }

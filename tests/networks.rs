@@ -243,6 +243,7 @@ fn the_output_starts_at_the_data_s_mean() {
     };
     let datasets = [
         (Likelihood::Bernoulli, Dataset::from_bytes([1, 37], bytes.clone())),
+        (Likelihood::ContinuousBernoulli, Dataset::from_bytes([1, 37], bytes.clone())),
         (Likelihood::Normal, Dataset::from_floats([1, 37], floats.clone())),
     ];
     for (likelihood, data) in datasets {
@@ -255,7 +256,7 @@ fn the_output_starts_at_the_data_s_mean() {
         let mut blank = 0;
         for (i, &found) in samples.iter().enumerate() {
             let expected = match likelihood {
-                Likelihood::Bernoulli => {
+                Likelihood::Bernoulli | Likelihood::ContinuousBernoulli => {
                     let mean = mean(i % 37, &|at| f64::from(bytes[at]) / 255.0);
                     blank += usize::from(mean < 0.001);
                     mean.clamp(0.001, 0.999)
@@ -265,7 +266,7 @@ fn the_output_starts_at_the_data_s_mean() {
             let apart = (f64::from(found) - expected).abs();
             assert!(apart < 1e-6, "{likelihood:?}, pixel {i}: {found}, the mean is {expected}");
         }
-        let clipped = likelihood == Likelihood::Bernoulli;
+        let clipped = likelihood != Likelihood::Normal;
         assert_eq!(blank > 0, clipped, "some pixels are always black, and were clipped");
     }
 }

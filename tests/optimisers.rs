@@ -119,8 +119,22 @@ fn schedules_equal_pytorch() {
         found.push(learning_rate(&config, epoch * 5 + 1, 5) * plateau.factor(&config.optimizer));
         // The second look of an epoch changes nothing.
         for _ in 0..2 {
-            plateau.note(&config.optimizer, (epoch + 1) * 5, loss);
+            plateau.note(&config.optimizer, ((epoch + 1) * 5, 5), loss);
         }
     }
     assert_close("plateau", &found, &golden.floats("schedule/plateau"), 1e-12);
+}
+
+/// By hand: losses of every third epoch that do not fall count the epochs between them too.
+#[test]
+fn a_plateau_counts_epochs_and_not_looks() {
+    let mut config = Config::default();
+    (config.optimizer.schedule, config.optimizer.decay_epochs) = (Schedule::Plateau, 5);
+    let mut plateau = Plateau::NONE;
+    let factors = [3, 6, 9, 12, 15, 18].map(|epoch| {
+        plateau.note(&config.optimizer, (epoch * 7, 7), if epoch == 9 { 1.0 } else { 2.0 });
+        plateau.factor(&config.optimizer)
+    });
+    // The lowest is that of epoch 9; six epochs later the rate falls.
+    assert_eq!(factors, [1.0, 1.0, 1.0, 1.0, 0.1, 0.1]);
 }

@@ -4,7 +4,9 @@
 mod common;
 
 use common::{Bench, Under, cut, distance, gpu, small};
-use elbo::config::{Config, NonFinite, Pixels, Reduction, Rule};
+use elbo::config::{
+    Config, Corruption, Gradient, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale,
+};
 use elbo::cpu::{ProgramId, Terms};
 use elbo::engine::{Parameter, Record};
 use elbo::model::{DataSpec, TrainingNoise, Vae};
@@ -26,6 +28,16 @@ fn kinds() -> Vec<(&'static str, Config)> {
         kind("deep, averaged", |c| {
             (c.model.encoder, c.model.decoder) = (vec![31, 17], vec![]);
             c.optimizer.average = 0.9;
+        }),
+        kind("several z, one scale", |c| {
+            (c.objective.samples, c.objective.reduction) = (3, Reduction::Mean);
+            (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
+        }),
+        kind("weighed z, normalised, left out", |c| {
+            (c.objective.samples, c.objective.importance) = (2, 3);
+            c.objective.gradient = Gradient::Dreg;
+            (c.model.layer_norm, c.model.dropout) = (true, 0.2);
+            (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 0.3);
         }),
     ]
 }
@@ -149,7 +161,7 @@ fn what_breaks_in_a_part_breaks_its_step() {
         Dataset::from_floats([4, 4], pixels).expect("finite pixels")
     };
     let mut config = small();
-    config.model.likelihood = elbo::config::Likelihood::Normal;
+    config.model.likelihood = Likelihood::Normal;
     config.train.accumulate = 4;
     let mut steps = std::collections::BTreeSet::new();
     for device in [Device::Cpu(2), Device::Gpu(gpu())] {

@@ -51,13 +51,17 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
-    let Some(name) = &args.name else { return list() };
+    let Some(name) = &args.name else { return list(args.json) };
     let preset = Preset::named(name)?;
     let (Some(published), Some(short)) = (preset.published, preset.short) else {
         let known: Vec<_> = all().map(|(name, ..)| name).collect();
         return Err(Error::config(format!("nothing was published of the preset `{name}`"))
             .hint(format!("what can be reproduced is {}", known.join(", "))));
     };
+    if args.samples.is_some() && published.quantity == Quantity::Loss {
+        let what = format!("`--samples` is set, but of `{name}` a loss was published, and no NLL");
+        return Err(Error::config(what).hint("leave it out"));
+    }
     let config = if args.short { short } else { preset.config.clone() };
     let out = args.out.clone().unwrap_or_else(|| {
         Path::new("runs").join(if args.short { format!("{name}-short") } else { name.clone() })
@@ -90,11 +94,20 @@ fn all() -> impl Iterator<Item = (&'static str, Preset, Published)> {
     })
 }
 
-fn list() -> Result<u8> {
+fn list(json: bool) -> Result<u8> {
     for (name, preset, published) in all() {
         let epochs = preset.config.train.epochs;
         let short = preset.short.map_or(epochs, |short| short.train.epochs);
         let Published { protocol, source, quantity, value, band, .. } = published;
+        if json {
+            let line = json!({
+                "event": "preset", "name": name, "protocol": protocol, "source": source,
+                "quantity": quantity_in_json(quantity), "published": value, "band": band,
+                "epochs": epochs, "short_epochs": short,
+            });
+            print_line(&line.to_string())?;
+            continue;
+        }
         print_line(&format!(
             "{name}: {} {value} ± {band} nats after {epochs} epochs ({short} with --short)\n  \
              {protocol}\n  {source}",
@@ -102,6 +115,13 @@ fn list() -> Result<u8> {
         ))?;
     }
     Ok(0)
+}
+
+fn quantity_in_json(quantity: Quantity) -> &'static str {
+    match quantity {
+        Quantity::Loss => "loss",
+        Quantity::Nll => "nll",
+    }
 }
 
 fn quantity_in_words(quantity: Quantity) -> &'static str {
@@ -195,7 +215,7 @@ impl Outcome {
         let [epochs, whole] = self.epochs;
         json!({
             "event": "reproduction", "name": name, "protocol": protocol, "source": source,
-            "quantity": match quantity { Quantity::Loss => "loss", Quantity::Nll => "nll" },
+            "quantity": quantity_in_json(*quantity),
             "samples": (*quantity == Quantity::Nll).then_some(self.samples),
             "epochs": epochs, "published_epochs": whole, "here": self.here.mean,
             "margin": self.here.margin, "published": value, "expected": self.expected, "band": band,

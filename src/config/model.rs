@@ -183,15 +183,14 @@ impl Likelihood {
         matches!(self, Self::Normal | Self::Laplace | Self::Logistic)
     }
 
-    /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, or the logit of
+    /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, or the logit for
     /// a mean that is kept within [0.001, 0.999]; of families with no such number, nothing.
     #[must_use]
     pub fn output_of_mean(self, mean: f64) -> Option<f64> {
+        let within = mean.clamp(0.001, 0.999);
         match self {
-            Self::Bernoulli | Self::ContinuousBernoulli => {
-                let p = mean.clamp(0.001, 0.999);
-                Some((p / (1.0 - p)).ln())
-            }
+            Self::Bernoulli => Some((within / (1.0 - within)).ln()),
+            Self::ContinuousBernoulli => Some(continuous_logit(within)),
             Self::Normal | Self::Laplace | Self::Logistic => Some(mean),
             Self::LogisticMixture | Self::Categorical => None,
         }
@@ -211,6 +210,25 @@ impl Likelihood {
             Self::Categorical => model.levels,
         }
     }
+}
+
+/// The logit l of a continuous Bernoulli pixel of this mean, which is not σ(l) but 1 / (1 − exp −l) − 1 / l
+/// (Loaiza-Ganem and Cunningham 2019, eq. 9): by halving, from the means of the logits 0 to 1000, which are
+/// ½ to 0.999, and their mirror images.
+fn continuous_logit(mean: f64) -> f64 {
+    if mean < 0.5 {
+        return -continuous_logit(1.0 - mean);
+    }
+    let (mut low, mut high) = (0.0_f64, 1000.0_f64);
+    for _ in 0..60 {
+        let l = 0.5 * (low + high);
+        if -1.0 / (-l).exp_m1() - 1.0 / l < mean {
+            low = l;
+        } else {
+            high = l;
+        }
+    }
+    high
 }
 
 /// Where the scale of a likelihood comes from.

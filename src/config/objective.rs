@@ -150,7 +150,9 @@ impl ObjectiveConfig {
 impl ObjectiveConfig {
     pub(super) fn validate(&self) -> Result<()> {
         within("beta", self.beta, 0.0, 1e6)?;
-        within("cycle-rise", self.cycle_rise, f64::from(f32::MIN_POSITIVE), 1.0 + f64::EPSILON)?;
+        if !(self.cycle_rise > 0.0 && self.cycle_rise <= 1.0) {
+            return fail("cycle-rise", &self.cycle_rise, "a number above 0 and at most 1");
+        }
         within("free-bits", self.free_bits, 0.0, 1e6)?;
         within("capacity", self.capacity, 0.0, 1e6)?;
         within("total-correlation", self.total_correlation, 0.0, 1e6)?;

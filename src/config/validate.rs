@@ -32,7 +32,10 @@ impl Config {
             ("total-correlation", total_correlation != 1.0),
             ("mmd", mmd > 0.0),
         ] {
-            has_effect(name, !set || self.train.accumulate == 1, "`accumulate = 1`")?;
+            if set && self.train.accumulate > 1 {
+                let what = format!("`{name}` is of a whole minibatch, which `accumulate` parts");
+                return Err(Error::config(what).hint("leave out the one or the other"));
+            }
         }
         Ok(())
     }

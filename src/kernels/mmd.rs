@@ -165,8 +165,8 @@ pub fn mmd(
     });
 }
 
-/// One image, ragged sizes, a partial batch, a z with two users, the classic size, and more than 65,535
-/// workgroups.
+/// One image, ragged sizes, a partial batch, a z with two users, the classic size, more than 65,535
+/// workgroups, and a batch of more pairs than a sum of 65,535 turns by 64 lanes would have.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, latent, record_rows) in
@@ -176,6 +176,7 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     cases.push(case([7, 3], 6, 2));
     cases.push(case([2064, 3], 70, 1));
+    cases.push(case([2100, 2], 2100, 1));
     cases
 }
 

@@ -269,11 +269,15 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
         return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
             .hint("train on a part of the data, or on smaller images"));
     }
-    let rows = batch.saturating_mul(config.objective.z_per_image());
+    // What is computed at once.
+    let part = config.train.part_size();
+    let rows = part.saturating_mul(config.objective.z_per_image());
     if rows > most {
-        let what = format!("a batch of {batch} images with {} z's each", rows / batch);
-        return Err(Error::config(format!("{what} has {rows} rows; {most} are the most"))
-            .hint("choose a smaller batch, or fewer `samples` or less `importance`"));
+        let what = format!("a batch of {part} images with {} z's each", rows / part);
+        return Err(Error::config(format!("{what} has {rows} rows; {most} are the most")).hint(
+            "choose a smaller batch, fewer `samples` or less `importance`, or more parts \
+             (`accumulate`)",
+        ));
     }
     for spec in [train, test] {
         let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
@@ -289,8 +293,8 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let made = model.likelihood.outputs(model) * pixels;
     let encoder = ends(pixels + model.classes, &model.encoder, 2 * model.latent);
     let decoder = ends(model.latent + model.classes, &model.decoder, made);
-    let pairs = if config.objective.pairs() { vec![1, batch] } else { Vec::new() };
-    for (widths, batch) in [(encoder, batch), (decoder, rows), (pairs, batch)] {
+    let pairs = if config.objective.pairs() { vec![1, part] } else { Vec::new() };
+    for (widths, batch) in [(encoder, part), (decoder, rows), (pairs, part)] {
         for (&inputs, &outputs) in widths.iter().zip(widths.iter().skip(1)) {
             // What a batch has of the first layer's inputs is the pixels, or z.
             for (what, rows, outputs) in
@@ -298,7 +302,8 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
             {
                 if rows.next_multiple_of(PAD) * outputs.next_multiple_of(PAD) >= 1 << 31 {
                     let what = format!("a {what} of {rows} × {outputs} has 2³¹ elements or more");
-                    return Err(Error::config(what).hint("choose smaller layers or batches"));
+                    return Err(Error::config(what)
+                        .hint("choose smaller layers or batches, or more parts (`accumulate`)"));
                 }
             }
         }
@@ -319,6 +324,9 @@ mod tests {
         config.objective.samples = 4001;
         let error = Vae::new(&config, spec, spec).expect_err("more than a million");
         assert!(error.to_string().contains("4001 z's each has 1000250 rows"), "{error}");
+        let mut parts = config.clone();
+        parts.train.accumulate = 2;
+        Vae::new(&parts, spec, spec).expect("half as many rows at once");
         // z alone may be too large for 32 bits, whatever the layers are.
         (config.objective.samples, config.model.latent) = (4000, 3000);
         let error = Vae::new(&config, spec, spec).expect_err("a z of 3·10⁹ elements");

@@ -270,6 +270,7 @@ impl Sections {
             decode: Program::new("decode", &[decoder, end]),
         }
     }
+
     /// The parts of a step: what makes gradients, storing or adding them, and at last the update.
     fn parts(&self, gradients: &[Dispatch]) -> [Program; 3] {
         let add = |dispatch: &Dispatch| dispatch.clone().adding(&self.grads);

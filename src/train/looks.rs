@@ -24,10 +24,11 @@ impl Trainer {
     /// Lets the learning rate follow the test loss, once after each whole epoch.
     fn heed(&mut self, loss: f64) {
         let (step, optimizer) = (self.trained.step, &self.model.config.optimizer);
-        let whole = step > 0 && step.is_multiple_of(self.steps_per_epoch());
+        let per_epoch = self.steps_per_epoch();
+        let whole = step > 0 && step.is_multiple_of(per_epoch);
         if optimizer.schedule == Schedule::Plateau && whole {
             let plateau = self.trained.plateau.get_or_insert(Plateau::NONE);
-            plateau.note(optimizer, step, loss);
+            plateau.note(optimizer, (step, per_epoch), loss);
         }
     }
 

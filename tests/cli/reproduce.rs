@@ -29,6 +29,15 @@ fn what_was_published_is_listed() {
         }
     }
     assert!(listed > 0, "nothing was published");
+    let lines = events(&succeed(elbo(&place(), "reproduce --json")));
+    assert_eq!(lines.len(), listed, "a line each: {lines:?}");
+    for (event, line) in lines {
+        let name = line["name"].as_str().expect("a name");
+        let preset = Preset::named(name).expect("a preset");
+        let published = preset.published.expect("it was published");
+        assert_eq!((event.as_str(), &line["published"]), ("preset", &published.value.into()));
+        assert_eq!(line["epochs"], preset.config.train.epochs, "{line}");
+    }
 }
 
 #[test]
@@ -65,6 +74,7 @@ fn misuse_of_reproduce_is_refused() {
         ("reproduce nothing", 2, "no preset `nothing`"),
         ("reproduce big", 2, "nothing was published of the preset `big`"),
         ("reproduce classic --samples 0", 2, "`--samples` is 0"),
+        ("reproduce classic --samples 50", 2, "of `classic` a loss was published"),
         ("reproduce classic --out other", 2, "`other` holds a run of another configuration"),
         ("reproduce classic --data missing", 74, "`missing`"),
     ] {
