@@ -74,7 +74,8 @@ const KINDS: &[(&str, &str)] = &[
         "objective.importance = 2\nobjective.samples = 2\nmodel.dropout = 0.2\nmodel.layer-norm = true\n\
          model.classes = 3\noptimizer.average = 0.9\noptimizer.schedule = 'cosine'\n\
          optimizer.clip-norm = 9.0\ntrain.accumulate = 3\ntrain.pixels = 'binarised-once'\n\
-         train.corruption = 'mask'\ntrain.corruption-level = 0.1\ntrain.non-finite = 'skip'",
+         train.corruption = 'mask'\ntrain.corruption-level = 0.1\ntrain.non-finite = 'skip'\n\
+         train.seed = 18446744073709551615",
     ),
     (
         "schedules",
@@ -114,6 +115,8 @@ const VERBS: &[(&str, &[(&str, &str)])] = &[
 const BARE: &[&str] = &[
     "report RUN",
     "export RUN --out all.safetensors",
+    "import all.safetensors --config RUN.toml --out back",
+    "export back --out again.safetensors",
     "export RUN --part encoder --out encoder.onnx",
     "export RUN --part decoder --out decoder.onnx",
     "info --config RUN.toml",
