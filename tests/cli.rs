@@ -19,6 +19,8 @@ mod data;
 mod durable;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/family.rs"]
+mod family;
 #[path = "cli/look.rs"]
 mod look;
 #[path = "cli/manual.rs"]

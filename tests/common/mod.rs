@@ -194,7 +194,7 @@ impl Bench {
         self.terms(record).status
     }
 
-    fn terms(&mut self, record: Record) -> cpu::Terms {
+    pub(crate) fn terms(&mut self, record: Record) -> cpu::Terms {
         let terms = match &mut self.session {
             Under::Oracle(session) => {
                 session.run(self.program, &[record]);

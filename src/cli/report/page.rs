@@ -59,10 +59,10 @@ pub(super) fn page(story: &Story) -> String {
 }
 
 /// A value of the configuration in plain text.
-fn plain(value: &toml::Value) -> String {
+fn plain(value: &Value) -> String {
     match value {
-        toml::Value::String(text) => text.clone(),
-        toml::Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
+        Value::String(text) => text.clone(),
+        Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     }
 }
@@ -93,7 +93,11 @@ fn lead(story: &Story) -> String {
         get("train", "data").map(|v| format!("images of {v}")),
     ];
     let words: Vec<_> = words.into_iter().flatten().collect();
-    format!("<p class=\"lead\">A variational autoencoder: {}.</p>\n", escape(&words.join("; ")))
+    let kind = match get("model", "posterior").as_deref() {
+        Some("point") => "plain",
+        _ => "variational",
+    };
+    format!("<p class=\"lead\">A {kind} autoencoder: {}.</p>\n", escape(&words.join("; ")))
 }
 
 /// The last losses, large.
@@ -108,8 +112,8 @@ fn tiles(story: &Story) -> String {
     };
     let told = |value: Option<f64>| value.map_or("not finite".to_owned(), figure);
     let [loss, recon, kl] = last.test;
-    let count = |key| story.config.get("objective")?.get(key)?.as_integer();
-    let z = match count("samples").unwrap_or(1) * count("importance").unwrap_or(1) {
+    let count = |key| story.config.get("objective")?.get(key)?.as_u64();
+    let z = match count("samples").unwrap_or(1).saturating_mul(count("importance").unwrap_or(1)) {
         1 => "one sampled z".to_owned(),
         z => format!("{z} sampled z"),
     };
@@ -253,7 +257,7 @@ fn evaluation(story: &Story) -> String {
 
 /// The time that training took, by the images of each epoch's steps and their number a second.
 fn training_time(story: &Story) -> Option<Duration> {
-    let batch = story.config.get("train")?.get("batch-size")?.as_integer()?;
+    let batch = story.config.get("train")?.get("batch-size")?.as_u64()?;
     let (mut seconds, mut before) = (0.0, 0);
     for epoch in story.epochs.values() {
         let step = epoch.step?;
@@ -316,7 +320,7 @@ fn configuration(story: &Story) -> String {
     let (mut alone, mut html) = (String::new(), String::new());
     for (key, value) in &story.config {
         match value {
-            toml::Value::Table(section) => {
+            Value::Object(section) => {
                 let rows: String = section.iter().map(|(key, v)| row(key, &plain(v))).collect();
                 let _ = writeln!(
                     html,

@@ -42,7 +42,7 @@ pub(super) struct Picture {
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub(super) name: String,
-    pub(super) config: toml::Table,
+    pub(super) config: Map<String, Value>,
     pub(super) epochs: BTreeMap<u64, Epoch>,
     /// The sessions that trained it, oldest first.
     pub(super) starts: Vec<Map<String, Value>>,
@@ -68,7 +68,8 @@ impl Story {
                 .hint("mend it, or take the one in the run's checkpoint: `elbo train --resume`")
         };
         let config = String::from_utf8(config).map_err(|_| broken("it is not UTF-8"))?;
-        let config = config.parse().map_err(|e: toml::de::Error| broken(e.message()))?;
+        // `toml::Table` has no integers above 2⁶³, and a seed may be one.
+        let config = toml::from_str(&config).map_err(|e| broken(e.message()))?;
         let name = fs::canonicalize(run).ok();
         let name = name.as_deref().unwrap_or(run).file_name().unwrap_or(run.as_os_str());
         let name = name.to_string_lossy().into_owned();

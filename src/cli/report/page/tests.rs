@@ -12,15 +12,12 @@ fn object(text: &str) -> Map<String, Value> {
 /// A story in which every word is hostile.
 fn hostile() -> Story {
     let mut story = Story { name: HOSTILE.to_owned(), ..Story::default() };
-    let word = toml::Value::String(HOSTILE.to_owned());
-    let section = toml::Table::from_iter([(HOSTILE.to_owned(), word.clone())]);
-    story.config = toml::Table::from_iter([
-        (HOSTILE.to_owned(), toml::Value::Table(section)),
+    let word = Value::from(HOSTILE);
+    let section = Map::from_iter([(HOSTILE.to_owned(), word.clone())]);
+    story.config = Map::from_iter([
+        (HOSTILE.to_owned(), Value::Object(section)),
         ("alone".to_owned(), word.clone()),
-        (
-            "model".to_owned(),
-            toml::Value::Table(toml::Table::from_iter([("latent".to_owned(), word)])),
-        ),
+        ("model".to_owned(), Value::Object(Map::from_iter([("latent".to_owned(), word)]))),
     ]);
     let keys = ["what", "step", "to", "rate_scale", "adapter", "device", "version", HOSTILE];
     let line = Map::from_iter(keys.map(|key| (key.to_owned(), Value::from(HOSTILE))));
@@ -97,7 +94,7 @@ fn troubles_are_counted_and_few_are_told() {
 #[test]
 fn the_last_and_the_best_epoch_are_told() {
     let mut story =
-        Story { config: "[train]\nbatch-size = 100".parse().expect("TOML"), ..Story::default() };
+        Story { config: object("{\"train\":{\"batch-size\":100}}"), ..Story::default() };
     for (number, loss, step) in [(1, 120.0, 10), (2, 101.5, 20), (3, 103.25, 30)] {
         let test = [Some(loss), Some(loss - 20.0), Some(20.0)];
         let epoch = Epoch { step: Some(step), test, images_per_s: Some(50.0), ..Epoch::default() };
@@ -112,4 +109,19 @@ fn the_last_and_the_best_epoch_are_told() {
     story.epochs.insert(4, Epoch::default());
     assert!(page(&story).contains("<dd>not finite<small>"), "a loss that is none");
     assert_eq!(training_time(&story), None, "an epoch was not timed");
+}
+
+#[test]
+fn any_configuration_has_words() {
+    let words = |config: &str| {
+        let config = toml::from_str(config).expect("TOML");
+        let mut story = Story { config, ..Story::default() };
+        story.epochs.insert(1, Epoch::default());
+        page(&story)
+    };
+    let html = words("model.posterior = 'point'\ntrain.seed = 18446744073709551615");
+    assert!(html.contains("A plain autoencoder: seed 18446744073709551615."), "{html}");
+    let most = u64::MAX;
+    let html = words(&format!("objective = {{ samples = {most}, importance = {most} }}"));
+    assert!(html.contains(&format!("{most} sampled z")), "{html}");
 }

@@ -1,0 +1,328 @@
+//! The features of the family compose: whole steps and gradients of models that have several at once,
+//! runs that stop and go on, and any configuration at all. Needs an adapter.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
+
+mod common;
+
+use common::{gpu, gradients_hold, small, steps_hold};
+use elbo::checkpoint::State;
+use elbo::config::{Config, Gradient, NonFinite, Reduction};
+use elbo::{Dataset, Device, ErrorKind, Trainer};
+use proptest::prelude::*;
+use toml::{Table, Value};
+
+/// A configuration with some values set, each under its table and key.
+fn with(config: &Config, set: &str) -> Config {
+    let mut table: Table = config.to_toml().parse().expect("its own TOML");
+    for (name, keys) in set.parse::<Table>().expect("dotted keys") {
+        let Value::Table(keys) = keys else { panic!("{name} is no table") };
+        let of = table.get_mut(&name).and_then(Value::as_table_mut);
+        of.unwrap_or_else(|| panic!("no table {name}")).extend(keys);
+    }
+    Config::from_toml(&table.to_string()).expect("keys of a configuration")
+}
+
+/// Smooth, so that it has central differences everywhere.
+const SMOOTH: &str = "model.activation = 'tanh'";
+
+const KINDS: &[(&str, &str)] = &[
+    (
+        "IWAE of a told, normalised net with dropout and one learned scale",
+        "objective.importance = 3
+        model.layer-norm = true
+        model.dropout = 0.3
+        model.classes = 3
+        model.likelihood = 'normal'
+        model.scale = 'shared'",
+    ),
+    (
+        "MIWAE 2 × 2 by DReG of a logistic mixture",
+        "objective.samples = 2
+        objective.importance = 2
+        objective.gradient = 'dreg'
+        model.likelihood = 'logistic-mixture'
+        model.components = 3",
+    ),
+    (
+        "a told, denoising, plain autoencoder with mmd",
+        "model.posterior = 'point'
+        model.classes = 4
+        train.corruption = 'normal'
+        train.corruption-level = 0.3
+        objective.mmd = 20.0",
+    ),
+    (
+        "three samples with free bits of a continuous Bernoulli",
+        "objective.samples = 3
+        objective.free-bits = 0.05
+        model.likelihood = 'continuous-bernoulli'",
+    ),
+    (
+        "capacity with categorical pixels",
+        "objective.capacity = 3.0
+        objective.beta = 4.0
+        model.likelihood = 'categorical'",
+    ),
+    (
+        "IWAE of images that are binarised once",
+        "objective.importance = 5
+        train.pixels = 'binarised-once'",
+    ),
+    (
+        "averaged Adamax with normalised layers",
+        "optimizer.rule = 'adamax'
+        optimizer.average = 0.9
+        model.layer-norm = true",
+    ),
+    (
+        "averaged RMSprop with normalised layers and a sampled KL",
+        "optimizer.rule = 'rmsprop'
+        optimizer.average = 0.9
+        model.layer-norm = true
+        objective.kl = 'sampled'
+        objective.beta = 0.7",
+    ),
+    (
+        "β-TC with classes and dropout",
+        "objective.total-correlation = 4.0
+        model.classes = 3
+        model.dropout = 0.2",
+    ),
+    (
+        "three samples of masked images with capacity and one learned scale",
+        "objective.samples = 3
+        objective.capacity = 2.0
+        model.likelihood = 'laplace'
+        model.scale = 'shared'
+        train.corruption = 'mask'
+        train.corruption-level = 0.4",
+    ),
+    (
+        "MIWAE of logistic pixels with one learned scale, the mean over the images",
+        "objective.samples = 2
+        objective.importance = 3
+        objective.reduction = 'mean'
+        model.likelihood = 'logistic'
+        model.scale = 'shared'
+        train.corruption = 'normal'
+        train.corruption-level = 0.1",
+    ),
+];
+
+#[test]
+fn steps_of_compositions_hold() {
+    let gpu = gpu();
+    for (name, set) in KINDS {
+        steps_hold(name, &with(&small(), set), &gpu);
+    }
+}
+
+#[test]
+fn gradients_of_compositions_hold() {
+    for (name, set) in KINDS {
+        let mut config = with(&with(&small(), set), SMOOTH);
+        // Other estimates of the gradient have its mean, not its values; a mean is a sum, scaled.
+        config.objective.gradient = Gradient::Standard;
+        config.objective.reduction = Reduction::Sum;
+        let worst = gradients_hold(name, &config);
+        println!("{name}: at most {worst:.1e} of the largest entry");
+    }
+}
+
+/// Images with labels, of which an epoch of 12 takes four steps and one of two images.
+fn data(count: usize, seed: u64, classes: usize) -> Dataset {
+    let labels = (0..count).map(|image| (image % classes) as u8).collect();
+    let images = Dataset::synthetic(count, [5, 6], seed).expect("made images");
+    images.with_labels(labels).expect("a label each")
+}
+
+const ALL_AT_ONCE: &str = "
+    objective.importance = 3
+    objective.samples = 2
+    model.dropout = 0.2
+    model.layer-norm = true
+    model.classes = 3
+    optimizer.average = 0.9
+    optimizer.schedule = 'cosine'
+    optimizer.warmup-steps = 4
+    optimizer.clip-norm = 50.0
+    train.epochs = 3
+    train.accumulate = 3
+    train.corruption = 'mask'
+    train.corruption-level = 0.1
+    train.pixels = 'binarised-once'";
+
+#[test]
+fn a_run_with_all_at_once_goes_on_with_the_same_bits() {
+    let config = with(&small(), ALL_AT_ONCE);
+    let (train, test) = (data(50, 1, 3), data(20, 2, 3));
+    let end = |trainer: &mut Trainer, steps| {
+        trainer.advance(steps).expect("steps");
+        let losses = trainer.finish().expect("losses");
+        let looked = trainer.evaluate().expect("test losses");
+        (trainer.state().expect("a state").to_bytes().expect("bytes"), losses, looked)
+    };
+    for device in [Device::Cpu(2), Device::Gpu(gpu())] {
+        let new = || Trainer::new(&device, &config, &train, &test).expect("a trainer");
+        let never_stopped = end(&mut new(), 15);
+        assert!(never_stopped.1.loss.is_finite(), "{:?}", never_stopped.1);
+        for stop in [1, 4, 5, 11] {
+            let mut first = new();
+            first.set_steps_per_submit(3);
+            first.advance(stop).expect("steps");
+            let bytes = first.state().expect("a state").to_bytes().expect("bytes");
+            let state = State::from_bytes("state".as_ref(), &bytes).expect("what was written");
+            let resumed = Trainer::resume(&device, &state, &train, &test);
+            let found = end(&mut resumed.expect("its own state"), 15 - stop);
+            assert!(found == never_stopped, "{}: {stop}", device.name());
+        }
+    }
+}
+
+/// Each key with values of which some are at the ends of what is allowed, and some past them.
+const VALUES: &[(&str, &str)] = &[
+    ("model.encoder", "[], [7], [5, 3], [1], [0]"),
+    ("model.latent", "1, 2, 17, 0"),
+    ("model.posterior", "'normal', 'point'"),
+    ("model.decoder", "[], [7], [2, 16], [1]"),
+    (
+        "model.activation",
+        "'identity', 'relu', 'leaky-relu', 'tanh', 'sigmoid', 'softplus', 'silu', 'gelu'",
+    ),
+    ("model.init", "'pytorch', 'glorot', 'he', 'normal'"),
+    ("model.init-deviation", "0.01, 0.5, 9e5, 1.2e-38, 0.0"),
+    ("model.output-bias", "'init', 'data-mean'"),
+    ("model.layer-norm", "false, true"),
+    ("model.dropout", "0.0, 0.5, 0.9999999999, 1.0, -0.1"),
+    (
+        "model.likelihood",
+        "'bernoulli', 'continuous-bernoulli', 'normal', 'laplace', 'logistic', 'logistic-mixture', 'categorical'",
+    ),
+    ("model.scale", "'fixed', 'shared', 'pixel'"),
+    ("model.sigma", "1.0, 0.1, 1.2e-38, 9e5, 0.0, nan"),
+    ("model.classes", "0, 2, 3, 256, 1, 257"),
+    ("model.levels", "256, 2, 16, 1"),
+    ("model.components", "5, 1, 32, 0"),
+    ("objective.beta", "1.0, 0.0, 4.0, 9e5, inf"),
+    ("objective.reduction", "'sum', 'mean'"),
+    ("objective.warmup-steps", "0, 1, 7, 9000000000000000000"),
+    ("objective.cycle-steps", "0, 1, 7, 9000000000000000000"),
+    ("objective.cycle-rise", "0.5, 1.0, 1.2e-38, 0.0, 1.1"),
+    ("objective.free-bits", "0.0, 0.1, 9e5, -1.0"),
+    ("objective.capacity", "0.0, 5.0, 9e5, 1e6"),
+    ("objective.capacity-steps", "0, 1, 9, 9000000000000000000"),
+    ("objective.total-correlation", "1.0, 0.0, 6.0, 9e5, nan"),
+    ("objective.mmd", "0.0, 1.0, 9e8, 1e9"),
+    ("objective.mmd-scale", "2.0, 1.2e-38, 9e5, 0.0"),
+    ("objective.samples", "1, 2, 5, 0, 4097"),
+    ("objective.importance", "1, 2, 5, 0, 4096"),
+    ("objective.gradient", "'standard', 'stl', 'dreg'"),
+    ("objective.kl", "'analytic', 'sampled'"),
+    ("optimizer.rule", "'adam', 'adamw', 'adamax', 'rmsprop', 'adagrad', 'sgd'"),
+    ("optimizer.lr", "1e-3, 3e38, 1.2e-38, 1.0, 0.0"),
+    ("optimizer.beta1", "0.9, 0.0, 0.9999999999999999, 1.0"),
+    ("optimizer.beta2", "0.999, 0.0, 0.9999999999999999, 1.0"),
+    ("optimizer.alpha", "0.99, 0.0, 0.9999999999999999, 1.0"),
+    ("optimizer.initial-accumulator", "0.0, 0.1, 9e29, 1e30"),
+    ("optimizer.epsilon", "1e-8, 1.2e-38, 0.99, 0.0"),
+    ("optimizer.weight-decay", "0.0, 0.1, 9e5, -0.1"),
+    ("optimizer.momentum", "0.0, 0.9, 0.9999999999999999, 1.0"),
+    ("optimizer.nesterov", "false, true"),
+    ("optimizer.clip-norm", "0.0, 1.0, 1.2e-38, 9e29, 1e-39"),
+    ("optimizer.schedule", "'constant', 'step', 'cosine', 'plateau', 'burda'"),
+    ("optimizer.warmup-steps", "0, 1, 1000000, 1000001"),
+    ("optimizer.decay-epochs", "10, 1, 1000000, 0"),
+    ("optimizer.decay-factor", "0.1, 0.0, 0.5, 1.0"),
+    ("optimizer.final-lr", "0.0, 1e-4, 1e-3, 1e39"),
+    ("optimizer.stages", "8, 1, 5, 9, 0"),
+    ("optimizer.average", "0.0, 0.5, 0.9999999999999999, 1.0"),
+    ("train.epochs", "10, 1, 1000000, 0"),
+    ("train.evaluate-every", "1, 1000000, 0"),
+    ("train.batch-size", "12, 1, 5, 20, 21, 1000000, 0"),
+    ("train.accumulate", "1, 2, 5, 12, 0"),
+    ("train.seed", "1, 0, 9223372036854775807"),
+    ("train.pixels", "'grey', 'binarised', 'binarised-once'"),
+    ("train.corruption", "'none', 'mask', 'normal'"),
+    ("train.corruption-level", "0.0, 0.5, 0.9999999999, 9e5, -1.0"),
+    ("train.max-steps", "0, 1, 9000000000000000000"),
+    ("train.limit", "0, 1"),
+    ("train.patience", "0, 1"),
+    ("train.non-finite", "'stop', 'skip', 'roll-back'"),
+];
+
+#[test]
+fn every_key_has_values() {
+    let mut all: Vec<_> = VALUES.iter().map(|(key, _)| (*key).to_owned()).collect();
+    let table: Table = Config::default().to_toml().parse().expect("TOML");
+    let keys = table.iter().flat_map(|(name, keys)| {
+        let keys = keys.as_table().expect("a table").keys();
+        keys.map(move |key| format!("{name}.{key}"))
+    });
+    let mut keys: Vec<_> = keys.collect();
+    all.sort();
+    keys.sort();
+    assert_eq!(all, keys, "the keys with values, and those of a configuration");
+}
+
+/// Trains two steps and looks; numbers may break, and that is said.
+fn trains(config: &Config) -> Result<(), TestCaseError> {
+    let (train, test) = (data(20, 1, 2), data(7, 2, 2));
+    let mut finite = false;
+    let mut run = || {
+        let mut trainer = Trainer::new(&Device::Cpu(1), config, &train, &test)?;
+        trainer.advance(2)?;
+        trainer.wait()?;
+        let minimised = trainer.objective();
+        let losses = trainer.finish()?;
+        // The mean of no step has no value.
+        let left_out =
+            trainer.take_broken().len() == 2 && config.train.non_finite == NonFinite::Skip;
+        finite = losses.loss.is_finite() && minimised.is_finite() || left_out;
+        let looked = trainer.evaluate()?;
+        finite &= looked.sampled.loss.is_finite() && looked.at_mean.loss.is_finite();
+        let state = trainer.state()?;
+        let mut again = Trainer::resume(&Device::Cpu(1), &state, &train, &test)?;
+        again.advance(1)?;
+        again.finish()?;
+        let model = trainer.model()?;
+        match config.model.classes {
+            0 => model.sample(2, 1.0)?,
+            _ => model.sample_of(&[0, 1], 1.0)?,
+        };
+        Ok(())
+    };
+    let done: elbo::Result<()> = run();
+    if done.is_ok() {
+        prop_assert!(finite, "losses that are no numbers, and no error, of {}", config.to_toml());
+    }
+    if let Err(error) = done {
+        let kind = error.kind();
+        let known = [ErrorKind::Numbers, ErrorKind::Config, ErrorKind::Data].contains(&kind);
+        prop_assert!(known, "{kind:?}: {error} of {}", config.to_toml());
+        prop_assert!(error.advice().is_some(), "{error} has no hint");
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+    /// Any values are judged, with a hint if they are refused; what is not refused trains.
+    #[test]
+    fn any_configuration_trains_or_is_refused(
+        edits in prop::collection::vec(
+            (any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..60),
+    ) {
+        let mut config = with(&small(), "model.encoder = [6]\nmodel.decoder = [6]");
+        for (key, value) in edits {
+            let &(key, values) = key.get(VALUES);
+            let values: Table = format!("all = [{values}]").parse().expect("a list");
+            let values = values["all"].as_array().expect("a list");
+            let set = with(&config, &format!("{key} = {}", value.get(values)));
+            match set.validate() {
+                Ok(()) => config = set,
+                Err(e) => prop_assert!(e.advice().is_some(), "{e} has no hint"),
+            }
+        }
+        trains(&config)?;
+    }
+}
