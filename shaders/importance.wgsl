@@ -19,6 +19,11 @@ const WIDTH = 32u;
 fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let row = flat_index(id, groups, WIDTH);
     if row >= p.rows { return; }
+    if row >= record.rows {
+        highest[row] = 0.0;
+        total[row] = 0.0;
+        return;
+    }
     var ratio = 0.0;
     for (var j = 0u; j < p.latent; j++) {
         let noise = eps[row * p.samples * p.z_stride + j];
@@ -33,7 +38,6 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
         most = max(weight, highest[row]);
         sum = total[row] * exp(highest[row] - most) + exp(weight - most);
     }
-    let inside = row < record.rows;
-    highest[row] = select(0.0, most, inside);
-    total[row] = select(0.0, sum, inside);
+    highest[row] = most;
+    total[row] = sum;
 }

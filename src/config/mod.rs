@@ -26,6 +26,10 @@ pub const LOG_VAR_BOUNDS: (f32, f32) = (-30.0, 20.0);
 /// distance between two bytes, to 3·10³.
 pub const LOG_SCALE_BOUNDS: (f32, f32) = (-8.0, 8.0);
 
+/// The most dimensions of z: shaders loop over them, and some software adapters leave a loop after 65,535
+/// turns.
+pub const MOST_LATENT: usize = 32_768;
+
 /// The most images in a batch, units in a layer, and epochs.
 pub const MOST: usize = 1_000_000;
 

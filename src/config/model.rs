@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::MOST_LATENT;
 use crate::config::validate::{count, fail, has_effect, positive, size, within};
 use crate::error::Result;
 
@@ -327,7 +328,7 @@ impl Default for ModelConfig {
 
 impl ModelConfig {
     pub(super) fn validate(&self) -> Result<()> {
-        size("latent", self.latent)?;
+        count("latent", self.latent, 1, MOST_LATENT)?;
         for (name, layers) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
             if layers.len() > 32 {
                 return fail(name, &format!("{} layers", layers.len()), "at most 32 layers");

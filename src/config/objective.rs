@@ -6,6 +6,9 @@ use crate::config::MOST_SAMPLES;
 use crate::config::validate::{fail, has_effect, positive, within};
 use crate::error::{Error, Result};
 
+/// The most steps of a schedule, as of training.
+const MOST_STEPS: u64 = u32::MAX as u64;
+
 /// What of a batch is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,6 +155,15 @@ impl ObjectiveConfig {
         within("beta", self.beta, 0.0, 1e6)?;
         if !(self.cycle_rise > 0.0 && self.cycle_rise <= 1.0) {
             return fail("cycle-rise", &self.cycle_rise, "a number above 0 and at most 1");
+        }
+        for (name, steps) in [
+            ("warmup-steps", self.warmup_steps),
+            ("cycle-steps", self.cycle_steps),
+            ("capacity-steps", self.capacity_steps),
+        ] {
+            if steps > MOST_STEPS {
+                return fail(name, &steps, &format!("at most {MOST_STEPS}"));
+            }
         }
         within("free-bits", self.free_bits, 0.0, 1e6)?;
         within("capacity", self.capacity, 0.0, 1e6)?;

@@ -13,7 +13,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "Units of the encoder's hidden layers, from the image on: at most 32 layers, each of\n\
                  1 to 1000000; [] is a linear encoder. `--hidden` sets the decoder's too, mirrored.",
             ),
-            key("latent", "Dimensions of z, 1 to 1000000."),
+            key("latent", "Dimensions of z, 1 to 32768."),
             key(
                 "posterior",
                 "q(z | x): normal (a mean and a deviation for each dimension of z) or point (z is what the\n\
@@ -264,7 +264,8 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "pixels",
                 "grey (byte / 255, as it is), binarised (a coin with that probability, tossed anew each time)\n\
                  or binarised-once (tossed once for the seed; the protocol of the fixed binarised MNIST,\n\
-                 Larochelle and Murray 2011, not its files). Results of different ones are not comparable.",
+                 Larochelle and Murray 2011, not its files; whoever looks at training images later sees\n\
+                 other coins). Results of different ones are not comparable.",
             ),
             key(
                 "corruption",
