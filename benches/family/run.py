@@ -1,6 +1,6 @@
 """One short schedule on MNIST for every kind of model: test loss and NLL, beside PyTorch's for some of them.
 
-    python3 run.py --elbo target/release/elbo --torch torch/bin/python --out family.jsonl [--only vae,iwae-5] [--device cpu]
+    python3 run.py --elbo target/release/elbo --torch torch/bin/python --out family.jsonl [--only 'vae;iwae-5'] [--device cpu]
 
 Every configuration is the one-layer network of Burda et al. 2016 (784-200-200-50, tanh, Glorot, output bias from the data), Adam 1e-3
 on batches of 100, EPOCHS epochs, one seed, but for what CONFIGS says. elbo trains it, then `elbo evaluate --samples 1000` says what
@@ -81,7 +81,7 @@ def main():
     arguments.add_argument("--torch")
     arguments.add_argument("--device", default="cpu")
     arguments.add_argument("--nll", type=int, default=1000)
-    arguments.add_argument("--only", type=lambda names: names.split(","))
+    arguments.add_argument("--only", type=lambda names: names.split(";"))
     arguments.add_argument("--work", type=pathlib.Path, default=pathlib.Path("target/family"))
     arguments.add_argument("--out", type=pathlib.Path, required=True)
     arguments = arguments.parse_args()

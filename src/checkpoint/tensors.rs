@@ -43,7 +43,7 @@ impl State {
 ///
 /// # Errors
 ///
-/// A [`Data`](ErrorKind::Data) error that names the first tensor that is missing, of another shape,
+/// A [`Data`](crate::ErrorKind::Data) error that names the first tensor that is missing, of another shape,
 /// or too many.
 pub fn check_tensors(
     path: &Path,

@@ -148,9 +148,7 @@ impl ObjectiveConfig {
         let Self { samples, importance, gradient, kl, .. } = Self::default();
         Self { samples, importance, gradient, kl, ..self.clone() }
     }
-}
 
-impl ObjectiveConfig {
     pub(super) fn validate(&self) -> Result<()> {
         within("beta", self.beta, 0.0, 1e6)?;
         if !(self.cycle_rise > 0.0 && self.cycle_rise <= 1.0) {

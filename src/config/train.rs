@@ -113,9 +113,7 @@ impl TrainConfig {
     pub fn part_size(&self) -> usize {
         self.batch_size / self.accumulate
     }
-}
 
-impl TrainConfig {
     pub(super) fn validate(&self) -> Result<()> {
         size("batch-size", self.batch_size)?;
         size("epochs", self.epochs)?;
