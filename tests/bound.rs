@@ -4,28 +4,12 @@
 
 mod common;
 
-use std::path::Path;
-
+use common::golden::{Golden, NAMES, fill, set_weights, value};
 use common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 use elbo::config::{Config, Gradient, KlEstimate, Likelihood, Rule};
 use elbo::engine::Record;
 use elbo::model::TrainingNoise;
 use elbo::session::Device;
-use safetensors::SafeTensors;
-
-/// The parameters in the order of PyTorch's example; the first six are the encoder's.
-const NAMES: [&str; 10] = [
-    "fc1.weight",
-    "fc1.bias",
-    "fc21.weight",
-    "fc21.bias",
-    "fc22.weight",
-    "fc22.bias",
-    "fc3.weight",
-    "fc3.bias",
-    "fc4.weight",
-    "fc4.bias",
-];
 
 /// Has `config` draw M · K z, of which K are under one logarithm; a bound of one is sampled.
 fn bound(config: &mut Config, [samples, importance]: [usize; 2], gradient: Gradient) {
@@ -44,23 +28,6 @@ fn small_bound(groups: [usize; 2], gradient: Gradient) -> Config {
     config
 }
 
-/// The formula of `tests/golden/README.md`, in [−1, 1).
-fn value(seed: u64, i: usize) -> f64 {
-    let mut z = ((seed << 32) + i as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 40) as f64 / 16_777_216.0 * 2.0 - 1.0
-}
-
-fn fill(seed: u64, len: usize, scale: f64) -> Vec<f64> {
-    (0..len).map(|i| value(seed, i) * scale).collect()
-}
-
-fn floats(file: &SafeTensors<'_>, key: &str) -> Option<Vec<f64>> {
-    let tensor = file.tensor(key).ok()?;
-    Some(tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect())
-}
-
 /// Of each image: the mean of nll, with the KL and what else is minimised.
 fn objectives(bench: &mut Bench, record: &Record) -> Vec<f64> {
     let (nll, kl) = (bench.session.read(bench.vae.nll), bench.session.read(bench.vae.kl));
@@ -73,9 +40,7 @@ fn objectives(bench: &mut Bench, record: &Record) -> Vec<f64> {
 
 #[test]
 fn bounds_and_gradients_equal_pytorch() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/bound.safetensors");
-    let file = std::fs::read(path).expect("the golden numbers are checked in");
-    let golden = SafeTensors::deserialize(&file).expect("a safetensors file");
+    let golden = Golden::read("bound.safetensors");
     let images: Vec<u8> =
         (0..5 * 13).map(|i| ((value(1001, i) + 1.0) / 2.0 * 256.0) as u8).collect();
     let variants = [
@@ -106,10 +71,7 @@ fn bounds_and_gradients_equal_pytorch() {
                 }
                 let data = (images.as_slice(), 13);
                 let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
-                bench.write_all(|key, len| {
-                    let place = NAMES.iter().position(|&name| name == key);
-                    fill(1 + place.expect("a name of the example") as u64, len, scale)
-                });
+                set_weights(&mut bench, scale);
                 let eps = bench.vae.eps;
                 bench.session.write(eps, &fill(5001, eps.rows() * eps.cols(), 2.0));
                 let record = bench.record(1);
@@ -122,9 +84,9 @@ fn bounds_and_gradients_equal_pytorch() {
                         "dreg4x5" => "miwae4x5",
                         _ => "iwae50",
                     };
-                    let expected = floats(&golden, &way)
-                        .or_else(|| floats(&golden, &format!("{size}.{standard}/{key}")));
-                    let apart = distance(found, &expected.expect("golden numbers"));
+                    let own = golden.has(&way);
+                    let from = if own { &way } else { &format!("{size}.{standard}/{key}") };
+                    let apart = distance(found, &golden.floats(from));
                     worst = worst.max(apart);
                     assert!(apart <= *allowed, "{target} {way}: {apart:e} apart");
                 };
@@ -182,10 +144,7 @@ fn still(mut config: Config) -> Bench {
     config.model.latent = 2;
     let mut oracle = Bench::new(&config, (&cut(300, 13), 13), TrainingNoise::Drawn, None);
     // Large enough that the posterior is not the prior, and samples weigh differently.
-    oracle.write_all(|key, len| {
-        let place = NAMES.iter().position(|&name| name == key).expect("a name of the example");
-        fill(1 + place as u64, len, 1.0)
-    });
+    set_weights(&mut oracle, 1.0);
     oracle
 }
 

@@ -4,8 +4,7 @@
 
 mod common;
 
-use std::path::Path;
-
+use common::golden::Golden;
 use common::{Bench, distance, gpu, gradients_hold, mnist, mnist_bytes, small, steps_hold};
 use elbo::checkpoint::State;
 use elbo::config::{Activation, Config, Corruption, Likelihood, NonFinite, Pixels, Scale};
@@ -16,27 +15,6 @@ use elbo::probe::{Features, Logistic, accuracy};
 use elbo::session::Device;
 use elbo::{Dataset, Error, ErrorKind, Losses, Model, Trainer};
 use proptest::prelude::*;
-use safetensors::SafeTensors;
-
-/// What PyTorch computed.
-struct Golden(Vec<u8>);
-
-impl Golden {
-    fn read() -> Self {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/conditional.safetensors");
-        Self(std::fs::read(path).expect("the golden numbers are checked in"))
-    }
-
-    fn bytes(&self, key: &str) -> Vec<u8> {
-        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
-        tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}")).data().to_vec()
-    }
-
-    fn floats(&self, key: &str) -> Vec<f64> {
-        self.bytes(key).as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
-    }
-}
 
 /// The net of `conditional.py`.
 fn golden_config() -> Config {
@@ -84,7 +62,7 @@ fn apart(
 
 #[test]
 fn losses_gradients_and_weights_are_pytorchs() {
-    let golden = Golden::read();
+    let golden = Golden::read("conditional.safetensors");
     let labels = golden.bytes("labels");
     let steps: [fn(&Programs) -> &Program; 3] = [|p| &p.step, |p| &p.cpu_step, |p| &p.gpu_step];
     for (name, device, allowed) in [

@@ -2,8 +2,7 @@
 
 mod common;
 
-use std::path::Path;
-
+use common::golden::Golden;
 use common::{gpu, gradients_hold, small, steps_hold};
 use elbo::config::{Config, Corruption, Posterior, Reduction};
 use elbo::cpu::Session;
@@ -13,7 +12,6 @@ use elbo::kernels::divergence::{Aim, divergence};
 use elbo::kernels::mmd::mmd;
 use elbo::kernels::philox::{key, normals_of, philox};
 use elbo::kernels::total_correlation::total_correlation;
-use safetensors::SafeTensors;
 
 /// Every kind of objective, each made of the small model.
 fn kinds() -> Vec<(&'static str, Config)> {
@@ -69,23 +67,6 @@ fn gradients_equal_central_differences() {
         config.objective.reduction = Reduction::Sum;
         let worst = gradients_hold(name, &config);
         assert!(worst > 0.0, "{name}: something was compared");
-    }
-}
-
-/// The numbers of `tests/golden/divergence.py`.
-struct Golden(Vec<u8>);
-
-impl Golden {
-    fn read() -> Self {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/divergence.safetensors");
-        Self(std::fs::read(path).expect("the golden numbers are checked in"))
-    }
-
-    fn floats(&self, key: &str) -> Vec<f64> {
-        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
-        let tensor = tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}"));
-        tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
     }
 }
 
@@ -175,7 +156,7 @@ fn hold(golden: &Golden, name: &str, found: &Term) {
 
 #[test]
 fn divergences_are_pytorchs() {
-    let golden = Golden::read();
+    let golden = Golden::read("divergence.safetensors");
     let given = Given::golden(&golden);
     for (name, nats) in [("free_bits", 0.5), ("many_free_bits", 8.0)] {
         let found = term(&given, 0.0, |tape, [_, h, _], extra| {
@@ -194,7 +175,7 @@ fn divergences_are_pytorchs() {
 
 #[test]
 fn the_total_correlation_is_pytorchs() {
-    let golden = Golden::read();
+    let golden = Golden::read("divergence.safetensors");
     let given = Given::golden(&golden);
     let found = term(&given, 0.0, |tape, [z, h, _], extra| {
         total_correlation(tape, 5.0, (z, h), (extra, false));
@@ -205,7 +186,7 @@ fn the_total_correlation_is_pytorchs() {
 
 #[test]
 fn the_discrepancy_is_pytorchs() {
-    let golden = Golden::read();
+    let golden = Golden::read("divergence.safetensors");
     let given = Given::golden(&golden);
     // The kernel's width of the authors' own code; 1 / 9 in f32 is not PyTorch's, but 1 / 8 is.
     for (name, scale) in [("mmd", 8.0 / 3.0), ("narrow_mmd", 2.0 / 3.0)] {

@@ -4,8 +4,7 @@
 
 mod common;
 
-use std::path::Path;
-
+use common::golden::Golden;
 use common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 use elbo::config::{Activation, Config, Init, Likelihood, OutputBias};
 use elbo::engine::{Program, rate};
@@ -13,34 +12,13 @@ use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::session::Device;
 use elbo::train::first_values;
 use elbo::{Dataset, Trainer};
-use safetensors::SafeTensors;
-
-/// What PyTorch computed, and of what.
-struct Golden(Vec<u8>);
-
-impl Golden {
-    fn read() -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-        let path = folder.join("layer_norm.safetensors");
-        Self(std::fs::read(path).expect("the golden numbers are checked in"))
-    }
-
-    fn bytes(&self, key: &str) -> Vec<u8> {
-        let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
-        tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}")).data().to_vec()
-    }
-
-    fn floats(&self, key: &str) -> Vec<f64> {
-        self.bytes(key).as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
-    }
-}
 
 type Step = fn(&Programs) -> &Program;
 
 /// Takes the steps of a network of `layer_norm.py`: the largest distance of losses, gradients and
 /// weights.
 fn apart(network: &str, config: &Config, steps: u64, device: Option<&Device>, step: Step) -> f64 {
-    let (golden, mut worst) = (Golden::read(), 0.0_f64);
+    let (golden, mut worst) = (Golden::read("layer_norm.safetensors"), 0.0_f64);
     let at = |key: &str| format!("{network}/{key}");
     let images: Vec<u8> =
         (1..=steps).flat_map(|step| golden.bytes(&at(&format!("images{step}")))).collect();

@@ -209,12 +209,7 @@ impl Builder<'_> {
         let mut top = self.linear(layer, x, format!("{layer}.linear"));
         if model.layer_norm {
             let keys = self.learned(&format!("{layer}.norm"));
-            let epsilon = Attribute {
-                name: "epsilon".to_owned(),
-                f: Some(EPSILON as f32),
-                kind: AttributeKind::Float.into(),
-                ..Attribute::default()
-            };
+            let epsilon = float("epsilon", EPSILON as f32);
             let y = format!("{layer}.normalised");
             self.node("LayerNormalization", &[&top, &keys[0], &keys[1]], &y, vec![epsilon]);
             top = y;
@@ -231,26 +226,18 @@ impl Builder<'_> {
         let doc =
             "classes, a row each: 1 in the column of the class, counted from 0, and 0 elsewhere";
         self.graph.input.push(value("y", classes, doc));
-        let columns = Attribute {
-            name: "axis".to_owned(),
-            i: Some(1),
-            kind: AttributeKind::Int.into(),
-            ..Attribute::default()
-        };
         let both = format!("{input} with y");
-        self.node("Concat", &[input, "y"], &both, vec![columns]);
+        self.node("Concat", &[input, "y"], &both, vec![integer("axis", 1)]);
         both
     }
 
     /// Adds the weight and the bias of a path as constants; their names.
     fn learned(&mut self, path: &str) -> [String; 2] {
-        let keys = ["weight", "bias"].map(|kind| format!("{path}.{kind}"));
-        for key in &keys {
-            let found = self.weights.iter().find(|weight| weight.key == *key);
-            let Weight { shape, values, .. } = found.expect("the weights are the model's");
-            self.constant(key, shape, values);
-        }
-        keys
+        ["weight", "bias"].map(|kind| {
+            let Weight { key, shape, values } = self.weight(&format!("{path}.{kind}")).clone();
+            self.constant(&key, &shape, &values);
+            key
+        })
     }
 
     /// Adds y = x Wᵀ + b, with W as in files; the name of y.
@@ -298,12 +285,7 @@ impl Builder<'_> {
             Activation::Identity => self.node("Identity", &[x], &y, vec![]),
             Activation::Relu => self.node("Relu", &[x], &y, vec![]),
             Activation::LeakyRelu => {
-                let slope = Attribute {
-                    name: "alpha".to_owned(),
-                    f: Some(slope(Activation::LeakyRelu, -1.0)),
-                    kind: AttributeKind::Float.into(),
-                    ..Attribute::default()
-                };
+                let slope = float("alpha", slope(Activation::LeakyRelu, -1.0));
                 self.node("LeakyRelu", &[x], &y, vec![slope]);
             }
             Activation::Tanh => self.node("Tanh", &[x], &y, vec![]),
@@ -345,6 +327,16 @@ impl Builder<'_> {
     fn tensor(&mut self, name: &str, data_type: i32, shape: &[usize], raw_data: Vec<u8>) {
         let dims = shape.iter().map(|&extent| extent as i64).collect();
         self.graph.initializer.push(Tensor { dims, data_type, name: name.to_owned(), raw_data });
+    }
+}
+
+/// An attribute that is a number.
+fn float(name: &str, f: f32) -> Attribute {
+    Attribute {
+        name: name.to_owned(),
+        f: Some(f),
+        kind: AttributeKind::Float.into(),
+        ..Attribute::default()
     }
 }
 

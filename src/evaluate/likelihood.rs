@@ -66,7 +66,8 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the posterior is a point, there are no samples or more than 2²⁴, a weight is not finite, or the device is lost.
+    /// If the posterior is a point, there are no samples or more than 2²⁴, a weight is not finite, or the
+    /// device is lost.
     pub fn log_likelihood(
         &mut self,
         samples: usize,

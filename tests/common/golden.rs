@@ -6,7 +6,8 @@ use safetensors::SafeTensors;
 
 use super::{Bench, distance};
 
-const NAMES: [&str; 10] = [
+/// The parameters in the order of PyTorch's example; the first six are the encoder's.
+pub(crate) const NAMES: [&str; 10] = [
     "fc1.weight",
     "fc1.bias",
     "fc21.weight",
@@ -48,10 +49,13 @@ impl Golden {
         tensors.tensor(key).is_ok()
     }
 
-    pub(crate) fn floats(&self, key: &str) -> Vec<f64> {
+    pub(crate) fn bytes(&self, key: &str) -> Vec<u8> {
         let tensors = SafeTensors::deserialize(&self.0).expect("a safetensors file");
-        let tensor = tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}"));
-        tensor.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
+        tensors.tensor(key).unwrap_or_else(|e| panic!("{key}: {e}")).data().to_vec()
+    }
+
+    pub(crate) fn floats(&self, key: &str) -> Vec<f64> {
+        self.bytes(key).as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect()
     }
 
     pub(crate) fn indices(&self, key: &str) -> Vec<usize> {
