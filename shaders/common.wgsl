@@ -109,6 +109,9 @@ fn each_finite(x: vec4<f32>) -> vec4<bool> {
 
 struct Updated { weight: vec4<f32>, first: vec4<f32>, second: vec4<f32>, broken: bool }
 
+// The same, and what broke, as the guard counts: 2 a gradient, 4 a weight or a moment.
+struct Judged { weight: vec4<f32>, first: vec4<f32>, second: vec4<f32>, broken: u32 }
+
 // Four weights and their moments after Adam or AdamW (`optimizer.wgsl`). One that would not be
 // finite keeps its own.
 fn adam_of(decoupled: u32, g: vec4<f32>, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> Updated {
@@ -121,4 +124,16 @@ fn adam_of(decoupled: u32, g: vec4<f32>, w: vec4<f32>, m: vec4<f32>, v: vec4<f32
     let weight = shrunk - record.step_size * first / (sqrt(second) * record.root_correction + record.epsilon);
     let fine = each_finite(weight) & each_finite(first) & each_finite(second);
     return Updated(select(w, weight, fine), select(m, first, fine), select(v, second, fine), !all(fine));
+}
+
+// The same by gradients that were not judged before: one that is not finite, or of 2⁶⁴ or more, whose
+// square would not be, changes nothing.
+fn judged_adam_of(decoupled: u32, g: vec4<f32>, w: vec4<f32>, m: vec4<f32>, v: vec4<f32>) -> Judged {
+    let updated = adam_of(decoupled, g, w, m, v);
+    let large = (bitcast<vec4<u32>>(g) & vec4<u32>(0x7fffffffu)) >= vec4<u32>(0x5f800000u);
+    let broken = select(select(0u, 4u, updated.broken), 2u, any(large));
+    return Judged(
+        select(updated.weight, w, large), select(updated.first, m, large),
+        select(updated.second, v, large), broken,
+    );
 }

@@ -1,10 +1,11 @@
-// y (rows, n) = g ⊗ normal + b for gain g and bias b (n), with normal (rows, n) = (x − mean) · inverse and
+// y (rows, n) = f(g ⊗ normal + b) for gain g and bias b (n), with normal (rows, n) = (x − mean) · inverse and
 // inverse (rows) = 1 / √(variance + ε), mean and variance over the n elements of a row of x (rows, n), the
 // variance divided by n: Ba et al. 2016, eq. 4. With dn = dy ⊗ g and means over a row,
 // dx = inverse · (dn − mean(dn) − normal · mean(dn ⊗ normal)); dg = Σ dy ⊗ normal and db = Σ dy over the rows.
 
-struct LayerNorm { rows: u32, cols: u32, stride: u32, accumulate: u32 }
+struct LayerNorm { rows: u32, cols: u32, stride: u32, activation: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: LayerNorm;
+override activation: u32 = 0u;
 const EPSILON = 1e-5;
 const WIDTH = 64u;
 var<workgroup> partial: array<f32, WIDTH>;
@@ -52,7 +53,8 @@ fn forward(
         let inside = j < p.cols;
         let value = select(0.0, (x[first + j] - mean) * scale, inside);
         normal[first + j] = value;
-        y[first + j] = select(0.0, value * gain[j] + bias[j], inside);
+        let shifted = activate(activation, value * gain[j] + bias[j]);
+        y[first + j] = select(0.0, shifted, inside);
     }
     if lane == 0u { inverse[row] = scale; }
 }

@@ -1,11 +1,12 @@
 // nll (rows) = −Σ log p(x | made) over the pixels of an image, in nats, and in the same dispatch the
 // gradient dmade (rows, outputs · pixels) times the record's scale, for every family of pixels but
 // Bernoulli's. Row r is of image r div samples; made lies in blocks of all pixels: logits or locations
-// first. One log-scale for all (`forward_shared`) has its gradient summed over each row, which `sum` adds.
+// first. One log-scale for all (`forward_shared`) has its gradient summed over each row, which `sum` adds;
+// `sum_adam` updates it at once by Adam's rule (`optimizer.wgsl`).
 
 struct Pixelwise {
     rows: u32, pixels: u32, cols: u32, stride: u32, x_stride: u32, samples: u32, family: u32,
-    scale: u32, levels: u32, components: u32, accumulate: u32, sigma: f32,
+    scale: u32, levels: u32, components: u32, accumulate: u32, decoupled: u32, sigma: f32,
 }
 @group(0) @binding(0) var<uniform> p: Pixelwise;
 override family: u32 = 0u;
@@ -233,9 +234,8 @@ fn forward_shared(
 @group(0) @binding(1) var<storage, read> each: array<f32>;
 @group(0) @binding(2) var<storage, read_write> whole: array<f32>;
 
-// One workgroup for all rows, so that their order is always the same.
-@compute @workgroup_size(WIDTH)
-fn sum(@builtin(local_invocation_index) lane: u32) {
+// The sum over all rows, for the first lane of the one workgroup: their order is always the same.
+fn over_rows(lane: u32) -> f32 {
     var total = 0.0;
     for (var row = lane; row < p.rows; row += WIDTH) { total += each[row]; }
     partial[lane] = vec2<f32>(total, 0.0);
@@ -243,5 +243,29 @@ fn sum(@builtin(local_invocation_index) lane: u32) {
         workgroupBarrier();
         if lane < width { partial[lane] += partial[lane + width]; }
     }
-    if lane == 0u { whole[0] = select(0.0, whole[0], p.accumulate != 0u) + partial[0].x; }
+    return partial[0].x;
+}
+
+@compute @workgroup_size(WIDTH)
+fn sum(@builtin(local_invocation_index) lane: u32) {
+    let total = over_rows(lane);
+    if lane == 0u { whole[0] = select(0.0, whole[0], p.accumulate != 0u) + total; }
+}
+
+@group(0) @binding(2) var<storage, read_write> guard_words: array<atomic<u32>>;
+@group(0) @binding(3) var<storage, read_write> weights: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> first: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read_write> second: array<vec4<f32>>;
+
+@compute @workgroup_size(WIDTH)
+fn sum_adam(@builtin(local_invocation_index) lane: u32) {
+    let total = over_rows(lane);
+    if lane != 0u || atomicLoad(&guard_words[0]) != 0u { return; }
+    let updated = judged_adam_of(
+        p.decoupled, vec4<f32>(total, 0.0, 0.0, 0.0), weights[0], first[0], second[0],
+    );
+    weights[0] = updated.weight;
+    first[0] = updated.first;
+    second[0] = updated.second;
+    if updated.broken != 0u { atomicOr(&guard_words[1], updated.broken); }
 }

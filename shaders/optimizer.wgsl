@@ -40,11 +40,11 @@ fn adam(
     for (var k = 0u; k < EACH; k++) {
         let i = start + k * WIDTH;
         if i >= p.len { break; }
-        let updated = adam_of(p.decoupled, scale * g[i], w[i], m[i], v[i]);
+        let updated = judged_adam_of(p.decoupled, scale * g[i], w[i], m[i], v[i]);
         w[i] = updated.weight;
         m[i] = updated.first;
         v[i] = updated.second;
-        if updated.broken { atomicOr(&guard_words[1], 4u); }
+        if updated.broken != 0u { atomicOr(&guard_words[1], updated.broken); }
     }
 }
 

@@ -1,23 +1,30 @@
 //! Layers as functions that record: what a network is made of.
 
 use crate::config::{self, Activation, ModelConfig};
-use crate::engine::{Init, Parameters, Tape, Tensor};
+use crate::engine::{Init, Tape, Tensor};
 use crate::kernels::activation::activation;
 use crate::kernels::dropout::{Drops, dropout};
-use crate::kernels::layer_norm::layer_norm;
-use crate::kernels::matmul::{Learned, linear};
+use crate::kernels::layer_norm::{Norm, layer_norm};
+use crate::kernels::matmul::{Affine, Input, linear};
 
-/// A tape, and what is recorded on it.
+/// A tape, and what the layers on it are like.
 #[derive(Debug)]
-pub struct Network<'t, 'p> {
+pub struct Layers<'t, 'p> {
     /// The recording.
     pub tape: &'t mut Tape<'p>,
-    /// The parameters.
-    pub parameters: &'t mut Parameters,
     /// What layers are like.
     pub model: &'t ModelConfig,
     /// Which image each row of the minibatch is.
     pub image: Tensor,
+}
+
+/// Which hidden layer one is.
+#[derive(Clone, Copy, Debug)]
+pub struct Hidden {
+    /// Tells it from the model's other hidden layers, so that each draws its own noise.
+    pub number: usize,
+    /// How many rows each image has, one after another.
+    pub samples: usize,
 }
 
 /// The first values of a layer's weight and bias.
@@ -32,77 +39,53 @@ fn first_values(model: &ModelConfig, [outputs, inputs]: [usize; 2]) -> [Init; 2]
     }
 }
 
-impl Network<'_, '_> {
+impl Layers<'_, '_> {
     /// Records a hidden layer, x (rows, inputs) to (rows, units): a fully connected one, normalised if the
-    /// model says so, its activation and dropout. `number` tells it from the model's other hidden layers;
-    /// each image has so many `samples`, rows one after another.
-    pub fn hidden(
-        &mut self,
-        path: &str,
-        x: (Tensor, bool),
-        units: usize,
-        (number, samples): (usize, usize),
-    ) -> Tensor {
+    /// model says so, its activation and dropout.
+    pub fn hidden(&mut self, path: &str, x: Input, units: usize, of: Hidden) -> Tensor {
         let &ModelConfig { activation: kind, layer_norm, dropout: share, .. } = self.model;
-        let mut y = match layer_norm {
-            false => self.layer(path, x, units, kind, &[]),
-            true => {
-                let y = self.layer(path, x, units, Activation::Identity, &[]);
-                let y = self.norm(path, y);
-                if kind == Activation::Identity { y } else { activation(self.tape, kind, y) }
-            }
+        let layer = self.affine(path, [units, x.cols()], &[]);
+        let mut y = if layer_norm {
+            let y = linear(self.tape, path, x, layer, Activation::Identity);
+            self.norm(path, y, kind)
+        } else {
+            linear(self.tape, path, x, layer, kind)
         };
         if share > 0.0 {
-            let drops = Drops { share, layer: number, samples };
+            let drops = Drops { share, layer: of.number, samples: of.samples };
             y = dropout(self.tape, &format!("{path}.dropout"), y, self.image, drops);
         }
         y
     }
 
-    /// Records a fully connected layer, x (rows, inputs) to (rows, outputs), whose parameters are
-    /// `path.weight` and `path.bias`.
+    /// The parameters `path.weight` (outputs, inputs) and `path.bias` (outputs) of a fully connected layer.
     ///
     /// `parts` are the names and sizes under which its outputs go to files, if not as one; each is a
-    /// layer of its own to whoever gives first values. `wants_dx` is false where x is data.
-    pub fn layer(
+    /// layer of its own to whoever gives first values.
+    pub fn affine(
         &mut self,
         path: &str,
-        (x, wants_dx): (Tensor, bool),
-        outputs: usize,
-        activation: Activation,
+        [outputs, inputs]: [usize; 2],
         parts: &[(&str, usize)],
-    ) -> Tensor {
-        let inputs = x.cols();
+    ) -> Affine {
         let own = parts.first().map_or(outputs, |&(_, rows)| rows);
         assert!(parts.iter().all(|&(_, rows)| rows == own), "parts of one size: {parts:?}");
-        let [of_weight, of_bias] = first_values(self.model, [own, inputs]);
-        let named = |kind: &str| -> Vec<(String, usize)> {
-            parts.iter().map(|(name, rows)| (format!("{name}.{kind}"), *rows)).collect()
-        };
-        let (plan, parameters) = (&mut *self.tape.plan, &mut *self.parameters);
-        let w = parameters.matrix(plan, &format!("{path}.weight"), [outputs, inputs], of_weight);
-        if !parts.is_empty() {
-            parameters.export_last(&named("weight"));
-        }
-        let b = parameters.vector(plan, &format!("{path}.bias"), outputs, of_bias);
-        if !parts.is_empty() {
-            parameters.export_last(&named("bias"));
-        }
-        let w = Learned { value: w.value, grad: w.grad };
-        let b = Learned { value: b.value, grad: b.grad };
-        linear(self.tape, path, (x, wants_dx), (w, b), activation)
+        let inits = first_values(self.model, [own, inputs]);
+        self.tape.layer(path, [outputs, inputs], inits, parts).into()
     }
 
-    /// Records the layer normalisation of a layer's outputs, whose gain and bias are `path.norm.weight`
-    /// and `path.norm.bias`, first 1 and 0.
-    fn norm(&mut self, path: &str, x: Tensor) -> Tensor {
+    /// Records the layer normalisation of a layer's outputs and an activation, gain and bias being
+    /// `path.norm.weight` and `path.norm.bias`, first 1 and 0.
+    fn norm(&mut self, path: &str, x: Tensor, kind: Activation) -> Tensor {
         let name = format!("{path}.norm");
-        let (plan, parameters) = (&mut *self.tape.plan, &mut *self.parameters);
-        let [gain, bias] = [("weight", 1.0), ("bias", 0.0)].map(|(kind, first)| {
-            let name = format!("{name}.{kind}");
-            let made = parameters.vector(plan, &name, x.cols(), Init::Constant(first));
-            Learned { value: made.value, grad: made.grad }
+        let [gain, bias] = [("weight", 1.0), ("bias", 0.0)].map(|(of, first)| {
+            self.tape.parameter(&format!("{name}.{of}"), x.cols(), Init::Constant(first))
         });
-        layer_norm(self.tape, &name, x, (gain, bias))
+        let norm = Norm { gain, bias };
+        if kind.slope_from_output() {
+            return layer_norm(self.tape, &name, x, norm, kind);
+        }
+        let y = layer_norm(self.tape, &name, x, norm, Activation::Identity);
+        activation(self.tape, kind, y)
     }
 }

@@ -15,5 +15,5 @@ pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};
 pub use schedule::{Cover, Needs, Schedule, Suits};
-pub use tape::{GradSite, Tape};
+pub use tape::{Fusion, Grad, GradSite, Leaf, Tape, Update};
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

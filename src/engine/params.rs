@@ -1,6 +1,6 @@
 //! The parameters of a model: their names, where they and their gradients and moments lie.
 
-use crate::engine::plan::{MAX_BINDING_BYTES, Plan};
+use crate::engine::plan::{MAX_BINDING_BYTES, OFFSET_ALIGNMENT, Plan};
 use crate::engine::tensor::{BufferId, Dtype, PAD, Tensor};
 
 /// How a parameter gets its first values.
@@ -97,13 +97,25 @@ pub struct Arena {
     pub second: Tensor,
 }
 
+/// The buffers of an arena. Only that of the values has room from the start; the others get it when
+/// something is recorded that uses them.
+#[derive(Clone, Copy, Debug)]
+struct Buffers {
+    values: BufferId,
+    grads: BufferId,
+    first: BufferId,
+    second: BufferId,
+    average: Option<BufferId>,
+    /// Whether it is of layers, whose weights and biases products update, or of what is left.
+    layers: bool,
+}
+
 /// All parameters of a model, in the order they were made.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
     list: Vec<Parameter>,
-    buffers: Vec<[BufferId; 4]>,
-    /// The buffers of values with those of their averages, if these are made.
-    averages: Vec<[BufferId; 2]>,
+    buffers: Vec<Buffers>,
+    averaged: bool,
 }
 
 impl Parameters {
@@ -113,92 +125,150 @@ impl Parameters {
         Self::default()
     }
 
-    /// A weight of so many outputs and inputs.
-    pub fn matrix(
+    /// No parameters; those that are made have averages.
+    #[must_use]
+    pub fn averaged() -> Self {
+        Self { averaged: true, ..Self::default() }
+    }
+
+    /// The weight (outputs, inputs) and the bias (outputs) of a layer, as [`Tape::layer`] says.
+    ///
+    /// [`Tape::layer`]: crate::engine::Tape::layer
+    pub(crate) fn layer(
+        &mut self,
+        plan: &mut Plan,
+        path: &str,
+        [rows, cols]: [usize; 2],
+        inits: [Init; 2],
+        parts: &[(&str, usize)],
+    ) -> [Tensor; 2] {
+        let names = ["weight", "bias"].map(|kind| format!("{path}.{kind}"));
+        if let [Some(weight), Some(bias)] = names.each_ref().map(|name| self.find(name)) {
+            let found = [weight.rows(), weight.cols(), bias.cols()];
+            assert_eq!(found, [rows, cols, rows], "the shapes of the layer `{path}`");
+            return [weight, bias];
+        }
+        let weight_words = rows.next_multiple_of(PAD) * cols.next_multiple_of(PAD);
+        let before_bias = weight_words.next_multiple_of(OFFSET_ALIGNMENT);
+        let words = before_bias + rows.next_multiple_of(PAD);
+        let (buffers, offset) = self.place(plan, words, true);
+        let weight = Tensor::matrix(buffers.values, offset, rows, cols);
+        let bias = Tensor::vector(buffers.values, offset + before_bias, rows, Dtype::F32);
+        for (kind, name, value, init) in
+            [("weight", &names[0], weight, inits[0]), ("bias", &names[1], bias, inits[1])]
+        {
+            let mut exports = vec![Export { key: name.clone(), first: 0, rows }];
+            if !parts.is_empty() {
+                exports = exports_of(parts, kind, rows);
+            }
+            self.push(name, value, buffers, init, exports);
+        }
+        [weight, bias]
+    }
+
+    /// A vector that no product updates, as [`Tape::parameter`] says.
+    ///
+    /// [`Tape::parameter`]: crate::engine::Tape::parameter
+    pub(crate) fn vector(
         &mut self,
         plan: &mut Plan,
         name: &str,
-        [rows, cols]: [usize; 2],
+        len: usize,
         init: Init,
-    ) -> Parameter {
-        let words = rows.next_multiple_of(PAD) * cols.next_multiple_of(PAD);
-        let (buffers, offset) = self.place(plan, words);
-        let value = Tensor::matrix(buffers[0], offset, rows, cols);
-        self.push(name, value, buffers, rows, init)
+    ) -> Tensor {
+        if let Some(found) = self.find(name) {
+            assert_eq!(found.cols(), len, "the length of the parameter `{name}`");
+            return found;
+        }
+        let (buffers, offset) = self.place(plan, len.next_multiple_of(PAD), false);
+        let value = Tensor::vector(buffers.values, offset, len, Dtype::F32);
+        let exports = vec![Export { key: name.to_owned(), first: 0, rows: len }];
+        self.push(name, value, buffers, init, exports);
+        value
     }
 
-    /// A bias of so many outputs.
-    pub fn vector(&mut self, plan: &mut Plan, name: &str, len: usize, init: Init) -> Parameter {
-        let (buffers, offset) = self.place(plan, len.next_multiple_of(PAD));
-        let value = Tensor::vector(buffers[0], offset, len, Dtype::F32);
-        self.push(name, value, buffers, len, init)
+    fn find(&self, name: &str) -> Option<Tensor> {
+        self.list.iter().find(|parameter| parameter.name == name).map(|found| found.value)
     }
 
     fn push(
         &mut self,
         name: &str,
         value: Tensor,
-        buffers: [BufferId; 4],
-        rows: usize,
+        buffers: Buffers,
         init: Init,
-    ) -> Parameter {
-        let [_, grad, first, second] = buffers.map(|buffer| Tensor { buffer, ..value });
-        let exports = vec![Export { key: name.to_owned(), first: 0, rows }];
-        let name = name.to_owned();
-        let average = None;
-        let parameter = Parameter { name, value, grad, first, second, average, init, exports };
-        self.list.push(parameter.clone());
-        parameter
-    }
-
-    /// Says under which names the rows of the last parameter go to files.
-    ///
-    /// # Panics
-    ///
-    /// If the rows do not add up to the parameter's.
-    pub fn export_last(&mut self, exports: &[(String, usize)]) {
-        let last = self.list.last_mut().expect("a parameter was made before it is exported");
-        let rows: usize = exports.iter().map(|(_, rows)| rows).sum();
-        assert_eq!(rows, last.exports[0].rows, "the rows of `{}` as exported", last.name);
-        let mut first = 0;
-        last.exports.clear();
-        for (key, rows) in exports {
-            last.exports.push(Export { key: key.clone(), first, rows: *rows });
-            first += rows;
-        }
-    }
-
-    /// Finds room in the last arena, or starts another when a binding would become too large.
-    fn place(&mut self, plan: &mut Plan, words: usize) -> ([BufferId; 4], usize) {
-        let room = (MAX_BINDING_BYTES / 4) as usize;
-        let full = self.buffers.last().is_none_or(|&[values, ..]| {
-            plan.buffers()[values.index()].words + words + PAD * PAD > room
+        exports: Vec<Export>,
+    ) {
+        let beside = |buffer| Tensor { buffer, ..value };
+        self.list.push(Parameter {
+            name: name.to_owned(),
+            value,
+            grad: beside(buffers.grads),
+            first: beside(buffers.first),
+            second: beside(buffers.second),
+            average: buffers.average.map(beside),
+            init,
+            exports,
         });
-        if full {
-            let names = ["parameters", "gradients", "first moments", "second moments"];
-            self.buffers.push(names.map(|name| plan.buffer(name, 0, Dtype::F32)));
-        }
-        let buffers = self.buffers[self.buffers.len() - 1];
-        let offsets = buffers.map(|buffer| plan.grow(buffer, words));
-        (buffers, offsets[0])
     }
 
-    /// Makes room for averages, once every parameter is made.
-    pub fn make_averages(&mut self, plan: &mut Plan) {
-        for &[values, ..] in &self.buffers {
-            let words = plan.buffers()[values.index()].words;
-            self.averages.push([values, plan.buffer("averages", words, Dtype::F32)]);
+    /// Finds room in the last arena of its kind, or starts another when a binding would become too
+    /// large.
+    fn place(&mut self, plan: &mut Plan, words: usize, layers: bool) -> (Buffers, usize) {
+        let room = (MAX_BINDING_BYTES / 4) as usize;
+        let last = self.buffers.iter().rfind(|buffers| buffers.layers == layers).copied();
+        let fits = |of: &Buffers| {
+            plan.buffers()[of.values.index()].words + words + PAD * PAD <= room
+        };
+        let buffers = last.filter(fits).unwrap_or_else(|| {
+            let mut buffer = |name| plan.buffer(name, 0, Dtype::F32);
+            let made = Buffers {
+                values: buffer("parameters"),
+                grads: buffer("gradients"),
+                first: buffer("first moments"),
+                second: buffer("second moments"),
+                average: self.averaged.then(|| buffer("averages")),
+                layers,
+            };
+            self.buffers.push(made);
+            made
+        });
+        let offset = plan.grow(buffers.values, words);
+        if let Some(average) = buffers.average {
+            plan.make_as_long(average, buffers.values);
         }
-        for i in 0..self.list.len() {
-            self.list[i].average = self.average_of(self.list[i].value);
-        }
+        (buffers, offset)
+    }
+
+    fn arena_of(&self, tensor: Tensor) -> Option<&Buffers> {
+        self.buffers.iter().find(|buffers| buffers.values == tensor.buffer)
     }
 
     /// Where the average of a tensor lies, if it is of values that are averaged.
     #[must_use]
     pub fn average_of(&self, tensor: Tensor) -> Option<Tensor> {
-        let found = self.averages.iter().find(|[values, _]| *values == tensor.buffer);
-        found.map(|&[_, buffer]| Tensor { buffer, ..tensor })
+        let buffer = self.arena_of(tensor)?.average?;
+        Some(Tensor { buffer, ..tensor })
+    }
+
+    /// Where the gradient of a parameter lies; from now on there is room for it.
+    pub(crate) fn gradient_of(&self, plan: &mut Plan, tensor: Tensor) -> Option<Tensor> {
+        let &Buffers { values, grads, .. } = self.arena_of(tensor)?;
+        plan.make_as_long(grads, values);
+        Some(Tensor { buffer: grads, ..tensor })
+    }
+
+    /// The first and the second moments of a range of values; from now on there is room for them.
+    ///
+    /// # Panics
+    ///
+    /// If they are no values of parameters.
+    pub(crate) fn moments_of(&self, plan: &mut Plan, range: Tensor) -> [Tensor; 2] {
+        let found = self.arena_of(range).expect("moments are of parameters");
+        [found.first, found.second].map(|buffer| {
+            plan.make_as_long(buffer, found.values);
+            Tensor { buffer, ..range }
+        })
     }
 
     /// The parameters, in the order they were made.
@@ -213,19 +283,57 @@ impl Parameters {
         self.list.iter().map(Parameter::len).sum()
     }
 
-    /// The arenas, once every parameter is made.
-    #[must_use]
-    pub fn arenas(&self, plan: &Plan) -> Vec<Arena> {
-        let whole = |buffer: BufferId| {
-            let words = plan.buffers()[buffer.index()].words;
-            Tensor::vector(buffer, 0, words, Dtype::F32)
+    /// The arenas of all parameters but some of these values, as ranges that lie together, once every
+    /// parameter is made. There is room for the gradients and the moments from now on.
+    pub fn arenas(&self, plan: &mut Plan, without: &[Tensor]) -> Vec<Arena> {
+        let mut ranges: Vec<Tensor> = Vec::new();
+        for buffers in &self.buffers {
+            let mut own: Vec<_> = self
+                .list
+                .iter()
+                .map(|parameter| parameter.value)
+                .filter(|value| value.buffer == buffers.values && !without.contains(value))
+                .collect();
+            own.sort_unstable_by_key(|value| value.offset);
+            for value in own {
+                let end = value.range().end;
+                match ranges.last_mut() {
+                    Some(last)
+                        if last.buffer == value.buffer
+                            && last.range().end.next_multiple_of(OFFSET_ALIGNMENT)
+                                == value.offset =>
+                    {
+                        let len = end - last.offset;
+                        *last = Tensor::vector(last.buffer, last.offset, len, Dtype::F32);
+                    }
+                    _ => {
+                        let len = end - value.offset;
+                        ranges.push(Tensor::vector(value.buffer, value.offset, len, Dtype::F32));
+                    }
+                }
+            }
+        }
+        let arena = |values: Tensor| {
+            let grads = self.gradient_of(plan, values).expect("a range of values");
+            let [first, second] = self.moments_of(plan, values);
+            Arena { values, grads, first, second }
         };
-        let arena = |&[values, grads, first, second]: &[BufferId; 4]| Arena {
-            values: whole(values),
-            grads: whole(grads),
-            first: whole(first),
-            second: whole(second),
-        };
-        self.buffers.iter().map(arena).collect()
+        ranges.into_iter().map(arena).collect()
     }
+}
+
+/// The names under which so many rows go to files, in parts.
+///
+/// # Panics
+///
+/// If the parts do not add up to the rows.
+fn exports_of(parts: &[(&str, usize)], kind: &str, rows: usize) -> Vec<Export> {
+    let mut first = 0;
+    let mut exports = Vec::new();
+    for &(name, rows) in parts {
+        exports.push(Export { key: format!("{name}.{kind}"), first, rows });
+        first += rows;
+    }
+    assert_eq!(first, rows, "the rows of {parts:?} as exported");
+    exports
 }

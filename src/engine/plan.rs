@@ -1,6 +1,6 @@
 //! Every buffer a model needs, and the programs that run over them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::kernel::{Access, AnyKernel, Kernel, Params};
 use crate::engine::schedule::MAX_GROUPS;
@@ -219,6 +219,15 @@ pub struct Limits {
 pub struct Plan {
     buffers: Vec<BufferSpec>,
     margin: usize,
+    shared: Option<Shared>,
+}
+
+/// The tensors of a plan whose recordings share what has one name and one shape.
+#[derive(Clone, Debug, Default)]
+struct Shared {
+    made: HashMap<String, Vec<Tensor>>,
+    /// Those that the recording under way has taken.
+    taken: HashSet<Tensor>,
 }
 
 impl Plan {
@@ -232,7 +241,23 @@ impl Plan {
     /// writes out of bounds.
     #[must_use]
     pub fn with_margins() -> Self {
-        Self { buffers: Vec::new(), margin: OFFSET_ALIGNMENT }
+        Self { margin: OFFSET_ALIGNMENT, ..Self::default() }
+    }
+
+    /// The same plan, but from now on a recording takes the tensors that an earlier one made under the
+    /// same name and of the same shape, so that programs which run in turn share their room. What a
+    /// program leaves behind is there for the next one to read, as long as none between writes it.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.shared = Some(Shared::default());
+        self
+    }
+
+    /// Begins a recording: it may take every tensor that is shared.
+    pub(crate) fn begin(&mut self) {
+        if let Some(shared) = &mut self.shared {
+            shared.taken.clear();
+        }
     }
 
     /// The elements before and after each tensor that no kernel may touch.
@@ -260,35 +285,53 @@ impl Plan {
     }
 
     /// Makes a buffer longer by `words` elements and gives the offset of the first, aligned so that
-    /// it can be bound.
+    /// it can be bound. There are margins at both ends of the buffer, and none within.
     pub fn grow(&mut self, buffer: BufferId, words: usize) -> usize {
         let spec = &mut self.buffers[buffer.0];
-        let offset = spec.words.next_multiple_of(OFFSET_ALIGNMENT);
-        spec.words = offset + words;
+        let end = spec.words.saturating_sub(self.margin).max(self.margin);
+        let offset = end.next_multiple_of(OFFSET_ALIGNMENT);
+        spec.words = offset + words + self.margin;
         offset
+    }
+
+    /// Makes a buffer as long as another.
+    pub(crate) fn make_as_long(&mut self, buffer: BufferId, other: BufferId) {
+        self.buffers[buffer.0].words = self.buffers[other.0].words;
     }
 
     /// A matrix of floats in a buffer of its own, rows and columns padded to [`PAD`].
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Tensor {
-        let words = rows.next_multiple_of(PAD) * cols.next_multiple_of(PAD);
-        let buffer = self.buffer(name, words + 2 * self.margin, Dtype::F32);
-        Tensor::matrix(buffer, self.margin, rows, cols)
+        let shape = Tensor::matrix(BufferId(0), self.margin, rows, cols);
+        self.tensor(name, shape)
     }
 
     /// A vector of floats in a buffer of its own, padded to [`PAD`].
     pub fn vector(&mut self, name: &str, len: usize) -> Tensor {
-        self.line(name, len, Dtype::F32)
+        self.tensor(name, Tensor::vector(BufferId(0), self.margin, len, Dtype::F32))
     }
 
     /// A vector of words in a buffer of its own, padded to [`PAD`].
     pub fn words(&mut self, name: &str, len: usize) -> Tensor {
-        self.line(name, len, Dtype::U32)
+        self.tensor(name, Tensor::vector(BufferId(0), self.margin, len, Dtype::U32))
     }
 
-    fn line(&mut self, name: &str, len: usize, dtype: Dtype) -> Tensor {
-        let words = len.next_multiple_of(PAD) + 2 * self.margin;
-        let buffer = self.buffer(name, words, dtype);
-        Tensor::vector(buffer, self.margin, len, dtype)
+    /// A tensor like this one, in a buffer of its own: one that an earlier recording made, if it is shared.
+    fn tensor(&mut self, name: &str, shape: Tensor) -> Tensor {
+        if let Some(shared) = &mut self.shared {
+            let like = |made: &&Tensor| Tensor { buffer: shape.buffer, ..**made } == shape;
+            let mut made = shared.made.get(name).into_iter().flatten().filter(like);
+            if let Some(&found) = made.find(|found| !shared.taken.contains(*found)) {
+                shared.taken.insert(found);
+                return found;
+            }
+        }
+        let buffer = self.buffer(name, shape.words + 2 * self.margin, shape.dtype);
+        let made = Tensor { buffer, ..shape };
+        if let Some(shared) = &mut self.shared {
+            shared.made.entry(name.to_owned()).or_default().push(made);
+            shared.taken.insert(made);
+        }
+        made
     }
 
     /// The name of the buffer that a tensor lies in.

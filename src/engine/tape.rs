@@ -1,9 +1,10 @@
 //! Records a model's forward dispatches, and from them, last to first, its backward ones.
 
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
-use crate::config::Activation;
 use crate::engine::kernel::{Kernel, Params};
+use crate::engine::params::{Init, Parameters};
 use crate::engine::plan::{Dispatch, Grid, Plan};
 use crate::engine::tensor::Tensor;
 
@@ -19,6 +20,66 @@ pub enum GradSite {
     Input,
 }
 
+/// How much of a step's work is done where its operands are made, in fewer dispatches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fusion {
+    /// None: every activation and every gradient is stored.
+    #[default]
+    Nothing,
+    /// The update of weights, where their gradients are made: what pays on a CPU.
+    Updates,
+    /// All that can be: fewer dispatches that wait for one another, which pays on a GPU.
+    All,
+}
+
+/// Where the gradient of a tensor goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Grad {
+    /// The gradient, of the tensor's shape.
+    pub at: Tensor,
+    /// Whether to add to what is there: the first writer stores, each later one adds.
+    pub add: bool,
+}
+
+impl Grad {
+    /// The same as the parameter `accumulate` of kernels.
+    #[must_use]
+    pub fn accumulate(&self) -> u32 {
+        u32::from(self.add)
+    }
+}
+
+/// An update by Adam or AdamW that is made where the gradient is.
+#[derive(Clone, Copy, Debug)]
+pub struct Update {
+    /// The words that stop updates, and that are told what broke.
+    pub guard: Tensor,
+    /// Whether weight decay is apart from the gradient, as AdamW has it.
+    pub decoupled: bool,
+}
+
+/// What makes gradients of parameters. Nothing in a step but the update waits for it.
+pub struct Leaf {
+    /// The parameters whose gradients it makes.
+    pub makes: Vec<Tensor>,
+    /// Whether it can update them instead of storing their gradients.
+    pub updates: bool,
+    record: Box<dyn FnOnce(&mut Tape<'_>, Option<Update>)>,
+}
+
+impl Leaf {
+    /// Records the gradients, or the update by them.
+    pub fn record(self, tape: &mut Tape<'_>, update: Option<Update>) {
+        (self.record)(tape, update);
+    }
+}
+
+impl std::fmt::Debug for Leaf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leaf").field("makes", &self.makes).finish_non_exhaustive()
+    }
+}
+
 /// A recording: forward operations append dispatches and leave behind rules for the way back.
 ///
 /// Within [`backward`](Self::backward) the chain of activations' gradients comes first; the
@@ -26,31 +87,92 @@ pub enum GradSite {
 pub struct Tape<'p> {
     /// The plan that new tensors go to.
     pub plan: &'p mut Plan,
+    /// The parameters: those that are there, and those that are made.
+    pub parameters: &'p mut Parameters,
+    fusion: Fusion,
+    averages: bool,
     dispatches: Vec<Dispatch>,
-    leaves: Vec<Dispatch>,
+    leaves: Vec<Leaf>,
     rules: Vec<Rule>,
     grads: HashMap<(Tensor, GradSite), Tensor>,
-    activations: HashMap<Tensor, Activation>,
+    users: HashMap<Tensor, usize>,
+    notes: HashMap<(Tensor, TypeId), Box<dyn Any>>,
 }
 
 impl std::fmt::Debug for Tape<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (done, rules) = (&self.dispatches, self.rules.len());
-        f.debug_struct("Tape").field("dispatches", done).field("rules", &rules).finish()
+        f.debug_struct("Tape")
+            .field("dispatches", done)
+            .field("rules", &rules)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'p> Tape<'p> {
     /// An empty recording whose tensors go to `plan`.
-    pub fn new(plan: &'p mut Plan) -> Self {
+    pub fn new(plan: &'p mut Plan, parameters: &'p mut Parameters) -> Self {
+        plan.begin();
         Self {
             plan,
+            parameters,
+            fusion: Fusion::Nothing,
+            averages: false,
             dispatches: Vec::new(),
             leaves: Vec::new(),
             rules: Vec::new(),
             grads: HashMap::new(),
-            activations: HashMap::new(),
+            users: HashMap::new(),
+            notes: HashMap::new(),
         }
+    }
+
+    /// The same, but what is recorded from now on is fused so far.
+    #[must_use]
+    pub fn fused(mut self, fusion: Fusion) -> Self {
+        self.fusion = fusion;
+        self
+    }
+
+    /// From now on parameters are their averages, where those are made: what a trained model is used with.
+    pub fn use_averages(&mut self) {
+        self.averages = true;
+    }
+
+    /// How far what is recorded is fused.
+    #[must_use]
+    pub fn fusion(&self) -> Fusion {
+        self.fusion
+    }
+
+    /// The values of a parameter, which is made unless there is one of this name: a vector of so many
+    /// elements. Those of products are made by [`layer`](Self::layer).
+    ///
+    /// # Panics
+    ///
+    /// If the one that there is has another shape; so does `layer`.
+    pub fn parameter(&mut self, name: &str, len: usize, init: Init) -> Tensor {
+        let made = self.parameters.vector(self.plan, name, len, init);
+        self.in_use(made)
+    }
+
+    /// The weight (outputs, inputs) and the bias (outputs) of a fully connected layer, `path.weight` and
+    /// `path.bias`, made unless they are there; `parts` are the names and sizes under which the outputs
+    /// go to files, if not as one.
+    pub fn layer(
+        &mut self,
+        path: &str,
+        shape: [usize; 2],
+        inits: [Init; 2],
+        parts: &[(&str, usize)],
+    ) -> [Tensor; 2] {
+        let made = self.parameters.layer(self.plan, path, shape, inits, parts);
+        made.map(|value| self.in_use(value))
+    }
+
+    fn in_use(&self, value: Tensor) -> Tensor {
+        let average = self.parameters.average_of(value).filter(|_| self.averages);
+        average.unwrap_or(value)
     }
 
     /// Appends a dispatch. The compiler counts the bindings, [`Dispatch::new`] checks them.
@@ -64,15 +186,16 @@ impl<'p> Tape<'p> {
         self.dispatches.push(Dispatch::new(kernel, params, bindings, grid));
     }
 
-    /// Appends a dispatch that makes a parameter's gradient: it runs after the whole chain.
-    pub fn leaf<P: Params, const N: usize>(
+    /// Leaves what makes the gradients of parameters for after the whole chain. It is called with what
+    /// updates them, if that is done at once, which only one that `updates` is asked for; else it takes
+    /// the places of the gradients from [`grad_out`](Self::grad_out).
+    pub fn leaf(
         &mut self,
-        kernel: &'static Kernel<P, N>,
-        params: P,
-        bindings: [Tensor; N],
-        grid: Grid,
+        makes: &[Tensor],
+        updates: bool,
+        record: impl FnOnce(&mut Tape<'_>, Option<Update>) + 'static,
     ) {
-        self.leaves.push(Dispatch::new(kernel, params, bindings, grid));
+        self.leaves.push(Leaf { makes: makes.to_vec(), updates, record: Box::new(record) });
     }
 
     /// Takes what has been recorded since the last time, as a section of a program.
@@ -81,20 +204,29 @@ impl<'p> Tape<'p> {
         std::mem::take(&mut self.dispatches)
     }
 
-    /// Leaves a rule that records the way back of what was just recorded.
-    pub fn on_backward(&mut self, rule: impl FnOnce(&mut Tape<'_>) + 'static) {
+    /// Leaves a rule that records the way back of what was just recorded, to the gradients of `inputs`.
+    pub fn on_backward(&mut self, inputs: &[Tensor], rule: impl FnOnce(&mut Tape<'_>) + 'static) {
+        for &input in inputs {
+            *self.users.entry(input).or_default() += 1;
+        }
         self.rules.push(Box::new(rule));
     }
 
-    /// Says that `y` is the output of an activation that was applied where `y` was made.
-    pub fn set_activation(&mut self, y: Tensor, activation: Activation) {
-        self.activations.insert(y, activation);
+    /// How many rules write a tensor's gradient.
+    #[must_use]
+    pub fn users(&self, tensor: Tensor) -> usize {
+        self.users.get(&tensor).copied().unwrap_or(0)
     }
 
-    /// The activation that made `x`; the identity if none did.
+    /// Notes how a tensor was made, for whoever makes its gradient; one note of each type.
+    pub fn note<N: Copy + 'static>(&mut self, of: Tensor, note: N) {
+        self.notes.insert((of, TypeId::of::<N>()), Box::new(note));
+    }
+
+    /// What was noted of a tensor.
     #[must_use]
-    pub fn activation(&self, x: Tensor) -> Activation {
-        self.activations.get(&x).copied().unwrap_or(Activation::Identity)
+    pub fn noted<N: Copy + 'static>(&self, of: Tensor) -> Option<N> {
+        self.notes.get(&(of, TypeId::of::<N>()))?.downcast_ref().copied()
     }
 
     /// The gradient of a tensor at a site, if some later operation has written one.
@@ -103,23 +235,26 @@ impl<'p> Tape<'p> {
         self.grads.get(&(tensor, site)).copied()
     }
 
-    /// Where to write the gradient of a tensor, and whether to add: the first writer stores, each
-    /// later one adds.
-    pub fn grad_out(&mut self, tensor: Tensor, site: GradSite) -> (Tensor, bool) {
-        if let Some(grad) = self.grad(tensor, site) {
-            return (grad, true);
+    /// Where to write the gradient of a tensor, be it an activation or a parameter. A parameter's lies
+    /// beside it in the arena of gradients.
+    pub fn grad_out(&mut self, tensor: Tensor, site: GradSite) -> Grad {
+        if let Some(at) = self.grad(tensor, site) {
+            return Grad { at, add: true };
         }
-        let name = match site {
-            GradSite::Output => format!("d{}", self.plan.name(tensor)),
-            GradSite::Input => format!("d{}.input", self.plan.name(tensor)),
-        };
-        let grad = if tensor.rows == 1 && tensor.stride == tensor.words {
-            self.plan.vector(&name, tensor.cols)
-        } else {
-            self.plan.matrix(&name, tensor.rows, tensor.cols)
-        };
-        self.grads.insert((tensor, site), grad);
-        (grad, false)
+        let own = self.parameters.gradient_of(self.plan, tensor);
+        let at = own.unwrap_or_else(|| {
+            let name = match site {
+                GradSite::Output => format!("d{}", self.plan.name(tensor)),
+                GradSite::Input => format!("d{}.input", self.plan.name(tensor)),
+            };
+            if tensor.rows == 1 && tensor.stride == tensor.words {
+                self.plan.vector(&name, tensor.cols)
+            } else {
+                self.plan.matrix(&name, tensor.rows, tensor.cols)
+            }
+        });
+        self.grads.insert((tensor, site), at);
+        Grad { at, add: false }
     }
 
     /// Says where a tensor's gradient already is: a loss that made it in its forward dispatch, or
@@ -130,9 +265,18 @@ impl<'p> Tape<'p> {
 
     /// Records the way back, last to first, then the parameters' gradients.
     pub fn backward(&mut self) {
+        for leaf in self.backward_chain() {
+            leaf.record(self, None);
+        }
+    }
+
+    /// Records the way back, last to first; what makes the gradients of parameters is the caller's to
+    /// record.
+    #[must_use]
+    pub fn backward_chain(&mut self) -> Vec<Leaf> {
         while let Some(rule) = self.rules.pop() {
             rule(self);
         }
-        self.dispatches.append(&mut self.leaves);
+        std::mem::take(&mut self.leaves)
     }
 }

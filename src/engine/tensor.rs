@@ -66,6 +66,18 @@ impl Tensor {
         Self { rows, words: rows * self.stride, ..*self }
     }
 
+    /// So many rows of a matrix from one on, padding rows among them, as a tensor of their own.
+    ///
+    /// # Panics
+    ///
+    /// If there are fewer.
+    #[must_use]
+    pub fn block_of_rows(&self, first: usize, rows: usize) -> Self {
+        let all = self.padded_rows();
+        assert!(first + rows <= all, "rows {first} to {} of {all}", first + rows);
+        Self { offset: self.offset + first * self.stride, rows, words: rows * self.stride, ..*self }
+    }
+
     /// The buffer this tensor is a range of.
     #[must_use]
     pub fn buffer(&self) -> BufferId {
@@ -119,7 +131,7 @@ impl Tensor {
 ///
 /// # Panics
 ///
-/// If the size does not fit, which [`Config::validate`](crate::config::Config::validate) rules out.
+/// If the size does not fit, which the judge of a model's shapes rules out.
 #[must_use]
 pub(crate) fn size(value: usize) -> u32 {
     u32::try_from(value).expect("sizes of tensors fit 32 bits; the configuration is checked first")

@@ -95,22 +95,53 @@ pub fn activation(tape: &mut Tape<'_>, kind: Activation, x: Tensor) -> Tensor {
     let y = tape.plan.matrix(&name, x.rows(), x.cols());
     let p = params_of(kind, x);
     tape.dispatch(&FORWARD, p, [x, y], Grid::Flat(x.words()));
-    tape.on_backward(move |tape| {
+    tape.on_backward(&[x], move |tape| {
         let dy = tape.grad(y, GradSite::Output).expect("something used the activation's output");
-        let (dx, accumulate) = tape.grad_out(x, GradSite::Output);
-        let p = Activate { accumulate: u32::from(accumulate), ..p };
-        tape.dispatch(&BACKWARD, p, [x, dy, dx], Grid::Flat(x.words()));
+        let dx = tape.grad_out(x, GradSite::Output);
+        let p = Activate { accumulate: dx.accumulate(), ..p };
+        tape.dispatch(&BACKWARD, p, [x, dy, dx.at], Grid::Flat(x.words()));
     });
     y
 }
 
-/// Records the gradient before the activation that a product applied to make y, from the gradient
-/// of y, if some operation wrote that rather than the gradient before the activation.
-pub fn through_activation(tape: &mut Tape<'_>, kind: Activation, y: Tensor) {
+/// The activation that was applied in the dispatch that made a tensor.
+#[derive(Clone, Copy, Debug)]
+struct Applied(Activation);
+
+/// Notes that `y` is the output of an activation that was applied where `y` was made, so that who makes
+/// the gradient of `y` may make at once that before the activation ([`GradSite::Input`]).
+pub fn note_applied(tape: &mut Tape<'_>, y: Tensor, kind: Activation) {
+    tape.note(y, Applied(kind));
+}
+
+/// The activation that was applied where `x` was made; the identity if none was.
+#[must_use]
+pub fn applied(tape: &Tape<'_>, x: Tensor) -> Activation {
+    tape.noted(x).map_or(Activation::Identity, |Applied(kind)| kind)
+}
+
+/// The gradient before the activation that was applied where y was made. Where some operation wrote the
+/// gradient of y itself, its way through the activation is recorded.
+///
+/// # Panics
+///
+/// If nothing wrote either.
+pub fn gradient_before(tape: &mut Tape<'_>, kind: Activation, y: Tensor) -> Tensor {
+    let site = match kind {
+        Activation::Identity => GradSite::Output,
+        _ => {
+            through_activation(tape, kind, y);
+            GradSite::Input
+        }
+    };
+    tape.grad(y, site).expect("something used the layer's output")
+}
+
+fn through_activation(tape: &mut Tape<'_>, kind: Activation, y: Tensor) {
     let Some(dy) = tape.grad(y, GradSite::Output) else { return };
-    let (dx, accumulate) = tape.grad_out(y, GradSite::Input);
-    let p = Activate { accumulate: u32::from(accumulate), ..params_of(kind, y) };
-    tape.dispatch(&BACKWARD_AT_OUTPUT, p, [y, dy, dx], Grid::Flat(y.words()));
+    let dx = tape.grad_out(y, GradSite::Input);
+    let p = Activate { accumulate: dx.accumulate(), ..params_of(kind, y) };
+    tape.dispatch(&BACKWARD_AT_OUTPUT, p, [y, dy, dx.at], Grid::Flat(y.words()));
 }
 
 /// Every activation with two users, ragged, and with more than 65,535 workgroups; the slopes at the

@@ -239,11 +239,11 @@ pub fn weighing(
     };
     let log_weight = tape.plan.vector("log-weights", z.rows());
     let weight = tape.plan.vector("weights of samples", z.rows());
-    tape.on_backward(move |tape| {
-        let (dz, accumulate) = tape.grad_out(z, GradSite::Output);
-        let p = Bound { accumulate: u32::from(accumulate), ..p };
+    tape.on_backward(&[z], move |tape| {
+        let dz = tape.grad_out(z, GradSite::Output);
+        let p = Bound { accumulate: dz.accumulate(), ..p };
         let grid = Grid::Flat(z.padded_rows() * z.cols());
-        tape.dispatch(&BACKWARD, p, [weight, h, eps, z, dz], grid);
+        tape.dispatch(&BACKWARD, p, [weight, h, eps, z, dz.at], grid);
     });
     Weighing { p, of, log_weight, weight }
 }

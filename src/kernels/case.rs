@@ -1,7 +1,7 @@
 //! Cases: a recorded operation with its inputs, used to compare, to differentiate and to time.
 
 use crate::engine::record::{RATES, Record, rate};
-use crate::engine::{Dtype, Plan, Program, Tape, Tensor};
+use crate::engine::{Dtype, Parameters, Plan, Program, Tape, Tensor};
 use crate::kernels::philox::philox;
 
 /// What an input holds; padding stays zero.
@@ -63,6 +63,8 @@ pub struct Case {
     pub name: String,
     /// The buffers, with margins.
     pub plan: Plan,
+    /// Those of layers, where the case is about their updates.
+    pub parameters: Parameters,
     /// Forward and, where there is one, backward.
     pub program: Program,
     /// The record to run with.
@@ -103,6 +105,7 @@ impl Case {
         Self {
             name,
             plan: Plan::with_margins(),
+            parameters: Parameters::new(),
             program: Program::default(),
             record,
             inputs: Vec::new(),
@@ -139,7 +142,7 @@ impl Case {
 
     /// Records the operation.
     pub fn record<R>(&mut self, record: impl FnOnce(&mut Tape<'_>) -> R) -> R {
-        let mut tape = Tape::new(&mut self.plan);
+        let mut tape = Tape::new(&mut self.plan, &mut self.parameters);
         let result = record(&mut tape);
         self.program.dispatches.append(&mut tape.take());
         self.program.name.clone_from(&self.name);

@@ -159,10 +159,10 @@ pub fn divergence(tape: &mut Tape<'_>, aim: Aim, h: Tensor, (extra, add): (Tenso
     tape.dispatch(&MEANS, p, [h, means], Grid::Rows(latent));
     let items = Grid::Flat(h.padded_rows().max(latent));
     tape.dispatch(&WEIGH, p, [means, slopes, extra], items);
-    tape.on_backward(move |tape| {
-        let (dh, add) = tape.grad_out(h, GradSite::Output);
-        let p = Divergence { add: u32::from(add), ..p };
-        tape.dispatch(&BACKWARD, p, [h, slopes, dh], Grid::Flat(h.padded_rows() * latent));
+    tape.on_backward(&[h], move |tape| {
+        let dh = tape.grad_out(h, GradSite::Output);
+        let p = Divergence { add: dh.accumulate(), ..p };
+        tape.dispatch(&BACKWARD, p, [h, slopes, dh.at], Grid::Flat(h.padded_rows() * latent));
     });
 }
 

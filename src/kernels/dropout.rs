@@ -107,11 +107,11 @@ pub fn dropout(tape: &mut Tape<'_>, name: &str, x: Tensor, image: Tensor, drops:
     };
     let grid = Grid::Flat(x.words() / 4);
     tape.dispatch(&APPLY, p, [image, x, y], grid);
-    tape.on_backward(move |tape| {
+    tape.on_backward(&[x], move |tape| {
         let dy = tape.grad(y, GradSite::Output).expect("something used the layer's output");
-        let (dx, accumulate) = tape.grad_out(x, GradSite::Output);
-        let p = Dropout { accumulate: u32::from(accumulate), ..p };
-        tape.dispatch(&APPLY, p, [image, dy, dx], grid);
+        let dx = tape.grad_out(x, GradSite::Output);
+        let p = Dropout { accumulate: dx.accumulate(), ..p };
+        tape.dispatch(&APPLY, p, [image, dy, dx.at], grid);
     });
     y
 }

@@ -7,7 +7,8 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Fusion, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
@@ -288,15 +289,8 @@ pub fn gaussian(
     assert_eq!(h.cols(), 2 * z.cols(), "gaussian: h holds a mean and a log-variance for each z");
     let samples = z.rows() / h.rows();
     assert_eq!(z.rows(), samples * h.rows(), "gaussian: every image has as many z");
-    let p = Gaussian {
-        rows: size(z.padded_rows()),
-        latent: size(z.cols()),
-        h_stride: size(h.stride()),
-        z_stride: size(z.stride()),
-        samples: size(samples),
-        divergence: divergence.code(),
-        accumulate: 0,
-    };
+    let posterior = Posterior { h, eps, z, divergence };
+    let p = posterior.params();
     let rows = Grid::Flat(z.padded_rows());
     match noise {
         Noise::Drawn { image } => {
@@ -304,13 +298,73 @@ pub fn gaussian(
         }
         Noise::Given => tape.dispatch(&GIVEN, p, [h, eps, z, kl], rows),
     }
-    tape.on_backward(move |tape| {
+    on_backward(tape, posterior);
+}
+
+/// A posterior that z was drawn from.
+#[derive(Clone, Copy, Debug)]
+pub struct Posterior {
+    /// [μ | log σ²] (images, 2 n).
+    pub h: Tensor,
+    /// The noise (images · samples, n).
+    pub eps: Tensor,
+    /// The latent (images · samples, n).
+    pub z: Tensor,
+    /// What of the KL's gradient is added at h.
+    pub divergence: Divergence,
+}
+
+impl Posterior {
+    /// One whose KL is minimised by its formula.
+    pub(super) fn whole(h: Tensor, eps: Tensor, z: Tensor) -> Self {
+        Self { h, eps, z, divergence: Divergence::Whole }
+    }
+
+    fn params(&self) -> Gaussian {
+        let Self { h, z, divergence, .. } = self;
+        Gaussian {
+            rows: size(z.padded_rows()),
+            latent: size(z.cols()),
+            h_stride: size(h.stride()),
+            z_stride: size(z.stride()),
+            samples: size(z.rows() / h.rows()),
+            divergence: divergence.code(),
+            accumulate: 0,
+        }
+    }
+}
+
+/// A posterior whose gradient at h was made in the dispatch that would have made that at z.
+#[derive(Clone, Copy, Debug)]
+struct Done;
+
+/// Leaves the rule of the gradient at h, and the note that [`alone`] reads.
+pub(super) fn on_backward(tape: &mut Tape<'_>, posterior: Posterior) {
+    let Posterior { h, eps, z, .. } = posterior;
+    tape.note(z, posterior);
+    tape.on_backward(&[h], move |tape| {
+        if tape.noted::<Done>(z).is_some() {
+            return;
+        }
         let dz = tape.grad(z, GradSite::Output).expect("the decoder used z");
-        let (dh, accumulate) = tape.grad_out(h, GradSite::Output);
-        let p = Gaussian { accumulate: u32::from(accumulate), ..p };
-        let grid = Grid::Flat(z.padded_rows().div_ceil(samples) * z.cols());
-        tape.dispatch(&BACKWARD, p, [h, eps, dz, dh], grid);
+        let dh = tape.grad_out(h, GradSite::Output);
+        let p = Gaussian { accumulate: dh.accumulate(), ..posterior.params() };
+        let grid = Grid::Flat(z.padded_rows().div_ceil(p.samples as usize) * z.cols());
+        tape.dispatch(&BACKWARD, p, [h, eps, dz, dh.at], grid);
     });
+}
+
+/// The posterior that z was drawn from, if whoever asks is the only one to make the gradient at z, and
+/// nothing else makes one at h: then it makes that at h at once, and the posterior's own rule rests.
+pub(super) fn alone(tape: &mut Tape<'_>, z: Tensor) -> Option<Posterior> {
+    let posterior = tape.noted::<Posterior>(z).filter(|_| tape.fusion() == Fusion::All)?;
+    let Posterior { h, divergence, .. } = posterior;
+    let one = z.rows() == h.rows() && tape.users(z) == 1 && tape.users(h) == 1;
+    let can = one && divergence == Divergence::Whole;
+    if can {
+        tape.note(z, Done);
+    }
+    can.then_some(posterior)
 }
 
 /// Drawn and given noise, latents round a multiple of four, several z of an image, a partial batch,

@@ -162,11 +162,11 @@ pub fn append(
     };
     tape.dispatch(&APPEND, p, [a, label, y], Grid::Flat(y.words()));
     if wants_da {
-        tape.on_backward(move |tape| {
+        tape.on_backward(&[a], move |tape| {
             let dy = tape.grad(y, GradSite::Output).expect("something used what was appended to");
-            let (da, accumulate) = tape.grad_out(a, GradSite::Output);
-            let p = Label { len: size(a.words()), accumulate: u32::from(accumulate), ..p };
-            tape.dispatch(&BACKWARD, p, [dy, da], Grid::Flat(a.words()));
+            let da = tape.grad_out(a, GradSite::Output);
+            let p = Label { len: size(a.words()), accumulate: da.accumulate(), ..p };
+            tape.dispatch(&BACKWARD, p, [dy, da.at], Grid::Flat(a.words()));
         });
     }
     y

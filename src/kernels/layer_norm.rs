@@ -1,13 +1,14 @@
 //! Layer normalisation: each row of a layer made of mean 0 and variance 1, then scaled and shifted.
 
+use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
-use crate::kernels::matmul::Learned;
+use crate::kernels::activation::{gradient_before, note_applied};
+use crate::kernels::common::{activate, activation_of, plain, wgsl};
 
 /// What is added to the variance; that of `PyTorch`'s `LayerNorm`.
 pub const EPSILON: f64 = 1e-5;
@@ -21,6 +22,8 @@ params! {
         cols: u32,
         /// The distance between rows.
         stride: u32,
+        /// The code of the activation that is applied to y.
+        activation: u32,
         /// Whether the gradient is added to what is there.
         accumulate: u32,
     }
@@ -28,7 +31,7 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("layer_norm.wgsl"), Cover::Row)];
 
-/// y = g ⊗ normal + b, with the normalised rows and 1 / √(variance + ε) of each.
+/// y = f(g ⊗ normal + b), with the normalised rows and 1 / √(variance + ε) of each.
 pub static FORWARD: Kernel<LayerNorm, 6> = Kernel {
     name: "layer_norm.forward",
     entry: "forward",
@@ -40,7 +43,7 @@ pub static FORWARD: Kernel<LayerNorm, 6> = Kernel {
         Binding::write("inverse"),
         Binding::write("y"),
     ],
-    overrides: &[],
+    overrides: &["activation"],
     schedules: SCHEDULES,
     reference: (forward, forward),
     cpu: None,
@@ -101,6 +104,7 @@ fn forward<T: Real>(
     let (x, gain, bias) = (x.read(), gain.read(), bias.read());
     let (normal, inverse, y) = (normal.write(), inverse.write(), y.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
+    let kind = activation_of(p.activation);
     for (row, inverse) in inverse.iter_mut().enumerate().take(p.rows as usize) {
         let whole = row * stride..(row + 1) * stride;
         let (normal, y) = (&mut normal[whole.clone()], &mut y[whole.clone()]);
@@ -112,7 +116,7 @@ fn forward<T: Real>(
         y.fill(T::zero());
         for j in 0..cols {
             normal[j] = (x[j] - middle) * *inverse;
-            y[j] = gain[j] * normal[j] + bias[j];
+            y[j] = activate(kind, gain[j] * normal[j] + bias[j]);
         }
     }
 }
@@ -155,20 +159,32 @@ fn backward_parameters<T: Real>(
     }
 }
 
-/// Records y (rows, n) of x (rows, n), gain and bias (n), and the gradients of all three.
+/// The gain and the bias (n) of a normalised layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm {
+    /// What normalised rows are multiplied by.
+    pub gain: Tensor,
+    /// What is added to them.
+    pub bias: Tensor,
+}
+
+/// Records y (rows, n) = f(gain ⊗ normal + bias) of x (rows, n), for an activation whose slope is known at
+/// its output, and the gradients of x, gain and bias.
 ///
 /// # Panics
 ///
-/// If the shapes do not fit.
+/// If the shapes do not fit, or the activation's slope is taken at its input.
 pub fn layer_norm(
     tape: &mut Tape<'_>,
     name: &str,
     x: Tensor,
-    (gain, bias): (Learned, Learned),
+    Norm { gain, bias }: Norm,
+    kind: Activation,
 ) -> Tensor {
     let (rows, cols) = (x.rows(), x.cols());
-    let lengths = [gain, bias].map(|learned| learned.value.cols());
+    let lengths = [gain, bias].map(|of| of.cols());
     assert_eq!(lengths, [cols; 2], "layer_norm: gain and bias of {cols} columns");
+    assert!(kind.slope_from_output(), "layer_norm: {} is applied apart", kind.name());
     let normal = tape.plan.matrix(&format!("{name}.normal"), rows, cols);
     let inverse = tape.plan.vector(&format!("{name}.inverse"), rows);
     let y = tape.plan.matrix(name, rows, cols);
@@ -176,18 +192,24 @@ pub fn layer_norm(
         rows: size(x.padded_rows()),
         cols: size(cols),
         stride: size(x.stride()),
+        activation: kind.code(),
         accumulate: 0,
     };
     let grid = Grid::Rows(x.padded_rows());
-    tape.dispatch(&FORWARD, p, [x, gain.value, bias.value, normal, inverse, y], grid);
-    tape.on_backward(move |tape| {
-        let dy = tape.grad(y, GradSite::Output).expect("something used the normalised layer");
-        let (dx, accumulate) = tape.grad_out(x, GradSite::Output);
-        let back = LayerNorm { accumulate: u32::from(accumulate), ..p };
-        tape.dispatch(&BACKWARD, back, [normal, dy, inverse, gain.value, dx], grid);
-        let bindings = [normal, dy, gain.grad, bias.grad];
-        // A workgroup a column.
-        tape.leaf(&BACKWARD_PARAMETERS, p, bindings, Grid::Rows(x.stride()));
+    tape.dispatch(&FORWARD, p, [x, gain, bias, normal, inverse, y], grid);
+    note_applied(tape, y, kind);
+    tape.on_backward(&[x], move |tape| {
+        let dy = gradient_before(tape, kind, y);
+        let dx = tape.grad_out(x, GradSite::Output);
+        let back = LayerNorm { accumulate: dx.accumulate(), ..p };
+        tape.dispatch(&BACKWARD, back, [normal, dy, inverse, gain, dx.at], grid);
+        tape.leaf(&[gain, bias], false, move |tape, _| {
+            let [dgain, dbias] = [gain, bias].map(|of| tape.grad_out(of, GradSite::Output));
+            let p = LayerNorm { accumulate: dgain.accumulate(), ..p };
+            // A workgroup a column.
+            let bindings = [normal, dy, dgain.at, dbias.at];
+            tape.dispatch(&BACKWARD_PARAMETERS, p, bindings, Grid::Rows(x.stride()));
+        });
     });
     y
 }
@@ -197,37 +219,38 @@ pub fn layer_norm(
 pub(crate) fn cases() -> Vec<Case> {
     let small = [(1, 1, 1), (3, 3, 1), (13, 37, 2), (5, 64, 1), (7, 65, 1)];
     let large = [(128, 400, 1), (65_600, 8, 1), (2, 65_600, 1)];
-    small.into_iter().chain(large).map(case).collect()
+    let plain = small.into_iter().chain(large).map(|shape| case(shape, Activation::Identity));
+    let kinds = Activation::ALL.into_iter().filter(|kind| kind.slope_from_output());
+    plain.chain(kinds.map(|kind| case((13, 37, 2), kind))).collect()
 }
 
-fn case((rows, cols, users): (usize, usize, usize)) -> Case {
-    let mut case = Case::new(format!("layer_norm {rows}×{cols}, {users} users"), rows);
+fn case((rows, cols, users): (usize, usize, usize), kind: Activation) -> Case {
+    let name = format!("layer_norm {rows}×{cols}, {users} users, {}", kind.name());
+    let mut case = Case::new(name, rows);
     let x = case.input("x", [rows, cols], Fill::Uniform(1, -2.0, 3.0));
-    let mut learned = |seed, name: &str| {
-        let value = case.input_line(name, cols, Dtype::F32, Fill::Uniform(seed, 0.5, 1.5));
-        Learned { value, grad: case.plan.vector(&format!("d{name}"), cols) }
+    let mut vector = |seed, name: &str| {
+        case.input_line(name, cols, Dtype::F32, Fill::Uniform(seed, 0.5, 1.5))
     };
-    let learned: Vec<_> = (0..users as u32)
-        .map(|user| (learned(2 + 2 * user, "gain"), learned(3 + 2 * user, "bias")))
+    let norms: Vec<_> = (0..users as u32)
+        .map(|user| Norm {
+            gain: vector(2 + 2 * user, "gain"),
+            bias: vector(3 + 2 * user, "bias"),
+        })
         .collect();
     let weights: Vec<_> = (0..users).map(|_| case.weight([rows, cols])).collect();
-    let (ys, dx) = case.record(|tape| {
-        let ys: Vec<_> = learned.iter().map(|&both| layer_norm(tape, "y", x, both)).collect();
+    let (ys, gradients) = case.record(|tape| {
+        let ys: Vec<_> =
+            norms.iter().map(|&norm| layer_norm(tape, "y", x, norm, kind)).collect();
         ys.iter().zip(&weights).for_each(|(&y, &weight)| tape.set_grad(y, weight));
         tape.backward();
-        (ys, tape.grad(x, GradSite::Output).expect("the rule wrote it"))
+        let of = norms.iter().flat_map(|norm| [norm.bias, norm.gain]).chain([x]);
+        let gradient = |of| (of, tape.grad(of, GradSite::Output).expect("the rules wrote it"));
+        (ys, of.map(gradient).collect::<Vec<_>>())
     });
     case.outputs.extend(ys.into_iter().zip(weights.into_iter().map(Weight::Of)));
-    for (gain, bias) in learned {
-        case.gradients.push((bias.value, bias.grad));
-        // A row of one element is its own mean: neither it nor its gain has a gradient to compare.
-        if cols > 1 {
-            case.gradients.push((gain.value, gain.grad));
-        }
-    }
-    if cols > 1 {
-        case.gradients.push((x, dx));
-    }
+    // A row of one element is its own mean: neither it nor its gain has a gradient to compare.
+    let biases = gradients.iter().copied().filter(|(of, _)| norms.iter().any(|n| n.bias == *of));
+    case.gradients = if cols > 1 { gradients } else { biases.collect() };
     // The sums over a row cancel against its elements.
     case.tolerance = 5e-6;
     case

@@ -158,10 +158,10 @@ pub fn mmd(
     };
     tape.dispatch(&PAIRS, p, [z, y, near, across, gap], Grid::Flat(near.words()));
     tape.dispatch(&DISCREPANCY, p, [gap, extra], Grid::Rows(1));
-    tape.on_backward(move |tape| {
-        let (dz, add) = tape.grad_out(z, GradSite::Output);
-        let p = Mmd { add: u32::from(add), ..p };
-        tape.dispatch(&BACKWARD, p, [z, y, near, across, dz], Grid::Flat(rows * latent));
+    tape.on_backward(&[z], move |tape| {
+        let dz = tape.grad_out(z, GradSite::Output);
+        let p = Mmd { add: dz.accumulate(), ..p };
+        tape.dispatch(&BACKWARD, p, [z, y, near, across, dz.at], Grid::Flat(rows * latent));
     });
 }
 

@@ -8,14 +8,16 @@ use crate::engine::params::Arena;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Fusion, Grid, Kernel, Leaf, Real, Record, Schedule, Tape, Tensor,
+    Update, real,
 };
+use crate::kernels::average::average;
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
-use crate::kernels::finite::GRADIENT;
+use crate::kernels::finite::{GRADIENT, check_finite};
 use rules::{adagrad, adam, adam_cpu, adamax, rmsprop, sgd};
 
-pub(super) use rules::{adam_chunk, adam_element, fits};
+pub(super) use rules::{adam_by, update_chunk};
 
 params! {
     /// Parameters of the optimiser kernels.
@@ -159,8 +161,70 @@ fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, 
     }
 }
 
-/// Records the update of every arena. Where the norm is clipped, all gradients are summed first.
+/// Records the way back of what is on the tape, the `report`, and the update of the parameters.
+///
+/// On a tape that is [fused](Fusion) Adam updates a parameter where its gradient is made, if that is one
+/// dispatch and the norm of all gradients is not clipped; then that gradient is not stored. The others
+/// are judged and updated together. The report goes before any update, which a broken loss must stop,
+/// and after the gradients that are stored, which wait for nothing either.
+pub fn learn(
+    tape: &mut Tape<'_>,
+    config: &OptimizerConfig,
+    guard: Tensor,
+    report: impl FnOnce(&mut Tape<'_>),
+) {
+    let leaves = tape.backward_chain();
+    let makers = |of: Tensor| leaves.iter().filter(|leaf| leaf.makes.contains(&of)).count();
+    let at_once = updates_at_once(tape.fusion(), config);
+    let updates = |leaf: &Leaf| {
+        at_once && leaf.updates && leaf.makes.iter().all(|&parameter| makers(parameter) == 1)
+    };
+    let updates: Vec<_> = leaves.iter().map(updates).collect();
+    let (updating, storing): (Vec<_>, Vec<_>) =
+        leaves.into_iter().zip(updates).partition(|(_, updates)| *updates);
+    storing.into_iter().for_each(|(leaf, _)| leaf.record(tape, None));
+    report(tape);
+    settle(tape, config, guard, updating.into_iter().map(|(leaf, _)| leaf).collect());
+}
+
+/// Whether Adam's updates are made where gradients are, on a tape that is fused so far.
+#[must_use]
+pub fn updates_at_once(fusion: Fusion, config: &OptimizerConfig) -> bool {
+    let adam = matches!(config.rule, Rule::Adam | Rule::Adamw);
+    fusion != Fusion::Nothing && adam && config.clip_norm == 0.0
+}
+
+/// Records the update of all parameters: those of these leaves where their gradients are made, the others
+/// by gradients that were stored, which are judged first.
+pub fn settle(
+    tape: &mut Tape<'_>,
+    config: &OptimizerConfig,
+    guard: Tensor,
+    updating: Vec<Leaf>,
+) {
+    let updated: Vec<_> = updating.iter().flat_map(|leaf| leaf.makes.clone()).collect();
+    let rest = tape.parameters.arenas(tape.plan, &updated);
+    if !updates_at_once(tape.fusion(), config) {
+        // Else what updates them judges them.
+        rest.iter().for_each(|arena| check_finite(tape, arena.grads, guard));
+    }
+    let at_once = Update { guard, decoupled: config.rule == Rule::Adamw };
+    updating.into_iter().for_each(|leaf| leaf.record(tape, Some(at_once)));
+    update(tape, config, &rest, guard);
+    if config.average > 0.0 {
+        for arena in tape.parameters.arenas(tape.plan, &[]) {
+            let averages = tape.parameters.average_of(arena.values);
+            let averages = averages.expect("parameters with averages were made");
+            average(tape, guard, arena.values, averages);
+        }
+    }
+}
+
+/// Records the update of these arenas. Where the norm is clipped, all gradients are summed first.
 pub fn update(tape: &mut Tape<'_>, config: &OptimizerConfig, arenas: &[Arena], guard: Tensor) {
+    if arenas.is_empty() {
+        return;
+    }
     let clipped = config.clip_norm > 0.0;
     let norms = tape.plan.vector("gradient norm", 2);
     let p = Optimizer {

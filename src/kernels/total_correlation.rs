@@ -258,11 +258,11 @@ pub fn total_correlation(
     tape.dispatch(&DENSITIES, p, [z, h, joint], Grid::Flat(joint.words()));
     tape.dispatch(&SINGLE, p, [z, h, marginals], items);
     tape.dispatch(&PENALTY, p, [joint, marginals, total, extra], Grid::Flat(rows));
-    tape.on_backward(move |tape| {
+    tape.on_backward(&[z, h], move |tape| {
         for (kernel, of) in [(&BACKWARD_Z, z), (&BACKWARD_H, h)] {
-            let (grad, add) = tape.grad_out(of, GradSite::Output);
-            let p = TotalCorrelation { add: u32::from(add), ..p };
-            tape.dispatch(kernel, p, [z, h, joint, total, marginals, grad], items);
+            let grad = tape.grad_out(of, GradSite::Output);
+            let p = TotalCorrelation { add: grad.accumulate(), ..p };
+            tape.dispatch(kernel, p, [z, h, joint, total, marginals, grad.at], items);
         }
     });
 }

@@ -3,15 +3,20 @@
 pub(crate) mod likelihood;
 mod network;
 mod objective;
-mod sections;
+mod programs;
+
+use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tensor};
+use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tape, Tensor};
 use crate::error::{Error, Result};
 use crate::kernels::gather::Shard;
 use crate::kernels::reduce::Reports;
-use sections::{Room, Sections};
+use network::LayerNames;
+use programs::{Made, Recorder};
+
+pub use programs::{Part, Use};
 
 /// What a model must know of a dataset to make room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,70 +34,19 @@ pub struct DataSpec {
 pub enum TrainingNoise {
     /// Drawn for each image and step.
     Drawn,
-    /// As it stands in [`Vae::eps`], to compare with other frameworks.
+    /// As it stands in [`Ports::eps`], to compare with other frameworks.
     Given,
 }
 
-/// The programs of a model; each is a function of its record's number of rows.
-#[derive(Clone, Debug)]
-pub struct Programs {
-    /// A minibatch of the training images: losses, gradients, update; as recorded, so that every
-    /// activation and every gradient is stored.
-    pub step: Program,
-    /// The same step as the CPU session trains by: the update is fused with the gradients.
-    pub cpu_step: Program,
-    /// The same step as a GPU trains by: whatever can be fused is.
-    pub gpu_step: Program,
-    /// The parts of a step whose minibatch is not computed at once, as recorded: the first stores
-    /// gradients, those in the middle add to them, the last adds and updates.
-    pub parts: Option<[Program; 3]>,
-    /// A minibatch of the test images: losses with sampled z.
-    pub evaluate: Program,
-    /// A minibatch of the test images: losses at z = μ.
-    pub evaluate_at_mean: Program,
-    /// A minibatch of the test images: their posteriors, and one z of each.
-    pub encode: Program,
-    /// One more z of the posteriors that were encoded: its importance weights, which a point has not.
-    pub weigh: Program,
-    /// z from the prior.
-    pub prior: Program,
-    /// z decoded.
-    pub decode: Program,
-}
-
-impl Programs {
-    /// All of them.
-    #[must_use]
-    pub fn all(&self) -> Vec<&Program> {
-        let Self { step, cpu_step, gpu_step, evaluate, evaluate_at_mean, .. } = self;
-        let Self { encode, weigh, prior, decode, .. } = self;
-        let steps = [gpu_step, cpu_step, step].into_iter().chain(self.parts.iter().flatten());
-        steps.chain([evaluate, evaluate_at_mean, encode, weigh, prior, decode]).collect()
-    }
-
-    /// Has all that only look use the averages of the parameters, where there are any.
-    fn look_at_averages(&mut self, parameters: &Parameters) {
-        let Self { evaluate, evaluate_at_mean, encode, weigh, prior, decode, .. } = self;
-        for program in [evaluate, evaluate_at_mean, encode, weigh, prior, decode] {
-            for tensor in program.dispatches.iter_mut().flat_map(|d| &mut d.bindings) {
-                *tensor = parameters.average_of(*tensor).unwrap_or(*tensor);
-            }
-        }
-    }
-}
-
-/// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
+/// The tensors of a model that hosts write and read.
 ///
 /// Shapes, with n the images that are computed at once and s the z's of each: `x` (n, pixels),
 /// `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, outputs · pixels), by
 /// [`Likelihood::outputs`](crate::config::Likelihood::outputs), image by image; `kl` (n) and `nll` (n · s)
-/// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero.
+/// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero. A program that is fused
+/// does not fill them all.
 #[derive(Clone, Debug)]
-pub struct Vae {
-    /// Every buffer.
-    pub plan: Plan,
-    /// The parameters.
-    pub parameters: Parameters,
+pub struct Ports {
     /// Where a session finds what steps report.
     pub reports: Reports,
     /// The training images.
@@ -109,12 +63,12 @@ pub struct Vae {
     pub h: Tensor,
     /// ε.
     pub eps: Tensor,
+    /// ε = 0, for z = μ.
+    at_mean: Tensor,
     /// The latent.
     pub z: Tensor,
     /// What the decoder made: blocks of all pixels, logits or locations first.
     pub made: Tensor,
-    /// The decoder's last bias.
-    pub output_bias: Tensor,
     /// −log p(x | z) of each z.
     pub nll: Tensor,
     /// KL divergence of each image.
@@ -125,8 +79,51 @@ pub struct Vae {
     pub highest: Tensor,
     /// The sum of each image's importance weights over the exponential of `highest`.
     pub total: Tensor,
-    /// What it can do.
-    pub programs: Programs,
+}
+
+impl Ports {
+    /// Makes room for what does not depend on the network; what does comes with the first recording.
+    fn new(plan: &mut Plan, config: &Config, pixels: usize, data: [Vec<Shard>; 2]) -> Self {
+        let (batch, latent) = (config.train.part_size(), config.model.latent);
+        let rows = batch * config.objective.z_per_image();
+        let [train, test] = data;
+        let z = plan.matrix("z", rows, latent);
+        Self {
+            reports: Reports::new(plan),
+            train,
+            test,
+            x: plan.matrix("x", batch, pixels),
+            image: plan.words("image", batch),
+            label: (config.model.classes > 0).then(|| plan.words("label", batch)),
+            h: z,
+            eps: plan.matrix("eps", rows, latent),
+            at_mean: plan.matrix("eps at the mean", rows, latent),
+            z,
+            made: z,
+            nll: plan.vector("nll", rows),
+            kl: plan.vector("kl", batch),
+            extra: plan.vector("what else is minimised", batch),
+            highest: plan.vector("highest importance weight", batch),
+            total: plan.vector("sum of importance weights", batch),
+        }
+    }
+}
+
+/// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
+///
+/// Its plan holds what the programs need that were wanted so far.
+#[derive(Clone, Debug)]
+pub struct Vae {
+    /// Every buffer.
+    pub plan: Plan,
+    /// The parameters.
+    pub parameters: Parameters,
+    /// What hosts write and read.
+    pub ports: Ports,
+    config: Config,
+    names: LayerNames,
+    noise: TrainingNoise,
+    programs: BTreeMap<Use, Program>,
 }
 
 /// The most shards of a dataset: 128 GiB.
@@ -176,18 +173,6 @@ impl Vae {
         Self::record(&config, None, data, TrainingNoise::Drawn)
     }
 
-    /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.
-    #[must_use]
-    pub fn describe(&self, tensor: Tensor) -> String {
-        let list = self.parameters.list();
-        let owner = |of: fn(&Parameter) -> Tensor| list.iter().find(|&p| of(p) == tensor);
-        match (owner(|p| p.value), owner(|p| p.grad)) {
-            (Some(parameter), _) => parameter.name.clone(),
-            (_, Some(parameter)) => format!("the gradient of {}", parameter.name),
-            _ => self.plan.name(tensor).to_owned(),
-        }
-    }
-
     /// Records a model whose training steps take ε from where it says.
     ///
     /// # Errors
@@ -210,40 +195,69 @@ impl Vae {
     ) -> Result<Self> {
         config.validate()?;
         fits(config, train.unwrap_or(test), test)?;
-        let pixels = test.pixels;
-        let mut plan = Plan::new();
-        let room = Room::new(&mut plan, config, pixels);
+        let mut plan = Plan::new().shared();
         let labelled = config.model.classes > 0;
         let train = train.map(|train| shards(&mut plan, "training images", train, labelled));
-        let test = shards(&mut plan, "test images", test, labelled);
-        let train = train.unwrap_or_else(|| test.clone());
-        let mut parameters = Parameters::new();
-        let network = Sections::record(&mut plan, &mut parameters, config, &room, noise, pixels);
-        let mut programs = network.programs(&mut plan, config, &room, (&train, &test));
-        programs.look_at_averages(&parameters);
-        let Sections { h, z, made, output_bias, .. } = network;
-        let Room { reports, x, image, label, eps, nll, kl, extra, highest, total, .. } = room;
-        Ok(Self {
-            plan,
-            parameters,
-            reports,
-            train,
-            test,
-            x,
-            image,
-            label,
-            h,
-            eps,
-            z,
-            made,
-            output_bias,
-            nll,
-            kl,
-            extra,
-            highest,
-            total,
-            programs,
-        })
+        let images = shards(&mut plan, "test images", test, labelled);
+        let data = [train.unwrap_or_else(|| images.clone()), images];
+        let ports = Ports::new(&mut plan, config, test.pixels, data);
+        let parameters = match config.optimizer.average > 0.0 {
+            true => Parameters::averaged(),
+            false => Parameters::new(),
+        };
+        let (config, names) = (config.clone(), LayerNames::of(config));
+        let programs = BTreeMap::new();
+        let mut vae = Self { plan, parameters, ports, config, names, noise, programs };
+        // What every model can do; by it the network's parameters and tensors are known.
+        let (made, evaluate) = vae.recorder().first();
+        let Made { h, z, made } = made;
+        (vae.ports.h, vae.ports.z, vae.ports.made) = (h, z, made);
+        vae.programs.insert(Use::Evaluate, evaluate);
+        Ok(vae)
+    }
+
+    fn recorder(&mut self) -> Recorder<'_> {
+        Recorder {
+            tape: Tape::new(&mut self.plan, &mut self.parameters),
+            config: &self.config,
+            ports: &self.ports,
+            names: &self.names,
+        }
+    }
+
+    /// A program of the model, recorded if it was not wanted before; then the plan has room for it, which a
+    /// session that was made before must be [told](crate::session::Session::extend).
+    pub fn program(&mut self, wanted: Use) -> &Program {
+        if !self.programs.contains_key(&wanted) {
+            let noise = self.noise;
+            let program = self.recorder().record(wanted, noise);
+            self.programs.insert(wanted, program);
+        }
+        &self.programs[&wanted]
+    }
+
+    /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.
+    #[must_use]
+    pub fn describe(&self, tensor: Tensor) -> String {
+        let list = self.parameters.list();
+        let owner = |of: fn(&Parameter) -> Tensor| list.iter().find(|&p| of(p) == tensor);
+        match (owner(|p| p.value), owner(|p| p.grad)) {
+            (Some(parameter), _) => parameter.name.clone(),
+            (_, Some(parameter)) => format!("the gradient of {}", parameter.name),
+            _ => self.plan.name(tensor).to_owned(),
+        }
+    }
+
+    /// The values of the decoder's last bias.
+    ///
+    /// # Panics
+    ///
+    /// Never: every decoder has a last layer.
+    #[must_use]
+    pub fn output_bias(&self) -> Tensor {
+        let name = format!("{}.bias", self.names.output());
+        let found = self.parameters.list().iter().find(|parameter| parameter.name == name);
+        found.expect("a decoder has a last layer").value
     }
 }
 

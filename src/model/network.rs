@@ -1,10 +1,12 @@
 //! The encoder and the decoder, and the names of their layers.
 
-use crate::config::{Activation, Config, Posterior};
+use crate::config::{Config, Posterior};
 use crate::engine::Tensor;
-use crate::nn::Network;
+use crate::kernels::matmul::{Affine, Input};
+use crate::nn::{Hidden, Layers};
 
 /// The names of layers: those of the `PyTorch` example for its own shape, paths for all others.
+#[derive(Clone, Debug)]
 pub(super) struct LayerNames {
     encoder: Vec<String>,
     posterior: String,
@@ -39,35 +41,59 @@ impl LayerNames {
         }
         names
     }
+
+    /// That of the decoder's last layer.
+    pub(super) fn output(&self) -> &str {
+        &self.decoder[self.decoder.len() - 1]
+    }
 }
 
-/// Records h (n, 2 · latent) = [μ | log σ²] of x, or the point h (n, latent).
-pub(super) fn encoder(mut network: Network<'_, '_>, names: &LayerNames, x: Tensor) -> Tensor {
-    let latent = network.model.latent;
-    let mut top = (x, false);
-    for (number, (name, &units)) in names.encoder.iter().zip(&network.model.encoder).enumerate() {
-        top = (network.hidden(name, top, units, (number, 1)), true);
-    }
-    let halves: Vec<_> = names.halves.iter().map(|name| (name.as_str(), latent)).collect();
-    let outputs = latent * halves.len().max(1);
-    network.layer(&names.posterior, top, outputs, Activation::Identity, &halves)
+/// The encoder and the decoder of a model, on a tape.
+pub(super) struct Network<'t, 'p> {
+    pub(super) layers: Layers<'t, 'p>,
+    pub(super) names: &'t LayerNames,
 }
 
-/// Records what the decoder makes of z: what the likelihood takes of each of so many pixels. Each image
-/// has so many samples of z, rows one after another.
-pub(super) fn decoder(
-    mut network: Network<'_, '_>,
-    names: &LayerNames,
-    (z, samples): (Tensor, usize),
-    pixels: usize,
-) -> Tensor {
-    let mut top = (z, true);
-    // The encoder's have the numbers before.
-    let numbers = names.encoder.len()..;
-    for (number, (name, &units)) in numbers.zip(names.decoder.iter().zip(&network.model.decoder)) {
-        top = (network.hidden(name, top, units, (number, samples)), true);
+impl Network<'_, '_> {
+    /// Records the hidden layers of the encoder; what the posterior's is applied to.
+    pub(super) fn encoder(&mut self, x: Input) -> Input {
+        let mut top = x;
+        let widths = &self.layers.model.encoder;
+        for (number, (name, &units)) in self.names.encoder.iter().zip(widths).enumerate() {
+            top = Input::Made(self.layers.hidden(name, top, units, Hidden { number, samples: 1 }));
+        }
+        top
     }
-    let last = &names.decoder[names.decoder.len() - 1];
-    let outputs = network.model.likelihood.outputs(network.model) * pixels;
-    network.layer(last, top, outputs, Activation::Identity, &[])
+
+    /// The path and the parameters of the layer that makes h (n, 2 · latent) = [μ | log σ²], or the point
+    /// h (n, latent).
+    pub(super) fn posterior(&mut self, top: Input) -> (String, Affine) {
+        let (names, latent) = (self.names, self.layers.model.latent);
+        let halves: Vec<_> = names.halves.iter().map(|name| (name.as_str(), latent)).collect();
+        let outputs = latent * halves.len().max(1);
+        let shape = [outputs, top.cols()];
+        (names.posterior.clone(), self.layers.affine(&names.posterior, shape, &halves))
+    }
+
+    /// Records the hidden layers of the decoder. Each image has so many samples of z, rows one after
+    /// another.
+    pub(super) fn decoder(&mut self, z: Tensor, samples: usize) -> Tensor {
+        let mut top = z;
+        // The encoder's have the numbers before.
+        let numbers = self.names.encoder.len()..;
+        let widths = &self.layers.model.decoder;
+        for (number, (name, &units)) in numbers.zip(self.names.decoder.iter().zip(widths)) {
+            top = self.layers.hidden(name, Input::Made(top), units, Hidden { number, samples });
+        }
+        top
+    }
+
+    /// The path and the parameters of the decoder's last layer, which makes what the likelihood takes of
+    /// each of so many pixels.
+    pub(super) fn output(&mut self, top: Tensor, pixels: usize) -> (String, Affine) {
+        let model = self.layers.model;
+        let outputs = model.likelihood.outputs(model) * pixels;
+        let path = self.names.output();
+        (path.to_owned(), self.layers.affine(path, [outputs, top.cols()], &[]))
+    }
 }

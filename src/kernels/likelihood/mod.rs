@@ -9,11 +9,12 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, Update,
+    real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
-use crate::kernels::matmul::Learned;
+use crate::kernels::optimizer::{Optimizer, adam_by};
 use crate::kernels::philox::philox;
 
 pub(crate) use family::{draw, mean};
@@ -43,6 +44,8 @@ params! {
         components: u32,
         /// Whether the gradient of the one log-scale is added to what is there.
         accumulate: u32,
+        /// Whether weight decay is apart from the gradient.
+        decoupled: u32,
         /// The fixed scale.
         sigma: f32,
     }
@@ -92,6 +95,23 @@ pub static SUM: Kernel<Pixelwise, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (sum, sum),
+    cpu: None,
+};
+
+/// Adam's update of the one log-scale, by the sum over the rows.
+pub static SUM_ADAM: Kernel<Pixelwise, 5> = Kernel {
+    name: "likelihood.sum_adam",
+    entry: "sum_adam",
+    bindings: [
+        Binding::read("each"),
+        Binding::flags("guard_words"),
+        Binding::write("weights"),
+        Binding::write("first"),
+        Binding::write("second"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (sum_adam, sum_adam),
     cpu: None,
 };
 
@@ -180,30 +200,39 @@ fn forward_shared_cpu(p: &Pixelwise, record: &Record, args: [Arg<'_, f32>; 6]) {
     });
 }
 
-fn sum<T: Real>(p: &Pixelwise, _: &Record, [each, whole]: [Arg<'_, T>; 2]) {
+/// The sum over the rows, in parts, since a long sum in f32 loses digits.
+fn sum_of<T: Real>(p: &Pixelwise, each: &[T]) -> T {
     let mut total = T::zero();
-    // In parts, since a long sum in f32 loses digits.
-    for part in each.read()[..p.rows as usize].chunks(256) {
+    for part in each[..p.rows as usize].chunks(256) {
         total += part.iter().fold(T::zero(), |sum, &v| sum + v);
     }
+    total
+}
+
+fn sum<T: Real>(p: &Pixelwise, _: &Record, [each, whole]: [Arg<'_, T>; 2]) {
     let whole = whole.write();
-    whole[0] = total + if p.accumulate != 0 { whole[0] } else { T::zero() };
+    let before = if p.accumulate != 0 { whole[0] } else { T::zero() };
+    whole[0] = before + sum_of(p, each.read());
+}
+
+fn sum_adam<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 5]) {
+    let [each, guard, w, m, v] = args;
+    let g = sum_of(p, each.read());
+    let rule = Optimizer { decoupled: p.decoupled, ..Optimizer::default() };
+    adam_by(&rule, record, (&[g], T::one()), [w, m, v], guard.words_mut());
 }
 
 /// Records nll, in nats, of x (images, n) under what was made (images · samples, outputs · n), with the
 /// one log-scale (1) where the scale is shared. The gradient at what was made, times the record's scale
-/// over the samples, is made at once.
-///
-/// On the way back the gradient of the log-scale, of which each row has its share in a vector that
-/// the tape holds for it, becomes one number.
+/// over the samples, is made at once; so is that at the log-scale, of which each row has its share: it
+/// is returned, and on the way back it becomes one number.
 pub fn likelihood(
     tape: &mut Tape<'_>,
     model: &ModelConfig,
     samples: usize,
-    (made, x): (Tensor, Tensor),
-    log_scale: Option<Learned>,
-    nll: Tensor,
-) {
+    Observed { made, x, nll }: Observed,
+    log_scale: Option<Tensor>,
+) -> Option<Tensor> {
     let outputs = model.likelihood.outputs(model);
     assert_eq!(made.cols(), outputs * x.cols(), "likelihood: {outputs} numbers for each pixel");
     assert_eq!(made.rows(), samples * x.rows(), "likelihood: {samples} rows of an image");
@@ -220,21 +249,42 @@ pub fn likelihood(
         levels: size(model.levels),
         components: size(model.components),
         accumulate: 0,
+        decoupled: 0,
         sigma: model.sigma as f32,
     };
     let grid = Grid::Rows(made.padded_rows());
     tape.set_grad(made, dmade);
-    let Some(Learned { value, grad }) = log_scale else {
+    let Some(log_scale) = log_scale else {
         tape.dispatch(&FORWARD, p, [made, x, nll, dmade], grid);
-        return;
+        return None;
     };
     let each = tape.plan.vector("dlog_scale", made.rows());
-    tape.dispatch(&FORWARD_SHARED, p, [made, x, nll, dmade, value, each], grid);
-    tape.set_grad(value, each);
-    tape.on_backward(move |tape| {
-        let each = tape.grad(value, GradSite::Output).expect("the forward dispatch made it");
-        tape.leaf(&SUM, p, [each, grad], Grid::Rows(1));
+    tape.dispatch(&FORWARD_SHARED, p, [made, x, nll, dmade, log_scale, each], grid);
+    tape.leaf(&[log_scale], true, move |tape, update| match update {
+        None => {
+            let whole = tape.grad_out(log_scale, GradSite::Output);
+            let p = Pixelwise { accumulate: whole.accumulate(), ..p };
+            tape.dispatch(&SUM, p, [each, whole.at], Grid::Rows(1));
+        }
+        Some(Update { guard, decoupled }) => {
+            let [first, second] = tape.parameters.moments_of(tape.plan, log_scale);
+            let p = Pixelwise { decoupled: u32::from(decoupled), ..p };
+            let bindings = [each, guard, log_scale, first, second];
+            tape.dispatch(&SUM_ADAM, p, bindings, Grid::Rows(1));
+        }
     });
+    Some(each)
+}
+
+/// What a likelihood compares, and the loss that it makes.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed {
+    /// What the decoder made (images · samples, outputs · pixels).
+    pub made: Tensor,
+    /// The images (images, pixels).
+    pub x: Tensor,
+    /// −log p(x | z) of each row (images · samples), nats.
+    pub nll: Tensor,
 }
 
 /// Every family with every scale: one, ragged, a partial batch, several samples of an image, scales and
@@ -319,21 +369,19 @@ fn case(model: &ModelConfig, shape: [usize; 2], samples: usize, rows: usize, far
     let level = |i: usize| ((i * 89 + i / 5) % model.levels) as f32 / (model.levels - 1) as f32;
     let levels = (0..images * pixels).map(|i| level(i).to_bits()).collect();
     let x = case.input("x", [images, pixels], Fill::Words(levels));
-    let log_scale = (model.scale == Scale::Shared).then(|| Learned {
-        value: case.input_line("log_scale", 1, Dtype::F32, Fill::Uniform(3, -0.9, -0.8)),
-        grad: case.plan.vector("d log_scale", 1),
-    });
+    let log_scale = (model.scale == Scale::Shared)
+        .then(|| case.input_line("log_scale", 1, Dtype::F32, Fill::Uniform(3, -0.9, -0.8)));
     let nll = case.plan.vector("nll", all);
-    let gradient = case.record(|tape| {
-        likelihood(tape, model, samples, (made, x), log_scale, nll);
+    let gradients = case.record(|tape| {
+        likelihood(tape, model, samples, Observed { made, x, nll }, log_scale);
         tape.backward();
-        tape.grad(made, GradSite::Output).expect("the loss made it")
+        let gradient = |of| (of, tape.grad(of, GradSite::Output).expect("the loss made it"));
+        [made].into_iter().chain(log_scale).map(gradient).collect::<Vec<_>>()
     });
     if !far {
         let weight = case.record.rates[rate::LOSS_SCALE] / samples as f64;
         case.outputs.push((nll, Weight::Same(weight)));
-        case.gradients.push((made, gradient));
-        case.gradients.extend(log_scale.map(|Learned { value, grad }| (value, grad)));
+        case.gradients = gradients;
     }
     // A plain f32 sum over the pixels of an image errs by about √784 roundings.
     case.tolerance = 5e-6;

@@ -4,13 +4,12 @@
 //! for. Their references put those kernels' references together.
 
 use super::{Product, Tile, backward_w, backward_x, forward, gemm, schedules};
-use crate::engine::{Arg, Binding, Kernel, Real, Record, real};
+use crate::engine::{Arg, Binding, Kernel, Real, Record};
 use crate::kernels::bernoulli::{self, Bernoulli};
 use crate::kernels::common::wgsl;
-use crate::kernels::finite::{GRADIENT, LARGEST, WEIGHT};
 use crate::kernels::gather::{chosen, levels};
 use crate::kernels::gaussian::{self, Gaussian};
-use crate::kernels::optimizer::{Optimizer, adam_element, fits};
+use crate::kernels::optimizer::{Optimizer, adam_by};
 
 /// Columns whose losses are added up before they are stored: the narrowest tile's.
 pub(super) const PART: usize = 32;
@@ -225,23 +224,12 @@ fn backward_draw<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 5]) {
 
 fn adam<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
     let [dy, x, guard, weights, first, second] = args;
-    let (guard, w, m, v) = (guard.words_mut(), weights.write(), first.write(), second.write());
-    if guard[0] != 0 {
-        return;
-    }
     let rule = Optimizer { decoupled: p.decoupled, ..Optimizer::default() };
-    let rates = record.rates.map(real::<T>);
-    let mut g = vec![T::zero(); w.len()];
-    let (dw, db) = g.split_at_mut(p.bias as usize);
-    backward_w(p, record, [dy, x, Arg::Write(dw), Arg::Write(&mut db[..p.rows as usize])]);
-    for i in 0..w.len() {
-        let new = adam_element(&rule, &rates, T::one(), g[i], [w[i], m[i], v[i]]);
-        if g[i].abs() < real(LARGEST) && new.iter().all(|&value| fits(value)) {
-            [w[i], m[i], v[i]] = new;
-        } else {
-            guard[1] |= if g[i].abs() < real(LARGEST) { WEIGHT } else { GRADIENT };
-        }
-    }
+    let (rows, bias) = (p.rows as usize, p.bias as usize);
+    let mut g = vec![T::zero(); bias + rows];
+    let (dw, db) = g.split_at_mut(bias);
+    backward_w(p, record, [dy, x, Arg::Write(dw), Arg::Write(db)]);
+    adam_by(&rule, record, (&g, T::one()), [weights, first, second], guard.words_mut());
 }
 
 fn adam_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {

@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use rayon::prelude::*;
 
 use crate::config::Activation;
-use crate::engine::record::RATES;
 use crate::engine::{Arg, Record};
 use crate::kernels::common::{activate, activation_of, slope_at_output};
 use crate::kernels::fast::vectorised;
-use crate::kernels::finite::{GRADIENT, LARGEST, WEIGHT};
 use crate::kernels::matmul::Product;
-use crate::kernels::optimizer::{Optimizer, adam_chunk};
+use crate::kernels::optimizer::update_chunk;
 
 /// A matrix as it is stored: elements, and the distances between its rows and its columns.
 #[derive(Clone, Copy)]
@@ -208,7 +206,7 @@ pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
     let a = View::rows(dy, p.a_stride).transposed();
     let x = View::rows(x.read(), p.b_stride);
     let rates = record.rates.map(|rate| rate as f32);
-    let update = |g: &[f32], values: [&mut [f32]; 3]| update_chunk(p.decoupled, &rates, g, values);
+    let update = |g: &[f32], values: [&mut [f32]; 3]| update_chunk(&rule, &rates, 1.0, g, values);
     let (rows, stride) = (p.rows as usize, p.c_stride as usize);
     let block_rows = if stride <= 1024 { MOST_ROWS } else { MOST_ROWS / 2 };
     // The blocks of the weight, and those of the bias behind it.
@@ -230,35 +228,4 @@ pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
         })
     });
     guard[1] |= blocks.reduce(|| 0, |a, b| a | b);
-}
-
-/// Updates weights and moments by their gradients; what broke.
-fn update_chunk(
-    decoupled: u32,
-    rates: &[f32; RATES],
-    g: &[f32],
-    [w, m, v]: [&mut [f32]; 3],
-) -> u32 {
-    let rule = Optimizer { decoupled, ..Optimizer::default() };
-    // A NaN is not below the limit.
-    let fine = |g: &&f32| g.abs() < LARGEST as f32;
-    let (broken, fit) = vectorised(
-        #[inline(always)]
-        || {
-            // Counted, since a loop that may end early is not vectorised.
-            let fit = g.iter().filter(fine).count() == g.len();
-            (fit && adam_chunk(rule, *rates, 1.0, (&mut *w, &mut *m, &mut *v), g), fit)
-        },
-    );
-    if fit {
-        return if broken { WEIGHT } else { 0 };
-    }
-    let mut found = GRADIENT;
-    for i in (0..g.len()).filter(|&i| fine(&&g[i])) {
-        let one = (&mut w[i..=i], &mut m[i..=i], &mut v[i..=i]);
-        if adam_chunk(rule, *rates, 1.0, one, &g[i..=i]) {
-            found |= WEIGHT;
-        }
-    }
-    found
 }

@@ -1,19 +1,14 @@
 //! The fully connected layer: a product with bias and activation, and both products of its way back.
 
 mod cases;
-mod fuse;
 mod fused;
 mod gemm;
 #[cfg(test)]
 mod generate;
+mod record;
 
-use crate::config::Activation;
 use crate::engine::kernel::params;
-use crate::engine::tensor::size;
-use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Suits, Tape, Tensor,
-};
-use crate::kernels::activation::{activation, through_activation};
+use crate::engine::{Arg, Binding, Cover, Kernel, Needs, Real, Record, Schedule, Suits};
 use crate::kernels::common::{activate, activation_of, slope_at_output, wgsl};
 
 params! {
@@ -129,8 +124,10 @@ macro_rules! schedules {
 }
 
 pub(crate) use cases::{cases, trial};
-pub use fuse::{Fusion, fuse};
 pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
+pub use record::{
+    Affine, BLOCK, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw,
+};
 use schedules;
 
 /// y = f(x wᵀ + b).
@@ -220,107 +217,4 @@ fn backward_w<T: Real>(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, T>; 4]
     for (row, db) in db.iter_mut().enumerate() {
         *db = before(*db) + sum(p, |k| dy[k * a + row]);
     }
-}
-
-/// A layer's weight (outputs, inputs) or bias (outputs), with its gradient.
-#[derive(Clone, Copy, Debug)]
-pub struct Learned {
-    /// The values.
-    pub value: Tensor,
-    /// The gradient.
-    pub grad: Tensor,
-}
-
-/// Records y (rows, outputs) = f(x wᵀ + b), for x (rows, inputs), and its gradients.
-///
-/// `wants_dx` is false for the first layer, whose input is data.
-///
-/// # Panics
-///
-/// If the shapes do not fit, naming them.
-pub fn linear(
-    tape: &mut Tape<'_>,
-    name: &str,
-    (x, wants_dx): (Tensor, bool),
-    (w, b): (Learned, Learned),
-    kind: Activation,
-) -> Tensor {
-    let (rows, inputs, outputs) = (x.rows(), x.cols(), w.value.rows());
-    assert_eq!(inputs, w.value.cols(), "linear: x ({rows}, {inputs}) does not fit w {:?}", w.value);
-    assert_eq!(b.value.cols(), outputs, "linear: b {:?} does not fit w {:?}", b.value, w.value);
-    let fused = if kind.slope_from_output() { kind } else { Activation::Identity };
-    let y = if fused == kind {
-        tape.plan.matrix(name, rows, outputs)
-    } else {
-        tape.plan.matrix(&format!("{name}.input"), rows, outputs)
-    };
-    let p = Product {
-        rows: size(y.padded_rows()),
-        cols: size(y.stride()),
-        depth: size(x.stride()),
-        a_stride: size(x.stride()),
-        b_stride: size(w.value.stride()),
-        c_stride: size(y.stride()),
-        inside: size(outputs),
-        activation: fused.code(),
-        accumulate: 0,
-        ..Product::default()
-    };
-    let grid = Grid::Matrix(y.padded_rows(), y.stride());
-    tape.dispatch(&FORWARD, p, [x, b.value, w.value, y], grid);
-    tape.set_activation(y, fused);
-    tape.on_backward(move |tape| {
-        let site = if fused == Activation::Identity { GradSite::Output } else { GradSite::Input };
-        if site == GradSite::Input {
-            through_activation(tape, fused, y);
-        }
-        let dy = tape.grad(y, site).expect("something used the layer's output");
-        if wants_dx {
-            backward_to_input(tape, (x, y), w.value, dy);
-        }
-        backward_to_weight(tape, (x, y), (w, b), dy);
-    });
-    if fused == kind { y } else { activation(tape, kind, y) }
-}
-
-fn backward_to_input(tape: &mut Tape<'_>, (x, y): (Tensor, Tensor), w: Tensor, dy: Tensor) {
-    let made_by = tape.activation(x);
-    let site = if made_by == Activation::Identity { GradSite::Output } else { GradSite::Input };
-    let (dx, accumulate) = tape.grad_out(x, site);
-    let p = Product {
-        rows: size(x.padded_rows()),
-        cols: size(x.stride()),
-        depth: size(y.stride()),
-        a_stride: size(y.stride()),
-        b_stride: size(w.stride()),
-        c_stride: size(x.stride()),
-        inside: size(x.cols()),
-        activation: made_by.code(),
-        accumulate: u32::from(accumulate),
-        ..Product::default()
-    };
-    let grid = Grid::Matrix(x.padded_rows(), x.stride());
-    tape.dispatch(&BACKWARD_X, p, [dy, x, w, dx], grid);
-}
-
-fn backward_to_weight(
-    tape: &mut Tape<'_>,
-    (x, y): (Tensor, Tensor),
-    (w, b): (Learned, Learned),
-    dy: Tensor,
-) {
-    let p = Product {
-        rows: size(w.value.padded_rows()),
-        cols: size(w.value.stride()),
-        depth: size(x.padded_rows()),
-        a_stride: size(y.stride()),
-        b_stride: size(x.stride()),
-        c_stride: size(w.value.stride()),
-        inside: size(w.value.cols()),
-        activation: 0,
-        accumulate: 0,
-        ..Product::default()
-    };
-    let grid = Grid::Matrix(w.value.padded_rows(), w.value.stride());
-    tape.leaf(&BACKWARD_W, p, [dy, x, w.grad, b.grad], grid);
 }

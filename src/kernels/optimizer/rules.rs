@@ -5,12 +5,12 @@ use rayon::prelude::*;
 use crate::engine::record::{RATES, rate};
 use crate::engine::{Arg, Real, Record, real};
 use crate::kernels::fast::vectorised;
-use crate::kernels::finite::WEIGHT;
+use crate::kernels::finite::{GRADIENT, LARGEST, WEIGHT};
 use crate::kernels::optimizer::Optimizer;
 
 /// Whether a number is finite in f32, also where the oracle could hold a larger one.
 #[inline(always)]
-pub(in crate::kernels) fn fits<T: Real>(x: T) -> bool {
+fn fits<T: Real>(x: T) -> bool {
     x.abs() <= T::from_f32(f32::MAX)
 }
 
@@ -23,7 +23,7 @@ fn gradient<T: Real>(p: &Optimizer, r: &[T; RATES], norm: T, g: T, w: T) -> T {
 
 /// One element of Adam: the new weight and moments.
 #[inline(always)]
-pub(in crate::kernels) fn adam_element<T: Real>(
+fn adam_element<T: Real>(
     p: &Optimizer,
     r: &[T; RATES],
     norm: T,
@@ -43,17 +43,31 @@ pub(super) fn adam<T: Real>(
     record: &Record,
     [guard, norms, g, w, m, v]: [Arg<'_, T>; 6],
 ) {
-    let (rates, guard) = (record.rates.map(real::<T>), guard.words_mut());
-    let (norm, g, w, m, v) = (norms.read()[0], g.read(), w.write(), m.write(), v.write());
+    let (norm, g) = (norms.read()[0], &g.read()[..4 * p.len as usize]);
+    adam_by(p, record, (g, norm), [w, m, v], guard.words_mut());
+}
+
+/// Adam's update by gradients g, times `norm` where they are clipped. An element whose gradient is not
+/// finite, or too large for its square to be, or that would not be finite itself, stays as it is, which
+/// the guard is told.
+pub(in crate::kernels) fn adam_by<T: Real>(
+    p: &Optimizer,
+    record: &Record,
+    (g, norm): (&[T], T),
+    kept: [Arg<'_, T>; 3],
+    guard: &mut [u32],
+) {
+    let (rates, [w, m, v]) = (record.rates.map(real::<T>), kept.map(Arg::write));
     if guard[0] != 0 {
         return;
     }
-    for i in 0..4 * p.len as usize {
-        let new = adam_element(p, &rates, norm, g[i], [w[i], m[i], v[i]]);
-        if new.iter().all(|&x| fits(x)) {
+    for (i, &g) in g.iter().enumerate() {
+        let new = adam_element(p, &rates, norm, g, [w[i], m[i], v[i]]);
+        let fine = g.abs() < real(LARGEST);
+        if fine && new.iter().all(|&value| fits(value)) {
             [w[i], m[i], v[i]] = new;
         } else {
-            guard[1] |= WEIGHT;
+            guard[1] |= if fine { WEIGHT } else { GRADIENT };
         }
     }
 }
@@ -72,25 +86,45 @@ pub(super) fn adam_cpu(
         return;
     }
     let moments = m.par_chunks_mut(CHUNK).zip(v.par_chunks_mut(CHUNK));
-    let broken = w
-        .par_chunks_mut(CHUNK)
-        .zip(moments)
-        .zip(g.par_chunks(CHUNK))
-        .map(|((w, (m, v)), g)| {
-            vectorised(
-                #[inline(always)]
-                || adam_chunk(*p, rates, norm, (w, m, v), g),
-            )
-        })
-        .reduce(|| false, |a, b| a | b);
-    if broken {
-        guard[1] |= WEIGHT;
+    let chunks = w.par_chunks_mut(CHUNK).zip(moments).zip(g.par_chunks(CHUNK));
+    let broken = chunks.map(|((w, (m, v)), g)| update_chunk(p, &rates, norm, g, [w, m, v]));
+    guard[1] |= broken.reduce(|| 0, |a, b| a | b);
+}
+
+/// Updates a chunk of weights and moments by their gradients, as [`adam_by`] does; what broke.
+pub(in crate::kernels) fn update_chunk(
+    p: &Optimizer,
+    rates: &[f32; RATES],
+    norm: f32,
+    g: &[f32],
+    [w, m, v]: [&mut [f32]; 3],
+) -> u32 {
+    // A NaN is not below the limit.
+    let fine = |g: &&f32| g.abs() < LARGEST as f32;
+    let (broken, fit) = vectorised(
+        #[inline(always)]
+        || {
+            // Counted, since a loop that may end early is not vectorised.
+            let fit = g.iter().filter(fine).count() == g.len();
+            (fit && adam_chunk(*p, *rates, norm, (&mut *w, &mut *m, &mut *v), g), fit)
+        },
+    );
+    if fit {
+        return if broken { WEIGHT } else { 0 };
     }
+    let mut found = GRADIENT;
+    for i in (0..g.len()).filter(|&i| fine(&&g[i])) {
+        let one = (&mut w[i..=i], &mut m[i..=i], &mut v[i..=i]);
+        if adam_chunk(*p, *rates, norm, one, &g[i..=i]) {
+            found |= WEIGHT;
+        }
+    }
+    found
 }
 
 /// A chunk of the CPU schedule; whether something was not finite.
 #[inline(always)]
-pub(in crate::kernels) fn adam_chunk(
+fn adam_chunk(
     p: Optimizer,
     rates: [f32; RATES],
     norm: f32,
