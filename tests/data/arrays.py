@@ -1,4 +1,4 @@
-"""Writes the NumPy files that tests/loaders/ reads, and what is in them.
+"""Writes the NumPy files that tests/host/formats/ reads, and what is in them.
 
     python3 tests/data/arrays.py
 

@@ -1,14 +1,13 @@
 //! The update rules and the schedules of the learning rate equal PyTorch's (`tests/golden/`).
 
-mod common;
-
-use common::golden::{Golden, assert_close, given_step, set_weights, small_images};
-use common::{Bench, gpu, small, steps_hold};
 use elbo::config::{Config, Rule, Schedule};
 use elbo::engine::Program;
 use elbo::model::{Programs, TrainingNoise};
 use elbo::optim::{Plateau, learning_rate};
 use elbo::session::Device;
+
+use crate::common::golden::{Golden, assert_close, given_step, set_weights, small_images};
+use crate::common::{Bench, gpu, small, steps_hold};
 
 /// The small net of `tests/golden/`.
 fn witness() -> Config {

@@ -1,17 +1,11 @@
 //! What the loaders of NumPy arrays, CSV and PNG make of good files and of malformed ones, and how a
 //! path decides which of them reads it.
 
-#[path = "formats/csv.rs"]
 mod csv;
-#[path = "formats/npy.rs"]
 mod npy;
-#[path = "formats/npz.rs"]
 mod npz;
-#[path = "formats/open.rs"]
 mod open;
-#[path = "formats/pictures.rs"]
 mod pictures;
-#[path = "formats/rows.rs"]
 mod rows;
 
 use std::path::{Path, PathBuf};

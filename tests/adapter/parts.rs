@@ -1,9 +1,6 @@
 //! A minibatch that is computed in parts equals one that is computed at once.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
-use common::{Bench, Under, cut, distance, gpu, small};
 use elbo::config::{
     Config, Corruption, Gradient, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale,
 };
@@ -12,6 +9,8 @@ use elbo::engine::{Parameter, Record};
 use elbo::model::{DataSpec, TrainingNoise, Vae};
 use elbo::train::Way;
 use elbo::{Dataset, Device, ErrorKind, Losses, Trainer};
+
+use crate::common::{Bench, Under, cut, distance, gpu, small};
 
 fn kinds() -> Vec<(&'static str, Config)> {
     let kind = |name, change: fn(&mut Config)| {

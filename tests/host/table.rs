@@ -1,8 +1,5 @@
 //! Each row of the kernel table equals its WGSL, as naga reads it; needs no GPU.
 
-#[path = "common/wgsl.rs"]
-mod wgsl;
-
 use std::collections::{BTreeSet, HashSet};
 
 use elbo::engine::plan::MAX_BINDINGS;
@@ -15,7 +12,8 @@ use naga::{
     AddressSpace, ArraySize, EntryPoint, Handle, Literal, Module, ScalarKind, ShaderStage,
     StorageAccess, Type, TypeInner,
 };
-use wgsl::{constant, parse};
+
+use crate::wgsl::{constant, parse};
 
 /// WebGPU's default limits.
 const MOST_INVOCATIONS: u32 = 256;

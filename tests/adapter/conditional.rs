@@ -2,10 +2,6 @@
 //! and that samples are of the class that was asked for. Needs an adapter.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
-use common::golden::Golden;
-use common::{Bench, distance, gpu, gradients_hold, mnist, mnist_bytes, small, steps_hold};
 use elbo::checkpoint::State;
 use elbo::config::{Activation, Config, Corruption, Likelihood, NonFinite, Pixels, Scale};
 use elbo::engine::Program;
@@ -15,6 +11,9 @@ use elbo::probe::{Features, Logistic, accuracy};
 use elbo::session::Device;
 use elbo::{Dataset, Error, ErrorKind, Losses, Model, Trainer};
 use proptest::prelude::*;
+
+use crate::common::golden::Golden;
+use crate::common::{Bench, distance, gpu, gradients_hold, mnist, mnist_bytes, small, steps_hold};
 
 /// The net of `conditional.py`.
 fn golden_config() -> Config {

@@ -7,7 +7,7 @@ use elbo::data::npz::from_bytes;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, images, labelled};
+use super::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, images, labelled};
 
 /// A deflated or stored archive of these members.
 fn zip(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
@@ -195,7 +195,7 @@ fn labels_of_every_type_are_read() {
             for (x, name) in [("x", "y"), ("images", "labels"), ("train_images", "train_labels")] {
                 let [x, name] = [x, name].map(|name| format!("{name}.npy"));
                 let file = stored(&[(&x, &good), (&name, &y)]);
-                let sets = from_bytes(Path::new(crate::NAME), &file).expect(descr);
+                let sets = from_bytes(Path::new(super::NAME), &file).expect(descr);
                 assert_eq!(sets.train, expected, "{name} of {descr} and {shape}");
             }
         }
@@ -205,7 +205,7 @@ fn labels_of_every_type_are_read() {
 #[test]
 fn training_images_alone_are_read() {
     let file = stored(&[("y.npy", b"x"), ("x_train.npy", &array("(1, 2, 2)", &[1, 2, 3, 4]))]);
-    let sets = from_bytes(Path::new(crate::NAME), &file).expect("one array of images");
+    let sets = from_bytes(Path::new(super::NAME), &file).expect("one array of images");
     assert_eq!(sets.train, bytes([2, 2], vec![1, 2, 3, 4]), "the images");
     assert_eq!(sets.test, None, "no test images");
 }

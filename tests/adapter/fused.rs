@@ -1,11 +1,10 @@
 //! A fused step is the recorded step in fewer dispatches: the same numbers, on every device.
 
-mod common;
-
-use common::{Bench, cut, gpu, mnist_bytes, small, steps_hold};
 use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
 use elbo::engine::Parameter;
 use elbo::model::{DataSpec, TrainingNoise, Vae};
+
+use crate::common::{Bench, cut, gpu, mnist_bytes, small, steps_hold};
 
 #[test]
 fn a_step_has_few_dispatches() {

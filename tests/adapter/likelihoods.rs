@@ -1,11 +1,8 @@
 //! Every likelihood is what it is called: PyTorch's numbers, sums of 1, moments of what is drawn, whole steps.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
 use std::path::Path;
 
-use common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 use elbo::checkpoint::State;
 use elbo::config::{Config, LOG_SCALE_BOUNDS, Likelihood, ModelConfig, Pixels, Scale, Support};
 use elbo::cpu::Session;
@@ -18,6 +15,8 @@ use elbo::kernels::matmul::Learned;
 use elbo::model::TrainingNoise;
 use elbo::{Dataset, Device, Model, Trainer};
 use serde_json::Value;
+
+use crate::common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 
 /// −log p of each row, its gradient at what was made, and at the shared log-scale.
 struct Found {

@@ -2,16 +2,15 @@
 //! gradients, and first values by their closed forms. Needs an adapter.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
-use common::golden::Golden;
-use common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 use elbo::config::{Activation, Config, Init, Likelihood, OutputBias};
 use elbo::engine::{Program, rate};
 use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::session::Device;
 use elbo::train::first_values;
 use elbo::{Dataset, Trainer};
+
+use crate::common::golden::Golden;
+use crate::common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 
 type Step = fn(&Programs) -> &Program;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use elbo::data::npy::from_bytes;
 
-use crate::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, floats, images};
+use super::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, floats, images};
 
 /// An array of format version `version` with a header and what follows it.
 fn npy(version: [u8; 2], header: &str, body: &[u8]) -> Vec<u8> {
@@ -174,7 +174,7 @@ fn unusual_headers_are_read() {
     ] {
         for version in [[1, 0], [2, 0], [3, 0]] {
             let file = npy(version, text, &[7; 24]);
-            let data = from_bytes(Path::new(crate::NAME), &file).expect(text);
+            let data = from_bytes(Path::new(super::NAME), &file).expect(text);
             assert_eq!(data, expected, "{text}");
         }
     }

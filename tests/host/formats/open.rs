@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use elbo::{Dataset, Error, ErrorKind};
 use tempfile::TempDir;
 
-use crate::{bytes, fixture, images, labelled};
+use super::{bytes, fixture, images, labelled};
 
 struct Folder(TempDir);
 

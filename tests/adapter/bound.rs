@@ -2,14 +2,13 @@
 //! them. The whole steps need an adapter.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
-use common::golden::{Golden, NAMES, fill, set_weights, value};
-use common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 use elbo::config::{Config, Gradient, KlEstimate, Likelihood, Rule};
 use elbo::engine::Record;
 use elbo::model::TrainingNoise;
 use elbo::session::Device;
+
+use crate::common::golden::{Golden, NAMES, fill, set_weights, value};
+use crate::common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 
 /// Has `config` draw M · K z, of which K are under one logarithm; a bound of one is sampled.
 fn bound(config: &mut Config, [samples, importance]: [usize; 2], gradient: Gradient) {

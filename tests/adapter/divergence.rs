@@ -1,9 +1,5 @@
 //! Models with other objectives than the ELBO: whole steps, and PyTorch's numbers.
 
-mod common;
-
-use common::golden::Golden;
-use common::{gpu, gradients_hold, small, steps_hold};
 use elbo::config::{Config, Corruption, Posterior, Reduction};
 use elbo::cpu::Session;
 use elbo::engine::record::{RATES, rate};
@@ -12,6 +8,9 @@ use elbo::kernels::divergence::{Aim, divergence};
 use elbo::kernels::mmd::mmd;
 use elbo::kernels::philox::{key, normals_of, philox};
 use elbo::kernels::total_correlation::total_correlation;
+
+use crate::common::golden::Golden;
+use crate::common::{gpu, gradients_hold, small, steps_hold};
 
 /// Every kind of objective, each made of the small model.
 fn kinds() -> Vec<(&'static str, Config)> {
@@ -144,7 +143,7 @@ fn hold(golden: &Golden, name: &str, found: &Term) {
         let mut expected = golden.floats(&format!("{name}.{what}"));
         // The row that the minibatch does not fill.
         expected.resize(found.len(), 0.0);
-        let apart = common::distance(found, &expected);
+        let apart = crate::common::distance(found, &expected);
         // λ and the weights are parameters of kernels, which are f32; those chosen here are exact.
         assert!(apart < 1e-12, "{name}, {what}: {apart:e} apart: {found:?}, {expected:?}");
     };

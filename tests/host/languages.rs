@@ -1,8 +1,5 @@
 //! What both languages know, constants and codes, is the same in both; needs no GPU.
 
-#[path = "common/wgsl.rs"]
-mod wgsl;
-
 use std::collections::BTreeSet;
 
 use elbo::config::{Activation, Gradient, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likelihood, Scale};
@@ -14,7 +11,8 @@ use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite, layer_norm};
 use naga::{Literal, Statement};
-use wgsl::{constant, parse};
+
+use crate::wgsl::{constant, parse};
 
 /// The first schedule's source of a kernel.
 fn source(name: &str) -> &'static str {
@@ -38,7 +36,7 @@ fn assert_floats(source: &str, expected: &[(&str, f32)]) {
 
 #[test]
 fn what_kernels_share_is_the_same_in_both_languages() {
-    let source = include_str!("../shaders/common.wgsl");
+    let source = include_str!("../../shaders/common.wgsl");
     let leak = -common::activate::<f64>(Activation::LeakyRelu, -1.0);
     assert_floats(source, &[("LEAK", leak as f32)]);
     // Nothing that is added to the file is left out here.
@@ -124,7 +122,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
 
 /// The codes that a shader's function of an activation tells apart.
 fn codes(function: &str) -> BTreeSet<u32> {
-    let module = parse(function, include_str!("../shaders/common.wgsl"));
+    let module = parse(function, include_str!("../../shaders/common.wgsl"));
     let mut functions = module.functions.iter();
     let (_, body) = functions
         .find(|(_, f)| f.name.as_deref() == Some(function))

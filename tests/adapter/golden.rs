@@ -1,13 +1,12 @@
 //! Losses, gradients and trained weights equal PyTorch's numbers (`tests/golden/`), with given noise.
 
-mod common;
-
-use common::golden::{Golden, assert_close, given_step, set_weights, small_images};
-use common::{Bench, gpu, mnist_bytes};
 use elbo::config::{Activation, Config, Likelihood, Reduction, Rule};
 use elbo::engine::Program;
 use elbo::model::{Programs, TrainingNoise};
 use elbo::session::Device;
+
+use crate::common::golden::{Golden, assert_close, given_step, set_weights, small_images};
+use crate::common::{Bench, gpu, mnist_bytes};
 
 /// What may differ: the f64 oracle from PyTorch's f64, and f32 from it, as shares of a norm.
 const ORACLE: f64 = 1e-9;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use elbo::data::csv::from_bytes;
 
-use crate::{Corpus, NAME, assert_all_refused, bytes, floats, labelled};
+use super::{Corpus, NAME, assert_all_refused, bytes, floats, labelled};
 
 #[rustfmt::skip]
 fn malformed() -> Corpus {

@@ -1,14 +1,13 @@
 //! Averages of the weights: PyTorch's numbers, what looks at them, and what a state keeps of them.
 
-mod common;
-
-use common::golden::{Golden, assert_close, given_step, set_weights, small_images};
-use common::{Bench, gpu, small, steps_hold};
 use elbo::checkpoint::{AVERAGE, State, Weight};
 use elbo::config::{Config, NonFinite, Rule, Schedule};
 use elbo::engine::Program;
 use elbo::model::{Programs, TrainingNoise};
 use elbo::{Dataset, Device, Model, Trainer};
+
+use crate::common::golden::{Golden, assert_close, given_step, set_weights, small_images};
+use crate::common::{Bench, gpu, small, steps_hold};
 
 fn devices() -> [Device; 2] {
     [Device::Cpu(2), Device::Gpu(gpu())]
@@ -68,7 +67,7 @@ fn averages_equal_pytorch() {
             assert_close(&format!("{way}, the average of {key}"), &found, &expected, allowed);
         }
     }
-    steps_hold("averaged", &averaged(), &common::gpu());
+    steps_hold("averaged", &averaged(), &crate::common::gpu());
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! States of runs: they come back to the bit, on both sessions, and hostile files are refused.
 
-mod common;
-
 use std::path::Path;
 
-use common::gpu;
 use elbo::checkpoint::{Best, Course, State, Weight, weights_from_bytes, weights_to_bytes};
 use elbo::config::{Config, NonFinite, Rule};
 use elbo::{Dataset, Device, ErrorKind, Trainer};
 use proptest::prelude::*;
+
+use crate::common::gpu;
 
 fn small() -> Config {
     let mut config = Config::default();
@@ -271,7 +270,7 @@ fn weights_come_back_and_foreign_types_are_refused() {
 /// in; `tests/golden/exchange.py` made the file and the numbers.
 #[test]
 fn weights_of_pytorch_have_its_loss() {
-    let bytes = include_bytes!("golden/exchange.safetensors");
+    let bytes = include_bytes!("../golden/exchange.safetensors");
     let theirs = weights_from_bytes(path(), bytes).expect("a state_dict");
     let (mut config, images) = (small(), golden_images());
     config.model.decoder = vec![9];

@@ -1,13 +1,12 @@
 //! Numbers that break: every injected fault is found in its own step, and training stops, leaves the
 //! step out, or goes back, as it was told.
 
-mod common;
-
-use common::gpu;
 use elbo::config::{Config, Likelihood, NonFinite, Rule};
 use elbo::session::Session;
 use elbo::train::Way;
 use elbo::{Dataset, Device, ErrorKind, Trainer};
+
+use crate::common::gpu;
 
 const IMAGES: usize = 60;
 const PIXELS: usize = 16;

@@ -1,43 +1,26 @@
 //! The program as its users meet it: verbs, run folders, signals, closed pipes and refusals.
 #![cfg(feature = "cli")]
 
-#[path = "cli/bench.rs"]
 mod bench;
-#[path = "cli/codes.rs"]
 mod codes;
-#[path = "cli/conditional.rs"]
 mod conditional;
-#[path = "cli/config.rs"]
 mod config;
 #[cfg(unix)]
-#[path = "cli/dashboard.rs"]
 mod dashboard;
-#[path = "cli/data.rs"]
 mod data;
 #[cfg(unix)]
-#[path = "cli/durable.rs"]
 mod durable;
-#[path = "cli/export.rs"]
 mod export;
-#[path = "cli/family.rs"]
 mod family;
-#[path = "cli/look.rs"]
 mod look;
-#[path = "cli/manual.rs"]
 mod manual;
-#[path = "cli/plain.rs"]
 mod plain;
-#[path = "cli/program.rs"]
 mod program;
-#[path = "cli/refusals.rs"]
 mod refusals;
-#[path = "cli/report.rs"]
 mod report;
-#[path = "cli/reproduce.rs"]
 mod reproduce;
-#[path = "cli/resume.rs"]
 mod resume;
-#[path = "cli/use.rs"]
+#[path = "use.rs"]
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,14 +1,13 @@
 //! Whole training steps: the GPU equals the reference, the same seed gives the same bits.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
-use common::{Bench, cut, distance, gpu, gradients_hold, mnist, mnist_bytes, small};
 use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
 use elbo::engine::Record;
 use elbo::model::TrainingNoise;
 use elbo::session::{Device, Session};
 use elbo::{Dataset, ErrorKind, Losses, Trainer};
+
+use crate::common::{Bench, cut, distance, gpu, gradients_hold, mnist, mnist_bytes, small};
 
 /// Losses and every gradient of one step, against the oracle's.
 fn assert_step_equals_oracle(bench: &mut Bench, oracle: &mut Bench, t: u64, allowed: f64) {

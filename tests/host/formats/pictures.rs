@@ -7,7 +7,7 @@ use elbo::data::pictures::{Picture, from_bytes, read_folder};
 use flate2::{Compression, Crc, write::ZlibEncoder};
 use png::{BitDepth, ColorType};
 
-use crate::{Corpus, NAME, assert_all_refused, assert_refusal, bytes};
+use super::{Corpus, NAME, assert_all_refused, assert_refusal, bytes};
 
 fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let mut crc = Crc::new();

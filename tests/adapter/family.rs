@@ -2,14 +2,13 @@
 //! runs that stop and go on, and any configuration at all. Needs an adapter.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
-use common::{gpu, gradients_hold, small, steps_hold};
 use elbo::checkpoint::State;
 use elbo::config::{Config, Gradient, NonFinite, Reduction};
 use elbo::{Dataset, Device, ErrorKind, Trainer};
 use proptest::prelude::*;
 use toml::{Table, Value};
+
+use crate::common::{gpu, gradients_hold, small, steps_hold};
 
 /// A configuration with some values set, each under its table and key.
 fn with(config: &Config, set: &str) -> Config {

@@ -1,8 +1,6 @@
 //! Every case of every kernel and schedule equals the f64 reference, on the GPU and on the CPU.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-mod common;
-
 use elbo::kernels;
 use elbo::selftest::{Outcome, Target, check, expected};
 
@@ -17,7 +15,7 @@ fn assert_all_pass(outcomes: &[Outcome]) {
 #[test]
 fn gpu_equals_reference() {
     // With cooperative matrices, where the adapter has them.
-    let (gpu, precision) = common::gpu().with_mixed_precision().expect("the adapter works");
+    let (gpu, precision) = crate::common::gpu().with_mixed_precision().expect("the adapter works");
     println!("precision: {precision}");
     let mut names: Vec<&'static str> =
         kernels::ALL.iter().flat_map(|k| k.schedules()).map(|s| s.name).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 use elbo::data::npy::to_bytes;
 use elbo::data::rows::{Rows, from_csv, from_npy};
 
-use crate::{Corpus, NAME, assert_all_refused, fixture};
+use super::{Corpus, NAME, assert_all_refused, fixture};
 
 fn csv(path: &Path, bytes: &[u8]) -> elbo::Result<Rows> {
     from_csv(path, bytes, &["z", "mean"])

@@ -1,0 +1,22 @@
+//! Tests that need an adapter, in one program: each that is linked for itself links wgpu and naga again.
+//! `cargo test --test adapter steps::` runs those of one file.
+
+mod averages;
+mod bound;
+mod broken;
+mod checkpoint;
+#[path = "../common/mod.rs"]
+mod common;
+mod conditional;
+mod divergence;
+mod evaluate;
+mod family;
+mod fused;
+mod golden;
+mod kernels;
+mod likelihoods;
+mod networks;
+mod optimisers;
+mod parts;
+mod shared_device;
+mod steps;

@@ -1,0 +1,14 @@
+//! Tests that need no adapter, in one program: each that is linked for itself links naga and more again.
+//! `cargo test --test host formats::` runs those of one file.
+
+mod formats;
+mod gradients;
+mod hostile;
+mod languages;
+mod loaders;
+mod portability;
+mod probe;
+mod table;
+mod tidy;
+#[path = "../common/wgsl.rs"]
+mod wgsl;
