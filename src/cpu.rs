@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::engine::plan::BufferSpec;
 use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::reduce::Reports;
@@ -32,6 +33,35 @@ pub struct ProgramId(pub(crate) usize);
 enum Buffer<T> {
     Floats(Vec<T>),
     Words(Vec<u32>),
+}
+
+impl<T: Real> Buffer<T> {
+    /// The elements of a buffer, if there is memory for them.
+    fn zeros(spec: &BufferSpec) -> Option<Self> {
+        let mut floats = Vec::new();
+        let mut words = Vec::new();
+        match spec.dtype {
+            Dtype::F32 => floats.try_reserve_exact(spec.words).ok()?,
+            Dtype::U32 => words.try_reserve_exact(spec.words).ok()?,
+        }
+        Some(match spec.dtype {
+            Dtype::F32 => {
+                floats.resize(spec.words, T::zero());
+                Self::Floats(floats)
+            }
+            Dtype::U32 => {
+                words.resize(spec.words, 0);
+                Self::Words(words)
+            }
+        })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Floats(data) => data.len(),
+            Self::Words(data) => data.len(),
+        }
+    }
 }
 
 /// How a kernel is run.
@@ -66,42 +96,44 @@ impl<T: Real> Session<T> {
     ///
     /// If the system gives no threads or no memory.
     pub fn new(plan: &Plan, reports: Option<Reports>, threads: usize) -> Result<Self> {
-        let fail = |what: &str| Err(Error::new(ErrorKind::Limit, what));
-        fits_memory(plan)?;
         if threads > MOST_THREADS {
             let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
             return Err(Error::config(what).hint("leave it out for one thread a core"));
         }
-        let mut buffers = Vec::new();
-        for spec in plan.buffers() {
-            let mut floats = Vec::new();
-            let mut words = Vec::new();
-            let enough = match spec.dtype {
-                Dtype::F32 => floats.try_reserve_exact(spec.words),
-                Dtype::U32 => words.try_reserve_exact(spec.words),
-            };
-            if enough.is_err() {
-                let (name, bytes, all) = (&spec.name, spec.bytes(), plan.bytes());
-                let what = format!("no memory for `{name}`, {bytes} bytes of {all}");
-                return fail(&what).map_err(|e| e.hint("choose a smaller batch or smaller layers"));
-            }
-            buffers.push(match spec.dtype {
-                Dtype::F32 => {
-                    floats.resize(spec.words, T::zero());
-                    Buffer::Floats(floats)
-                }
-                Dtype::U32 => {
-                    words.resize(spec.words, 0);
-                    Buffer::Words(words)
-                }
-            });
-        }
         let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else {
-            return fail(&format!("the system gives no {threads} threads"));
+            let what = format!("the system gives no {threads} threads");
+            return Err(Error::new(ErrorKind::Limit, what));
         };
         let schedules = Schedules::Fast;
-        let (programs, done) = (Vec::new(), VecDeque::new());
-        Ok(Self { buffers, programs, reports, tick: 0, done, pool, schedules })
+        let (buffers, programs, done) = (Vec::new(), Vec::new(), VecDeque::new());
+        let mut session = Self { buffers, programs, reports, tick: 0, done, pool, schedules };
+        session.extend(plan)?;
+        Ok(session)
+    }
+
+    /// Makes the buffers that the plan has got since the session was made, filled with zeros.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no memory.
+    pub fn extend(&mut self, plan: &Plan) -> Result<()> {
+        let is_new = |&(i, spec): &(usize, &BufferSpec)| {
+            self.buffers.get(i).is_none_or(|buffer| buffer.len() != spec.words)
+        };
+        let new: Vec<_> = plan.buffers().iter().enumerate().filter(is_new).collect();
+        fits_memory(new.iter().map(|(_, spec)| spec.bytes()).sum())?;
+        for (i, spec) in new {
+            let made = Buffer::zeros(spec).ok_or_else(|| {
+                let (name, bytes, all) = (&spec.name, spec.bytes(), plan.bytes());
+                let what = format!("no memory for `{name}`, {bytes} bytes of {all}");
+                Error::new(ErrorKind::Limit, what).hint("choose a smaller batch or smaller layers")
+            })?;
+            match self.buffers.get_mut(i) {
+                Some(buffer) => *buffer = made,
+                None => self.buffers.push(made),
+            }
+        }
+        Ok(())
     }
 
     /// Chooses between the CPU schedules and the references.
@@ -236,22 +268,22 @@ impl<T: Real> Session<T> {
     }
 }
 
-/// Refuses a plan that takes more than the machine's free memory, where the system tells how much that
+/// Refuses buffers that take more than the machine's free memory, where the system tells how much that
 /// is. Systems promise memory that they do not have, and end the process that touches it.
 ///
 /// # Errors
 ///
 /// A [`Limit`](ErrorKind::Limit) error with both numbers.
-pub(crate) fn fits_memory(plan: &Plan) -> Result<()> {
+pub(crate) fn fits_memory(bytes: u64) -> Result<()> {
     let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
     system.refresh_memory();
     // What a container has left is not known: what it counts as used, it could take back from caches.
     let container = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
     let free = system.available_memory().min(container);
-    if plan.bytes() <= free {
+    if bytes <= free {
         return Ok(());
     }
-    let (needed, free) = (plan.bytes() >> 20, free >> 20);
+    let (needed, free) = (bytes >> 20, free >> 20);
     let what = format!("the plan takes {needed} MiB, and {free} MiB of memory are free");
     Err(Error::new(ErrorKind::Limit, what).hint("choose a smaller batch or smaller layers"))
 }

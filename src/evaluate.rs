@@ -5,7 +5,7 @@ mod pictures;
 mod posterior;
 mod weights;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
 use crate::metrics::{Losses, Sums};
-use crate::model::Vae;
+use crate::model::{Use, Vae};
 use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
@@ -63,24 +63,13 @@ pub enum Z {
     Mean,
 }
 
-/// The programs that only look, in the order of their places in a model.
-#[derive(Clone, Copy, Debug)]
-enum Look {
-    Evaluate,
-    EvaluateAtMean,
-    Encode,
-    Weigh,
-    Prior,
-    Decode,
-}
-
 /// A model on a device, and the images that it looks at.
 #[derive(Debug)]
 pub struct Model {
     pub(crate) config: Config,
     pub(crate) vae: Vae,
     pub(crate) session: Session,
-    loaded: [Option<ProgramId>; 6],
+    loaded: BTreeMap<Use, ProgramId>,
     images: usize,
     pub(crate) size: [usize; 2],
     /// The steps that its weights were trained for, which the noise of looks depends on.
@@ -127,13 +116,13 @@ impl Model {
 
     /// A recorded model on a device, with parameters of zero, and the images to look at.
     pub(crate) fn on(device: &Device, config: Config, vae: Vae, data: &Dataset) -> Result<Self> {
-        let session = Session::new(device, &vae.plan, vae.reports)?;
+        let session = Session::new(device, &vae.plan, vae.ports.reports)?;
         let (images, size) = (data.len(), data.size());
-        let (loaded, step, steps_per_submit) = ([None; 6], 0, None);
+        let (loaded, step, steps_per_submit) = (BTreeMap::new(), 0, None);
         let shown = Shown::default();
         let mut model =
             Self { config, vae, session, loaded, images, size, step, steps_per_submit, shown };
-        upload(&mut model.session, &model.vae.test, data)?;
+        upload(&mut model.session, &model.vae.ports.test, data)?;
         Ok(model)
     }
 
@@ -162,29 +151,19 @@ impl Model {
 
     /// Has the programs of evaluation ready.
     pub(crate) fn load_evaluation(&mut self) -> Result<()> {
-        self.load(Look::Evaluate)?;
-        self.load(Look::EvaluateAtMean).map(|_| ())
+        self.load(Use::Evaluate)?;
+        self.load(Use::EvaluateAtMean).map(|_| ())
     }
 
-    fn program(&self, look: Look) -> &Program {
-        let programs = &self.vae.programs;
-        match look {
-            Look::Evaluate => &programs.evaluate,
-            Look::EvaluateAtMean => &programs.evaluate_at_mean,
-            Look::Encode => &programs.encode,
-            Look::Weigh => &programs.weigh,
-            Look::Prior => &programs.prior,
-            Look::Decode => &programs.decode,
-        }
-    }
-
-    fn load(&mut self, look: Look) -> Result<ProgramId> {
-        if let Some(id) = self.loaded[look as usize] {
+    /// A program of the model, which is recorded and loaded when it is first wanted.
+    pub(crate) fn load(&mut self, wanted: Use) -> Result<ProgramId> {
+        if let Some(&id) = self.loaded.get(&wanted) {
             return Ok(id);
         }
-        let program = self.program(look).clone();
+        let program = self.vae.program(wanted).clone();
+        self.session.extend(&self.vae.plan)?;
         let id = self.session.load(&program)?;
-        self.loaded[look as usize] = Some(id);
+        self.loaded.insert(wanted, id);
         Ok(id)
     }
 
@@ -195,13 +174,13 @@ impl Model {
     /// A [`Numbers`](ErrorKind::Numbers) error if a loss is not finite, with the first tensor that is
     /// not; or if the device is lost or does not finish in time.
     pub fn evaluate(&mut self) -> Result<Evaluation> {
-        let sampled = self.look(Look::Evaluate)?;
-        let at_mean = self.look(Look::EvaluateAtMean)?;
+        let sampled = self.look(Use::Evaluate)?;
+        let at_mean = self.look(Use::EvaluateAtMean)?;
         let images = sampled.images();
         Ok(Evaluation { sampled: sampled.losses(), at_mean: at_mean.losses(), images })
     }
 
-    fn look(&mut self, look: Look) -> Result<Sums> {
+    fn look(&mut self, look: Use) -> Result<Sums> {
         let program = self.load(look)?;
         let records: Vec<_> =
             self.batches(0..self.images).into_iter().map(|part| self.place(part)).collect();
@@ -224,7 +203,7 @@ impl Model {
     /// Adds up the reports that have come, or all that will, of these ticks in their order.
     fn take_reports(
         &mut self,
-        look: Look,
+        look: Use,
         ticks: &mut VecDeque<(u32, &Record)>,
         sums: &mut Sums,
         wait: bool,
@@ -242,11 +221,11 @@ impl Model {
     }
 
     /// Refuses losses that are not finite, and names the first tensor that is not.
-    fn judge(&mut self, look: Look, record: Record, terms: Terms) -> Result<()> {
+    fn judge(&mut self, look: Use, record: Record, terms: Terms) -> Result<()> {
         if terms.recon.is_finite() && terms.kl.is_finite() {
             return Ok(());
         }
-        let (id, program) = (self.load(look)?, self.program(look).clone());
+        let (id, program) = (self.load(look)?, self.vae.program(look).clone());
         let found = match self.first_broken(id, &program, record) {
             Ok(Some(found)) => format!(": {found}"),
             _ => String::new(),

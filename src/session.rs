@@ -147,6 +147,19 @@ impl Session {
         })
     }
 
+    /// Makes the buffers that the plan has got since the session was made, filled with zeros: a program
+    /// that was recorded later needs them.
+    ///
+    /// # Errors
+    ///
+    /// If the plan does not fit the device or its memory.
+    pub fn extend(&mut self, plan: &Plan) -> Result<()> {
+        match self {
+            Self::Cpu(session) => session.extend(plan),
+            Self::Gpu(session) => session.extend(plan),
+        }
+    }
+
     /// Takes a program that [`run`](Self::run) can run.
     ///
     /// # Errors

@@ -12,28 +12,28 @@ use crate::config::{Config, NonFinite, OutputBias};
 use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::record::{Record, SLOTS};
-use crate::engine::{Init, Program, Tensor};
+use crate::engine::{Fusion, Init, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Model, stream, upload};
 use crate::kernels::random::{initial_normal, initial_uniform};
 use crate::metrics::{Losses, Sums};
-use crate::model::{Programs, Vae};
+use crate::model::{Use, Vae};
 use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
 use parts::{Pending, Submit, parts_of};
 
-/// The program that a training step on a device is. A step that may have to be left out is not
-/// fused: there every gradient is judged before the first weight changes. Nor is one that may come in
-/// parts, whose gradients are stored.
-pub(crate) fn step_on<'p>(device: &Device, config: &Config, programs: &'p Programs) -> &'p Program {
-    match device {
-        _ if config.train.non_finite == NonFinite::Skip => &programs.step,
-        _ if programs.parts.is_some() => &programs.step,
-        Device::Cpu(_) => &programs.cpu_step,
-        Device::Gpu(_) => &programs.gpu_step,
-    }
+/// What a training step on a device is. One that may have to be left out is not fused: there every
+/// gradient is judged before the first weight changes. Nor is one that may come in parts, whose
+/// gradients are stored.
+fn step_of(device: &Device, config: &Config) -> Use {
+    Use::Step(match device {
+        _ if config.train.non_finite == NonFinite::Skip => Fusion::Nothing,
+        _ if config.train.accumulate > 1 => Fusion::Nothing,
+        Device::Cpu(_) => Fusion::Updates,
+        Device::Gpu(_) => Fusion::All,
+    })
 }
 
 fn steps_per_epoch(config: &Config, images: usize) -> u64 {
@@ -65,7 +65,9 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
 #[derive(Debug)]
 pub struct Trainer {
     pub(crate) model: Model,
-    /// The program of a training step.
+    /// What a training step is.
+    step_use: Use,
+    /// Its program.
     pub(crate) step: ProgramId,
     /// The programs of its parts, if it has more than one.
     in_parts: Option<[ProgramId; 3]>,
@@ -87,8 +89,6 @@ pub struct Trainer {
     broken: Vec<Broken>,
     /// The last good state, if training goes back to it when the numbers break, and how often it has.
     good: Option<(Box<State>, u32)>,
-    /// The step as it was recorded, once it was needed.
-    recorded: Option<ProgramId>,
 }
 
 impl Trainer {
@@ -108,22 +108,23 @@ impl Trainer {
             return Err(Error::config("one image a minibatch has no total correlation")
                 .hint("choose a larger `batch-size`, or leave out `total-correlation`"));
         }
-        let vae = Vae::new(config, train.spec(), test.spec())?;
+        let mut vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {
             data.check(&config.model, config.train.pixels)?;
             data.check_classes(config.model.classes)?;
         }
-        let step = step_on(device, config, &vae.programs).clone();
+        let step_use = step_of(device, config);
+        let step = vae.program(step_use).clone();
         let part = parts_of(record_of(config, train.len(), 1.0, 0), config.train.part_size())[0];
         device.tune(&vae.plan, &step, &part);
         let schedules = device.schedules(&step);
         let mut model = Model::on(device, config.clone(), vae, test)?;
-        let step = model.session.load(&step)?;
-        let in_parts = parts::load(&mut model.session, &model.vae)?;
+        let step = model.load(step_use)?;
+        let in_parts = parts::load(&mut model)?;
         model.load_evaluation()?;
-        upload(&mut model.session, &model.vae.train, train)?;
+        upload(&mut model.session, &model.vae.ports.train, train)?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
-            let bias = model.vae.output_bias;
+            let bias = model.vae.output_bias();
             if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
                 start_at_mean(config, train, &mut values);
             }
@@ -131,6 +132,7 @@ impl Trainer {
         }
         let mut trainer = Self {
             model,
+            step_use,
             step,
             in_parts,
             images: train.len(),
@@ -143,7 +145,6 @@ impl Trainer {
             under_way: Sums::default(),
             broken: Vec::new(),
             good: None,
-            recorded: None,
         };
         trainer.keep_good()?;
         Ok(trainer)
@@ -153,6 +154,11 @@ impl Trainer {
     #[must_use]
     pub fn vae(&self) -> &Vae {
         &self.model.vae
+    }
+
+    /// The program of a training step, where it does not come in parts.
+    pub fn program(&mut self) -> &Program {
+        self.model.vae.program(self.step_use)
     }
 
     /// What the schedules of a training step were chosen by: `measured` by the tuner, or `rule`.

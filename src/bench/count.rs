@@ -14,7 +14,7 @@ pub fn products(vae: &Vae, images: usize) -> u64 {
         sum += (2 * rows * weight.len() * ways) as u64;
         ways = 3;
         if weight.exports.len() == 2 {
-            rows = images * vae.z.rows() / vae.x.rows();
+            rows = images * vae.ports.z.rows() / vae.ports.x.rows();
         }
     }
     sum
@@ -25,14 +25,14 @@ pub fn products(vae: &Vae, images: usize) -> u64 {
 /// dispatch.
 #[must_use]
 pub fn bound_bytes(vae: &Vae, step: &Program) -> u64 {
-    let row = vae.train.first().map_or(0, |shard| shard.data.words() / shard.rows);
-    let minibatch = vae.x.rows() * row;
-    let shards = || vae.train.iter();
+    let row = vae.ports.train.first().map_or(0, |shard| shard.data.words() / shard.rows);
+    let minibatch = vae.ports.x.rows() * row;
+    let shards = || vae.ports.train.iter();
     // A minibatch comes from all shards together.
     let words = |tensor: &Tensor| match tensor {
-        data if shards().any(|shard| shard.data == *data) => minibatch / vae.train.len(),
+        data if shards().any(|shard| shard.data == *data) => minibatch / vae.ports.train.len(),
         labels if shards().any(|shard| shard.labels == Some(*labels)) => {
-            vae.x.rows() / vae.train.len()
+            vae.ports.x.rows() / vae.ports.train.len()
         }
         other => other.words(),
     };
@@ -44,7 +44,8 @@ pub fn bound_bytes(vae: &Vae, step: &Program) -> u64 {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::model::{DataSpec, Programs};
+    use crate::engine::Fusion;
+    use crate::model::{DataSpec, Use};
 
     #[test]
     fn the_classic_step_is_counted() {
@@ -62,23 +63,26 @@ mod tests {
         let sampled = Vae::new(&config, spec(256), spec(256)).expect("the classic model");
         let decoder = 2 * 128 * 9 * 3 * (20 * 400 + 400 * 784);
         assert_eq!(products(&sampled, 128), expected + decoder, "with ten z of each image");
-        let bytes = |images, step: fn(&Programs) -> &Program| {
-            let vae = vae(images);
-            bound_bytes(&vae, step(&vae.programs))
+        let bytes = |images, fusion| {
+            let mut vae = vae(images);
+            let step = vae.program(Use::Step(fusion)).clone();
+            bound_bytes(&vae, &step)
         };
         // Six words a parameter at the least: forward, backward, and the update's four.
-        let recorded = bytes(256, |programs| &programs.step);
+        let recorded = bytes(256, Fusion::Nothing);
         assert!(recorded > 6 * 4 * 652_824 && recorded < 100_000_000, "{recorded} bytes");
-        let fused = bytes(256, |programs| &programs.gpu_step);
+        let fused = bytes(256, Fusion::All);
         assert!(fused < recorded, "{fused} bytes, {recorded} as recorded");
         let told = |images| {
             let mut config = Config::default();
             config.model.classes = 10;
-            let vae = Vae::new(&config, spec(images), spec(256)).expect("a conditional model");
-            bound_bytes(&vae, &vae.programs.step)
+            let mut vae =
+                Vae::new(&config, spec(images), spec(256)).expect("a conditional model");
+            let step = vae.program(Use::Step(Fusion::Nothing)).clone();
+            bound_bytes(&vae, &step)
         };
         assert_eq!(told(256), told(60_000), "nor with its labels");
-        for step in [(|p| &p.step) as fn(&Programs) -> &Program, |p| &p.gpu_step] {
+        for step in [Fusion::Nothing, Fusion::All] {
             assert_eq!(bytes(256, step), bytes(60_000, step), "it does not grow with the dataset");
         }
     }

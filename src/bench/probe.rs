@@ -4,7 +4,7 @@ use crate::bench::{Figure, percentile, timed};
 use crate::cpu::ProgramId;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::record::{RATES, Record, SLOTS};
-use crate::engine::{Plan, Program, Tape, Tensor};
+use crate::engine::{Parameters, Plan, Program, Tape, Tensor};
 use crate::error::Result;
 use crate::kernels::probe::{FLOPS, record_copy, record_multiply_add, record_touch};
 use crate::kernels::reduce::Reports;
@@ -79,7 +79,8 @@ struct Probe {
 
 impl Probe {
     fn load(&mut self, record: impl FnOnce(&mut Tape<'_>)) -> Result<ProgramId> {
-        let mut tape = Tape::new(&mut self.plan);
+        let mut parameters = Parameters::new();
+        let mut tape = Tape::new(&mut self.plan, &mut parameters);
         record(&mut tape);
         let program = Program::new("probe", &[&tape.take()]);
         self.session.load(&program)

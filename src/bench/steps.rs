@@ -10,7 +10,7 @@ use crate::data::Dataset;
 use crate::engine::Program;
 use crate::error::{Error, Result};
 use crate::session::Device;
-use crate::train::{Trainer, step_on};
+use crate::train::Trainer;
 
 /// Minibatches of made images: enough that the images of a step are not those of the last.
 const BATCHES: usize = 8;
@@ -101,10 +101,10 @@ pub fn measure(begun: Begun<'_>, pace: Pace, peak: f64) -> Result<Row> {
     let times: Result<Vec<_>> =
         (0..pace.repetitions).map(|_| repetition(&mut trainer, steps, per_submit)).collect();
     let times = times?;
-    let step = step_on(device, trainer.config(), &trainer.vae().programs);
-    let mut figures = speeds(&trainer, step, &times, peak);
+    let step = trainer.program().clone();
+    let mut figures = speeds(&trainer, &step, &times, peak);
     if let Device::Gpu(_) = device {
-        figures.extend(host(step, &times));
+        figures.extend(host(&step, &times));
     }
     figures.push(Figure::new("first step", "s", vec![first]));
     let count = |name, count: usize| Figure::new(name, "", vec![count as f64]);
@@ -244,8 +244,8 @@ mod tests {
     fn kernels_are_those_of_a_step() {
         let pace = Pace::new(2, 1.0).expect("a pace");
         let figures = kernels(&Device::Cpu(1), &small(), pace).expect("the CPU works");
-        let trainer = trainer(&Device::Cpu(1), &small()).expect("a trainer");
-        let dispatches = &trainer.vae().programs.cpu_step.dispatches;
+        let mut trainer = trainer(&Device::Cpu(1), &small()).expect("a trainer");
+        let dispatches = &trainer.program().dispatches;
         let counted = |f: &Figure| {
             let (_, count) = f.name.split_once(" ×").expect("a count");
             count.parse::<usize>().expect("a number")

@@ -51,11 +51,9 @@ impl Stress {
     /// As [`Trainer::new`].
     pub fn new(device: &Device, config: &Config, steps: u64) -> Result<Self> {
         let mut trainer = trainer(device, config)?;
-        let vae = &trainer.model.vae;
-        let arenas = vae.parameters.arenas(&vae.plan);
-        let averages = arenas.iter().filter_map(|a| vae.parameters.average_of(a.values));
-        let arenas = arenas.iter().flat_map(|a| [a.values, a.first, a.second]);
-        let tensors: Vec<_> = arenas.chain(averages).collect();
+        let parameters = trainer.model.vae.parameters.list().iter();
+        let tensors: Vec<_> =
+            parameters.flat_map(|p| [Some(p.value), Some(p.first), Some(p.second), p.average]).flatten().collect();
         let read = |tensor| Ok((tensor, trainer.model.session.read(tensor)?));
         let start = tensors.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self { trainer, steps, start, first: None, done: Stressed::default() })

@@ -1,7 +1,8 @@
 //! `elbo info`: a model's plan, its buffers and their bytes, and its programs, without a device.
 
 use elbo::Result;
-use elbo::model::{DataSpec, Vae};
+use elbo::engine::Program;
+use elbo::model::{DataSpec, Use, Vae};
 use serde_json::json;
 
 use crate::cli::args::ConfigArgs;
@@ -33,12 +34,15 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<u8> {
     let config = args.config.config()?;
     let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true };
-    let vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
-    let lines = if args.json { json_lines(&vae) } else { text_lines(&vae) };
+    let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
+    let programs: Vec<_> =
+        Use::all(&config).into_iter().map(|wanted| vae.program(wanted).clone()).collect();
+    let lines =
+        if args.json { json_lines(&vae, &programs) } else { text_lines(&vae, &programs) };
     lines.iter().try_for_each(|line| print_line(line)).map(|()| 0)
 }
 
-fn json_lines(vae: &Vae) -> Vec<String> {
+fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     let plan = json!({
         "event": "plan", "parameters": vae.parameters.count(), "bytes": vae.plan.bytes(),
     });
@@ -56,7 +60,7 @@ fn json_lines(vae: &Vae) -> Vec<String> {
         .buffers()
         .iter()
         .map(|spec| json!({"event": "buffer", "name": spec.name, "bytes": spec.bytes()}));
-    let programs = vae.programs.all().into_iter().map(|program| {
+    let programs = programs.iter().map(|program| {
         let kernels: Vec<_> = program.dispatches.iter().map(|d| d.kernel.name()).collect();
         json!({
             "event": "program", "name": program.name, "dispatches": kernels.len(),
@@ -71,14 +75,14 @@ fn json_lines(vae: &Vae) -> Vec<String> {
         .collect()
 }
 
-fn text_lines(vae: &Vae) -> Vec<String> {
+fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     let (count, bytes) = (vae.parameters.count(), vae.plan.bytes());
     let mut lines = vec![format!("{count} parameters, {bytes} bytes on the device"), String::new()];
     lines.push(format!("{:>12}  buffer", "bytes"));
     for spec in vae.plan.buffers() {
         lines.push(format!("{:>12}  {}", spec.bytes(), spec.name));
     }
-    for program in vae.programs.all() {
+    for program in programs {
         lines.push(String::new());
         lines.push(format!(
             "program `{}`: {} dispatches, {} barriers, {} one after another at least",

@@ -283,9 +283,9 @@ impl Parameters {
         self.list.iter().map(Parameter::len).sum()
     }
 
-    /// The arenas of all parameters but some of these values, as ranges that lie together, once every
-    /// parameter is made. There is room for the gradients and the moments from now on.
-    pub fn arenas(&self, plan: &mut Plan, without: &[Tensor]) -> Vec<Arena> {
+    /// The values of all parameters but some, as ranges that lie together, once every parameter is made.
+    #[must_use]
+    pub fn ranges(&self, without: &[Tensor]) -> Vec<Tensor> {
         let mut ranges: Vec<Tensor> = Vec::new();
         for buffers in &self.buffers {
             let mut own: Vec<_> = self
@@ -313,12 +313,18 @@ impl Parameters {
                 }
             }
         }
-        let arena = |values: Tensor| {
-            let grads = self.gradient_of(plan, values).expect("a range of values");
-            let [first, second] = self.moments_of(plan, values);
-            Arena { values, grads, first, second }
-        };
-        ranges.into_iter().map(arena).collect()
+        ranges
+    }
+
+    /// A range of values with all that lies beside it; from now on there is room for it.
+    ///
+    /// # Panics
+    ///
+    /// If they are no values of parameters.
+    pub fn arena(&self, plan: &mut Plan, values: Tensor) -> Arena {
+        let grads = self.gradient_of(plan, values).expect("gradients are of parameters");
+        let [first, second] = self.moments_of(plan, values);
+        Arena { values, grads, first, second }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::engine::kernel::{Access, AnyKernel, Kernel, Params};
 use crate::engine::schedule::MAX_GROUPS;
-use crate::engine::tensor::{BufferId, Dtype, PAD, Tensor};
+use crate::engine::tensor::{BufferId, Dtype, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The most storage bindings of a dispatch (WebGPU's default limit).
@@ -299,18 +299,18 @@ impl Plan {
         self.buffers[buffer.0].words = self.buffers[other.0].words;
     }
 
-    /// A matrix of floats in a buffer of its own, rows and columns padded to [`PAD`].
+    /// A matrix of floats in a buffer of its own, rows and columns padded to [`PAD`](crate::engine::PAD).
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Tensor {
         let shape = Tensor::matrix(BufferId(0), self.margin, rows, cols);
         self.tensor(name, shape)
     }
 
-    /// A vector of floats in a buffer of its own, padded to [`PAD`].
+    /// A vector of floats in a buffer of its own, padded to [`PAD`](crate::engine::PAD).
     pub fn vector(&mut self, name: &str, len: usize) -> Tensor {
         self.tensor(name, Tensor::vector(BufferId(0), self.margin, len, Dtype::F32))
     }
 
-    /// A vector of words in a buffer of its own, padded to [`PAD`].
+    /// A vector of words in a buffer of its own, padded to [`PAD`](crate::engine::PAD).
     pub fn words(&mut self, name: &str, len: usize) -> Tensor {
         self.tensor(name, Tensor::vector(BufferId(0), self.margin, len, Dtype::U32))
     }

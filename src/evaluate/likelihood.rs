@@ -2,7 +2,8 @@
 
 use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::evaluate::{Look, Model, Z, stream};
+use crate::evaluate::{Model, Z, stream};
+use crate::model::Use;
 
 /// The most importance samples: a sum of f32 does not grow any more by ones beyond.
 const MOST_SAMPLES: u32 = 1 << 24;
@@ -39,16 +40,16 @@ impl Model {
     /// A [`Numbers`](ErrorKind::Numbers) error if one is not finite; or if the device is lost.
     pub fn each(&mut self, z: Z) -> Result<Vec<[f64; 2]>> {
         let program = self.load(match z {
-            Z::Sampled => Look::Evaluate,
-            Z::Mean => Look::EvaluateAtMean,
+            Z::Sampled => Use::Evaluate,
+            Z::Mean => Use::EvaluateAtMean,
         })?;
         let mut all = Vec::new();
         for part in self.batches(0..self.images) {
             let from = part.start;
             let rows = part.len();
             self.run_one(program, self.place(part))?;
-            let nll = self.session.read(self.vae.nll)?;
-            let kl = self.session.read(self.vae.kl)?;
+            let nll = self.session.read(self.vae.ports.nll)?;
+            let kl = self.session.read(self.vae.ports.kl)?;
             let samples = self.config.objective.z_per_image();
             let mean =
                 |nll: &[f32]| nll.iter().copied().map(f64::from).sum::<f64>() / samples as f64;
@@ -79,7 +80,7 @@ impl Model {
             let what = format!("`samples` is {samples}; it must be between 1 and {MOST_SAMPLES}");
             return Err(Error::config(what).hint("5000 is what publications take"));
         };
-        let (encode, weigh) = (self.load(Look::Encode)?, self.load(Look::Weigh)?);
+        let (encode, weigh) = (self.load(Use::Encode)?, self.load(Use::Weigh)?);
         let mut all = Vec::new();
         for part in self.batches(0..self.images) {
             let (from, rows) = (part.start, part.len());
@@ -96,8 +97,8 @@ impl Model {
                 done((from as f64 + here) / self.images as f64);
             }
             while self.session.next_terms(true)?.is_some() {}
-            let highest = self.session.read(self.vae.highest)?;
-            let total = self.session.read(self.vae.total)?;
+            let highest = self.session.read(self.vae.ports.highest)?;
+            let total = self.session.read(self.vae.ports.total)?;
             let log = |(&highest, &total): (&f32, &f32)| {
                 [f64::from(highest) + (f64::from(total) / f64::from(count)).ln()]
             };

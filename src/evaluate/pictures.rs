@@ -5,9 +5,10 @@ use std::ops::Range;
 use crate::config::Scale;
 use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::evaluate::{Look, Model, stream};
+use crate::evaluate::{Model, stream};
 use crate::kernels::likelihood::{draw, mean};
 use crate::kernels::philox::{key, philox, purpose};
+use crate::model::Use;
 use crate::model::likelihood::LOG_SCALE;
 
 /// What is shown of p(x | z).
@@ -44,12 +45,12 @@ impl Model {
     /// If there are no such images, or the device is lost.
     pub fn reconstruct(&mut self, images: Range<usize>) -> Result<(Vec<f32>, Vec<f32>)> {
         self.within(&images)?;
-        let program = self.load(Look::EvaluateAtMean)?;
+        let program = self.load(Use::EvaluateAtMean)?;
         let (mut pixels, mut means) = (Vec::new(), Vec::new());
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(program, self.place(part.clone()))?;
-            pixels.extend(self.session.read(self.vae.x.first_rows(rows))?);
+            pixels.extend(self.session.read(self.vae.ports.x.first_rows(rows))?);
             means.extend(self.shown(part)?);
         }
         Ok((pixels, means))
@@ -88,13 +89,13 @@ impl Model {
             let what = format!("a temperature of {temperature}; it must be a number, 0 or more");
             return Err(Error::config(what).hint("1 is the prior's own"));
         }
-        let program = self.load(Look::Prior)?;
+        let program = self.load(Use::Prior)?;
         let mut z = Vec::new();
         for part in self.batches(0..count) {
             let rows = part.len();
             let record = Record { stream: stream::PRIOR, step: 0, ..self.place(part) };
             self.run_one(program, record)?;
-            z.extend(self.session.read(self.vae.z.first_rows(rows))?);
+            z.extend(self.session.read(self.vae.ports.z.first_rows(rows))?);
         }
         z.iter_mut().for_each(|z| *z *= temperature);
         Ok(z)
@@ -169,18 +170,18 @@ impl Model {
     /// What the decoder makes of z and classes that were checked.
     fn made(&mut self, z: &[f32], classes: Option<&[u8]>) -> Result<Vec<f32>> {
         let latent = self.config.model.latent;
-        let program = self.load(Look::Decode)?;
+        let program = self.load(Use::Decode)?;
         let mut made = Vec::new();
         let samples = self.config.objective.z_per_image();
         let mut first = 0;
         for z in z.chunks(latent * self.config.train.part_size()) {
             let rows = z.len() / latent;
-            if let (Some(label), Some(classes)) = (self.vae.label, classes) {
+            if let (Some(label), Some(classes)) = (self.vae.ports.label, classes) {
                 let words: Vec<_> = classes[first..][..rows].iter().map(|&c| c.into()).collect();
                 self.session.write_bits(label, 0, &words)?;
             }
             let each: Vec<f32> = z.chunks(latent).flat_map(|z| z.repeat(samples)).collect();
-            self.session.write(self.vae.z.first_rows(rows * samples), &each)?;
+            self.session.write(self.vae.ports.z.first_rows(rows * samples), &each)?;
             self.run_one(program, self.place(0..rows))?;
             made.extend(self.shown(first..first + rows)?);
             first += rows;
@@ -190,7 +191,7 @@ impl Model {
 
     /// The pixels of some images, which the decoder last made, by the first z of each.
     fn shown(&mut self, images: Range<usize>) -> Result<Vec<f32>> {
-        let (made, samples) = (self.vae.made, self.config.objective.z_per_image());
+        let (made, samples) = (self.vae.ports.made, self.config.objective.z_per_image());
         let rows = self.session.read(made.first_rows(images.len() * samples))?;
         let made = self.first_of_each(rows, made.cols());
         let shared = match self.config.model.scale {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use crate::config::LOG_VAR_BOUNDS;
 use crate::error::Result;
-use crate::evaluate::{Look, Model};
+use crate::evaluate::{Model};
+use crate::model::Use;
 
 /// A dimension of z is active if the variance of its posterior mean over the images is larger (Burda et
 /// al. 2016, section 5.2).
@@ -46,19 +47,19 @@ impl Model {
     /// If there are no such images, or the device is lost.
     pub fn encode(&mut self, images: Range<usize>) -> Result<Codes> {
         self.within(&images)?;
-        let program = self.load(Look::Encode)?;
+        let program = self.load(Use::Encode)?;
         let (mut codes, latent) = (Codes::default(), self.config.model.latent);
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(program, self.place(part))?;
-            for h in self.session.read(self.vae.h.first_rows(rows))?.chunks(self.vae.h.cols()) {
+            for h in self.session.read(self.vae.ports.h.first_rows(rows))?.chunks(self.vae.ports.h.cols()) {
                 let (mean, log_var) = h.split_at(latent);
                 let (lowest, highest) = LOG_VAR_BOUNDS;
                 codes.mean.extend(mean);
                 codes.log_var.extend(log_var.iter().map(|v| v.clamp(lowest, highest)));
             }
             let all = rows * self.config.objective.z_per_image();
-            let z = self.session.read(self.vae.z.first_rows(all))?;
+            let z = self.session.read(self.vae.ports.z.first_rows(all))?;
             codes.z.extend(self.first_of_each(z, latent));
         }
         Ok(codes)

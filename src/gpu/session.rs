@@ -5,6 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use crate::cpu::{ProgramId, Terms, fits_memory};
+use crate::engine::plan::BufferSpec;
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Dispatch, Dtype, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
@@ -67,13 +68,45 @@ impl Session {
     /// If the plan does not fit the device's limits or its memory.
     pub fn new(gpu: &Gpu, plan: &Plan, reports: Option<Reports>) -> Result<Self> {
         plan.check(&gpu.limits())?;
-        if gpu.description().software {
-            // It takes the machine's own, and promises any amount.
-            fits_memory(plan)?;
+        let made = || (Records::new(gpu), Ring::new(gpu));
+        let (records, ring) = gpu.guarded("allocate the records of steps", made)?;
+        let mut session = Self {
+            gpu: gpu.clone(),
+            buffers: Vec::new(),
+            programs: Vec::new(),
+            resolved: HashMap::new(),
+            reports,
+            records,
+            ring,
+            tick: 0,
+            broken: false,
+        };
+        session.extend(plan)?;
+        Ok(session)
+    }
+
+    /// Makes the buffers that the plan has got since the session was made, filled with zeros.
+    ///
+    /// # Errors
+    ///
+    /// If the plan does not fit the device's limits or its memory.
+    pub fn extend(&mut self, plan: &Plan) -> Result<()> {
+        let is_new = |&(i, spec): &(usize, &BufferSpec)| {
+            self.buffers.get(i).is_none_or(|buffer| buffer.size() != spec.bytes())
+        };
+        let new: Vec<_> = plan.buffers().iter().enumerate().filter(is_new).collect();
+        if new.is_empty() {
+            return Ok(());
         }
-        let what = format!("allocate {} bytes", plan.bytes());
-        let (buffers, records, ring) = gpu.guarded(&what, || {
-            let make = |spec: &crate::engine::plan::BufferSpec| {
+        plan.check(&self.gpu.limits())?;
+        let bytes = new.iter().map(|(_, spec)| spec.bytes()).sum();
+        if self.gpu.description().software {
+            // It takes the machine's own, and promises any amount.
+            fits_memory(bytes)?;
+        }
+        let gpu = self.gpu.clone();
+        let made = gpu.guarded(&format!("allocate {bytes} bytes"), || {
+            let make = |(_, spec): &(usize, &BufferSpec)| {
                 gpu.device.create_buffer(&wgpu::BufferDescriptor {
                     label: Some(&format!("elbo {}", spec.name)),
                     size: spec.bytes(),
@@ -83,19 +116,15 @@ impl Session {
                     mapped_at_creation: false,
                 })
             };
-            (plan.buffers().iter().map(make).collect(), Records::new(gpu), Ring::new(gpu))
+            new.iter().map(make).collect::<Vec<_>>()
         })?;
-        Ok(Self {
-            gpu: gpu.clone(),
-            buffers,
-            programs: Vec::new(),
-            resolved: HashMap::new(),
-            reports,
-            records,
-            ring,
-            tick: 0,
-            broken: false,
-        })
+        for ((i, _), made) in new.into_iter().zip(made) {
+            match self.buffers.get_mut(i) {
+                Some(buffer) => *buffer = made,
+                None => self.buffers.push(made),
+            }
+        }
+        Ok(())
     }
 
     /// The device the session runs on.
@@ -209,7 +238,8 @@ impl Session {
         let words = vec![sentinel; plan.margin()];
         let bytes: &[u8] = bytemuck::cast_slice(&words);
         self.gpu.guarded("fill margins", || {
-            for buffer in &self.buffers {
+            // An arena of which nothing has been recorded has no buffer yet.
+            for buffer in self.buffers.iter().filter(|buffer| buffer.size() > 0) {
                 self.gpu.queue.write_buffer(buffer, 0, bytes);
                 let last = buffer.size() - bytes.len() as u64;
                 self.gpu.queue.write_buffer(buffer, last, bytes);
@@ -238,7 +268,10 @@ impl Session {
     /// If the device is lost or does not answer in time.
     pub fn read_buffer(&self, index: usize) -> Result<Vec<u32>> {
         let buffer = &self.buffers[index];
-        self.read_range(buffer, 0..buffer.size())
+        match buffer.size() {
+            0 => Ok(Vec::new()),
+            size => self.read_range(buffer, 0..size),
+        }
     }
 
     /// Reads a tensor's elements, row by row, without padding. Waits for the device.

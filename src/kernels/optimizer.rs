@@ -203,7 +203,8 @@ pub fn settle(
     updating: Vec<Leaf>,
 ) {
     let updated: Vec<_> = updating.iter().flat_map(|leaf| leaf.makes.clone()).collect();
-    let rest = tape.parameters.arenas(tape.plan, &updated);
+    let rest = tape.parameters.ranges(&updated).into_iter();
+    let rest: Vec<_> = rest.map(|values| tape.parameters.arena(tape.plan, values)).collect();
     if !updates_at_once(tape.fusion(), config) {
         // Else what updates them judges them.
         rest.iter().for_each(|arena| check_finite(tape, arena.grads, guard));
@@ -212,10 +213,9 @@ pub fn settle(
     updating.into_iter().for_each(|leaf| leaf.record(tape, Some(at_once)));
     update(tape, config, &rest, guard);
     if config.average > 0.0 {
-        for arena in tape.parameters.arenas(tape.plan, &[]) {
-            let averages = tape.parameters.average_of(arena.values);
-            let averages = averages.expect("parameters with averages were made");
-            average(tape, guard, arena.values, averages);
+        for values in tape.parameters.ranges(&[]) {
+            let averages = tape.parameters.average_of(values);
+            average(tape, guard, values, averages.expect("parameters with averages were made"));
         }
     }
 }

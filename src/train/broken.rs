@@ -2,8 +2,10 @@
 //! or goes back.
 
 use crate::config::NonFinite;
+use crate::engine::Fusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::WEIGHT;
+use crate::model::Use;
 use crate::train::Trainer;
 
 /// How often training goes back to one state, with half the rate each time, before it stops.
@@ -101,7 +103,7 @@ impl Trainer {
     }
 
     pub(super) fn clear_guard(&mut self) -> Result<()> {
-        let guard = self.model.vae.reports.guard;
+        let guard = self.model.vae.ports.reports.guard;
         self.model.session.write_bits(guard, 0, &vec![0; guard.words()])
     }
 
@@ -129,12 +131,9 @@ impl Trainer {
 
     fn replay(&mut self, step: u64) -> Result<Option<String>> {
         let parts = self.parts(step);
-        // As recorded: where it was fused, not everything was stored.
-        let step = match self.recorded {
-            Some(step) => step,
-            None => *self.recorded.insert(self.model.session.load(&self.model.vae.programs.step)?),
-        };
-        let program = self.model.vae.programs.step.clone();
+        // Where it was fused, not everything was stored.
+        let whole = Use::Step(Fusion::Nothing);
+        let (step, program) = (self.model.load(whole)?, self.model.vae.program(whole).clone());
         for record in parts {
             let found = self.model.first_broken(step, &program, record)?;
             if found.is_some() {

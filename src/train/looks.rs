@@ -56,6 +56,7 @@ impl Trainer {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Use;
     use crate::{Config, Dataset, Device, Trainer};
 
     #[test]
@@ -66,8 +67,7 @@ mod tests {
         let trainer = || Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");
         let (mut clean, mut disturbed) = (trainer(), trainer());
         // A step is as good: it reports, and nobody takes it.
-        let program = disturbed.model.session.load(&disturbed.model.vae.programs.evaluate.clone());
-        let program = program.expect("a program");
+        let program = disturbed.model.load(Use::Evaluate).expect("a program");
         let record = disturbed.record(0);
         for trainer in [&mut clean, &mut disturbed] {
             trainer.advance(2).expect("steps");

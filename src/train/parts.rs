@@ -4,8 +4,8 @@ use crate::cpu::ProgramId;
 use crate::engine::Record;
 use crate::engine::record::SLOTS;
 use crate::error::Result;
-use crate::model::Vae;
-use crate::session::Session;
+use crate::evaluate::Model;
+use crate::model::{Part, Use};
 use crate::train::Trainer;
 
 /// A part whose report has not come back.
@@ -36,10 +36,13 @@ pub(super) fn parts_of(record: Record, most: usize) -> Vec<Record> {
     parts
 }
 
-/// Loads the programs of steps in parts, if the model has them.
-pub(super) fn load(session: &mut Session, vae: &Vae) -> Result<Option<[ProgramId; 3]>> {
-    let Some([first, middle, last]) = &vae.programs.parts else { return Ok(None) };
-    Ok(Some([session.load(first)?, session.load(middle)?, session.load(last)?]))
+/// Loads the programs of steps in parts, if the model's steps may have several.
+pub(super) fn load(model: &mut Model) -> Result<Option<[ProgramId; 3]>> {
+    if model.config.train.accumulate == 1 {
+        return Ok(None);
+    }
+    let mut load = |part| model.load(Use::Part(part));
+    Ok(Some([load(Part::First)?, load(Part::Middle)?, load(Part::Last)?]))
 }
 
 impl Trainer {

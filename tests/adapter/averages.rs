@@ -2,8 +2,8 @@
 
 use elbo::checkpoint::{AVERAGE, State, Weight};
 use elbo::config::{Config, NonFinite, Rule, Schedule};
-use elbo::engine::Program;
-use elbo::model::{Programs, TrainingNoise};
+use elbo::engine::Fusion;
+use elbo::model::TrainingNoise;
 use elbo::{Dataset, Device, Model, Trainer};
 
 use crate::common::golden::{Golden, assert_close, given_step, set_weights, small_images};
@@ -44,12 +44,12 @@ fn averages_equal_pytorch() {
     (config.model.encoder, config.model.decoder) = (vec![19], vec![19]);
     (config.model.latent, config.train.batch_size) = (3, 7);
     config.optimizer.average = 0.95;
-    let recorded: fn(&Programs) -> &Program = |p| &p.step;
+    let recorded: Fusion = Fusion::Nothing;
     let [cpu, gpu] = devices();
     for (way, device, step, allowed) in [
         ("oracle", None, recorded, 1e-9),
-        ("cpu", Some(cpu), |p: &Programs| &p.cpu_step, 1e-5),
-        ("gpu", Some(gpu), |p: &Programs| &p.gpu_step, 1e-5),
+        ("cpu", Some(cpu), Fusion::Updates, 1e-5),
+        ("gpu", Some(gpu), Fusion::All, 1e-5),
     ] {
         let data = (images.as_slice(), 37);
         let mut bench =

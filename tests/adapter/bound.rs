@@ -29,8 +29,8 @@ fn small_bound(groups: [usize; 2], gradient: Gradient) -> Config {
 
 /// Of each image: the mean of nll, with the KL and what else is minimised.
 fn objectives(bench: &mut Bench, record: &Record) -> Vec<f64> {
-    let (nll, kl) = (bench.session.read(bench.vae.nll), bench.session.read(bench.vae.kl));
-    let extra = bench.session.read(bench.vae.extra);
+    let (nll, kl) = (bench.session.read(bench.vae.ports.nll), bench.session.read(bench.vae.ports.kl));
+    let extra = bench.session.read(bench.vae.ports.extra);
     let samples = nll.len() / kl.len();
     let mean = nll.chunks(samples).map(|nll| nll.iter().sum::<f64>() / samples as f64);
     let beta = record.rates[elbo::engine::rate::KL_WEIGHT];
@@ -71,7 +71,7 @@ fn bounds_and_gradients_equal_pytorch() {
                 let data = (images.as_slice(), 13);
                 let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
                 set_weights(&mut bench, scale);
-                let eps = bench.vae.eps;
+                let eps = bench.vae.ports.eps;
                 bench.session.write(eps, &fill(5001, eps.rows() * eps.cols(), 2.0));
                 let record = bench.record(1);
                 bench.objective(record);
@@ -154,7 +154,7 @@ fn the_bound_of_one_sample_is_the_elbo_by_the_estimator_a() {
     oracle.objective(record);
     let found = objectives(&mut oracle, &record);
     let vae = &oracle.vae;
-    let [h, eps, z, nll] = [vae.h, vae.eps, vae.z, vae.nll].map(|t| oracle.session.read(t));
+    let [h, eps, z, nll] = [vae.ports.h, vae.ports.eps, vae.ports.z, vae.ports.nll].map(|t| oracle.session.read(t));
     for (image, found) in found.iter().enumerate() {
         // log q(z | x) − log p(z), by the densities of normals.
         let kl: f64 = (0..2)

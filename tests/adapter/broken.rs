@@ -40,7 +40,7 @@ fn trainer(device: &Device, config: &Config, fault: Option<(usize, f32)>) -> Tra
 /// The step, counted from one, that each image is used in, in the first epochs.
 fn steps_of(config: &Config, epochs: u64) -> Vec<Vec<u64>> {
     let mut trainer = trainer(&Device::Cpu(1), config, None);
-    let image = trainer.vae().image;
+    let image = trainer.vae().ports.image;
     let mut steps = vec![Vec::new(); IMAGES];
     for step in 1..=epochs * EPOCH {
         trainer.step().and_then(|()| trainer.wait()).expect("a clean step");

@@ -4,9 +4,9 @@
 
 use elbo::checkpoint::State;
 use elbo::config::{Activation, Config, Corruption, Likelihood, NonFinite, Pixels, Scale};
-use elbo::engine::Program;
+use elbo::engine::Fusion;
 use elbo::evaluate::Z;
-use elbo::model::{Programs, TrainingNoise};
+use elbo::model::{TrainingNoise, Use};
 use elbo::probe::{Features, Logistic, accuracy};
 use elbo::session::Device;
 use elbo::{Dataset, Error, ErrorKind, Losses, Model, Trainer};
@@ -29,7 +29,7 @@ fn apart(
     golden: &Golden,
     labels: &[u8],
     device: Option<&Device>,
-    step: fn(&Programs) -> &Program,
+    step: Fusion,
 ) -> [f64; 2] {
     let (images, noise) = (golden.bytes("images"), TrainingNoise::Given);
     let mut bench = Bench::with_step(&golden_config(), (&images, 37), noise, device, step);
@@ -38,7 +38,7 @@ fn apart(
     let eps = golden.floats("eps");
     let (mut first, mut last) = (0.0_f64, 0.0_f64);
     for t in 1..=10 {
-        let tensor = bench.vae.eps;
+        let tensor = bench.vae.ports.eps;
         bench.session.write(tensor, &eps[(t - 1) * 21..t * 21]);
         let sums = bench.step(bench.record(t as u64));
         if t == 1 {
@@ -46,7 +46,7 @@ fn apart(
             first = first.max(distance(&sums, &expected));
             // Where it is fused, the gradients are not stored.
             let grad = bench.vae.parameters.list()[0].grad;
-            if step(&bench.vae.programs).writes(grad) {
+            if bench.vae.program(Use::Step(step)).writes(grad) {
                 for (key, grad) in bench.read_all(|p| p.grad) {
                     first = first.max(distance(&grad, &golden.floats(&format!("grad.{key}"))));
                 }
@@ -63,7 +63,7 @@ fn apart(
 fn losses_gradients_and_weights_are_pytorchs() {
     let golden = Golden::read("conditional.safetensors");
     let labels = golden.bytes("labels");
-    let steps: [fn(&Programs) -> &Program; 3] = [|p| &p.step, |p| &p.cpu_step, |p| &p.gpu_step];
+    let steps = [Fusion::Nothing, Fusion::Updates, Fusion::All];
     for (name, device, allowed) in [
         ("oracle", None, [1e-9; 2]),
         ("cpu", Some(Device::Cpu(2)), [1e-5, 2e-5]),
@@ -83,7 +83,7 @@ fn losses_gradients_and_weights_are_pytorchs() {
     let other =
         (1..7).find(|&i| labels[i] != labels[0]).expect("two classes in the first minibatch");
     swapped.swap(0, other);
-    let [first, last] = apart(&golden, &swapped, None, |p| &p.step);
+    let [first, last] = apart(&golden, &swapped, None, Fusion::Nothing);
     assert!(first > 1e-3 && last > 1e-6, "swapped labels: {first:e}, {last:e}");
 }
 

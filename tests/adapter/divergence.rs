@@ -3,7 +3,7 @@
 use elbo::config::{Config, Corruption, Posterior, Reduction};
 use elbo::cpu::Session;
 use elbo::engine::record::{RATES, rate};
-use elbo::engine::{GradSite, Plan, Program, Record, Tape, Tensor};
+use elbo::engine::{GradSite, Parameters, Plan, Program, Record, Tape, Tensor};
 use elbo::kernels::divergence::{Aim, divergence};
 use elbo::kernels::mmd::mmd;
 use elbo::kernels::philox::{key, normals_of, philox};
@@ -106,7 +106,8 @@ fn term(
     let inputs = [(&given.z, latent), (&given.h, 2 * latent), (&given.y, latent)];
     let tensors = inputs.map(|(_, cols)| plan.matrix("an input", rows, cols));
     let extra = plan.vector("extra", rows);
-    let mut tape = Tape::new(&mut plan);
+    let mut parameters = Parameters::new();
+    let mut tape = Tape::new(&mut plan, &mut parameters);
     record(&mut tape, tensors, extra);
     tape.backward();
     let grads = [tensors[0], tensors[1]].map(|of| tape.grad(of, GradSite::Output));

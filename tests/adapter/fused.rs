@@ -1,8 +1,8 @@
 //! A fused step is the recorded step in fewer dispatches: the same numbers, on every device.
 
 use elbo::config::{Activation, Config, Likelihood, Pixels, Rule};
-use elbo::engine::Parameter;
-use elbo::model::{DataSpec, TrainingNoise, Vae};
+use elbo::engine::{Fusion, Parameter};
+use elbo::model::{DataSpec, TrainingNoise, Use, Vae};
 
 use crate::common::{Bench, cut, gpu, mnist_bytes, small, steps_hold};
 
@@ -10,12 +10,13 @@ use crate::common::{Bench, cut, gpu, mnist_bytes, small, steps_hold};
 fn a_step_has_few_dispatches() {
     let images = mnist_bytes(128);
     let bench = |config: &Config| Bench::new(config, (&images, 784), TrainingNoise::Drawn, None);
-    let classic = bench(&Config::default()).vae;
-    let step = &classic.programs.step;
+    let mut classic = bench(&Config::default()).vae;
+    let count = classic.parameters.count();
+    let step = classic.program(Use::Step(Fusion::Nothing));
     assert_eq!(step.dispatches.len(), 18, "dispatches of the classic step");
     assert_eq!(step.barriers(), 16, "barriers of the classic step");
     assert_eq!(step.depth(), 14, "dispatches that wait for one another");
-    assert_eq!(classic.parameters.count(), 652_824, "parameters of the classic model");
+    assert_eq!(count, 652_824, "parameters of the classic model");
     // What nothing in a step waits for is no link of the chain.
     let names: Vec<_> = step.dispatches.iter().map(|dispatch| dispatch.kernel.name()).collect();
     let end = ["reduce.terms", "finite.check", "optimizer.adam"];
@@ -25,8 +26,8 @@ fn a_step_has_few_dispatches() {
 #[test]
 fn a_fused_step_has_few_dependent_dispatches() {
     let images = mnist_bytes(128);
-    let bench = Bench::new(&Config::default(), (&images, 784), TrainingNoise::Drawn, None);
-    let step = &bench.vae.programs.gpu_step;
+    let mut bench = Bench::new(&Config::default(), (&images, 784), TrainingNoise::Drawn, None);
+    let step = bench.vae.program(Use::Step(Fusion::All));
     let names: Vec<_> = step.dispatches.iter().map(|d| d.kernel.name()).collect();
     let expected = [
         "matmul.forward_bytes",
@@ -74,27 +75,27 @@ fn kinds() -> Vec<(&'static str, Config, usize)> {
 fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
     let (images, gpu) = (cut(300, 37), gpu());
     for (name, config, dispatches) in kinds() {
-        let bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);
-        let count = bench.vae.programs.gpu_step.dispatches.len();
+        let mut bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);
+        let count = bench.vae.program(Use::Step(Fusion::All)).dispatches.len();
         assert_eq!(count, dispatches, "dispatches of {name}, fused");
         steps_hold(name, &config, &gpu);
     }
 }
 
-/// A bias that finds no room behind its weight lies in the next arena; the two are then updated as
-/// recorded, not together.
+/// Layers that fill more than one arena: a bias lies behind its weight all the same, so that one dispatch
+/// updates both.
 #[test]
-fn a_bias_apart_from_its_weight_is_no_fault() {
+fn a_bias_lies_behind_its_weight() {
     let mut config = Config::default();
     config.model.encoder = vec![1024, 31_952];
     let data = DataSpec { images: 128, pixels: 784, bytes: true };
-    let vae = Vae::new(&config, data, data).expect("a plan of large layers");
+    let mut vae = Vae::new(&config, data, data).expect("a plan of large layers");
     let list = vae.parameters.list();
-    let apart = |p: &[Parameter]| p[0].value.buffer() != p[1].value.buffer();
-    assert!(list.chunks(2).any(apart), "a weight and its bias lie apart");
-    let count = |name: &str| {
-        let step = &vae.programs.gpu_step.dispatches;
-        step.iter().filter(|d| d.kernel.name() == name).count()
-    };
-    assert!(count("optimizer.adam") > 0, "some are updated as recorded");
+    let buffers: Vec<_> = list.iter().map(|p| p.value.buffer()).collect();
+    assert!(buffers.iter().any(|&other| other != buffers[0]), "one arena does not hold them");
+    let together = |p: &[Parameter]| p[0].value.buffer() == p[1].value.buffer();
+    assert!(list.chunks(2).all(together), "a weight and its bias lie together");
+    let step = &vae.program(Use::Step(Fusion::All)).dispatches;
+    let apart = step.iter().filter(|d| d.kernel.name() == "optimizer.adam").count();
+    assert_eq!(apart, 0, "updates by gradients that were stored");
 }

@@ -1,8 +1,8 @@
 //! Losses, gradients and trained weights equal PyTorch's numbers (`tests/golden/`), with given noise.
 
 use elbo::config::{Activation, Config, Likelihood, Reduction, Rule};
-use elbo::engine::Program;
-use elbo::model::{Programs, TrainingNoise};
+use elbo::engine::Fusion;
+use elbo::model::TrainingNoise;
 use elbo::session::Device;
 
 use crate::common::golden::{Golden, assert_close, given_step, set_weights, small_images};
@@ -25,15 +25,15 @@ fn targets() -> Vec<Target> {
 }
 
 /// What takes a step, and its name.
-type Step = (&'static str, fn(&Programs) -> &Program);
+type Step = (&'static str, Fusion);
 
 /// Every way to run, by the step as it was recorded and as it was fused for that way.
 fn targets_and_steps() -> Vec<(Target, Step)> {
-    let recorded: Step = ("recorded", |programs| &programs.step);
+    let recorded: Step = ("recorded", Fusion::Nothing);
     let fused = |target: &str| -> Step {
         match target {
-            "cpu" => ("fused", |programs| &programs.cpu_step),
-            _ => ("fused", |programs| &programs.gpu_step),
+            "cpu" => ("fused", Fusion::Updates),
+            _ => ("fused", Fusion::All),
         }
     };
     let ways = targets().into_iter().flat_map(|target| {
@@ -48,7 +48,7 @@ fn other_schedules() -> Vec<(Target, Step)> {
     let gpu = gpu();
     let others = ["register", "wide", "deep"].map(|name| {
         let device = Device::Gpu(gpu.clone().with_schedule(name));
-        let step: Step = ("fused", |programs| &programs.gpu_step);
+        let step: Step = ("fused", Fusion::All);
         ((name, Some(device), SINGLE), step)
     });
     others.into()
@@ -123,7 +123,7 @@ fn small_nets_equal_pytorch() {
                 given_step(&mut bench, t);
                 // What is fused is not stored.
                 if t == 1 && fused == "recorded" {
-                    let (nll, kl) = (bench.vae.nll, bench.vae.kl);
+                    let (nll, kl) = (bench.vae.ports.nll, bench.vae.ports.kl);
                     for (key, tensor) in [("recon", nll), ("kl", kl)] {
                         let expected = golden.floats(&format!("{variant}/{key}"));
                         assert_close(&at(key), &bench.session.read(tensor), &expected, allowed);

@@ -6,12 +6,11 @@ use std::path::Path;
 use elbo::checkpoint::State;
 use elbo::config::{Config, LOG_SCALE_BOUNDS, Likelihood, ModelConfig, Pixels, Scale, Support};
 use elbo::cpu::Session;
-use elbo::engine::{GradSite, Plan, Program, Record, Tape, rate};
+use elbo::engine::{GradSite, Parameters, Plan, Program, Record, Tape, rate};
 use elbo::evaluate::Shown;
 use elbo::kernels::bernoulli::bernoulli;
 use elbo::kernels::case::Case;
-use elbo::kernels::likelihood::likelihood;
-use elbo::kernels::matmul::Learned;
+use elbo::kernels::likelihood::{Observed, likelihood};
 use elbo::model::TrainingNoise;
 use elbo::{Dataset, Device, Model, Trainer};
 use serde_json::Value;
@@ -31,30 +30,31 @@ fn run(model: &ModelConfig, pixels: usize, made: &[f64], x: &[f64], log_scale: f
     let mut plan = Plan::new();
     let outputs = model.likelihood.outputs(model);
     let (at, image) = (plan.matrix("made", rows, outputs * pixels), plan.matrix("x", rows, pixels));
-    let shared =
-        Learned { value: plan.vector("log-scale", 1), grad: plan.vector("its gradient", 1) };
+    let shared = plan.vector("log-scale", 1);
     let nll = plan.vector("nll", rows);
-    let mut tape = Tape::new(&mut plan);
+    let mut parameters = Parameters::new();
+    let mut tape = Tape::new(&mut plan, &mut parameters);
     match model.likelihood {
         Likelihood::Bernoulli => bernoulli(&mut tape, at, image, nll),
         _ => {
             let log_scale = (model.scale == Scale::Shared).then_some(shared);
-            likelihood(&mut tape, model, 1, (at, image), log_scale, nll);
+            likelihood(&mut tape, model, 1, Observed { made: at, x: image, nll }, log_scale);
         }
     }
     tape.backward();
     let gradient = tape.grad(at, GradSite::Output).expect("the loss made it");
+    let at_scale = tape.grad(shared, GradSite::Output);
     let dispatches = tape.take();
     let mut session = Session::<f64>::new(&plan, None, 1).expect("enough memory");
     let program = session.load(&Program::new("likelihood", &[&dispatches]));
     session.write(at, made);
     session.write(image, x);
-    session.write(shared.value, &[log_scale]);
+    session.write(shared, &[log_scale]);
     let mut rates = Case::new(String::new(), rows).record.rates;
     rates[rate::LOSS_SCALE] = 1.0;
     let record = Record { rates, ..Case::new(String::new(), rows).record };
     session.run(program, &[record]);
-    let dlog_scale = session.read(shared.grad)[0];
+    let dlog_scale = at_scale.map_or(0.0, |at| session.read(at)[0]);
     Found { nll: session.read(nll), gradient: session.read(gradient), dlog_scale }
 }
 
@@ -294,7 +294,7 @@ fn pixels_binarised_once_stay_so() {
         bench.start(1);
         let record = bench.record(1);
         bench.step(Record { stream, step, epoch: step, ..record });
-        bench.session.read(bench.vae.x)
+        bench.session.read(bench.vae.ports.x)
     };
     let once = |seed, stream, step| tossed(seed, stream, step, Pixels::BinarisedOnce);
     let first = once(1, 1, 0);

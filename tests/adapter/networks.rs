@@ -3,8 +3,8 @@
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
 use elbo::config::{Activation, Config, Init, Likelihood, OutputBias};
-use elbo::engine::{Program, rate};
-use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
+use elbo::engine::{Fusion, rate};
+use elbo::model::{DataSpec, TrainingNoise, Use, Vae};
 use elbo::session::Device;
 use elbo::train::first_values;
 use elbo::{Dataset, Trainer};
@@ -12,7 +12,7 @@ use elbo::{Dataset, Trainer};
 use crate::common::golden::Golden;
 use crate::common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
 
-type Step = fn(&Programs) -> &Program;
+type Step = Fusion;
 
 /// Takes the steps of a network of `layer_norm.py`: the largest distance of losses, gradients and
 /// weights.
@@ -25,7 +25,7 @@ fn apart(network: &str, config: &Config, steps: u64, device: Option<&Device>, st
     let mut bench = Bench::with_step(config, (&images, 37), noise, device, step);
     bench.write_all(|key, _| golden.floats(&at(&format!("start.{key}"))));
     for t in 1..=steps {
-        let eps = bench.vae.eps;
+        let eps = bench.vae.ports.eps;
         bench.session.write(eps, &golden.floats(&at(&format!("eps{t}"))));
         let [recon, kl] = bench.step(bench.record(t));
         if t == 1 {
@@ -59,10 +59,10 @@ fn layer_norm_equals_pytorch() {
     for (network, config, steps) in [("wide", &wide, 10), ("deep", &deep, 1)] {
         let gpu = Device::Gpu(gpu());
         let ways: [(_, Option<&Device>, Step, f64); 4] = [
-            ("oracle", None, |p| &p.step, 1e-9),
-            ("cpu", Some(&Device::Cpu(2)), |p| &p.cpu_step, 1e-5),
-            ("gpu as recorded", Some(&gpu), |p| &p.step, 1e-5),
-            ("gpu", Some(&gpu), |p| &p.gpu_step, 1e-5),
+            ("oracle", None, Fusion::Nothing, 1e-9),
+            ("cpu", Some(&Device::Cpu(2)), Fusion::Updates, 1e-5),
+            ("gpu as recorded", Some(&gpu), Fusion::Nothing, 1e-5),
+            ("gpu", Some(&gpu), Fusion::All, 1e-5),
         ];
         for (way, device, step, allowed) in ways {
             let apart = apart(network, config, steps, device, step);
@@ -257,13 +257,14 @@ fn a_step_leaves_out_the_share_that_was_asked_for() {
     let images = cut(300, 37);
     let mut bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);
     bench.start(3);
+    let step = bench.vae.program(Use::Step(Fusion::Nothing)).clone();
     let mut masks = Vec::new();
     for t in 1..=2 {
         let record = bench.record(t);
         let _ = bench.step(record);
         for layer in ["fc1", "fc3"] {
             let find = |name: &str| {
-                let mut all = bench.vae.programs.step.dispatches.iter().flat_map(|d| &d.bindings);
+                let mut all = step.dispatches.iter().flat_map(|d| &d.bindings);
                 *all.find(|&&tensor| bench.vae.plan.name(tensor) == name).expect("a tensor")
             };
             let (before, after) = (find(layer), find(&format!("{layer}.dropout")));

@@ -1,8 +1,8 @@
 //! The update rules and the schedules of the learning rate equal PyTorch's (`tests/golden/`).
 
 use elbo::config::{Config, Rule, Schedule};
-use elbo::engine::Program;
-use elbo::model::{Programs, TrainingNoise};
+use elbo::engine::Fusion;
+use elbo::model::TrainingNoise;
 use elbo::optim::{Plateau, learning_rate};
 use elbo::session::Device;
 
@@ -18,15 +18,15 @@ fn witness() -> Config {
 }
 
 /// Ways to run: a device, or the oracle, by one of the programs, and what may differ.
-type Way = (&'static str, Option<Device>, fn(&Programs) -> &Program, f64);
+type Way = (&'static str, Option<Device>, Fusion, f64);
 
 fn ways() -> [Way; 4] {
     let gpu = Device::Gpu(gpu());
     [
-        ("oracle", None, |p| &p.step, 1e-9),
-        ("cpu", Some(Device::Cpu(2)), |p| &p.cpu_step, 1e-5),
-        ("gpu as recorded", Some(gpu.clone()), |p| &p.step, 1e-5),
-        ("gpu", Some(gpu), |p| &p.gpu_step, 1e-5),
+        ("oracle", None, Fusion::Nothing, 1e-9),
+        ("cpu", Some(Device::Cpu(2)), Fusion::Updates, 1e-5),
+        ("gpu as recorded", Some(gpu.clone()), Fusion::Nothing, 1e-5),
+        ("gpu", Some(gpu), Fusion::All, 1e-5),
     ]
 }
 

@@ -5,8 +5,8 @@ use elbo::config::{
     Config, Corruption, Gradient, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale,
 };
 use elbo::cpu::{ProgramId, Terms};
-use elbo::engine::{Parameter, Record};
-use elbo::model::{DataSpec, TrainingNoise, Vae};
+use elbo::engine::{Fusion, Parameter, Record};
+use elbo::model::{DataSpec, Part, TrainingNoise, Use, Vae};
 use elbo::train::Way;
 use elbo::{Dataset, Device, ErrorKind, Losses, Trainer};
 
@@ -79,9 +79,12 @@ fn parts_equal_the_whole_in_the_oracle() {
             in_parts.train.accumulate = accumulate;
             let mut whole = Bench::new(&config, data, TrainingNoise::Drawn, None);
             let mut parts = Bench::new(&in_parts, data, TrainingNoise::Drawn, None);
-            let programs = parts.vae.programs.parts.clone().expect("parts");
             let Under::Oracle(session) = &mut parts.session else { panic!("the oracle") };
-            let [first, middle, last] = programs.map(|program| session.load(&program));
+            let [first, middle, last] = [Part::First, Part::Middle, Part::Last].map(|part| {
+                let program = parts.vae.program(Use::Part(part)).clone();
+                session.extend(&parts.vae.plan).expect("enough memory");
+                session.load(&program)
+            });
             whole.start(7);
             parts.start(7);
             // Full, and with a smaller last part.
@@ -156,11 +159,12 @@ fn parts_take_less_memory() {
     let plan = |accumulate| {
         let mut config = Config::default();
         config.train.accumulate = accumulate;
-        Vae::new(&config, data, data).expect("a plan")
+        let mut vae = Vae::new(&config, data, data).expect("a plan");
+        let _ = vae.program(Use::Step(Fusion::Nothing));
+        vae
     };
     let (whole, parts) = (plan(1), plan(8));
-    assert!(whole.programs.parts.is_none(), "a step at once has no parts");
-    assert_eq!((whole.x.rows(), parts.x.rows()), (128, 16), "rows of the minibatch");
+    assert_eq!((whole.ports.x.rows(), parts.ports.x.rows()), (128, 16), "rows of the minibatch");
     // Activations and their gradients, 2 · (784 + 400) floats an image at the least.
     let saved = whole.plan.bytes() - parts.plan.bytes();
     assert!(saved > 2 * (784 + 400) * 4 * 112, "{saved} bytes");

@@ -317,7 +317,7 @@ fn every_epoch_is_another_order_of_all_images() {
     for device in [Device::Cpu(1), Device::Gpu(gpu())] {
         let mut trainer = Trainer::new(&device, &small(), &data, &data).expect("a trainer");
         assert_eq!(trainer.steps_per_epoch(), 5, "four minibatches of 12 and one of 2");
-        let image = trainer.vae().image;
+        let image = trainer.vae().ports.image;
         let mut orders = Vec::new();
         for _ in 0..3 {
             let mut order = Vec::new();
@@ -346,7 +346,7 @@ fn noise_belongs_to_the_step_the_image_and_the_stream() {
             let mut record = bench.record(1);
             change(&mut record);
             bench.step(record);
-            let eps = bench.vae.eps;
+            let eps = bench.vae.ports.eps;
             bench.session.read(eps)
         };
         let first = noise(|_| {});

@@ -10,6 +10,7 @@ mod dashboard;
 mod data;
 #[cfg(unix)]
 mod durable;
+mod earlier;
 mod export;
 mod family;
 mod look;

@@ -80,8 +80,8 @@ pub(crate) fn set_weights(bench: &mut Bench, scale: f64) {
 }
 
 pub(crate) fn given_step(bench: &mut Bench, t: u64) -> [f64; 2] {
-    let len = bench.vae.eps.rows() * bench.vae.eps.cols();
-    let eps = bench.vae.eps;
+    let len = bench.vae.ports.eps.rows() * bench.vae.ports.eps.cols();
+    let eps = bench.vae.ports.eps;
     bench.session.write(eps, &fill(5000 + t, len, 2.0));
     let record = bench.record(t);
     bench.step(record)

@@ -8,9 +8,9 @@ use std::path::Path;
 use elbo::Dataset;
 use elbo::config::{Config, Rule};
 use elbo::cpu;
-use elbo::engine::{Parameter, Program, Record, Tensor, rate};
+use elbo::engine::{Fusion, Parameter, Record, Tensor, rate};
 use elbo::gpu::{Gpu, adapters};
-use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
+use elbo::model::{DataSpec, TrainingNoise, Use, Vae};
 use elbo::optim::{At, rates};
 use elbo::session::{Device, Session};
 
@@ -101,31 +101,32 @@ impl Bench {
         noise: TrainingNoise,
         device: Option<&Device>,
     ) -> Self {
-        Self::with_step(config, data, noise, device, |programs| &programs.step)
+        Self::with_step(config, data, noise, device, Fusion::Nothing)
     }
 
-    /// A model that takes its steps by one of its programs.
+    /// A model whose steps are fused so far.
     pub(crate) fn with_step(
         config: &Config,
         (bytes, pixels): (&[u8], usize),
         noise: TrainingNoise,
         device: Option<&Device>,
-        step: fn(&Programs) -> &Program,
+        step: Fusion,
     ) -> Self {
         let images = bytes.len() / pixels;
         let spec = DataSpec { images, pixels, bytes: true };
-        let vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
+        let mut vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
+        let step = vae.program(Use::Step(step)).clone();
         let (mut session, program) = match device {
             None => {
-                let made = cpu::Session::new(&vae.plan, Some(vae.reports), 1);
+                let made = cpu::Session::new(&vae.plan, Some(vae.ports.reports), 1);
                 let mut session = made.expect("enough memory");
-                let program = session.load(step(&vae.programs));
+                let program = session.load(&step);
                 (Under::Oracle(Box::new(session)), program)
             }
             Some(device) => {
-                let made = Session::new(device, &vae.plan, vae.reports);
+                let made = Session::new(device, &vae.plan, vae.ports.reports);
                 let mut session = made.expect("the device takes the plan");
-                let program = session.load(step(&vae.programs)).expect("the device takes it");
+                let program = session.load(&step).expect("the device takes it");
                 (Under::Device(Box::new(session)), program)
             }
         };
@@ -143,7 +144,7 @@ impl Bench {
                     .collect::<Vec<_>>()
             })
             .collect();
-        session.write_bits(vae.train[0].data, &words);
+        session.write_bits(vae.ports.train[0].data, &words);
         let mut bench = Self { config: config.clone(), vae, session, images, program };
         let classes = config.model.classes.max(1);
         bench.tell(&(0..images).map(|image| (image % classes) as u8).collect::<Vec<_>>());
@@ -152,7 +153,7 @@ impl Bench {
 
     /// Gives each image a class, if the model is told; so far they have them in turn.
     pub(crate) fn tell(&mut self, labels: &[u8]) {
-        if let Some(tensor) = self.vae.train[0].labels {
+        if let Some(tensor) = self.vae.ports.train[0].labels {
             let words: Vec<_> = labels.iter().copied().map(u32::from).collect();
             self.session.write_bits(tensor, &words);
         }
@@ -254,9 +255,9 @@ pub(crate) fn small() -> Config {
     config
 }
 
-/// A way to take the steps of a model: a device, or the oracle, one of the programs, and how far from
+/// A way to take the steps of a model: a device, or the oracle, how far they are fused, and how far from
 /// the oracle's recorded step it may be.
-type Way = (&'static str, Option<Device>, fn(&Programs) -> &Program, f64);
+type Way = (&'static str, Option<Device>, Fusion, f64);
 
 /// Holds the steps of a model, as recorded on a GPU and fused on every device, to the oracle's: what is
 /// minimised, the weights and their first moments.
@@ -264,11 +265,11 @@ pub(crate) fn steps_hold(name: &str, config: &Config, gpu: &Gpu) {
     let (images, noise) = (cut(300, 37), TrainingNoise::Drawn);
     let data = (images.as_slice(), 37);
     let ways: [Way; 5] = [
-        ("oracle as on a GPU", None, |p| &p.gpu_step, 1e-12),
-        ("oracle as on a CPU", None, |p| &p.cpu_step, 1e-12),
-        ("gpu as recorded", Some(Device::Gpu(gpu.clone())), |p| &p.step, 2e-5),
-        ("gpu", Some(Device::Gpu(gpu.clone())), |p| &p.gpu_step, 2e-5),
-        ("cpu", Some(Device::Cpu(2)), |p| &p.cpu_step, 2e-5),
+        ("oracle as on a GPU", None, Fusion::All, 1e-12),
+        ("oracle as on a CPU", None, Fusion::Updates, 1e-12),
+        ("gpu as recorded", Some(Device::Gpu(gpu.clone())), Fusion::Nothing, 2e-5),
+        ("gpu", Some(Device::Gpu(gpu.clone())), Fusion::All, 2e-5),
+        ("cpu", Some(Device::Cpu(2)), Fusion::Updates, 2e-5),
     ];
     for (way, device, step, allowed) in ways {
         let mut recorded = Bench::new(config, data, noise, None);

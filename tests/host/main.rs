@@ -6,6 +6,7 @@ mod gradients;
 mod hostile;
 mod languages;
 mod loaders;
+mod plans;
 mod portability;
 mod probe;
 mod table;

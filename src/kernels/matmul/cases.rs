@@ -1,21 +1,15 @@
 //! What the product is tested and timed with.
 
-use super::fuse::{Fusion, fuse};
-use super::{Learned, linear};
+use super::{Affine, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
-use crate::engine::params::Arena;
-use crate::engine::plan::OFFSET_ALIGNMENT;
 use crate::engine::record::{SLOTS, rate};
-use crate::engine::{Dtype, GradSite, Tensor};
+use crate::engine::{Dtype, Fusion, GradSite, Init, Program, Tape, Tensor};
 use crate::kernels::activation::activation;
-use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::optimizer_rates;
-use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{Divergence, Noise, gaussian};
-use crate::kernels::optimizer::update;
-use crate::kernels::reduce::{METRICS, Reports, TERMS, reduce};
+use crate::kernels::optimizer::learn;
+use crate::kernels::reduce::{METRICS, Reports, reduce};
 
 /// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
 /// and after; an input with two users; the classic model's layers for the benches.
@@ -37,6 +31,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(layer(19, 21, 37, kind));
     }
     cases.push(two_users());
+    cases.extend([(1, 1), (9, 18), (33, 20)].map(|(rows, width)| used_twice(rows, width)));
     for [rows, inputs, outputs] in [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784]] {
         cases.push(added(rows, inputs, outputs));
     }
@@ -49,17 +44,20 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A layer's inputs in a case, and its share of what gradients are compared.
-fn learned(case: &mut Case, name: &str, inputs: usize, outputs: usize) -> (Learned, Learned) {
+/// A layer's parameters in a case, as inputs.
+fn affine(case: &mut Case, name: &str, inputs: usize, outputs: usize) -> Affine {
     let spread = 2.0 / (inputs as f32).sqrt();
     let shape = [outputs, inputs];
-    let value = case.input(&format!("{name}.w"), shape, Fill::Uniform(2, -spread, spread));
-    let w = Learned { value, grad: case.plan.matrix(&format!("d{name}.w"), outputs, inputs) };
+    let w = case.input(&format!("{name}.w"), shape, Fill::Uniform(2, -spread, spread));
     let fill = Fill::Uniform(3, -0.5, 0.5);
-    let value = case.input_line(&format!("{name}.b"), outputs, Dtype::F32, fill);
-    let b = Learned { value, grad: case.plan.vector(&format!("d{name}.b"), outputs) };
-    case.gradients.extend([(w.value, w.grad), (b.value, b.grad)]);
-    (w, b)
+    let b = case.input_line(&format!("{name}.b"), outputs, Dtype::F32, fill);
+    Affine { w, b }
+}
+
+/// Tensors with their gradients, which the way back has made.
+fn gradients(tape: &Tape<'_>, of: impl IntoIterator<Item = Tensor>) -> Vec<(Tensor, Tensor)> {
+    let gradient = |of| (of, tape.grad(of, GradSite::Output).expect("the way back made it"));
+    of.into_iter().map(gradient).collect()
 }
 
 /// A layer after a small one with the same activation, so that both epilogues see it.
@@ -67,18 +65,18 @@ fn layer(rows: usize, inputs: usize, outputs: usize, kind: Activation) -> Case {
     let name = format!("matmul {rows}×{inputs}→{outputs} {}", kind.name());
     let mut case = Case::new(name, rows);
     let x = case.input("x", [rows, 5], Fill::Uniform(1, -1.0, 1.0));
-    let before = learned(&mut case, "before", 5, inputs);
-    let after = learned(&mut case, "after", inputs, outputs);
+    let before = affine(&mut case, "before", 5, inputs);
+    let after = affine(&mut case, "after", inputs, outputs);
     let weight = case.weight([rows, outputs]);
-    let (y, dx) = case.record(|tape| {
-        let made = linear(tape, "made", (x, true), before, kind);
-        let y = linear(tape, "y", (made, true), after, kind);
+    let (y, gradients) = case.record(|tape| {
+        let made = linear(tape, "made", Input::Made(x), before, kind);
+        let y = linear(tape, "y", Input::Made(made), after, kind);
         tape.set_grad(y, weight);
         tape.backward();
-        (y, tape.grad(x, GradSite::Output).expect("the first layer wants it"))
+        (y, gradients(tape, [before.w, before.b, after.w, after.b, x]))
     });
     case.outputs.push((y, Weight::Of(weight)));
-    case.gradients.push((x, dx));
+    case.gradients = gradients;
     case.flops = 6 * (rows * inputs * (outputs + 5)) as u64;
     case.tolerance = 3e-6;
     case
@@ -90,23 +88,42 @@ fn two_users() -> Case {
     let (rows, inputs, between, outputs) = (9, 6, 18, 7);
     let mut case = Case::new("matmul with three users".to_owned(), rows);
     let x = case.input("x", [rows, inputs], Fill::Uniform(1, -1.0, 1.0));
-    let shared = learned(&mut case, "shared", inputs, between);
-    let users = ["first", "second"].map(|name| learned(&mut case, name, between, outputs));
+    let shared = affine(&mut case, "shared", inputs, between);
+    let users = ["first", "second"].map(|name| affine(&mut case, name, between, outputs));
     let weights = [outputs, outputs, between].map(|cols| case.weight([rows, cols]));
-    let (ys, dx) = case.record(|tape| {
-        let made = linear(tape, "made", (x, true), shared, Activation::Tanh);
-        let first = linear(tape, "a", (made, true), users[0], Activation::Identity);
-        let second = linear(tape, "b", (made, true), users[1], Activation::Sigmoid);
+    let (ys, gradients) = case.record(|tape| {
+        let made = linear(tape, "made", Input::Made(x), shared, Activation::Tanh);
+        let first = linear(tape, "a", Input::Made(made), users[0], Activation::Identity);
+        let second = linear(tape, "b", Input::Made(made), users[1], Activation::Sigmoid);
         let third = activation(tape, Activation::Silu, made);
         let ys = [first, second, third];
         for (y, weight) in ys.into_iter().zip(weights) {
             tape.set_grad(y, weight);
         }
         tape.backward();
-        (ys, tape.grad(x, GradSite::Output).expect("the first layer wants it"))
+        let layers = [shared, users[0], users[1]].into_iter();
+        (ys, gradients(tape, layers.flat_map(|layer| [layer.w, layer.b]).chain([x])))
     });
     case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
-    case.gradients.push((x, dx));
+    case.gradients = gradients;
+    case
+}
+
+/// A weight and a bias that are used twice, y = w (w x + b) + b: each use adds to their gradients.
+fn used_twice(rows: usize, width: usize) -> Case {
+    let mut case = Case::new(format!("matmul {rows}×{width}, used twice"), rows);
+    let x = case.input("x", [rows, width], Fill::Uniform(1, -1.0, 1.0));
+    let layer = affine(&mut case, "layer", width, width);
+    let weight = case.weight([rows, width]);
+    let (y, gradients) = case.record(|tape| {
+        let made = linear(tape, "made", Input::Made(x), layer, Activation::Identity);
+        let y = linear(tape, "y", Input::Made(made), layer, Activation::Identity);
+        tape.set_grad(y, weight);
+        tape.backward();
+        (y, gradients(tape, [layer.w, layer.b, x]))
+    });
+    case.outputs.push((y, Weight::Of(weight)));
+    case.gradients = gradients;
     case
 }
 
@@ -114,18 +131,18 @@ fn two_users() -> Case {
 fn added(rows: usize, inputs: usize, outputs: usize) -> Case {
     let mut case = Case::new(format!("matmul {rows}×{inputs}→{outputs}, added"), rows);
     let x = case.input("x", [rows, inputs], Fill::Uniform(1, -1.0, 1.0));
-    let (w, b) = learned(&mut case, "layer", inputs, outputs);
-    case.gradients.clear();
-    let grads = [w.grad, b.grad];
-    case.inputs.extend(grads.map(|grad| (grad, Fill::Uniform(4, -9.0, 9.0))));
+    let layer = affine(&mut case, "layer", inputs, outputs);
     let weight = case.weight([rows, outputs]);
-    case.record(|tape| {
-        let y = linear(tape, "y", (x, false), (w, b), Activation::Identity);
+    let made = case.record(|tape| {
+        let y = linear(tape, "y", Input::Data(x), layer, Activation::Identity);
         tape.set_grad(y, weight);
         tape.backward();
+        gradients(tape, [layer.w, layer.b])
     });
+    case.inputs.extend(made.iter().map(|&(_, grad)| (grad, Fill::Uniform(4, -9.0, 9.0))));
+    let buffers: Vec<_> = made.iter().map(|(_, grad)| grad.buffer()).collect();
     let stored = std::mem::take(&mut case.program.dispatches).into_iter();
-    case.program.dispatches = stored.map(|d| d.adding(&grads.map(|grad| grad.buffer()))).collect();
+    case.program.dispatches = stored.map(|dispatch| dispatch.adding(&buffers)).collect();
     case.tolerance = 3e-6;
     case
 }
@@ -193,26 +210,48 @@ fn fused_step(
     let plan = &mut case.plan;
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
-    let [nll, kl, extra] = ["nll", "kl", "extra"].map(|name| plan.vector(name, rows));
+    let extra = plan.vector("extra", rows);
     let metrics = plan.vector("metrics", SLOTS * METRICS);
     let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
     let reports = Reports { metrics, guard };
     let shapes = [[hidden, pixels], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
-    let (arena, layers) = arena_of(&mut case, shapes);
-    case.record(|tape| {
-        gather(tape, &[shard], Pixels::Grey, (x, image));
-        let top = linear(tape, "fc1", (x, false), layers[0], Activation::Relu);
-        let h = linear(tape, "fc2", (top, true), layers[1], Activation::Identity);
-        gaussian(tape, Noise::Drawn { image }, h, (eps, z, kl), Divergence::Whole);
-        let top = linear(tape, "fc3", (z, true), layers[2], Activation::Tanh);
-        let logits = linear(tape, "fc4", (top, true), layers[3], Activation::Identity);
-        bernoulli(tape, logits, x, nll);
-        tape.backward();
-        reduce(tape, (nll, kl, extra), 1, reports, true);
-        check_finite(tape, arena.grads, guard);
-        update(tape, rule, &[arena], guard);
-    });
-    case.program.dispatches = fuse(&mut case.plan, &case.program.dispatches, Fusion::All);
+    let (dispatches, losses) = {
+        let mut tape = Tape::new(&mut case.plan, &mut case.parameters).fused(Fusion::All);
+        let unset = [Init::Constant(0.0); 2];
+        let mut number = 0;
+        let layers = shapes.map(|shape| {
+            number += 1;
+            Affine::from(tape.layer(&format!("fc{number}"), shape, unset, &[]))
+        });
+        let seen = match dtype {
+            Dtype::U32 => Input::Bytes(Bytes { pixels: data, image, cols: pixels }),
+            Dtype::F32 => {
+                gather(&mut tape, &[shard], Pixels::Grey, (x, image));
+                Input::Data(x)
+            }
+        };
+        let top = linear(&mut tape, "fc1", seen, layers[0], Activation::Relu);
+        let LinearDraw { kl, .. } =
+            linear_draw(&mut tape, "fc2", Input::Made(top), layers[1], [image, eps, z]);
+        let top = linear(&mut tape, "fc3", Input::Made(z), layers[2], Activation::Tanh);
+        let nll = linear_bernoulli(&mut tape, top, layers[3], seen);
+        let losses = [nll, kl];
+        learn(&mut tape, rule, guard, |tape| reduce(tape, (nll, kl, extra), 1, reports, true));
+        (tape.take(), losses)
+    };
+    case.program = Program::new(&case.name, &[&dispatches]);
+    for (i, layer) in case.parameters.list().to_vec().into_iter().enumerate() {
+        let (seed, spread) = (i as u32, 1.0 / (shapes[i / 2][1] as f32).sqrt());
+        let filled = [
+            (layer.value, Fill::Uniform(10 + seed, -spread, spread)),
+            (layer.first, Fill::Uniform(20 + seed, -0.5, 0.5)),
+            (layer.second, Fill::Uniform(30 + seed, 0.01, 1.0)),
+        ];
+        case.inputs.extend(filled);
+    }
+    let scale = case.record.rates[rate::LOSS_SCALE];
+    let weights = [scale, scale * case.record.rates[rate::KL_WEIGHT]];
+    case.outputs = losses.into_iter().zip(weights.map(Weight::Same)).collect();
     // Errors of the whole step add up, and moments divide by small numbers.
     case.tolerance = 1e-5;
     case
@@ -234,55 +273,7 @@ fn still(dtype: Dtype) -> Case {
     let rates = &mut case.record.rates;
     (rates[rate::BETA1], rates[rate::ONE_MINUS_BETA1]) = (0.0, 1.0);
     (rates[rate::STEP_SIZE], rates[rate::RATE]) = (0.0, 0.0);
-    let [nll_weight, kl_weight] = [rates[rate::LOSS_SCALE], rates[rate::KL_WEIGHT]];
-    let terms = case.program.dispatches.iter().find(|d| d.kernel.name() == TERMS.name);
-    let terms = terms.expect("a step ends with its sums");
-    let [nll, kl] = [terms.bindings[0], terms.bindings[1]];
-    case.outputs =
-        vec![(nll, Weight::Same(nll_weight)), (kl, Weight::Same(nll_weight * kl_weight))];
-    // Values, then first moments, of weights and biases in turn, as `arena_of` filled them.
-    let filled: Vec<Tensor> = case.inputs.iter().map(|&(tensor, _)| tensor).collect();
-    let learned = &filled[filled.len() - 24..];
-    for layer in learned.chunks(6) {
-        case.gradients.extend([(layer[0], layer[2]), (layer[1], layer[3])]);
-    }
+    let learned = case.parameters.list().iter().map(|layer| (layer.value, layer.first));
+    case.gradients = learned.collect();
     case
-}
-
-/// An arena that holds a weight and a bias for each shape.
-fn arena_of(case: &mut Case, shapes: [[usize; 2]; 4]) -> (Arena, [(Learned, Learned); 4]) {
-    let mut len = 0;
-    let mut places = Vec::new();
-    for [outputs, inputs] in shapes {
-        let (weight, bias) =
-            (len, len + outputs.next_multiple_of(16) * inputs.next_multiple_of(16));
-        let bias = bias.next_multiple_of(OFFSET_ALIGNMENT);
-        len = (bias + outputs.next_multiple_of(16)).next_multiple_of(OFFSET_ALIGNMENT);
-        places.push((weight, bias));
-    }
-    let [values, grads, first, second] =
-        ["parameters", "gradients", "first moments", "second moments"]
-            .map(|name| case.plan.vector(name, len));
-    let layer = |i: usize, all: Tensor| {
-        let ([outputs, inputs], (weight, bias)) = (shapes[i], places[i]);
-        let start = all.range().start;
-        let weight = Tensor::matrix(all.buffer(), start + weight, outputs, inputs);
-        (weight, Tensor::vector(all.buffer(), start + bias, outputs, Dtype::F32))
-    };
-    for (i, [_, inputs]) in shapes.iter().enumerate() {
-        let spread = 1.0 / (*inputs as f32).sqrt();
-        for (seed, all, low, high) in
-            [(1, values, -spread, spread), (2, first, -0.5, 0.5), (3, second, 0.01, 1.0)]
-        {
-            let (weight, bias) = layer(i, all);
-            let fill = |seed| Fill::Uniform(seed, low, high);
-            case.inputs.push((weight, fill(10 * seed + i as u32)));
-            case.inputs.push((bias, fill(50 + 10 * seed + i as u32)));
-        }
-    }
-    let learned = |i| {
-        let ((w, b), (dw, db)) = (layer(i, values), layer(i, grads));
-        (Learned { value: w, grad: dw }, Learned { value: b, grad: db })
-    };
-    (Arena { values, grads, first, second }, [0, 1, 2, 3].map(learned))
 }

@@ -10,7 +10,7 @@ use crate::engine::{Arg, Record};
 use crate::kernels::common::{activate, activation_of, slope_at_output};
 use crate::kernels::fast::vectorised;
 use crate::kernels::matmul::Product;
-use crate::kernels::optimizer::update_chunk;
+use crate::kernels::optimizer::{Optimizer, update_chunk};
 
 /// A matrix as it is stored: elements, and the distances between its rows and its columns.
 #[derive(Clone, Copy)]
@@ -206,6 +206,7 @@ pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
     let a = View::rows(dy, p.a_stride).transposed();
     let x = View::rows(x.read(), p.b_stride);
     let rates = record.rates.map(|rate| rate as f32);
+    let rule = Optimizer { decoupled: p.decoupled, ..Optimizer::default() };
     let update = |g: &[f32], values: [&mut [f32]; 3]| update_chunk(&rule, &rates, 1.0, g, values);
     let (rows, stride) = (p.rows as usize, p.c_stride as usize);
     let block_rows = if stride <= 1024 { MOST_ROWS } else { MOST_ROWS / 2 };

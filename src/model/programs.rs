@@ -1,0 +1,411 @@
+//! Records a model's programs, each from the images to what it is for.
+
+use crate::config::{Activation, Config, Corruption, Likelihood, Pixels, Posterior};
+use crate::engine::plan::Dispatch;
+use crate::engine::{Dtype, Fusion, Program, Tape, Tensor};
+use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
+use crate::kernels::corrupt::{self, corrupt};
+use crate::kernels::gather::{Shard, gather};
+use crate::kernels::gaussian::{Divergence, Noise, gaussian};
+use crate::kernels::importance::importance;
+use crate::kernels::label::{append, gather_labels};
+use crate::kernels::likelihood::Observed;
+use crate::kernels::matmul::{BLOCK, Bytes, Input, linear, linear_bernoulli, linear_draw};
+use crate::kernels::optimizer::{learn, settle, updates_at_once};
+use crate::kernels::philox::purpose;
+use crate::kernels::random::draw_normals;
+use crate::kernels::reduce::reduce;
+use crate::model::likelihood::likelihood;
+use crate::model::network::{LayerNames, Network};
+use crate::model::objective::objective;
+use crate::model::{Ports, TrainingNoise};
+use crate::nn::Layers;
+
+/// What a model can be asked to do. Each is a program, recorded when it is first wanted, and a function of
+/// its record's number of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Use {
+    /// A minibatch of the training images: losses, gradients, update. With nothing fused every activation
+    /// and every gradient is stored.
+    Step(Fusion),
+    /// A part of a step whose minibatch is not computed at once; nothing is fused.
+    Part(Part),
+    /// A minibatch of the test images: losses with sampled z.
+    Evaluate,
+    /// A minibatch of the test images: losses at z = μ.
+    EvaluateAtMean,
+    /// A minibatch of the test images: their posteriors, and one z of each.
+    Encode,
+    /// One more z of the posteriors that were encoded: its importance weights, which a point has not.
+    Weigh,
+    /// z from the prior.
+    Prior,
+    /// z decoded.
+    Decode,
+}
+
+/// Which part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Stores the gradients of parameters.
+    First,
+    /// Adds to them.
+    Middle,
+    /// Adds to them, and updates the parameters.
+    Last,
+}
+
+impl Use {
+    /// All that a model of this configuration can be asked for.
+    #[must_use]
+    pub fn all(config: &Config) -> Vec<Self> {
+        let steps = [Fusion::All, Fusion::Updates, Fusion::Nothing].map(Self::Step);
+        let parts = [Part::First, Part::Middle, Part::Last].map(Self::Part);
+        let parts = parts.into_iter().filter(|_| config.train.accumulate > 1);
+        let looks = [Self::Evaluate, Self::EvaluateAtMean, Self::Encode, Self::Weigh];
+        let looks = looks.into_iter().chain([Self::Prior, Self::Decode]);
+        steps.into_iter().chain(parts).chain(looks).collect()
+    }
+
+    /// What it is called in lists and errors.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step(Fusion::Nothing) => "step",
+            Self::Step(Fusion::Updates) => "step on a CPU",
+            Self::Step(Fusion::All) => "step on a GPU",
+            Self::Part(Part::First) => "first part of a step",
+            Self::Part(Part::Middle) => "middle part of a step",
+            Self::Part(Part::Last) => "last part of a step",
+            Self::Evaluate => "evaluate",
+            Self::EvaluateAtMean => "evaluate at the mean",
+            Self::Encode => "encode",
+            Self::Weigh => "weigh",
+            Self::Prior => "prior",
+            Self::Decode => "decode",
+        }
+    }
+}
+
+/// Where the noise of z comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sampling {
+    /// Drawn for each image and step.
+    Drawn,
+    /// As it stands in the port.
+    Given,
+    /// There is none: z = μ.
+    Mean,
+}
+
+/// The losses of a minibatch: tensors that add up to them.
+#[derive(Clone, Copy, Debug)]
+struct Losses {
+    nll: Tensor,
+    kl: Tensor,
+}
+
+/// What of a step's forward way is done where its operands are made.
+#[derive(Clone, Copy, Debug)]
+struct Fused {
+    /// z is drawn by the product that makes its posterior.
+    draw: bool,
+    /// Logits are compared with the images by the product that makes them.
+    bernoulli: bool,
+    /// Products read the images as bytes.
+    bytes: bool,
+}
+
+/// What a recording has made that hosts read and write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    pub(super) h: Tensor,
+    pub(super) z: Tensor,
+    pub(super) made: Tensor,
+}
+
+/// A program that is being recorded.
+pub(super) struct Recorder<'v> {
+    pub(super) tape: Tape<'v>,
+    pub(super) config: &'v Config,
+    pub(super) ports: &'v Ports,
+    pub(super) names: &'v LayerNames,
+}
+
+impl<'v> Recorder<'v> {
+    /// Records what a model is asked for.
+    pub(super) fn record(mut self, wanted: Use, noise: TrainingNoise) -> Program {
+        let noise = match noise {
+            TrainingNoise::Drawn => Sampling::Drawn,
+            TrainingNoise::Given => Sampling::Given,
+        };
+        let dispatches = match wanted {
+            Use::Step(fusion) => {
+                self.tape = self.tape.fused(fusion);
+                self.step(noise);
+                self.tape.take()
+            }
+            Use::Part(part) => self.part(part, noise),
+            _ => {
+                self.look(wanted);
+                self.tape.take()
+            }
+        };
+        Program::new(wanted.name(), &[&dispatches])
+    }
+
+    /// Records a whole step.
+    fn step(&mut self, noise: Sampling) {
+        let losses = self.forward(noise);
+        let (optimizer, guard) = (&self.config.optimizer, self.ports.reports.guard);
+        let (ports, samples) = (self.ports, self.config.objective.z_per_image());
+        learn(&mut self.tape, optimizer, guard, |tape| {
+            report(tape, ports, losses, samples, true);
+        });
+    }
+
+    /// Records a part of a step: what makes gradients, storing or adding them, and at last the update.
+    fn part(&mut self, part: Part, noise: Sampling) -> Vec<Dispatch> {
+        let losses = self.forward(noise);
+        self.tape.backward();
+        self.report(losses, true);
+        let stored = self.tape.take();
+        if part == Part::First {
+            return stored;
+        }
+        let Tape { plan, parameters, .. } = &mut self.tape;
+        let ranges = parameters.ranges(&[]).into_iter();
+        let grads: Vec<_> =
+            ranges.map(|values| parameters.arena(plan, values).grads.buffer()).collect();
+        let mut adding: Vec<_> = stored.into_iter().map(|d| d.adding(&grads)).collect();
+        if part == Part::Last {
+            settle(&mut self.tape, &self.config.optimizer, self.ports.reports.guard, Vec::new());
+            adding.append(&mut self.tape.take());
+        }
+        adding
+    }
+
+    /// Records what only looks: the parameters are their averages, where these are made.
+    fn look(&mut self, wanted: Use) {
+        self.tape.use_averages();
+        let &Ports { z, h, eps, nll, kl, highest, total, .. } = self.ports;
+        match wanted {
+            Use::Evaluate => {
+                self.losses(Sampling::Drawn);
+                return;
+            }
+            Use::EvaluateAtMean => {
+                self.losses(Sampling::Mean);
+                return;
+            }
+            Use::Encode => {
+                let h = self.posterior_of_test_images();
+                self.draw(h, Sampling::Drawn, Divergence::Elsewhere);
+            }
+            Use::Weigh => {
+                self.draw(h, Sampling::Drawn, Divergence::Elsewhere);
+                let made = self.decode(z);
+                self.compare(made);
+                if self.draws() {
+                    importance(&mut self.tape, (nll, h), (eps, z), (highest, total));
+                }
+            }
+            Use::Prior => draw_normals(&mut self.tape, purpose::NOISE, z),
+            Use::Decode => {
+                self.decode(z);
+            }
+            Use::Step(_) | Use::Part(_) => unreachable!("steps do more than look"),
+        }
+        self.report(Losses { nll, kl }, false);
+    }
+
+    /// Records the losses of test images, as [`Use::Evaluate`] does.
+    pub(super) fn first(mut self) -> (Made, Program) {
+        self.tape.use_averages();
+        let made = self.losses(Sampling::Drawn);
+        (made, Program::new(Use::Evaluate.name(), &[&self.tape.take()]))
+    }
+
+    fn losses(&mut self, noise: Sampling) -> Made {
+        let h = self.posterior_of_test_images();
+        let z = self.draw(h, noise, Divergence::Elsewhere);
+        let made = self.decode(z);
+        self.compare(made);
+        let &Ports { nll, kl, .. } = self.ports;
+        self.report(Losses { nll, kl }, false);
+        Made { h, z, made }
+    }
+
+    fn posterior_of_test_images(&mut self) -> Tensor {
+        self.gather(&self.ports.test);
+        let top = self.encoder(None);
+        let (path, layer) = self.network().posterior(top);
+        linear(&mut self.tape, &path, top, layer, Activation::Identity)
+    }
+
+    /// Records the way from the training images to what is minimised.
+    fn forward(&mut self, noise: Sampling) -> Losses {
+        let fused = self.fused(noise);
+        let &Ports { x, image, eps, nll, kl, extra, .. } = self.ports;
+        let goal = &self.config.objective;
+        let bytes = fused.bytes.then(|| Bytes {
+            pixels: self.ports.train[0].data,
+            image,
+            cols: x.cols(),
+        });
+        if bytes.is_none() {
+            self.gather(&self.ports.train);
+        }
+        let top = self.encoder(bytes);
+        let (path, layer) = self.network().posterior(top);
+        let weighs = goal.weighs();
+        let (h, z, kl) = if fused.draw {
+            let z = self.ports.z;
+            let drawn = linear_draw(&mut self.tape, &path, top, layer, [image, eps, z]);
+            (drawn.h, z, drawn.kl)
+        } else {
+            let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
+            let share = if weighs { divergence(goal.gradient) } else { Divergence::Whole };
+            (h, self.draw(h, noise, share), kl)
+        };
+        let weighing = weighs.then(|| {
+            weighing(&mut self.tape, Samples { h, eps, z }, goal.importance, goal.gradient)
+        });
+        let top = self.decoder(z);
+        let (path, layer) = self.network().output(top, x.cols());
+        if fused.bernoulli {
+            let images = bytes.map_or(Input::Data(x), Input::Bytes);
+            let nll = linear_bernoulli(&mut self.tape, top, layer, images);
+            objective(&mut self.tape, self.config, (z, h), extra);
+            return Losses { nll, kl };
+        }
+        let made = linear(&mut self.tape, &path, Input::Made(top), layer, Activation::Identity);
+        let gradients = self.compare(made);
+        match weighing {
+            Some(weighing) => {
+                weigh_samples(&mut self.tape, weighing, &gradients, (nll, kl, extra));
+            }
+            None => objective(&mut self.tape, self.config, (z, h), extra),
+        }
+        Losses { nll, kl }
+    }
+
+    /// What of a step can be fused, if all is that can.
+    fn fused(&self, noise: Sampling) -> Fused {
+        let Config { model, objective, optimizer, train } = self.config;
+        let one = objective.z_per_image() == 1 && !objective.weighs();
+        let all = self.tape.fusion() == Fusion::All && one;
+        let bernoulli = all && model.likelihood == Likelihood::Bernoulli;
+        let data = match self.ports.train[..] {
+            [Shard { data, .. }] => data.dtype() == Dtype::U32,
+            _ => false,
+        };
+        // Nothing but products may read the images: not an encoder without a hidden layer, whose one
+        // product draws, and no sum in parts.
+        let products = model.classes == 0
+            && train.corruption == Corruption::None
+            && train.pixels == Pixels::Grey
+            && !model.encoder.is_empty()
+            && updates_at_once(self.tape.fusion(), optimizer)
+            && self.ports.x.padded_rows() <= BLOCK;
+        Fused {
+            draw: all && self.draws() && noise == Sampling::Drawn,
+            bernoulli,
+            bytes: bernoulli && data && products,
+        }
+    }
+
+    /// Whether z is drawn: a point is its own mean and its own draw, and has no density to weigh.
+    fn draws(&self) -> bool {
+        self.config.model.posterior == Posterior::Normal
+    }
+
+    /// Records the minibatch, and the classes of its images.
+    fn gather(&mut self, shards: &[Shard]) {
+        let &Ports { x, image, label, .. } = self.ports;
+        gather(&mut self.tape, shards, self.config.train.pixels, (x, image));
+        if let Some(label) = label {
+            gather_labels(&mut self.tape, shards, image, label);
+        }
+    }
+
+    fn network(&mut self) -> Network<'_, 'v> {
+        let (model, image) = (&self.config.model, self.ports.image);
+        Network { layers: Layers { tape: &mut self.tape, model, image }, names: self.names }
+    }
+
+    /// Records the hidden layers of the encoder, over the minibatch that was gathered or its bytes.
+    fn encoder(&mut self, bytes: Option<Bytes>) -> Input {
+        let &Ports { x, image, .. } = self.ports;
+        let x = match bytes {
+            Some(bytes) => Input::Bytes(bytes),
+            None => {
+                let level = self.config.train.corruption_level;
+                let noise = match self.config.train.corruption {
+                    Corruption::None => None,
+                    Corruption::Mask => Some(corrupt::Noise::Mask(level)),
+                    Corruption::Normal => Some(corrupt::Noise::Normal(level)),
+                };
+                let seen = noise.map_or(x, |noise| corrupt(&mut self.tape, noise, (image, x)));
+                Input::Data(self.told(seen, false))
+            }
+        };
+        self.network().encoder(x)
+    }
+
+    /// Records z of the posterior h, or takes the point.
+    fn draw(&mut self, h: Tensor, noise: Sampling, share: Divergence) -> Tensor {
+        let &Ports { eps, at_mean, z, kl, image, .. } = self.ports;
+        if !self.draws() {
+            return h;
+        }
+        let (noise, eps) = match noise {
+            Sampling::Drawn => (Noise::Drawn { image }, eps),
+            Sampling::Given => (Noise::Given, eps),
+            Sampling::Mean => (Noise::Given, at_mean),
+        };
+        gaussian(&mut self.tape, noise, h, (eps, z, kl), share);
+        z
+    }
+
+    /// Records the hidden layers of the decoder.
+    fn decoder(&mut self, z: Tensor) -> Tensor {
+        let samples = self.config.objective.z_per_image();
+        let given = self.told(z, true);
+        self.network().decoder(given, samples)
+    }
+
+    /// Records what the decoder makes of z.
+    fn decode(&mut self, z: Tensor) -> Tensor {
+        let top = self.decoder(z);
+        let pixels = self.ports.x.cols();
+        let (path, layer) = self.network().output(top, pixels);
+        linear(&mut self.tape, &path, Input::Made(top), layer, Activation::Identity)
+    }
+
+    /// Records −log p(x | z) of what was made; the gradients that are made at once, a row or a number each
+    /// of a row of that.
+    fn compare(&mut self, made: Tensor) -> Vec<Tensor> {
+        let &Ports { x, nll, .. } = self.ports;
+        likelihood(&mut self.tape, &self.config.model, Observed { made, x, nll })
+    }
+
+    /// What a conditional model's networks see: a with the class of its image.
+    fn told(&mut self, a: Tensor, wants_da: bool) -> Tensor {
+        match self.ports.label {
+            Some(label) => append(&mut self.tape, (a, wants_da), label, self.config.model.classes),
+            None => a,
+        }
+    }
+
+    fn report(&mut self, losses: Losses, judged: bool) {
+        let samples = self.config.objective.z_per_image();
+        report(&mut self.tape, self.ports, losses, samples, judged);
+    }
+}
+
+/// Records the sums of the losses.
+fn report(tape: &mut Tape<'_>, ports: &Ports, losses: Losses, samples: usize, judged: bool) {
+    let Losses { nll, kl } = losses;
+    reduce(tape, (nll, kl, ports.extra), samples, ports.reports, judged);
+}

@@ -1,0 +1,57 @@
+//! What models take: dispatches of a fused step, and memory of a model that is only used.
+
+use elbo::config::{Activation, Config, Likelihood, Scale};
+use elbo::engine::Fusion;
+use elbo::model::{DataSpec, Use, Vae};
+
+const MNIST: DataSpec = DataSpec { images: 60_000, pixels: 784, bytes: true };
+
+/// Dispatches of the fused step of the classic model with a change, at most so many; and how long a chain
+/// of them waits for one another.
+fn takes(name: &str, change: fn(&mut Config), [dispatches, depth]: [usize; 2]) {
+    let mut config = Config::default();
+    change(&mut config);
+    let mut vae = Vae::new(&config, MNIST, MNIST).expect("a valid configuration");
+    let step = vae.program(Use::Step(Fusion::All));
+    let names: Vec<_> = step.dispatches.iter().map(|d| d.kernel.name()).collect();
+    let found = [step.dispatches.len(), step.depth()];
+    assert_eq!(found, [dispatches, depth], "dispatches and depth of {name}: {names:#?}");
+}
+
+#[test]
+fn steps_of_every_model_are_fused() {
+    takes("classic", |_| (), [12, 8]);
+    takes("layer norm", |c| c.model.layer_norm = true, [19, 14]);
+    takes("layer norm and gelu", |c| {
+        (c.model.layer_norm, c.model.activation) = (true, Activation::Gelu);
+    }, [23, 18]);
+    takes("importance", |c| c.objective.importance = 5, [20, 16]);
+    takes("classes", |c| c.model.classes = 10, [18, 14]);
+    takes("a shared scale", |c| {
+        (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
+    }, [15, 11]);
+    takes("clipping", |c| c.optimizer.clip_norm = 1.0, [17, 12]);
+}
+
+/// KiB of all that a model can do without training, without the images that it looks at.
+fn used(preset: fn(&mut Config)) -> u64 {
+    let mut config = Config::default();
+    preset(&mut config);
+    let mut vae = Vae::to_use(&config, MNIST).expect("a valid configuration");
+    for wanted in [Use::EvaluateAtMean, Use::Encode, Use::Weigh, Use::Prior, Use::Decode] {
+        let _ = vae.program(wanted);
+    }
+    let images: usize = vae.ports.test.iter().map(|shard| shard.data.words()).sum();
+    (vae.plan.bytes() - 4 * images as u64) >> 10
+}
+
+#[test]
+fn a_model_that_is_used_holds_what_it_runs() {
+    let classic = used(|_| ());
+    assert!(classic <= 4300, "the classic model takes {classic} KiB");
+    let big = used(|config| {
+        (config.model.encoder, config.model.decoder) = (vec![2048, 2048], vec![2048, 2048]);
+        (config.model.latent, config.train.batch_size) = (64, 512);
+    });
+    assert!(big <= 72_000, "the big model takes {big} KiB");
+}
