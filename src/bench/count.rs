@@ -76,8 +76,7 @@ mod tests {
         let told = |images| {
             let mut config = Config::default();
             config.model.classes = 10;
-            let mut vae =
-                Vae::new(&config, spec(images), spec(256)).expect("a conditional model");
+            let mut vae = Vae::new(&config, spec(images), spec(256)).expect("a conditional model");
             let step = vae.program(Use::Step(Fusion::Nothing)).clone();
             bound_bytes(&vae, &step)
         };

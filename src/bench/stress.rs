@@ -52,8 +52,10 @@ impl Stress {
     pub fn new(device: &Device, config: &Config, steps: u64) -> Result<Self> {
         let mut trainer = trainer(device, config)?;
         let parameters = trainer.model.vae.parameters.list().iter();
-        let tensors: Vec<_> =
-            parameters.flat_map(|p| [Some(p.value), Some(p.first), Some(p.second), p.average]).flatten().collect();
+        let tensors: Vec<_> = parameters
+            .flat_map(|p| [Some(p.value), Some(p.first), Some(p.second), p.average])
+            .flatten()
+            .collect();
         let read = |tensor| Ok((tensor, trainer.model.session.read(tensor)?));
         let start = tensors.into_iter().map(read).collect::<Result<_>>()?;
         Ok(Self { trainer, steps, start, first: None, done: Stressed::default() })

@@ -37,8 +37,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
     let programs: Vec<_> =
         Use::all(&config).into_iter().map(|wanted| vae.program(wanted).clone()).collect();
-    let lines =
-        if args.json { json_lines(&vae, &programs) } else { text_lines(&vae, &programs) };
+    let lines = if args.json { json_lines(&vae, &programs) } else { text_lines(&vae, &programs) };
     lines.iter().try_for_each(|line| print_line(line)).map(|()| 0)
 }
 

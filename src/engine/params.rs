@@ -169,13 +169,7 @@ impl Parameters {
     /// A vector that no product updates, as [`Tape::parameter`] says.
     ///
     /// [`Tape::parameter`]: crate::engine::Tape::parameter
-    pub(crate) fn vector(
-        &mut self,
-        plan: &mut Plan,
-        name: &str,
-        len: usize,
-        init: Init,
-    ) -> Tensor {
+    pub(crate) fn vector(&mut self, plan: &mut Plan, name: &str, len: usize, init: Init) -> Tensor {
         if let Some(found) = self.find(name) {
             assert_eq!(found.cols(), len, "the length of the parameter `{name}`");
             return found;
@@ -217,9 +211,8 @@ impl Parameters {
     fn place(&mut self, plan: &mut Plan, words: usize, layers: bool) -> (Buffers, usize) {
         let room = (MAX_BINDING_BYTES / 4) as usize;
         let last = self.buffers.iter().rfind(|buffers| buffers.layers == layers).copied();
-        let fits = |of: &Buffers| {
-            plan.buffers()[of.values.index()].words + words + PAD * PAD <= room
-        };
+        let fits =
+            |of: &Buffers| plan.buffers()[of.values.index()].words + words + PAD * PAD <= room;
         let buffers = last.filter(fits).unwrap_or_else(|| {
             let mut buffer = |name| plan.buffer(name, 0, Dtype::F32);
             let made = Buffers {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::config::LOG_VAR_BOUNDS;
 use crate::error::Result;
-use crate::evaluate::{Model};
+use crate::evaluate::Model;
 use crate::model::Use;
 
 /// A dimension of z is active if the variance of its posterior mean over the images is larger (Burda et
@@ -52,7 +52,11 @@ impl Model {
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(program, self.place(part))?;
-            for h in self.session.read(self.vae.ports.h.first_rows(rows))?.chunks(self.vae.ports.h.cols()) {
+            for h in self
+                .session
+                .read(self.vae.ports.h.first_rows(rows))?
+                .chunks(self.vae.ports.h.cols())
+            {
                 let (mean, log_var) = h.split_at(latent);
                 let (lowest, highest) = LOG_VAR_BOUNDS;
                 codes.mean.extend(mean);

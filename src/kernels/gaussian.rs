@@ -7,8 +7,8 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Fusion, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
-    real,
+    Arg, Binding, Cover, Dtype, Fusion, GradSite, Grid, Kernel, Real, Record, Schedule, Tape,
+    Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};

@@ -3,7 +3,8 @@
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    Arg, Binding, Cover, Dtype, Fusion, GradSite, Grid, Kernel, Real, Record, Schedule, Tape,
+    Tensor,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
@@ -132,6 +133,25 @@ pub fn gather_labels(tape: &mut Tape<'_>, shards: &[Shard], image: Tensor, label
     }
 }
 
+/// That a tensor is another with classes behind its columns.
+#[derive(Clone, Copy, Debug)]
+struct Appended {
+    to: Tensor,
+}
+
+/// That the gradient of what classes were appended to was made without them.
+#[derive(Clone, Copy, Debug)]
+struct Cut;
+
+/// What classes were appended to, if whoever asks is the only one to make the gradient at y: then it makes
+/// that at a at once, from fewer columns, and the rule of the appending rests.
+pub(super) fn without_classes(tape: &mut Tape<'_>, y: Tensor) -> Option<Tensor> {
+    let one = tape.fusion() == Fusion::All && tape.users(y) == 1;
+    let Appended { to } = tape.noted(y).filter(|_| one)?;
+    tape.note(y, Cut);
+    Some(to)
+}
+
 /// Records y (rows, n + classes) = [a | one-hot(label)] for a (rows, n), as `torch.cat([a, y], 1)`,
 /// and the gradient of a. A label (batch) serves rows / batch rows that follow one another. A class that
 /// there is not has no column, which its row shows by zeros.
@@ -162,7 +182,11 @@ pub fn append(
     };
     tape.dispatch(&APPEND, p, [a, label, y], Grid::Flat(y.words()));
     if wants_da {
+        tape.note(y, Appended { to: a });
         tape.on_backward(&[a], move |tape| {
+            if tape.noted::<Cut>(y).is_some() {
+                return;
+            }
             let dy = tape.grad(y, GradSite::Output).expect("something used what was appended to");
             let da = tape.grad_out(a, GradSite::Output);
             let p = Label { len: size(a.words()), accumulate: da.accumulate(), ..p };

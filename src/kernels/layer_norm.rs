@@ -6,8 +6,8 @@ use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
-use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::activation::{gradient_before, note_applied};
+use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{activate, activation_of, plain, wgsl};
 
 /// What is added to the variance; that of `PyTorch`'s `LayerNorm`.
@@ -228,19 +228,14 @@ fn case((rows, cols, users): (usize, usize, usize), kind: Activation) -> Case {
     let name = format!("layer_norm {rows}×{cols}, {users} users, {}", kind.name());
     let mut case = Case::new(name, rows);
     let x = case.input("x", [rows, cols], Fill::Uniform(1, -2.0, 3.0));
-    let mut vector = |seed, name: &str| {
-        case.input_line(name, cols, Dtype::F32, Fill::Uniform(seed, 0.5, 1.5))
-    };
+    let mut vector =
+        |seed, name: &str| case.input_line(name, cols, Dtype::F32, Fill::Uniform(seed, 0.5, 1.5));
     let norms: Vec<_> = (0..users as u32)
-        .map(|user| Norm {
-            gain: vector(2 + 2 * user, "gain"),
-            bias: vector(3 + 2 * user, "bias"),
-        })
+        .map(|user| Norm { gain: vector(2 + 2 * user, "gain"), bias: vector(3 + 2 * user, "bias") })
         .collect();
     let weights: Vec<_> = (0..users).map(|_| case.weight([rows, cols])).collect();
     let (ys, gradients) = case.record(|tape| {
-        let ys: Vec<_> =
-            norms.iter().map(|&norm| layer_norm(tape, "y", x, norm, kind)).collect();
+        let ys: Vec<_> = norms.iter().map(|&norm| layer_norm(tape, "y", x, norm, kind)).collect();
         ys.iter().zip(&weights).for_each(|(&y, &weight)| tape.set_grad(y, weight));
         tape.backward();
         let of = norms.iter().flat_map(|norm| [norm.bias, norm.gain]).chain([x]);

@@ -196,12 +196,7 @@ pub fn updates_at_once(fusion: Fusion, config: &OptimizerConfig) -> bool {
 
 /// Records the update of all parameters: those of these leaves where their gradients are made, the others
 /// by gradients that were stored, which are judged first.
-pub fn settle(
-    tape: &mut Tape<'_>,
-    config: &OptimizerConfig,
-    guard: Tensor,
-    updating: Vec<Leaf>,
-) {
+pub fn settle(tape: &mut Tape<'_>, config: &OptimizerConfig, guard: Tensor, updating: Vec<Leaf>) {
     let updated: Vec<_> = updating.iter().flat_map(|leaf| leaf.makes.clone()).collect();
     let rest = tape.parameters.ranges(&updated).into_iter();
     let rest: Vec<_> = rest.map(|values| tape.parameters.arena(tape.plan, values)).collect();

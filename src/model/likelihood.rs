@@ -17,8 +17,8 @@ pub(super) fn likelihood(
 ) -> Vec<Tensor> {
     let Observed { made, x, nll } = observed;
     // Zero: a scale of 1, the whole range of a pixel (Rybkin et al. 2021).
-    let log_scale = (model.scale == Scale::Shared)
-        .then(|| tape.parameter(LOG_SCALE, 1, Init::Constant(0.0)));
+    let log_scale =
+        (model.scale == Scale::Shared).then(|| tape.parameter(LOG_SCALE, 1, Init::Constant(0.0)));
     let at_scale = match model.likelihood {
         Likelihood::Bernoulli => {
             bernoulli(tape, made, x, nll);

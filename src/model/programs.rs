@@ -248,11 +248,8 @@ impl<'v> Recorder<'v> {
         let fused = self.fused(noise);
         let &Ports { x, image, eps, nll, kl, extra, .. } = self.ports;
         let goal = &self.config.objective;
-        let bytes = fused.bytes.then(|| Bytes {
-            pixels: self.ports.train[0].data,
-            image,
-            cols: x.cols(),
-        });
+        let bytes =
+            fused.bytes.then(|| Bytes { pixels: self.ports.train[0].data, image, cols: x.cols() });
         if bytes.is_none() {
             self.gather(&self.ports.train);
         }

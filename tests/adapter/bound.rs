@@ -29,7 +29,8 @@ fn small_bound(groups: [usize; 2], gradient: Gradient) -> Config {
 
 /// Of each image: the mean of nll, with the KL and what else is minimised.
 fn objectives(bench: &mut Bench, record: &Record) -> Vec<f64> {
-    let (nll, kl) = (bench.session.read(bench.vae.ports.nll), bench.session.read(bench.vae.ports.kl));
+    let (nll, kl) =
+        (bench.session.read(bench.vae.ports.nll), bench.session.read(bench.vae.ports.kl));
     let extra = bench.session.read(bench.vae.ports.extra);
     let samples = nll.len() / kl.len();
     let mean = nll.chunks(samples).map(|nll| nll.iter().sum::<f64>() / samples as f64);
@@ -154,7 +155,8 @@ fn the_bound_of_one_sample_is_the_elbo_by_the_estimator_a() {
     oracle.objective(record);
     let found = objectives(&mut oracle, &record);
     let vae = &oracle.vae;
-    let [h, eps, z, nll] = [vae.ports.h, vae.ports.eps, vae.ports.z, vae.ports.nll].map(|t| oracle.session.read(t));
+    let [h, eps, z, nll] =
+        [vae.ports.h, vae.ports.eps, vae.ports.z, vae.ports.nll].map(|t| oracle.session.read(t));
     for (image, found) in found.iter().enumerate() {
         // log q(z | x) − log p(z), by the densities of normals.
         let kl: f64 = (0..2)

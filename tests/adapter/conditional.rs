@@ -25,12 +25,7 @@ fn golden_config() -> Config {
 
 /// Takes the ten steps of `conditional.py` with these labels: the largest distance of the losses and
 /// gradients of the first, and of the weights after the last.
-fn apart(
-    golden: &Golden,
-    labels: &[u8],
-    device: Option<&Device>,
-    step: Fusion,
-) -> [f64; 2] {
+fn apart(golden: &Golden, labels: &[u8], device: Option<&Device>, step: Fusion) -> [f64; 2] {
     let (images, noise) = (golden.bytes("images"), TrainingNoise::Given);
     let mut bench = Bench::with_step(&golden_config(), (&images, 37), noise, device, step);
     bench.tell(labels);

@@ -22,14 +22,22 @@ fn takes(name: &str, change: fn(&mut Config), [dispatches, depth]: [usize; 2]) {
 fn steps_of_every_model_are_fused() {
     takes("classic", |_| (), [12, 8]);
     takes("layer norm", |c| c.model.layer_norm = true, [19, 14]);
-    takes("layer norm and gelu", |c| {
-        (c.model.layer_norm, c.model.activation) = (true, Activation::Gelu);
-    }, [23, 18]);
+    takes(
+        "layer norm and gelu",
+        |c| {
+            (c.model.layer_norm, c.model.activation) = (true, Activation::Gelu);
+        },
+        [23, 18],
+    );
     takes("importance", |c| c.objective.importance = 5, [20, 16]);
-    takes("classes", |c| c.model.classes = 10, [18, 14]);
-    takes("a shared scale", |c| {
-        (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
-    }, [15, 11]);
+    takes("classes", |c| c.model.classes = 10, [16, 12]);
+    takes(
+        "a shared scale",
+        |c| {
+            (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
+        },
+        [15, 11],
+    );
     takes("clipping", |c| c.optimizer.clip_norm = 1.0, [17, 12]);
 }
 

@@ -9,8 +9,8 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, Update,
-    real,
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    Update, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};

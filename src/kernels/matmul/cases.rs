@@ -8,6 +8,7 @@ use crate::kernels::activation::activation;
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::optimizer_rates;
 use crate::kernels::gather::{Shard, gather};
+use crate::kernels::label::append;
 use crate::kernels::optimizer::learn;
 use crate::kernels::reduce::{METRICS, Reports, reduce};
 
@@ -32,6 +33,8 @@ pub(crate) fn cases() -> Vec<Case> {
     }
     cases.push(two_users());
     cases.extend([(1, 1), (9, 18), (33, 20)].map(|(rows, width)| used_twice(rows, width)));
+    cases.push(told(19, 13, 5, 21));
+    cases.push(told(5, 16, 2, 3));
     for [rows, inputs, outputs] in [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784]] {
         cases.push(added(rows, inputs, outputs));
     }
@@ -122,6 +125,30 @@ fn used_twice(rows: usize, width: usize) -> Case {
         tape.backward();
         (y, gradients(tape, [layer.w, layer.b, x]))
     });
+    case.outputs.push((y, Weight::Of(weight)));
+    case.gradients = gradients;
+    case
+}
+
+/// A layer that sees classes beside what another made, on a tape that fuses: the gradient goes past the classes.
+fn told(rows: usize, inputs: usize, classes: usize, outputs: usize) -> Case {
+    let name = format!("matmul {rows}×{inputs}→{outputs}, told one of {classes}");
+    let mut case = Case::new(name, rows);
+    let x = case.input("x", [rows, inputs], Fill::Uniform(1, -1.0, 1.0));
+    let words = (0..rows).map(|row| (row * 5 % classes) as u32).collect();
+    let label = case.input_line("label", rows, Dtype::U32, Fill::Words(words));
+    let layer = affine(&mut case, "layer", inputs + classes, outputs);
+    let weight = case.weight([rows, outputs]);
+    let (dispatches, y, gradients) = {
+        let mut tape = Tape::new(&mut case.plan, &mut case.parameters).fused(Fusion::All);
+        let given = append(&mut tape, (x, true), label, classes);
+        let y = linear(&mut tape, "y", Input::Made(given), layer, Activation::Identity);
+        tape.set_grad(y, weight);
+        tape.backward();
+        let gradients = gradients(&tape, [layer.w, layer.b, x]);
+        (tape.take(), y, gradients)
+    };
+    case.program = Program::new(&case.name, &[&dispatches]);
     case.outputs.push((y, Weight::Of(weight)));
     case.gradients = gradients;
     case

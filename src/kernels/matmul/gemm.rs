@@ -148,13 +148,23 @@ pub(super) fn backward_x(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, f32>;
     if p.accumulate == 0 {
         product(p, dx, (dy, w), false, Blocks::of(p));
         scale(kind, dx, x);
+        clear_padding(p, dx);
         return;
     }
     // The slope belongs to this product alone, not to what it is added to.
     let mut own = vec![0.0; dx.len()];
     product(p, &mut own, (dy, w), false, Blocks::of(p));
     scale(kind, &mut own, x);
+    clear_padding(p, &mut own);
     dx.iter_mut().zip(own).for_each(|(dx, own)| *dx += own);
+}
+
+/// Columns past those that count: there the weight may hold what belongs to classes.
+fn clear_padding(p: &Product, dx: &mut [f32]) {
+    let (inside, cols) = (p.inside as usize, p.cols as usize);
+    if inside < cols {
+        dx.chunks_mut(p.c_stride as usize).for_each(|row| row[inside..cols].fill(0.0));
+    }
 }
 
 fn scale(kind: Activation, dx: &mut [f32], x: &[f32]) {

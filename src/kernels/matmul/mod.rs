@@ -125,9 +125,7 @@ macro_rules! schedules {
 
 pub(crate) use cases::{cases, trial};
 pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
-pub use record::{
-    Affine, BLOCK, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw,
-};
+pub use record::{Affine, BLOCK, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw};
 use schedules;
 
 /// y = f(x wᵀ + b).

@@ -9,6 +9,7 @@ use crate::engine::tensor::size;
 use crate::engine::{Dtype, GradSite, Grid, PAD, Tape, Tensor, Update};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
 use crate::kernels::gaussian::{self, Posterior};
+use crate::kernels::label::without_classes;
 
 /// A layer's weight (outputs, inputs) and bias (outputs).
 #[derive(Clone, Copy, Debug)]
@@ -190,12 +191,7 @@ pub fn linear_draw(
 /// # Panics
 ///
 /// If the shapes do not fit, naming them.
-pub fn linear_bernoulli(
-    tape: &mut Tape<'_>,
-    x: Tensor,
-    layer: Affine,
-    images: Input,
-) -> Tensor {
+pub fn linear_bernoulli(tape: &mut Tape<'_>, x: Tensor, layer: Affine, images: Input) -> Tensor {
     let (rows, cols) = (x.rows(), layer.w.rows());
     assert_eq!(images.cols(), cols, "linear_bernoulli: a logit for each pixel");
     assert_eq!(rows, images.rows(), "linear_bernoulli: one row of an image");
@@ -236,6 +232,7 @@ fn backward(tape: &mut Tape<'_>, x: Input, layer: Affine, dy: Tensor) {
 }
 
 fn backward_to_input(tape: &mut Tape<'_>, x: Tensor, w: Tensor, dy: Tensor) {
+    let x = without_classes(tape, x).unwrap_or(x);
     let made_by = applied(tape, x);
     let p = Product {
         rows: size(x.padded_rows()),
