@@ -1,6 +1,6 @@
 //! Records a model's programs, each from the images to what it is for.
 
-use crate::config::{Activation, Config, Corruption, Likelihood, Pixels, Posterior};
+use crate::config::{Activation, Config, Corruption, Layer, Likelihood, Pixels, Posterior};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Dtype, Fusion, Program, Tape, Tensor};
 use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
@@ -10,16 +10,15 @@ use crate::kernels::gaussian::{Divergence, Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::label::{append, gather_labels};
 use crate::kernels::likelihood::Observed;
-use crate::kernels::matmul::{BLOCK, Bytes, Input, linear, linear_bernoulli, linear_draw};
+use crate::kernels::matmul::{Affine, BLOCK, Bytes, Input, linear, linear_bernoulli, linear_draw};
 use crate::kernels::optimizer::{learn, settle, updates_at_once};
 use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::reduce;
 use crate::model::likelihood::likelihood;
-use crate::model::network::{LayerNames, Network};
 use crate::model::objective::objective;
-use crate::model::{Ports, TrainingNoise};
-use crate::nn::Layers;
+use crate::model::{Architecture, Ports, TrainingNoise};
+use crate::nn::{Network, Placed};
 
 /// What a model can be asked to do. Each is a program, recorded when it is first wanted, and a function of
 /// its record's number of rows.
@@ -129,7 +128,7 @@ pub(super) struct Recorder<'v> {
     pub(super) tape: Tape<'v>,
     pub(super) config: &'v Config,
     pub(super) ports: &'v Ports,
-    pub(super) names: &'v LayerNames,
+    pub(super) networks: &'v Architecture,
 }
 
 impl<'v> Recorder<'v> {
@@ -239,7 +238,7 @@ impl<'v> Recorder<'v> {
     fn posterior_of_test_images(&mut self) -> Tensor {
         self.gather(&self.ports.test);
         let top = self.encoder(None);
-        let (path, layer) = self.network().posterior(top);
+        let (path, layer) = self.posterior(top);
         linear(&mut self.tape, &path, top, layer, Activation::Identity)
     }
 
@@ -254,7 +253,7 @@ impl<'v> Recorder<'v> {
             self.gather(&self.ports.train);
         }
         let top = self.encoder(bytes);
-        let (path, layer) = self.network().posterior(top);
+        let (path, layer) = self.posterior(top);
         let weighs = goal.weighs();
         let (h, z, kl) = if fused.draw {
             let z = self.ports.z;
@@ -269,14 +268,14 @@ impl<'v> Recorder<'v> {
             weighing(&mut self.tape, Samples { h, eps, z }, goal.importance, goal.gradient)
         });
         let top = self.decoder(z);
-        let (path, layer) = self.network().output(top, x.cols());
+        let (path, layer) = self.output(top);
         if fused.bernoulli {
             let images = bytes.map_or(Input::Data(x), Input::Bytes);
-            let nll = linear_bernoulli(&mut self.tape, top, layer, images);
+            let nll = linear_bernoulli(&mut self.tape, top.tensor(), layer, images);
             objective(&mut self.tape, self.config, (z, h), extra);
             return Losses { nll, kl };
         }
-        let made = linear(&mut self.tape, &path, Input::Made(top), layer, Activation::Identity);
+        let made = linear(&mut self.tape, &path, top, layer, Activation::Identity);
         let gradients = self.compare(made);
         match weighing {
             Some(weighing) => {
@@ -302,7 +301,10 @@ impl<'v> Recorder<'v> {
         let products = model.classes == 0
             && train.corruption == Corruption::None
             && train.pixels == Pixels::Grey
-            && !model.encoder.is_empty()
+            && matches!(
+                self.networks.encoder.layers(),
+                [Placed { layer: Layer::Linear(_), .. }, _, ..]
+            )
             && updates_at_once(self.tape.fusion(), optimizer)
             && self.ports.x.padded_rows() <= BLOCK;
         Fused {
@@ -328,7 +330,7 @@ impl<'v> Recorder<'v> {
 
     fn network(&mut self) -> Network<'_, 'v> {
         let (model, image) = (&self.config.model, self.ports.image);
-        Network { layers: Layers { tape: &mut self.tape, model, image }, names: self.names }
+        Network { tape: &mut self.tape, model, image }
     }
 
     /// Records the hidden layers of the encoder, over the minibatch that was gathered or its bytes.
@@ -347,7 +349,14 @@ impl<'v> Recorder<'v> {
                 Input::Data(self.told(seen, false))
             }
         };
-        self.network().encoder(x)
+        let networks = self.networks;
+        self.network().hidden(&networks.encoder, x, 1)
+    }
+
+    /// The path and the parameters of the layer that makes h = [μ | log σ²], or the point.
+    fn posterior(&mut self, top: Input) -> (String, Affine) {
+        let networks = self.networks;
+        self.network().last(&networks.encoder, top.cols())
     }
 
     /// Records z of the posterior h, or takes the point.
@@ -366,18 +375,24 @@ impl<'v> Recorder<'v> {
     }
 
     /// Records the hidden layers of the decoder.
-    fn decoder(&mut self, z: Tensor) -> Tensor {
+    fn decoder(&mut self, z: Tensor) -> Input {
         let samples = self.config.objective.z_per_image();
         let given = self.told(z, true);
-        self.network().decoder(given, samples)
+        let networks = self.networks;
+        self.network().hidden(&networks.decoder, Input::Made(given), samples)
+    }
+
+    /// The path and the parameters of the layer that makes what the likelihood takes of each pixel.
+    fn output(&mut self, top: Input) -> (String, Affine) {
+        let networks = self.networks;
+        self.network().last(&networks.decoder, top.cols())
     }
 
     /// Records what the decoder makes of z.
     fn decode(&mut self, z: Tensor) -> Tensor {
         let top = self.decoder(z);
-        let pixels = self.ports.x.cols();
-        let (path, layer) = self.network().output(top, pixels);
-        linear(&mut self.tape, &path, Input::Made(top), layer, Activation::Identity)
+        let (path, layer) = self.output(top);
+        linear(&mut self.tape, &path, top, layer, Activation::Identity)
     }
 
     /// Records −log p(x | z) of what was made; the gradients that are made at once, a row or a number each

@@ -58,7 +58,8 @@ fn a_model_that_is_used_holds_what_it_runs() {
     let classic = used(|_| ());
     assert!(classic <= 4300, "the classic model takes {classic} KiB");
     let big = used(|config| {
-        (config.model.encoder, config.model.decoder) = (vec![2048, 2048], vec![2048, 2048]);
+        (config.model.encoder, config.model.decoder) =
+            (vec![2048, 2048].into(), vec![2048, 2048].into());
         (config.model.latent, config.train.batch_size) = (64, 512);
     });
     assert!(big <= 72_000, "the big model takes {big} KiB");

@@ -65,6 +65,19 @@ impl Input {
         }
     }
 
+    /// The matrix of floats.
+    ///
+    /// # Panics
+    ///
+    /// If it is still bytes, which products alone read.
+    #[must_use]
+    pub fn tensor(self) -> Tensor {
+        match self {
+            Self::Made(x) | Self::Data(x) => x,
+            Self::Bytes(bytes) => panic!("products alone read bytes: {bytes:?}"),
+        }
+    }
+
     /// The distance between rows, in elements.
     fn stride(self) -> usize {
         match self {
