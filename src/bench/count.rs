@@ -3,21 +3,11 @@
 use crate::engine::{Program, Tensor};
 use crate::model::Vae;
 
-/// Floating-point operations of the products of a training step on so many images: 2 · rows · inputs ·
-/// outputs for each layer forward, as many for its weights' gradient, and, but for the first layer, as
-/// many for its input's gradient. After the posterior, which files hold as two layers, each z is a row.
-/// Everything else in a step is small beside them.
+/// Floating-point operations of the products of a training step on so many images, which may be
+/// computed in parts. Everything else in a step is small beside them.
 #[must_use]
 pub fn products(vae: &Vae, images: usize) -> u64 {
-    let (mut rows, mut ways, mut sum) = (images, 2, 0);
-    for weight in vae.parameters.list().iter().filter(|p| !p.is_vector()) {
-        sum += (2 * rows * weight.len() * ways) as u64;
-        ways = 3;
-        if weight.exports.len() == 2 {
-            rows = images * vae.z.rows() / vae.x.rows();
-        }
-    }
-    sum
+    vae.programs.step.flops() * images as u64 / vae.x.rows() as u64
 }
 
 /// Bytes that the dispatches of a training step bind, each binding once; of the training images,
@@ -55,8 +45,22 @@ mod tests {
         };
         // Inputs times outputs: fc1, [fc21 | fc22], fc3, fc4.
         let (first, others) = (784 * 400, 400 * 40 + 20 * 400 + 400 * 784);
+        // Forward and to the weights, and but for the first layer to the input.
         let expected = 2 * 128 * (2 * first + 3 * others);
-        assert_eq!(products(&vae(256), 128), expected, "operations of a step");
+        let classic = vae(256);
+        assert_eq!(products(&classic, 128), expected, "operations of a step");
+        for step in [&classic.programs.cpu_step, &classic.programs.gpu_step] {
+            assert_eq!(step.flops(), expected, "{} has the products of the step", step.name);
+        }
+        let big = Config::preset("big").expect("a preset");
+        let big = Vae::new(&big, spec(1024), spec(256)).expect("the big model");
+        let others = 2048 * 2048 + 2048 * 128 + 64 * 2048 + 2048 * 2048 + 2048 * 784;
+        let of_big = 2 * 512 * (2 * 784 * 2048 + 3 * others);
+        assert_eq!(products(&big, 512), of_big, "operations of the big model's step");
+        let mut config = Config::default();
+        config.train.accumulate = 2;
+        let parts = Vae::new(&config, spec(256), spec(256)).expect("the classic model in parts");
+        assert_eq!(products(&parts, 128), expected, "in two parts");
         let mut config = Config::default();
         (config.objective.samples, config.objective.importance) = (2, 5);
         let sampled = Vae::new(&config, spec(256), spec(256)).expect("the classic model");

@@ -6,7 +6,7 @@ use bytemuck::Pod;
 
 use crate::engine::record::Record;
 use crate::engine::schedule::Schedule;
-use crate::engine::tensor::Dtype;
+use crate::engine::tensor::{Dtype, Tensor};
 
 /// How a kernel uses a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,6 +259,19 @@ pub struct Kernel<P: 'static, const N: usize> {
     pub reference: (Reference<P, f32, N>, Reference<P, f64, N>),
     /// The CPU schedule, where the plain loop is too slow for users.
     pub cpu: Option<Reference<P, f32, N>>,
+    /// An upper bound of the turns that one invocation makes in all its loops together, by any of the
+    /// schedules; the look that ends a loop is a turn too. Adapters may leave loops that turn more often
+    /// than [`MOST_TURNS`](crate::engine::plan::MOST_TURNS).
+    pub turns: fn(&P) -> u64,
+    /// The floating-point operations of a dispatch, of its tensors without their padding;
+    /// [`uncounted`] where they are not worth counting.
+    pub flops: fn(&P, &[Tensor; N]) -> u64,
+}
+
+/// The operations of a kernel that moves data, or does little beside the products: none are counted.
+#[must_use]
+pub fn uncounted<P, const N: usize>(_: &P, _: &[Tensor; N]) -> u64 {
+    0
 }
 
 /// A kernel whose parameters and number of bindings are erased.
@@ -275,8 +288,10 @@ pub trait AnyKernel: Sync {
     fn schedules(&self) -> &'static [Schedule];
     /// The names of the parameters, four bytes each.
     fn params_fields(&self) -> &'static [&'static str];
-    /// Whether there is a CPU schedule beside the reference.
-    fn has_cpu_schedule(&self) -> bool;
+    /// An upper bound of the loop turns of one invocation, for the bytes of the parameters.
+    fn turns(&self, params: &[u8]) -> u64;
+    /// The floating-point operations of a dispatch over these tensors; 0 where they are not counted.
+    fn flops(&self, params: &[u8], tensors: &[Tensor]) -> u64;
     /// Runs the CPU schedule if there is one, unless the `reference` is asked for, in f32.
     fn run_f32(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f32>>, reference: bool);
     /// Runs the reference in f64.
@@ -318,8 +333,12 @@ impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
     fn params_fields(&self) -> &'static [&'static str] {
         P::FIELDS
     }
-    fn has_cpu_schedule(&self) -> bool {
-        self.cpu.is_some()
+    fn turns(&self, params: &[u8]) -> u64 {
+        (self.turns)(&bytemuck::pod_read_unaligned(params))
+    }
+    fn flops(&self, params: &[u8], tensors: &[Tensor]) -> u64 {
+        let tensors = tensors.try_into().expect("a dispatch has one tensor a binding");
+        (self.flops)(&bytemuck::pod_read_unaligned(params), tensors)
     }
     fn run_f32(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f32>>, reference: bool) {
         let schedule = self.cpu.filter(|_| !reference);

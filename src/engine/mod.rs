@@ -10,7 +10,7 @@ pub mod schedule;
 pub mod tape;
 pub mod tensor;
 
-pub use kernel::{Access, AnyKernel, Arg, Binding, Data, Kernel, Real, real};
+pub use kernel::{Access, AnyKernel, Arg, Binding, Data, Kernel, Real, real, uncounted};
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};

@@ -4,7 +4,7 @@ use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{activate, activation_of, plain, slope, slope_at_output, wgsl};
@@ -36,6 +36,8 @@ pub static FORWARD: Kernel<Activate, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (forward, forward),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 /// dx = f'(x) dy.
@@ -47,6 +49,8 @@ pub static BACKWARD: Kernel<Activate, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (backward, backward),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 /// dx = f'(x) dy, of y = f(x).
@@ -58,6 +62,8 @@ pub static BACKWARD_AT_OUTPUT: Kernel<Activate, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (backward_at_output, backward_at_output),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn forward<T: Real>(p: &Activate, _: &Record, [x, y]: [Arg<'_, T>; 2]) {

@@ -4,7 +4,7 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
@@ -28,6 +28,8 @@ pub static UPDATE: Kernel<Average, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (update, update),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn update<T: Real>(p: &Average, record: &Record, [guard, w, a]: [Arg<'_, T>; 3]) {

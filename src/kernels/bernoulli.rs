@@ -7,9 +7,10 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, sigmoid, softplus, wgsl};
+use crate::kernels::common::{halvings, plain, sigmoid, softplus, turns, wgsl};
 use crate::kernels::fast::{exp_negative, ln_1p_unit, vectorised};
 
 params! {
@@ -28,6 +29,9 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("bernoulli.wgsl"), Cover::Row)];
 
+/// Invocations of a workgroup.
+const LANES: u32 = 64;
+
 /// −log p(x | logits) of each image, and its gradient.
 pub static FORWARD: Kernel<Bernoulli, 4> = Kernel {
     name: "bernoulli.forward",
@@ -42,6 +46,8 @@ pub static FORWARD: Kernel<Bernoulli, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (forward, forward),
     cpu: Some(forward_cpu),
+    turns: |p| turns(p.stride / 4, LANES) + halvings(LANES),
+    flops: uncounted,
 };
 
 fn forward<T: Real>(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, T>; 4]) {

@@ -6,10 +6,11 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::gaussian::{Divergence, Noise, clamped, gaussian};
 
 params! {
@@ -51,6 +52,8 @@ pub static MEASURE: Kernel<Bound, 5> = Kernel {
     schedules: SCHEDULES,
     reference: (measure, measure),
     cpu: None,
+    turns: |p| turns(p.latent, 1),
+    flops: uncounted,
 };
 
 /// ω of each z, and what the bound is more than the mean of nll and the weighted KL.
@@ -68,6 +71,8 @@ pub static WEIGH: Kernel<Bound, 5> = Kernel {
     schedules: SCHEDULES,
     reference: (weigh, weigh),
     cpu: None,
+    turns: weigh_turns,
+    flops: uncounted,
 };
 
 /// Rows of a gradient times ω.
@@ -79,6 +84,8 @@ pub static SCALE: Kernel<Bound, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (scale, scale),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 /// The prior's and the posterior's share of dz.
@@ -96,7 +103,15 @@ pub static BACKWARD: Kernel<Bound, 5> = Kernel {
     schedules: SCHEDULES,
     reference: (backward, backward),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
+
+/// Each group's samples are looked at three times: for the highest, the sum and the weights.
+fn weigh_turns(p: &Bound) -> u64 {
+    let groups = u64::from(p.samples / p.importance);
+    groups * (1 + 3 * turns(p.importance, 1)) + 1
+}
 
 fn measure<T: Real>(p: &Bound, record: &Record, [nll, h, eps, z, log_weight]: [Arg<'_, T>; 5]) {
     let (nll, h, eps, z) = (nll.read(), h.read(), eps.read(), z.read());

@@ -6,11 +6,11 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
-use crate::kernels::philox::{key, normals_of, philox, purpose};
+use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
 
 params! {
     /// Parameters of the corrupt kernel.
@@ -39,6 +39,8 @@ pub static PIXELS: Kernel<Corrupt, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (pixels, pixels),
     cpu: Some(pixels_cpu),
+    turns: |_| PHILOX,
+    flops: uncounted,
 };
 
 fn pixels<T: Real>(p: &Corrupt, record: &Record, [image, x, seen]: [Arg<'_, T>; 3]) {

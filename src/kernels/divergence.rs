@@ -5,9 +5,10 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::gaussian::clamped;
 
 params! {
@@ -30,6 +31,9 @@ params! {
 
 const ITEMS: &[Schedule] = &[plain(wgsl!("divergence.wgsl"), Cover::Items(64))];
 
+/// Invocations of a workgroup.
+const LANES: u32 = 64;
+
 /// The mean KL divergence of each dimension over the minibatch.
 pub static MEANS: Kernel<Divergence, 2> = Kernel {
     name: "divergence.means",
@@ -39,6 +43,8 @@ pub static MEANS: Kernel<Divergence, 2> = Kernel {
     schedules: &[plain(wgsl!("divergence.wgsl"), Cover::Row)],
     reference: (means, means),
     cpu: None,
+    turns: |p| turns(p.rows, LANES) + halvings(LANES),
+    flops: uncounted,
 };
 
 /// What each image has more than its share of w KL, and the derivative by each dimension's mean.
@@ -50,6 +56,8 @@ pub static WEIGH: Kernel<Divergence, 3> = Kernel {
     schedules: ITEMS,
     reference: (weigh, weigh),
     cpu: None,
+    turns: |p| turns(p.latent, 1),
+    flops: uncounted,
 };
 
 /// The gradient at h of what is more than w KL.
@@ -61,6 +69,8 @@ pub static BACKWARD: Kernel<Divergence, 3> = Kernel {
     schedules: ITEMS,
     reference: (backward, backward),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn means<T: Real>(p: &Divergence, record: &Record, [h, means]: [Arg<'_, T>; 2]) {

@@ -6,11 +6,11 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Tape, Tensor, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
-use crate::kernels::philox::{key, philox, purpose};
+use crate::kernels::philox::{PHILOX, key, philox, purpose};
 
 params! {
     /// Parameters of the dropout kernel.
@@ -39,6 +39,8 @@ pub static APPLY: Kernel<Dropout, 3> = Kernel {
     schedules: &[plain(wgsl!("philox.wgsl", "dropout.wgsl"), Cover::Items(32))],
     reference: (apply, apply),
     cpu: Some(apply_cpu),
+    turns: |_| PHILOX,
+    flops: uncounted,
 };
 
 /// One row: its number, its elements, and where they go.

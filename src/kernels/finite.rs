@@ -5,6 +5,7 @@ use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
@@ -38,6 +39,8 @@ pub static CHECK: Kernel<Finite, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (check, check),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn check<T: Real>(p: &Finite, _: &Record, [grads, guard]: [Arg<'_, T>; 2]) {

@@ -6,11 +6,11 @@ use crate::config::Pixels;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
-use crate::kernels::philox::{coin, key, philox, purpose, shuffled};
+use crate::kernels::common::{plain, turns, wgsl};
+use crate::kernels::philox::{PHILOX, SHUFFLED, coin, key, philox, purpose, shuffled};
 
 params! {
     /// Parameters of the gather kernels.
@@ -51,6 +51,8 @@ pub static BYTES: Kernel<Gather, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (bytes, bytes),
     cpu: Some(bytes_cpu),
+    turns: gather_turns,
+    flops: uncounted,
 };
 
 /// Rows of a dataset of floats.
@@ -62,7 +64,14 @@ pub static FLOATS: Kernel<Gather, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (floats, floats),
     cpu: None,
+    turns: gather_turns,
+    flops: uncounted,
 };
+
+/// An invocation finds one image and makes four groups of four pixels, each of which may be coins.
+fn gather_turns(_: &Gather) -> u64 {
+    SHUFFLED + turns(4, 1) + 4 * PHILOX + turns(4, 1)
+}
 
 /// The image that a row of the minibatch holds, if any.
 pub(super) fn chosen(record: &Record, row: u32) -> Option<u32> {

@@ -8,10 +8,11 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
-use crate::kernels::philox::{key, normals_of, philox, purpose};
+use crate::kernels::common::{plain, turns, wgsl};
+use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
 
 params! {
     /// Parameters of the Gaussian kernels.
@@ -54,6 +55,8 @@ pub static DRAW: Kernel<Gaussian, 5> = Kernel {
     schedules: SCHEDULES,
     reference: (draw, draw),
     cpu: Some(draw_cpu),
+    turns: |p| turns(p.latent, 4) * (1 + PHILOX + turns(4, 1)),
+    flops: uncounted,
 };
 
 /// z and KL of h and a given ε.
@@ -70,6 +73,8 @@ pub static GIVEN: Kernel<Gaussian, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (given, given),
     cpu: None,
+    turns: |p| turns(p.latent, 1),
+    flops: uncounted,
 };
 
 /// The gradient at h of what comes after z, and of the weighted KL.
@@ -86,6 +91,8 @@ pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (backward, backward),
     cpu: Some(backward_cpu),
+    turns: |p| turns(p.samples, 1),
+    flops: uncounted,
 };
 
 /// log σ² within its bounds.

@@ -3,10 +3,10 @@
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::gaussian::clamped;
 
 params! {
@@ -43,6 +43,8 @@ pub static WEIGH: Kernel<Importance, 6> = Kernel {
     schedules: SCHEDULES,
     reference: (weigh, weigh),
     cpu: None,
+    turns: |p| turns(p.latent, 1),
+    flops: uncounted,
 };
 
 fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {

@@ -4,6 +4,7 @@ use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
@@ -48,6 +49,8 @@ pub static GATHER: Kernel<Label, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (take, take),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 /// y = [a | one-hot(label)].
@@ -59,6 +62,8 @@ pub static APPEND: Kernel<Label, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (put, put),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 /// da = the first columns of dy.
@@ -70,6 +75,8 @@ pub static BACKWARD: Kernel<Label, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (backward, backward),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn take<T: Real>(p: &Label, record: &Record, [classes, image, label]: [Arg<'_, T>; 3]) {

@@ -4,9 +4,10 @@ use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::matmul::Learned;
 
 /// What is added to the variance; that of `PyTorch`'s `LayerNorm`.
@@ -28,6 +29,9 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("layer_norm.wgsl"), Cover::Row)];
 
+/// Invocations of a workgroup.
+const LANES: u32 = 64;
+
 /// y = g ⊗ normal + b, with the normalised rows and 1 / √(variance + ε) of each.
 pub static FORWARD: Kernel<LayerNorm, 6> = Kernel {
     name: "layer_norm.forward",
@@ -44,6 +48,8 @@ pub static FORWARD: Kernel<LayerNorm, 6> = Kernel {
     schedules: SCHEDULES,
     reference: (forward, forward),
     cpu: None,
+    turns: |p| 2 * turns(p.cols, LANES) + turns(p.stride, LANES) + 2 * halvings(LANES),
+    flops: uncounted,
 };
 
 /// The gradient at x.
@@ -61,6 +67,8 @@ pub static BACKWARD: Kernel<LayerNorm, 5> = Kernel {
     schedules: SCHEDULES,
     reference: (backward, backward),
     cpu: None,
+    turns: |p| turns(p.cols, LANES) + turns(p.stride, LANES) + 2 * halvings(LANES),
+    flops: uncounted,
 };
 
 /// The gradients of gain and bias: sums over the rows.
@@ -77,6 +85,8 @@ pub static BACKWARD_PARAMETERS: Kernel<LayerNorm, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (backward_parameters, backward_parameters),
     cpu: None,
+    turns: |p| turns(p.rows, LANES) + 2 * halvings(LANES),
+    flops: uncounted,
 };
 
 fn mean<T: Real>(values: impl ExactSizeIterator<Item = T>) -> T {

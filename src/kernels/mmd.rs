@@ -5,9 +5,10 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{halvings, plain, turns, wgsl};
 
 params! {
     /// Parameters of the kernels of the discrepancy.
@@ -46,6 +47,8 @@ pub static PAIRS: Kernel<Mmd, 5> = Kernel {
     schedules: ITEMS,
     reference: (pairs, pairs),
     cpu: None,
+    turns: |p| turns(p.latent, 1),
+    flops: uncounted,
 };
 
 /// What each image has more for it.
@@ -57,6 +60,8 @@ pub static DISCREPANCY: Kernel<Mmd, 2> = Kernel {
     schedules: &[plain(wgsl!("mmd.wgsl"), Cover::Row)],
     reference: (discrepancy, discrepancy),
     cpu: None,
+    turns: discrepancy_turns,
+    flops: uncounted,
 };
 
 /// The gradient at z.
@@ -74,7 +79,17 @@ pub static BACKWARD: Kernel<Mmd, 5> = Kernel {
     schedules: ITEMS,
     reference: (backward, backward),
     cpu: None,
+    turns: |p| turns(p.rows, 1),
+    flops: uncounted,
 };
+
+/// Lanes of the workgroup that adds up all pairs, and that its rows of pairs are shared by.
+const WIDE: u32 = 256;
+
+fn discrepancy_turns(p: &Mmd) -> u64 {
+    let of_a_row = 1 + turns(p.stride / 4, WIDE);
+    u64::from(p.rows) * of_a_row + 1 + halvings(WIDE) + turns(p.rows, WIDE)
+}
 
 fn pairs<T: Real>(p: &Mmd, record: &Record, [z, y, near, across, gap]: [Arg<'_, T>; 5]) {
     let (z, y) = (z.read(), y.read());

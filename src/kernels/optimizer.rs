@@ -8,10 +8,10 @@ use crate::engine::params::Arena;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::finite::GRADIENT;
 use rules::{adagrad, adam, adam_cpu, adamax, rmsprop, sgd};
 
@@ -39,6 +39,14 @@ const SUMS: &[Schedule] = &[plain(wgsl!("optimizer.wgsl"), Cover::Row)];
 /// Groups of four gradients in one partial sum.
 const SUMMED: usize = 1024;
 
+/// Lanes of a workgroup that adds up.
+const SUMMING: u32 = 256;
+
+/// An invocation updates four groups of four elements.
+fn each_turns(_: &Optimizer) -> u64 {
+    turns(4, 1)
+}
+
 /// Adam and `AdamW`.
 pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     name: "optimizer.adam",
@@ -55,6 +63,8 @@ pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     schedules: ELEMENTS,
     reference: (adam, adam),
     cpu: Some(adam_cpu),
+    turns: each_turns,
+    flops: uncounted,
 };
 
 /// Adamax.
@@ -66,6 +76,8 @@ pub static ADAMAX: Kernel<Optimizer, 6> = Kernel {
     schedules: ELEMENTS,
     reference: (adamax, adamax),
     cpu: None,
+    turns: each_turns,
+    flops: uncounted,
 };
 
 /// `RMSprop`.
@@ -77,6 +89,8 @@ pub static RMSPROP: Kernel<Optimizer, 6> = Kernel {
     schedules: ELEMENTS,
     reference: (rmsprop, rmsprop),
     cpu: None,
+    turns: each_turns,
+    flops: uncounted,
 };
 
 /// Adagrad.
@@ -94,6 +108,8 @@ pub static ADAGRAD: Kernel<Optimizer, 5> = Kernel {
     schedules: ELEMENTS,
     reference: (adagrad, adagrad),
     cpu: None,
+    turns: each_turns,
+    flops: uncounted,
 };
 
 /// SGD with momentum.
@@ -111,6 +127,8 @@ pub static SGD: Kernel<Optimizer, 5> = Kernel {
     schedules: ELEMENTS,
     reference: (sgd, sgd),
     cpu: None,
+    turns: each_turns,
+    flops: uncounted,
 };
 
 /// Partial sums of the squares of an arena's gradients.
@@ -122,6 +140,8 @@ pub static SQUARE_SUMS: Kernel<Optimizer, 2> = Kernel {
     schedules: SUMS,
     reference: (square_sums, square_sums),
     cpu: None,
+    turns: |_| turns(SUMMED as u32, SUMMING) + halvings(SUMMING),
+    flops: uncounted,
 };
 
 /// The factor that clips, from all partial sums.
@@ -137,6 +157,8 @@ pub static CLIP: Kernel<Optimizer, 3> = Kernel {
     schedules: SUMS,
     reference: (clip, clip),
     cpu: None,
+    turns: |p| turns(p.len, SUMMING) + halvings(SUMMING),
+    flops: uncounted,
 };
 
 fn square_sums<T: Real>(p: &Optimizer, _: &Record, [grads, sums]: [Arg<'_, T>; 2]) {

@@ -6,10 +6,10 @@ use rayon::prelude::*;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, turns, wgsl};
 
 params! {
     /// Parameters of the probes.
@@ -45,6 +45,8 @@ pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (multiply_add, multiply_add),
     cpu: Some(multiply_add_cpu),
+    turns: |p| turns(p.rounds, 1),
+    flops: |p, [x, _]| FLOPS as u64 * u64::from(p.rounds) * x.words() as u64,
 };
 
 /// y = x.
@@ -56,6 +58,8 @@ pub static COPY: Kernel<Probe, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (copy, copy),
     cpu: Some(copy_cpu),
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 /// y ← y + term.
@@ -67,6 +71,8 @@ pub static TOUCH: Kernel<Probe, 1> = Kernel {
     schedules: SCHEDULES,
     reference: (touch, touch),
     cpu: None,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn multiply_add<T: Real>(p: &Probe, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
@@ -173,7 +179,6 @@ pub(crate) fn cases() -> Vec<Case> {
         let x = case.input_line("x", len, Dtype::F32, fill());
         let y = case.plan.vector("y", len);
         case.record(|tape| record_multiply_add(tape, x, y, rounds));
-        case.flops = (FLOPS * rounds as usize * x.words()) as u64;
         // Three chains of up to 24 links, each of which rounds.
         case.tolerance = 3e-6;
         cases.push(case);

@@ -3,11 +3,11 @@
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
-use crate::kernels::philox::{key, normals_of, philox, purpose};
+use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
 
 params! {
     /// Parameters of the random kernels.
@@ -34,6 +34,8 @@ pub static NORMALS: Kernel<Random, 1> = Kernel {
     schedules: SCHEDULES,
     reference: (normals, normals),
     cpu: None,
+    turns: |_| PHILOX,
+    flops: uncounted,
 };
 
 fn normals<T: Real>(p: &Random, record: &Record, [z]: [Arg<'_, T>; 1]) {
@@ -65,6 +67,8 @@ pub static WORDS: Kernel<Random, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (words, words),
     cpu: None,
+    turns: |_| PHILOX,
+    flops: uncounted,
 };
 
 fn words<T: Real>(p: &Random, _: &Record, [counters, keys, drawn]: [Arg<'_, T>; 3]) {

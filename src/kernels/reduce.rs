@@ -5,9 +5,10 @@ use crate::engine::record::SLOTS;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::finite::{LOSS, guard};
 
 params! {
@@ -47,7 +48,15 @@ pub static TERMS: Kernel<Reduce, 5> = Kernel {
     schedules: SCHEDULES,
     reference: (terms, terms),
     cpu: None,
+    turns: terms_turns,
+    flops: uncounted,
 };
+
+fn terms_turns(p: &Reduce) -> u64 {
+    const LANES: u32 = 128;
+    let added = [p.nll_len, p.kl_len, p.extra_len].map(|len| turns(len, LANES));
+    added.iter().sum::<u64>() + halvings(LANES)
+}
 
 fn terms<T: Real>(p: &Reduce, _: &Record, [nll, kl, extra, guard, metrics]: [Arg<'_, T>; 5]) {
     let (guard, metrics) = (guard.words_mut(), metrics.write());

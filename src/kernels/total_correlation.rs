@@ -5,9 +5,10 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::gaussian::clamped;
 
 params! {
@@ -41,6 +42,8 @@ pub static DENSITIES: Kernel<TotalCorrelation, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (densities, densities),
     cpu: None,
+    turns: |p| turns(p.latent, 1),
+    flops: uncounted,
 };
 
 /// The logarithm of the sum of the posteriors' densities, of each dimension alone.
@@ -52,6 +55,8 @@ pub static SINGLE: Kernel<TotalCorrelation, 3> = Kernel {
     schedules: SCHEDULES,
     reference: (single, single),
     cpu: None,
+    turns: |p| 2 * turns(p.rows, 1),
+    flops: uncounted,
 };
 
 /// What each image has more for it.
@@ -68,6 +73,8 @@ pub static PENALTY: Kernel<TotalCorrelation, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (penalty, penalty),
     cpu: None,
+    turns: |p| 2 * turns(p.rows, 1) + turns(p.latent, 1),
+    flops: uncounted,
 };
 
 const BACK: [Binding; 6] = [
@@ -88,6 +95,8 @@ pub static BACKWARD_Z: Kernel<TotalCorrelation, 6> = Kernel {
     schedules: SCHEDULES,
     reference: (backward_z, backward_z),
     cpu: None,
+    turns: |p| turns(p.rows, 1),
+    flops: uncounted,
 };
 
 /// The gradient at the posteriors.
@@ -99,6 +108,8 @@ pub static BACKWARD_H: Kernel<TotalCorrelation, 6> = Kernel {
     schedules: SCHEDULES,
     reference: (backward_h, backward_h),
     cpu: None,
+    turns: |p| turns(p.rows, 1),
+    flops: uncounted,
 };
 
 /// The z and the posteriors of a minibatch.

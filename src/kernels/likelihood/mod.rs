@@ -10,9 +10,10 @@ use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::matmul::Learned;
 use crate::kernels::philox::philox;
 
@@ -50,6 +51,9 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("likelihood.wgsl"), Cover::Row)];
 
+/// Invocations of a workgroup.
+const LANES: u32 = 64;
+
 /// −log p of each row, and its gradient.
 pub static FORWARD: Kernel<Pixelwise, 4> = Kernel {
     name: "likelihood.forward",
@@ -64,6 +68,8 @@ pub static FORWARD: Kernel<Pixelwise, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (forward, forward),
     cpu: Some(forward_cpu),
+    turns: row_turns,
+    flops: uncounted,
 };
 
 /// The same with one log-scale for all pixels, whose gradient is made of each row.
@@ -82,6 +88,8 @@ pub static FORWARD_SHARED: Kernel<Pixelwise, 6> = Kernel {
     schedules: SCHEDULES,
     reference: (forward_shared, forward_shared),
     cpu: Some(forward_shared_cpu),
+    turns: row_turns,
+    flops: uncounted,
 };
 
 /// The sum over the rows.
@@ -93,7 +101,22 @@ pub static SUM: Kernel<Pixelwise, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (sum, sum),
     cpu: None,
+    turns: |p| turns(p.rows, LANES) + halvings(LANES),
+    flops: uncounted,
 };
+
+/// The lanes share the pixels of a row, and each looks twice at the components or levels of its own; a row
+/// that the record does not fill is zeroed instead.
+fn row_turns(p: &Pixelwise) -> u64 {
+    let of_a_pixel = match Likelihood::ALL[p.family as usize] {
+        Likelihood::LogisticMixture => 2 * turns(p.components, 1),
+        Likelihood::Categorical => 2 * turns(p.levels, 1),
+        _ => 0,
+    };
+    let pixels = u64::from(p.pixels.div_ceil(LANES)) * (1 + of_a_pixel) + 1;
+    let filled = pixels + turns(p.stride - p.cols, LANES);
+    filled.max(turns(p.stride, LANES)) + halvings(LANES)
+}
 
 /// −log p of one row of what was made, and the slope at a log-scale that is not the decoder's, both
 /// before any weight; the gradient at what was made goes to `d`, times `weight`.
