@@ -93,8 +93,9 @@ fn chosen(cases: Vec<Case>) -> Vec<Case> {
 }
 
 fn throughput(case: &Case) -> Throughput {
-    if case.flops > 0 {
-        return Throughput::Elements(case.flops);
+    let flops = case.program.flops();
+    if flops > 0 {
+        return Throughput::Elements(flops);
     }
     let bindings = case.program.dispatches.iter().flat_map(|d| &d.bindings);
     Throughput::Bytes(bindings.map(|tensor| 4 * tensor.words() as u64).sum())

@@ -161,7 +161,7 @@ impl Model {
         if let Some(&id) = self.loaded.get(&wanted) {
             return Ok(id);
         }
-        let program = self.vae.program(wanted).clone();
+        let program = self.vae.program(wanted)?.clone();
         self.session.extend(&self.vae.plan)?;
         let id = self.session.load(&program)?;
         self.loaded.insert(wanted, id);
@@ -226,7 +226,7 @@ impl Model {
         if terms.recon.is_finite() && terms.kl.is_finite() {
             return Ok(());
         }
-        let (id, program) = (self.load(look)?, self.vae.program(look).clone());
+        let (id, program) = (self.load(look)?, self.vae.program(look)?.clone());
         let found = match self.first_broken(id, &program, record) {
             Ok(Some(found)) => format!(": {found}"),
             _ => String::new(),

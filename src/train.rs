@@ -114,7 +114,7 @@ impl Trainer {
             data.check_classes(config.model.classes)?;
         }
         let step_use = step_of(device, config);
-        let step = vae.program(step_use).clone();
+        let step = vae.program(step_use)?.clone();
         let part = parts_of(record_of(config, train.len(), 1.0, 0), config.train.part_size())[0];
         device.tune(&vae.plan, &step, &part);
         let schedules = device.schedules(&step);
@@ -157,7 +157,11 @@ impl Trainer {
     }
 
     /// The program of a training step, where it does not come in parts.
-    pub fn program(&mut self) -> &Program {
+    ///
+    /// # Errors
+    ///
+    /// None: it was recorded when the trainer was made.
+    pub fn program(&mut self) -> Result<&Program> {
         self.model.vae.program(self.step_use)
     }
 

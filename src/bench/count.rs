@@ -3,21 +3,11 @@
 use crate::engine::{Program, Tensor};
 use crate::model::Vae;
 
-/// Floating-point operations of the products of a training step on so many images: 2 · rows · inputs ·
-/// outputs for each layer forward, as many for its weights' gradient, and, but for the first layer, as
-/// many for its input's gradient. After the posterior, which files hold as two layers, each z is a row.
-/// Everything else in a step is small beside them.
+/// Floating-point operations of the products of a training step on so many images, which may be
+/// computed in parts. Everything else in a step is small beside them.
 #[must_use]
-pub fn products(vae: &Vae, images: usize) -> u64 {
-    let (mut rows, mut ways, mut sum) = (images, 2, 0);
-    for weight in vae.parameters.list().iter().filter(|p| !p.is_vector()) {
-        sum += (2 * rows * weight.len() * ways) as u64;
-        ways = 3;
-        if weight.exports.len() == 2 {
-            rows = images * vae.ports.z.rows() / vae.ports.x.rows();
-        }
-    }
-    sum
+pub fn products(vae: &Vae, step: &Program, images: usize) -> u64 {
+    step.flops() * images as u64 / vae.ports.x.rows() as u64
 }
 
 /// Bytes that the dispatches of a training step bind, each binding once; of the training images,
@@ -56,16 +46,40 @@ mod tests {
         };
         // Inputs times outputs: fc1, [fc21 | fc22], fc3, fc4.
         let (first, others) = (784 * 400, 400 * 40 + 20 * 400 + 400 * 784);
+        // Forward and to the weights, and but for the first layer to the input.
         let expected = 2 * 128 * (2 * first + 3 * others);
-        assert_eq!(products(&vae(256), 128), expected, "operations of a step");
+        let operations = |vae: &mut Vae, fusion, images| {
+            let step = vae.program(Use::Step(fusion)).expect("a step").clone();
+            products(vae, &step, images)
+        };
+        let mut classic = vae(256);
+        for fusion in [Fusion::Nothing, Fusion::Updates, Fusion::All] {
+            let found = operations(&mut classic, fusion, 128);
+            assert_eq!(found, expected, "operations of a step, {fusion:?} fused");
+        }
+        let big = Config::preset("big").expect("a preset");
+        let mut big = Vae::new(&big, spec(1024), spec(256)).expect("the big model");
+        let others = 2048 * 2048 + 2048 * 128 + 64 * 2048 + 2048 * 2048 + 2048 * 784;
+        let of_big = 2 * 512 * (2 * 784 * 2048 + 3 * others);
+        assert_eq!(
+            operations(&mut big, Fusion::All, 512),
+            of_big,
+            "operations of the big model's step"
+        );
+        let mut config = Config::default();
+        config.train.accumulate = 2;
+        let mut parts =
+            Vae::new(&config, spec(256), spec(256)).expect("the classic model in parts");
+        assert_eq!(operations(&mut parts, Fusion::Nothing, 128), expected, "in two parts");
         let mut config = Config::default();
         (config.objective.samples, config.objective.importance) = (2, 5);
-        let sampled = Vae::new(&config, spec(256), spec(256)).expect("the classic model");
+        let mut sampled = Vae::new(&config, spec(256), spec(256)).expect("the classic model");
         let decoder = 2 * 128 * 9 * 3 * (20 * 400 + 400 * 784);
-        assert_eq!(products(&sampled, 128), expected + decoder, "with ten z of each image");
+        let found = operations(&mut sampled, Fusion::All, 128);
+        assert_eq!(found, expected + decoder, "with ten z of each image");
         let bytes = |images, fusion| {
             let mut vae = vae(images);
-            let step = vae.program(Use::Step(fusion)).clone();
+            let step = vae.program(Use::Step(fusion)).expect("a step").clone();
             bound_bytes(&vae, &step)
         };
         // Six words a parameter at the least: forward, backward, and the update's four.
@@ -77,7 +91,7 @@ mod tests {
             let mut config = Config::default();
             config.model.classes = 10;
             let mut vae = Vae::new(&config, spec(images), spec(256)).expect("a conditional model");
-            let step = vae.program(Use::Step(Fusion::Nothing)).clone();
+            let step = vae.program(Use::Step(Fusion::Nothing)).expect("a step").clone();
             bound_bytes(&vae, &step)
         };
         assert_eq!(told(256), told(60_000), "nor with its labels");

@@ -101,7 +101,7 @@ pub fn measure(begun: Begun<'_>, pace: Pace, peak: f64) -> Result<Row> {
     let times: Result<Vec<_>> =
         (0..pace.repetitions).map(|_| repetition(&mut trainer, steps, per_submit)).collect();
     let times = times?;
-    let step = trainer.program().clone();
+    let step = trainer.program()?.clone();
     let mut figures = speeds(&trainer, &step, &times, peak);
     if let Device::Gpu(_) = device {
         figures.extend(host(&step, &times));
@@ -152,7 +152,8 @@ fn repetition(trainer: &mut Trainer, steps: u64, per_submit: u64) -> Result<Time
 
 fn speeds(trainer: &Trainer, program: &Program, times: &[Times], peak: f64) -> Vec<Figure> {
     let batch = trainer.config().train.batch_size;
-    let (flops, bytes) = (products(trainer.vae(), batch), bound_bytes(trainer.vae(), program));
+    let (flops, bytes) =
+        (products(trainer.vae(), program, batch), bound_bytes(trainer.vae(), program));
     let per_second = |name, unit, work: f64| {
         Figure::new(name, unit, times.iter().map(|t| work / t.queued).collect())
     };
@@ -245,7 +246,7 @@ mod tests {
         let pace = Pace::new(2, 1.0).expect("a pace");
         let figures = kernels(&Device::Cpu(1), &small(), pace).expect("the CPU works");
         let mut trainer = trainer(&Device::Cpu(1), &small()).expect("a trainer");
-        let dispatches = &trainer.program().dispatches;
+        let dispatches = &trainer.program().expect("a step").dispatches;
         let counted = |f: &Figure| {
             let (_, count) = f.name.split_once(" ×").expect("a count");
             count.parse::<usize>().expect("a number")

@@ -35,8 +35,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let config = args.config.config()?;
     let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true };
     let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
+    let uses = Use::all(&config).into_iter();
     let programs: Vec<_> =
-        Use::all(&config).into_iter().map(|wanted| vae.program(wanted).clone()).collect();
+        uses.map(|wanted| vae.program(wanted).cloned()).collect::<Result<_>>()?;
     let lines = if args.json { json_lines(&vae, &programs) } else { text_lines(&vae, &programs) };
     lines.iter().try_for_each(|line| print_line(line)).map(|()| 0)
 }

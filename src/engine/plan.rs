@@ -16,6 +16,10 @@ pub const MAX_BINDING_BYTES: u64 = 128 << 20;
 /// Ranges that are bound start at multiples of so many elements (256 bytes).
 pub const OFFSET_ALIGNMENT: usize = 64;
 
+/// The most turns that one invocation may make in its loops, all together: llvmpipe then leaves them,
+/// without a word and with what it has so far.
+pub const MOST_TURNS: u64 = 65_535;
+
 /// How much work a dispatch covers, before a schedule says how many workgroups that takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grid {
@@ -82,6 +86,19 @@ impl Dispatch {
         Self { kernel, params, bindings: bindings.to_vec(), grid }
     }
 
+    /// The floating-point operations of its product, if it is one.
+    #[must_use]
+    pub fn flops(&self) -> u64 {
+        self.kernel.flops(&self.params, &self.bindings)
+    }
+
+    /// The first tensor of floats that it writes, else of words.
+    fn makes(&self) -> Option<Tensor> {
+        let uses = self.bindings.iter().zip(self.kernel.bindings());
+        let written = uses.filter(|(_, binding)| binding.access == Access::Write);
+        written.map(|(&tensor, _)| tensor).min_by_key(|tensor| tensor.dtype == Dtype::U32)
+    }
+
     /// The same dispatch, but what it writes to one of these buffers is added to what is there.
     ///
     /// # Panics
@@ -124,6 +141,36 @@ impl Program {
             let mut uses = dispatch.bindings.iter().zip(dispatch.kernel.bindings());
             uses.any(|(&used, binding)| used == tensor && binding.access == Access::Write)
         })
+    }
+
+    /// The floating-point operations of the products, of tensors without their padding. All else is
+    /// small beside them.
+    #[must_use]
+    pub fn flops(&self) -> u64 {
+        self.dispatches.iter().map(Dispatch::flops).sum()
+    }
+
+    /// Refuses loops that turn more often than every adapter allows; `plan` holds the tensors' names.
+    ///
+    /// # Errors
+    ///
+    /// A [`Config`](ErrorKind::Config) error that names the kernel, what it makes and the turns.
+    pub fn check(&self, plan: &Plan) -> Result<()> {
+        for dispatch in &self.dispatches {
+            let (kernel, turns) = (dispatch.kernel.name(), dispatch.kernel.turns(&dispatch.params));
+            if turns > MOST_TURNS {
+                let makes = dispatch.makes().map_or("nothing", |tensor| plan.name(tensor));
+                return Err(Error::config(format!(
+                    "`{kernel}`, which makes `{makes}`, would turn {turns} times in its loops; some \
+                     adapters end them after {MOST_TURNS}"
+                ))
+                .hint(
+                    "choose a smaller batch, fewer `samples` or less `importance`, smaller images, \
+                     or a smaller `latent`",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The number of barriers that wgpu puts between the dispatches: one before each dispatch that

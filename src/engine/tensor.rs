@@ -75,7 +75,8 @@ impl Tensor {
     pub fn block_of_rows(&self, first: usize, rows: usize) -> Self {
         let all = self.padded_rows();
         assert!(first + rows <= all, "rows {first} to {} of {all}", first + rows);
-        Self { offset: self.offset + first * self.stride, rows, words: rows * self.stride, ..*self }
+        let (offset, words) = (self.offset + first * self.stride, rows * self.stride);
+        Self { offset, rows: rows.min(self.rows.saturating_sub(first)), words, ..*self }
     }
 
     /// The buffer this tensor is a range of.

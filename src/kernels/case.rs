@@ -80,8 +80,6 @@ pub struct Case {
     pub tolerance: f64,
     /// Whether its operands are numbers that f16 holds, so that mixed precision has a meaning.
     pub fits_f16: bool,
-    /// Floating-point operations, for the benches.
-    pub flops: u64,
 }
 
 impl Case {
@@ -113,7 +111,6 @@ impl Case {
             gradients: Vec::new(),
             fits_f16: true,
             tolerance: 1e-6,
-            flops: 0,
         }
     }
 

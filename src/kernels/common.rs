@@ -24,6 +24,17 @@ pub(crate) const fn plain(
     Schedule { name: "plain", source, needs: Needs::Nothing, suits: Suits::All, cover }
 }
 
+/// Turns of a loop in which so many lanes share the elements, each taking every `lanes`-th, with the
+/// look that ends it.
+pub(crate) fn turns(elements: u32, lanes: u32) -> u64 {
+    u64::from(elements.div_ceil(lanes)) + 1
+}
+
+/// Turns of adding up a workgroup's lanes by halves.
+pub(crate) fn halvings(lanes: u32) -> u64 {
+    u64::from(lanes.ilog2()) + 1
+}
+
 /// The rates of an optimiser's step number `t`, counted from one, at a learning rate; the losses
 /// count once.
 #[must_use]

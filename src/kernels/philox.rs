@@ -27,6 +27,14 @@ pub mod purpose {
     pub const DRAWN: u32 = 11;
 }
 
+/// Loop turns of [`philox`] in a shader, with the look that ends them.
+pub(crate) const PHILOX: u64 = 11;
+
+/// Loop turns of [`shuffled`] in a shader, for an allowance of 64 walks through the four rounds. A walk is
+/// repeated with a probability of at most ¾, and on a GPU until the last lane has ended: more than 64
+/// are one in 10⁸.
+pub(crate) const SHUFFLED: u64 = 64 * (2 + 4 * (1 + PHILOX));
+
 /// Four random words of a counter and a key.
 #[must_use]
 pub fn philox(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {

@@ -6,10 +6,11 @@ use rayon::prelude::*;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, turns, wgsl};
 
 params! {
     /// Parameters of the probes.
@@ -36,7 +37,8 @@ pub const FLOPS: usize = 2 * CHAINS * LINKS;
 /// Elements that one thread of the CPU takes at a time.
 const CHUNK: usize = 1 << 14;
 
-/// y = the sum of three chains v ← v · factor + term, which start at x, x + 1 and x + 2.
+/// y (4 · `len`) = the sum of three chains v ← v · factor + term of 8 · `rounds` links, which
+/// start at x, x + 1 and x + 2, for x (4 · `len`).
 pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
     name: "probe.multiply_add",
     entry: "multiply_add",
@@ -44,10 +46,12 @@ pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (multiply_add, multiply_add),
-    cpu: Some(multiply_add_cpu),
+    cpu: Cpu::Own(multiply_add_cpu),
+    turns: |p| turns(p.rounds, 1),
+    flops: |p, [x, _]| FLOPS as u64 * u64::from(p.rounds) * x.words() as u64,
 };
 
-/// y = x.
+/// y = x (4 · `len`).
 pub static COPY: Kernel<Probe, 2> = Kernel {
     name: "probe.copy",
     entry: "copy",
@@ -55,10 +59,12 @@ pub static COPY: Kernel<Probe, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (copy, copy),
-    cpu: Some(copy_cpu),
+    cpu: Cpu::Own(copy_cpu),
+    turns: |_| 0,
+    flops: uncounted,
 };
 
-/// y ← y + term.
+/// y ← y + term (4 · `len`).
 pub static TOUCH: Kernel<Probe, 1> = Kernel {
     name: "probe.touch",
     entry: "touch",
@@ -66,7 +72,9 @@ pub static TOUCH: Kernel<Probe, 1> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (touch, touch),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |_| 0,
+    flops: uncounted,
 };
 
 fn multiply_add<T: Real>(p: &Probe, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
@@ -173,7 +181,6 @@ pub(crate) fn cases() -> Vec<Case> {
         let x = case.input_line("x", len, Dtype::F32, fill());
         let y = case.plan.vector("y", len);
         case.record(|tape| record_multiply_add(tape, x, y, rounds));
-        case.flops = (FLOPS * rounds as usize * x.words()) as u64;
         // Three chains of up to 24 links, each of which rounds.
         case.tolerance = 3e-6;
         cases.push(case);

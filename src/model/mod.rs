@@ -213,6 +213,7 @@ impl Vae {
         let (made, evaluate) = vae.recorder().first();
         let Made { h, z, made } = made;
         (vae.ports.h, vae.ports.z, vae.ports.made) = (h, z, made);
+        evaluate.check(&vae.plan)?;
         vae.programs.insert(Use::Evaluate, evaluate);
         Ok(vae)
     }
@@ -228,13 +229,18 @@ impl Vae {
 
     /// A program of the model, recorded if it was not wanted before; then the plan has room for it, which a
     /// session that was made before must be [told](crate::session::Session::extend).
-    pub fn program(&mut self, wanted: Use) -> &Program {
+    ///
+    /// # Errors
+    ///
+    /// If some dispatch is more than every adapter runs.
+    pub fn program(&mut self, wanted: Use) -> Result<&Program> {
         if !self.programs.contains_key(&wanted) {
             let noise = self.noise;
             let program = self.recorder().record(wanted, noise);
+            program.check(&self.plan)?;
             self.programs.insert(wanted, program);
         }
-        &self.programs[&wanted]
+        Ok(&self.programs[&wanted])
     }
 
     /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.
@@ -329,17 +335,33 @@ mod tests {
         let spec = DataSpec { images: 1000, pixels: 4, bytes: true };
         let mut config = Config::default();
         (config.train.batch_size, config.objective.samples) = (250, 4000);
-        Vae::new(&config, spec, spec).expect("a million rows");
+        fits(&config, spec, spec).expect("a million rows");
         config.objective.samples = 4001;
         let error = Vae::new(&config, spec, spec).expect_err("more than a million");
         assert!(error.to_string().contains("4001 z's each has 1000250 rows"), "{error}");
         let mut parts = config.clone();
         parts.train.accumulate = 2;
-        Vae::new(&parts, spec, spec).expect("half as many rows at once");
+        fits(&parts, spec, spec).expect("half as many rows at once");
         // z alone may be too large for 32 bits, whatever the layers are.
         (config.objective.samples, config.model.latent) = (4000, 3000);
         let error = Vae::new(&config, spec, spec).expect_err("a z of 3·10⁹ elements");
         assert!(error.to_string().contains("2³¹ elements"), "{error}");
+    }
+
+    #[test]
+    fn loops_that_some_adapter_would_leave_are_refused() {
+        let spec = DataSpec { images: 200, pixels: 4, bytes: true };
+        let mut config = Config::default();
+        config.model.latent = 15_000;
+        Vae::new(&config, spec, spec).expect("as many turns as every adapter makes");
+        config.model.latent = 20_000;
+        let error = Vae::new(&config, spec, spec).expect_err("more turns than llvmpipe makes");
+        let text = error.to_string();
+        // A group of four dimensions turns 17 times: for itself, its words and its four elements.
+        assert!(text.contains("`gaussian.draw`") && text.contains("`eps`"), "{text}");
+        assert!(text.contains("85017 times"), "{text}");
+        let hint = error.advice().expect("a hint");
+        assert!(hint.contains("latent"), "{hint}");
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use crate::config::{Activation, Config, Corruption, Layer, Likelihood, Pixels, Posterior};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Dtype, Fusion, Program, Tape, Tensor};
-use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
-use crate::kernels::corrupt::{self, corrupt};
+use crate::kernels::bound::{Samples, kl_gradient, weigh_samples, weighing};
+use crate::kernels::corrupt::{PixelNoise, corrupt};
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{Divergence, Noise, gaussian};
+use crate::kernels::gaussian::{KlGradient, Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::label::{append, gather_labels};
 use crate::kernels::likelihood::Observed;
@@ -199,10 +199,10 @@ impl<'v> Recorder<'v> {
             }
             Use::Encode => {
                 let h = self.posterior_of_test_images();
-                self.draw(h, Sampling::Drawn, Divergence::Elsewhere);
+                self.draw(h, Sampling::Drawn, KlGradient::Elsewhere);
             }
             Use::Weigh => {
-                self.draw(h, Sampling::Drawn, Divergence::Elsewhere);
+                self.draw(h, Sampling::Drawn, KlGradient::Elsewhere);
                 let made = self.decode(z);
                 self.compare(made);
                 if self.draws() {
@@ -227,7 +227,7 @@ impl<'v> Recorder<'v> {
 
     fn losses(&mut self, noise: Sampling) -> Made {
         let h = self.posterior_of_test_images();
-        let z = self.draw(h, noise, Divergence::Elsewhere);
+        let z = self.draw(h, noise, KlGradient::Elsewhere);
         let made = self.decode(z);
         self.compare(made);
         let &Ports { nll, kl, .. } = self.ports;
@@ -261,7 +261,7 @@ impl<'v> Recorder<'v> {
             (drawn.h, z, drawn.kl)
         } else {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
-            let share = if weighs { divergence(goal.gradient) } else { Divergence::Whole };
+            let share = if weighs { kl_gradient(goal.gradient) } else { KlGradient::Whole };
             (h, self.draw(h, noise, share), kl)
         };
         let weighing = weighs.then(|| {
@@ -342,8 +342,8 @@ impl<'v> Recorder<'v> {
                 let level = self.config.train.corruption_level;
                 let noise = match self.config.train.corruption {
                     Corruption::None => None,
-                    Corruption::Mask => Some(corrupt::Noise::Mask(level)),
-                    Corruption::Normal => Some(corrupt::Noise::Normal(level)),
+                    Corruption::Mask => Some(PixelNoise::Mask(level)),
+                    Corruption::Normal => Some(PixelNoise::Normal(level)),
                 };
                 let seen = noise.map_or(x, |noise| corrupt(&mut self.tape, noise, (image, x)));
                 Input::Data(self.told(seen, false))
@@ -360,7 +360,7 @@ impl<'v> Recorder<'v> {
     }
 
     /// Records z of the posterior h, or takes the point.
-    fn draw(&mut self, h: Tensor, noise: Sampling, share: Divergence) -> Tensor {
+    fn draw(&mut self, h: Tensor, noise: Sampling, share: KlGradient) -> Tensor {
         let &Ports { eps, at_mean, z, kl, image, .. } = self.ports;
         if !self.draws() {
             return h;

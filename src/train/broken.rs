@@ -133,7 +133,7 @@ impl Trainer {
         let parts = self.parts(step);
         // Where it was fused, not everything was stored.
         let whole = Use::Step(Fusion::Nothing);
-        let (step, program) = (self.model.load(whole)?, self.model.vae.program(whole).clone());
+        let (step, program) = (self.model.load(whole)?, self.model.vae.program(whole)?.clone());
         for record in parts {
             let found = self.model.first_broken(step, &program, record)?;
             if found.is_some() {

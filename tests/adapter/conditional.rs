@@ -41,7 +41,7 @@ fn apart(golden: &Golden, labels: &[u8], device: Option<&Device>, step: Fusion) 
             first = first.max(distance(&sums, &expected));
             // Where it is fused, the gradients are not stored.
             let grad = bench.vae.parameters.list()[0].grad;
-            if bench.vae.program(Use::Step(step)).writes(grad) {
+            if bench.vae.program(Use::Step(step)).expect("a program").writes(grad) {
                 for (key, grad) in bench.read_all(|p| p.grad) {
                     first = first.max(distance(&grad, &golden.floats(&format!("grad.{key}"))));
                 }

@@ -12,7 +12,7 @@ fn a_step_has_few_dispatches() {
     let bench = |config: &Config| Bench::new(config, (&images, 784), TrainingNoise::Drawn, None);
     let mut classic = bench(&Config::default()).vae;
     let count = classic.parameters.count();
-    let step = classic.program(Use::Step(Fusion::Nothing));
+    let step = classic.program(Use::Step(Fusion::Nothing)).expect("a program");
     assert_eq!(step.dispatches.len(), 18, "dispatches of the classic step");
     assert_eq!(step.barriers(), 16, "barriers of the classic step");
     assert_eq!(step.depth(), 14, "dispatches that wait for one another");
@@ -27,7 +27,7 @@ fn a_step_has_few_dispatches() {
 fn a_fused_step_has_few_dependent_dispatches() {
     let images = mnist_bytes(128);
     let mut bench = Bench::new(&Config::default(), (&images, 784), TrainingNoise::Drawn, None);
-    let step = bench.vae.program(Use::Step(Fusion::All));
+    let step = bench.vae.program(Use::Step(Fusion::All)).expect("a program");
     let names: Vec<_> = step.dispatches.iter().map(|d| d.kernel.name()).collect();
     let expected = [
         "matmul.forward_bytes",
@@ -80,7 +80,7 @@ fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
     let (images, gpu) = (cut(300, 37), gpu());
     for (name, config, dispatches) in kinds() {
         let mut bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);
-        let count = bench.vae.program(Use::Step(Fusion::All)).dispatches.len();
+        let count = bench.vae.program(Use::Step(Fusion::All)).expect("a program").dispatches.len();
         assert_eq!(count, dispatches, "dispatches of {name}, fused");
         steps_hold(name, &config, &gpu);
     }
@@ -99,7 +99,7 @@ fn a_bias_lies_behind_its_weight() {
     assert!(buffers.iter().any(|&other| other != buffers[0]), "one arena does not hold them");
     let together = |p: &[Parameter]| p[0].value.buffer() == p[1].value.buffer();
     assert!(list.chunks(2).all(together), "a weight and its bias lie together");
-    let step = &vae.program(Use::Step(Fusion::All)).dispatches;
+    let step = &vae.program(Use::Step(Fusion::All)).expect("a program").dispatches;
     let apart = step.iter().filter(|d| d.kernel.name() == "optimizer.adam").count();
     assert_eq!(apart, 0, "updates by gradients that were stored");
 }

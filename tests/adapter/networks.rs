@@ -326,7 +326,7 @@ fn a_step_leaves_out_the_share_that_was_asked_for() {
     let images = cut(300, 37);
     let mut bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);
     bench.start(3);
-    let step = bench.vae.program(Use::Step(Fusion::Nothing)).clone();
+    let step = bench.vae.program(Use::Step(Fusion::Nothing)).expect("a program").clone();
     let mut masks = Vec::new();
     for t in 1..=2 {
         let record = bench.record(t);

@@ -81,7 +81,7 @@ fn parts_equal_the_whole_in_the_oracle() {
             let mut parts = Bench::new(&in_parts, data, TrainingNoise::Drawn, None);
             let Under::Oracle(session) = &mut parts.session else { panic!("the oracle") };
             let [first, middle, last] = [Part::First, Part::Middle, Part::Last].map(|part| {
-                let program = parts.vae.program(Use::Part(part)).clone();
+                let program = parts.vae.program(Use::Part(part)).expect("a program").clone();
                 session.extend(&parts.vae.plan).expect("enough memory");
                 session.load(&program)
             });
@@ -160,7 +160,7 @@ fn parts_take_less_memory() {
         let mut config = Config::default();
         config.train.accumulate = accumulate;
         let mut vae = Vae::new(&config, data, data).expect("a plan");
-        let _ = vae.program(Use::Step(Fusion::Nothing));
+        let _ = vae.program(Use::Step(Fusion::Nothing)).expect("a program");
         vae
     };
     let (whole, parts) = (plan(1), plan(8));

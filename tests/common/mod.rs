@@ -115,7 +115,7 @@ impl Bench {
         let images = bytes.len() / pixels;
         let spec = DataSpec { images, pixels, bytes: true };
         let mut vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
-        let step = vae.program(Use::Step(step)).clone();
+        let step = vae.program(Use::Step(step)).expect("a program").clone();
         let (mut session, program) = match device {
             None => {
                 let made = cpu::Session::new(&vae.plan, Some(vae.ports.reports), 1);

@@ -163,7 +163,7 @@ fn entries(len: usize) -> BTreeSet<usize> {
 }
 
 fn is_small(case: &Case) -> bool {
-    case.flops <= MOST_FLOPS && case.plan.bytes() / 4 <= MOST_ELEMENTS
+    case.program.flops() <= MOST_FLOPS && case.plan.bytes() / 4 <= MOST_ELEMENTS
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn takes(name: &str, change: fn(&mut Config), [dispatches, depth]: [usize; 2]) {
     let mut config = Config::default();
     change(&mut config);
     let mut vae = Vae::new(&config, MNIST, MNIST).expect("a valid configuration");
-    let step = vae.program(Use::Step(Fusion::All));
+    let step = vae.program(Use::Step(Fusion::All)).expect("a program");
     let names: Vec<_> = step.dispatches.iter().map(|d| d.kernel.name()).collect();
     let found = [step.dispatches.len(), step.depth()];
     assert_eq!(found, [dispatches, depth], "dispatches and depth of {name}: {names:#?}");
@@ -47,7 +47,7 @@ fn used(preset: fn(&mut Config)) -> u64 {
     preset(&mut config);
     let mut vae = Vae::to_use(&config, MNIST).expect("a valid configuration");
     for wanted in [Use::EvaluateAtMean, Use::Encode, Use::Weigh, Use::Prior, Use::Decode] {
-        let _ = vae.program(wanted);
+        let _ = vae.program(wanted).expect("a program");
     }
     let images: usize = vae.ports.test.iter().map(|shard| shard.data.words()).sum();
     (vae.plan.bytes() - 4 * images as u64) >> 10

@@ -43,15 +43,7 @@ fn what_is_refused_or_wrong_is_not_chosen() {
     let half = Schedule { name: "half", cover: Cover::Tile(rows, 2 * cols), ..right };
     // The same code under another name is right, so that it is the results that tell them apart.
     let twin = Schedule { name: "twin", ..right };
-    let kernel = Kernel {
-        name: FORWARD.name,
-        entry: FORWARD.entry,
-        bindings: FORWARD.bindings,
-        overrides: FORWARD.overrides,
-        schedules: vec![refused, half, twin, right].leak(),
-        reference: FORWARD.reference,
-        cpu: FORWARD.cpu,
-    };
+    let kernel = Kernel { schedules: vec![refused, half, twin, right].leak(), ..FORWARD };
     dispatch.kernel = Box::leak(Box::new(kernel));
     let mut bench = bench(&gpu(Tune::Off, None), &case);
     let found = bench.right(&dispatch).expect("a device that goes on");
@@ -211,8 +203,11 @@ impl AnyKernel for Faulty {
     fn params_fields(&self) -> &'static [&'static str] {
         self.kernel.params_fields()
     }
-    fn has_cpu_schedule(&self) -> bool {
-        false
+    fn turns(&self, params: &[u8]) -> u64 {
+        self.kernel.turns(params)
+    }
+    fn flops(&self, params: &[u8], tensors: &[Tensor]) -> u64 {
+        self.kernel.flops(params, tensors)
     }
     fn run_f32(&self, _: &[u8], _: &Record, _: Vec<Arg<'_, f32>>, _: bool) {
         unreachable!("it runs on a device");

@@ -80,7 +80,6 @@ fn layer(rows: usize, inputs: usize, outputs: usize, kind: Activation) -> Case {
     });
     case.outputs.push((y, Weight::Of(weight)));
     case.gradients = gradients;
-    case.flops = 6 * (rows * inputs * (outputs + 5)) as u64;
     case.tolerance = 3e-6;
     case
 }

@@ -3,13 +3,16 @@
 //! Each is two or three kernels in one, so that what is between them is neither stored nor waited
 //! for. Their references put those kernels' references together.
 
-use super::{Product, Tile, backward_w, backward_x, forward, gemm, schedules};
-use crate::engine::{Arg, Binding, Kernel, Real, Record};
+use super::{
+    Product, Tile, backward_w, backward_x, forward, gemm, operations, schedules, turns_of,
+};
+use crate::engine::{Arg, Binding, Cpu, Kernel, Real, Record};
 use crate::kernels::bernoulli::{self, Bernoulli};
-use crate::kernels::common::wgsl;
+use crate::kernels::common::{turns, wgsl};
 use crate::kernels::gather::{chosen, levels};
 use crate::kernels::gaussian::{self, Gaussian};
 use crate::kernels::optimizer::{Optimizer, adam_by};
+use crate::kernels::philox::{PHILOX, SHUFFLED};
 
 /// Columns whose losses are added up before they are stored: the narrowest tile's.
 pub(super) const PART: usize = 32;
@@ -28,7 +31,9 @@ pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
     overrides: &["activation"],
     schedules: schedules!("forward_bytes", 4),
     reference: (forward_bytes, forward_bytes),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |p| turns_of(p, 97) + 4 * SHUFFLED,
+    flops: |_, [_, _, w, y, _]| operations(y.rows(), y.cols(), w.cols()),
 };
 
 /// h = x wᵀ + b, and the draw of z with its KL.
@@ -48,7 +53,9 @@ pub static DRAW: Kernel<Product, 8> = Kernel {
     overrides: &[],
     schedules: schedules!("draw", 4),
     reference: (draw, draw),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |p| turns_of(p, 16 * (5 + PHILOX)),
+    flops: |_, [x, _, _, _, _, _, z, _]| operations(x.rows(), x.cols(), 2 * z.cols()),
 };
 
 /// −log p(images | x wᵀ + b) and its gradient at the logits.
@@ -66,7 +73,9 @@ pub static BERNOULLI: Kernel<Product, 6> = Kernel {
     overrides: &[],
     schedules: schedules!("bernoulli", 4),
     reference: (bernoulli, bernoulli),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |p| turns_of(p, 64),
+    flops: |_, [x, _, _, _, dlogits, _]| operations(x.rows(), x.cols(), dlogits.cols()),
 };
 
 /// The same for images in a dataset of bytes.
@@ -85,7 +94,9 @@ pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
     overrides: &[],
     schedules: schedules!("bernoulli_bytes", 4),
     reference: (bernoulli_bytes, bernoulli_bytes),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |p| turns_of(p, 64),
+    flops: |_, [x, _, _, _, _, dlogits, _]| operations(x.rows(), x.cols(), dlogits.cols()),
 };
 
 /// The gradient at z = dy w, and at once the posterior's, dh.
@@ -102,7 +113,9 @@ pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
     overrides: &[],
     schedules: schedules!("backward_draw", 4),
     reference: (backward_draw, backward_draw),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |p| turns_of(p, 97),
+    flops: |_, [dy, _, _, eps, _]| operations(dy.rows(), dy.cols(), eps.cols()),
 };
 
 /// Adam's update of a weight and the bias behind it, by gradients that are not stored.
@@ -120,7 +133,9 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
     overrides: &[],
     schedules: schedules!("adam", 8),
     reference: (adam, adam),
-    cpu: Some(gemm::adam),
+    cpu: Cpu::Own(gemm::adam),
+    turns: |p| turns_of(p, 32) + turns(p.depth, 1),
+    flops: |_, [dy, x, ..]| operations(dy.rows(), dy.cols(), x.cols()),
 };
 
 /// The same where x is rows of a dataset of bytes.
@@ -139,7 +154,9 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
     overrides: &[],
     schedules: schedules!("adam_bytes", 8),
     reference: (adam_bytes, adam_bytes),
-    cpu: None,
+    cpu: Cpu::Reference,
+    turns: |p| turns_of(p, 32) + turns(p.depth, 1),
+    flops: |p, [dy, ..]| operations(dy.rows(), dy.cols(), p.inside as usize),
 };
 
 /// The rows of a dataset of bytes as floats, `stride` pixels apart.
@@ -185,7 +202,7 @@ fn gaussian_of(p: &Product) -> Gaussian {
         h_stride: p.c_stride,
         z_stride: p.other_stride,
         samples: 1,
-        divergence: gaussian::Divergence::Whole.code(),
+        kl_gradient: gaussian::KlGradient::Whole.code(),
         accumulate: 0,
     }
 }

@@ -8,8 +8,8 @@ mod generate;
 mod record;
 
 use crate::engine::kernel::params;
-use crate::engine::{Arg, Binding, Cover, Kernel, Needs, Real, Record, Schedule, Suits};
-use crate::kernels::common::{activate, activation_of, slope_at_output, wgsl};
+use crate::engine::{Arg, Binding, Cover, Cpu, Kernel, Needs, Real, Record, Schedule, Suits};
+use crate::kernels::common::{activate, activation_of, slope_at_output, turns, wgsl};
 
 params! {
     /// Parameters of a product C = op(A) op(B); all sizes count the padding.
@@ -136,7 +136,9 @@ pub static FORWARD: Kernel<Product, 4> = Kernel {
     overrides: &["activation"],
     schedules: schedules!("forward", 4),
     reference: (forward, forward),
-    cpu: Some(gemm::forward),
+    cpu: Cpu::Own(gemm::forward),
+    turns: |p| turns_of(p, 97),
+    flops: |_, [x, _, _, y]| operations(y.rows(), y.cols(), x.cols()),
 };
 
 /// dx = (dy w) ⊗ f'(x).
@@ -152,7 +154,9 @@ pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
     overrides: &["activation"],
     schedules: schedules!("backward_x", 8),
     reference: (backward_x, backward_x),
-    cpu: Some(gemm::backward_x),
+    cpu: Cpu::Own(gemm::backward_x),
+    turns: |p| turns_of(p, 177),
+    flops: |_, [dy, _, _, dx]| operations(dx.rows(), dx.cols(), dy.cols()),
 };
 
 /// dw = dyᵀ x, db = Σ dy.
@@ -163,8 +167,22 @@ pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     overrides: &[],
     schedules: schedules!("backward_w", 8),
     reference: (backward_w, backward_w),
-    cpu: Some(gemm::backward_w),
+    cpu: Cpu::Own(gemm::backward_w),
+    turns: |p| turns_of(p, 32) + turns(p.depth, 1),
+    flops: |_, [dy, x, ..]| operations(dy.rows(), dy.cols(), x.cols()),
 };
+
+/// Loop turns over the depth, of which the tile of the smaller matrices has most: sixteen terms a turn,
+/// and five for the copy of its operands; and those of what is done with the sums, by the tile
+/// that has most.
+fn turns_of(p: &Product, ending: u64) -> u64 {
+    6 * u64::from(p.depth.div_ceil(16)) + 1 + ending
+}
+
+/// Floating-point operations of a product: each term is multiplied and added.
+fn operations(rows: usize, cols: usize, depth: usize) -> u64 {
+    2 * rows as u64 * cols as u64 * depth as u64
+}
 
 /// Calls `f` with each row, column and place in C.
 fn each(p: &Product, mut f: impl FnMut(usize, usize, usize)) {
