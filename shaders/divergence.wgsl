@@ -3,7 +3,7 @@
 // with a capacity w |Σ_j K_j − C| (Burgess et al. 2018, eq. 8). extra (rows) is how much that is more than
 // w Σ_j K_j, for h (rows, 2 n) = [μ | log σ²]; slopes (n) its derivatives by K_j, over w.
 
-struct Divergence { rows: u32, latent: u32, h_stride: u32, capacity: u32, add: u32, free_bits: f32 }
+struct Divergence { rows: u32, latent: u32, h_stride: u32, capacity: u32, accumulate: u32, free_bits: f32 }
 @group(0) @binding(0) var<uniform> p: Divergence;
 const WIDTH = 64u;
 var<workgroup> partial: array<f32, WIDTH>;
@@ -58,7 +58,7 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
         // |K − C| − K without the digits that K would cancel.
         let off = select(record.capacity - 2.0 * all, -record.capacity, all >= record.capacity);
         let more = record.kl_weight * select(missing, off, aims);
-        let before = select(0.0, extra[i], p.add != 0u);
+        let before = select(0.0, extra[i], p.accumulate != 0u);
         extra[i] = before + select(0.0, more, i < record.rows);
     }
 }
@@ -68,7 +68,7 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
 @group(0) @binding(3) var<storage, read_write> dh: array<f32>;
 
 fn store(at: u32, value: f32) {
-    dh[at] = select(0.0, dh[at], p.add != 0u) + value;
+    dh[at] = select(0.0, dh[at], p.accumulate != 0u) + value;
 }
 
 @compute @workgroup_size(WIDTH)

@@ -4,7 +4,7 @@
 // outside the bounds its gradient is zero.
 
 struct Gaussian {
-    rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32, divergence: u32,
+    rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32, kl_gradient: u32,
     accumulate: u32,
 }
 @group(0) @binding(0) var<uniform> p: Gaussian;
@@ -111,8 +111,8 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
         along += dz[row * p.z_stride + j] * back_eps[row * p.z_stride + j];
     }
     along *= exp(0.5 * log_var);
-    let whole = p.divergence == WHOLE;
-    let slope = select(select(0.0, -1.0, p.divergence == ENTROPY), log_var + excess(log_var), whole);
+    let whole = p.kl_gradient == WHOLE;
+    let slope = select(select(0.0, -1.0, p.kl_gradient == ENTROPY), log_var + excess(log_var), whole);
     let half = 0.5 * (along + weight * slope);
     store(at_mu, select(0.0, up + select(0.0, weight * mu, whole), inside));
     store(at_log_var, select(0.0, half, inside && raw == log_var));

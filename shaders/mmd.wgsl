@@ -3,7 +3,7 @@
 // with its diagonals; Zhao et al. 2019, eq. 6. extra (rows) = weight · MMD²; near, across and gap (rows,
 // rows) hold k(z_i, z_j), k(z_i, y_j) and the summand.
 
-struct Mmd { rows: u32, latent: u32, z_stride: u32, stride: u32, add: u32, weight: f32, narrow: f32 }
+struct Mmd { rows: u32, latent: u32, z_stride: u32, stride: u32, accumulate: u32, weight: f32, narrow: f32 }
 @group(0) @binding(0) var<uniform> p: Mmd;
 const WIDTH = 64u;
 const WIDE = 256u;
@@ -58,7 +58,7 @@ fn discrepancy(@builtin(local_invocation_index) lane: u32) {
     let count = f32(record.rows);
     let more = p.weight * (partial[0] / count / count);
     for (var i = lane; i < p.rows; i += WIDE) {
-        extra[i] = select(0.0, extra[i], p.add != 0u) + select(0.0, more, i < record.rows);
+        extra[i] = select(0.0, extra[i], p.accumulate != 0u) + select(0.0, more, i < record.rows);
     }
 }
 
@@ -86,5 +86,5 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
         }
     }
     let scale = 4.0 * p.narrow * p.weight * record.loss_scale / f32(record.rows);
-    dz[place] = select(0.0, dz[place], p.add != 0u) + scale * sum;
+    dz[place] = select(0.0, dz[place], p.accumulate != 0u) + scale * sum;
 }

@@ -3,7 +3,7 @@
 // posteriors h (rows, 2 n) = [μ | log σ²]: Chen et al. 2018, eq. 4 and S5. joint (rows, rows) holds
 // log q(z_i | x_j), total (rows) and marginals (rows, n) the logarithms of the sums over j.
 
-struct TotalCorrelation { rows: u32, latent: u32, h_stride: u32, z_stride: u32, stride: u32, add: u32, weight: f32 }
+struct TotalCorrelation { rows: u32, latent: u32, h_stride: u32, z_stride: u32, stride: u32, accumulate: u32, weight: f32 }
 @group(0) @binding(0) var<uniform> p: TotalCorrelation;
 const WIDTH = 64u;
 
@@ -80,7 +80,7 @@ fn penalty(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups
         for (var d = 0u; d < p.latent; d++) { more -= given_marginals[i * p.z_stride + d] - pairs; }
     }
     total[i] = value;
-    extra[i] = select(0.0, extra[i], p.add != 0u) + p.weight * more;
+    extra[i] = select(0.0, extra[i], p.accumulate != 0u) + p.weight * more;
 }
 
 @group(0) @binding(1) var<storage, read> back_z: array<f32>;
@@ -104,7 +104,7 @@ fn share(i: u32, j: u32, d: u32) -> Share {
 }
 
 fn store(at: u32, value: f32) {
-    let before = select(0.0, grad[at], p.add != 0u);
+    let before = select(0.0, grad[at], p.accumulate != 0u);
     grad[at] = before + p.weight * record.loss_scale * value;
 }
 

@@ -9,7 +9,7 @@ use elbo::config::{Activation, Gradient, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likel
 use elbo::engine::record::{self, rate};
 use elbo::kernels::common;
 use elbo::kernels::gather::ONCE;
-use elbo::kernels::gaussian::{Divergence, SAMPLE};
+use elbo::kernels::gaussian::{KlGradient, SAMPLE};
 use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite, layer_norm};
@@ -82,7 +82,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     let gaussian = source("gaussian.draw");
     assert_floats(gaussian, &[("LOWEST", lowest), ("HIGHEST", highest)]);
     assert_words(gaussian, &[("SAMPLE", SAMPLE as usize)]);
-    let shares = [("WHOLE", Divergence::Whole), ("ENTROPY", Divergence::Entropy)];
+    let shares = [("WHOLE", KlGradient::Whole), ("ENTROPY", KlGradient::Entropy)];
     for (name, share) in shares {
         assert_words(gaussian, &[(name, share.code() as usize)]);
     }

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use bytemuck::Pod;
 
 use crate::engine::record::Record;
+use crate::engine::rows::{Rows, by_rows};
 use crate::engine::schedule::Schedule;
 use crate::engine::tensor::{Dtype, Tensor};
 
@@ -241,6 +242,17 @@ pub(crate) use params;
 /// metric slot is the first.
 pub type Reference<P, T, const N: usize> = fn(&P, &Record, [Arg<'_, T>; N]);
 
+/// How the CPU session runs a kernel in f32.
+#[derive(Clone, Copy, Debug)]
+pub enum Cpu<P: 'static, const N: usize> {
+    /// The reference as it is: there is next to no work.
+    Reference,
+    /// The reference over parts of its rows, side by side.
+    Rows(fn(&P) -> Rows<P, N>),
+    /// A schedule of its own.
+    Own(Reference<P, f32, N>),
+}
+
 /// A row of the kernel table: WGSL, bindings, parameters and reference in one value.
 #[derive(Debug)]
 pub struct Kernel<P: 'static, const N: usize> {
@@ -257,8 +269,8 @@ pub struct Kernel<P: 'static, const N: usize> {
     pub schedules: &'static [Schedule],
     /// The formula as a plain loop, for f32 and f64.
     pub reference: (Reference<P, f32, N>, Reference<P, f64, N>),
-    /// The CPU schedule, where the plain loop is too slow for users.
-    pub cpu: Option<Reference<P, f32, N>>,
+    /// How the CPU session runs it.
+    pub cpu: Cpu<P, N>,
     /// An upper bound of the turns that one invocation makes in all its loops together, by any of the
     /// schedules; the look that ends a loop is a turn too. Adapters may leave loops that turn more often
     /// than [`MOST_TURNS`](crate::engine::plan::MOST_TURNS).
@@ -310,8 +322,11 @@ fn call<P: Params, T, const N: usize>(
     record: &Record,
     args: Vec<Arg<'_, T>>,
 ) {
-    let args = args.try_into().ok().expect("the session passes one argument a binding");
-    f(&bytemuck::pod_read_unaligned(params), record, args);
+    f(&bytemuck::pod_read_unaligned(params), record, one_each(args));
+}
+
+fn one_each<T, const N: usize>(args: Vec<Arg<'_, T>>) -> [Arg<'_, T>; N] {
+    args.try_into().ok().expect("the session passes one argument a binding")
 }
 
 impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
@@ -341,8 +356,15 @@ impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
         (self.flops)(&bytemuck::pod_read_unaligned(params), tensors)
     }
     fn run_f32(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f32>>, reference: bool) {
-        let schedule = self.cpu.filter(|_| !reference);
-        call(schedule.unwrap_or(self.reference.0), params, record, args);
+        let plain = self.reference.0;
+        match self.cpu {
+            Cpu::Rows(rows) if !reference => {
+                let p = bytemuck::pod_read_unaligned(params);
+                by_rows(rows(&p), &p, record, one_each(args), plain);
+            }
+            Cpu::Own(schedule) if !reference => call(schedule, params, record, args),
+            _ => call(plain, params, record, args),
+        }
     }
     fn run_f64(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f64>>) {
         call(self.reference.1, params, record, args);

@@ -6,14 +6,16 @@ pub mod kernel;
 pub mod params;
 pub mod plan;
 pub mod record;
+pub mod rows;
 pub mod schedule;
 pub mod tape;
 pub mod tensor;
 
-pub use kernel::{Access, AnyKernel, Arg, Binding, Data, Kernel, Real, real, uncounted};
+pub use kernel::{Access, AnyKernel, Arg, Binding, Cpu, Data, Kernel, Real, real, uncounted};
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};
+pub use rows::{Rows, by_rows, each_row, rows_of};
 pub use schedule::{Cover, Needs, Schedule, Suits};
 pub use tape::{GradSite, Tape};
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

@@ -1,10 +1,13 @@
 //! Activations as dispatches of their own, and the slopes of those that a product has applied.
 
+use std::ops::Range;
+
 use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, uncounted,
+    Arg, Binding, Cover, Cpu, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{activate, activation_of, plain, slope, slope_at_output, wgsl};
@@ -12,22 +15,22 @@ use crate::kernels::common::{activate, activation_of, plain, slope, slope_at_out
 params! {
     /// Parameters of the activation kernels.
     pub struct Activate {
-        /// Elements, with the padding.
+        /// Elements of x, with the padding.
         len: u32,
-        /// Columns without the padding.
+        /// Columns of x without the padding.
         cols: u32,
-        /// The distance between rows.
+        /// The distance between rows of x and y.
         stride: u32,
-        /// The activation's code.
+        /// The code of f.
         activation: u32,
-        /// Whether the gradient is added to what is there.
+        /// Whether dx is added to what is there.
         accumulate: u32,
     }
 }
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("activation.wgsl"), Cover::Items(64))];
 
-/// y = f(x).
+/// y = f(x), for x and y (rows, n). The padding of columns becomes zero, since f(0) need not be.
 pub static FORWARD: Kernel<Activate, 2> = Kernel {
     name: "activation.forward",
     entry: "forward",
@@ -35,12 +38,12 @@ pub static FORWARD: Kernel<Activate, 2> = Kernel {
     overrides: &["activation"],
     schedules: SCHEDULES,
     reference: (forward, forward),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: |_| 0,
     flops: uncounted,
 };
 
-/// dx = f'(x) dy.
+/// dx = f'(x) dy, or that added to dx, for x, dy and dx (rows, n).
 pub static BACKWARD: Kernel<Activate, 3> = Kernel {
     name: "activation.backward",
     entry: "backward",
@@ -48,12 +51,12 @@ pub static BACKWARD: Kernel<Activate, 3> = Kernel {
     overrides: &["activation"],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: |_| 0,
     flops: uncounted,
 };
 
-/// dx = f'(x) dy, of y = f(x).
+/// The same from `output` = f(x) (rows, n), for those f whose slope follows from it.
 pub static BACKWARD_AT_OUTPUT: Kernel<Activate, 3> = Kernel {
     name: "activation.backward_at_output",
     entry: "backward_at_output",
@@ -61,10 +64,17 @@ pub static BACKWARD_AT_OUTPUT: Kernel<Activate, 3> = Kernel {
     overrides: &["activation"],
     schedules: SCHEDULES,
     reference: (backward_at_output, backward_at_output),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: |_| 0,
     flops: uncounted,
 };
+
+fn rows<const N: usize>(p: &Activate) -> Rows<Activate, N> {
+    let stride = p.stride as usize;
+    let part =
+        |p: &Activate, rows: Range<usize>| Activate { len: rows.len() as u32 * p.stride, ..*p };
+    Rows { images: p.len as usize / stride, elements: [stride; N], part }
+}
 
 fn forward<T: Real>(p: &Activate, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
     let kind = activation_of(p.activation);

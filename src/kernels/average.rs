@@ -1,10 +1,13 @@
 //! Running averages of the parameters, which are what is looked at instead of them.
 
+use std::ops::Range;
+
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
@@ -19,7 +22,10 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("average.wgsl"), Cover::Items(64))];
 
-/// The averages after a step.
+/// a ← a + s (w − a), for weights w and their averages a (4 · `len`), s being the record's
+/// `averaging`: the running average of Polyak and Juditsky (1992), with exponential weights.
+/// Nothing changes while a word of the guard (2) is set; what would not be finite keeps its
+/// value.
 pub static UPDATE: Kernel<Average, 3> = Kernel {
     name: "average.update",
     entry: "update",
@@ -27,10 +33,16 @@ pub static UPDATE: Kernel<Average, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (update, update),
-    cpu: None,
+    cpu: Cpu::Rows(groups),
     turns: |_| 0,
     flops: uncounted,
 };
+
+/// Groups of four weights.
+fn groups(p: &Average) -> Rows<Average, 3> {
+    let part = |_: &Average, groups: Range<usize>| Average { len: groups.len() as u32 };
+    Rows { images: p.len as usize, elements: [0, 4, 4], part }
+}
 
 fn update<T: Real>(p: &Average, record: &Record, [guard, w, a]: [Arg<'_, T>; 3]) {
     let (share, guard) = (real::<T>(record.rates[rate::AVERAGING]), guard.words());

@@ -1,13 +1,13 @@
 //! The Bernoulli likelihood from logits, with its gradient in the same dispatch.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    by_rows, real, rows_of, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{halvings, plain, sigmoid, softplus, turns, wgsl};
@@ -16,13 +16,13 @@ use crate::kernels::fast::{exp_negative, ln_1p_unit, vectorised};
 params! {
     /// Parameters of the Bernoulli kernel.
     pub struct Bernoulli {
-        /// Rows, with the padding.
+        /// Rows of the logits, with the padding.
         rows: u32,
-        /// Pixels of an image.
+        /// Pixels of an image, n.
         cols: u32,
-        /// The distance between rows.
+        /// The distance between rows of the logits and of x.
         stride: u32,
-        /// How many z each image has.
+        /// Rows of the logits for each image.
         samples: u32,
     }
 }
@@ -32,7 +32,10 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("bernoulli.wgsl"), Cover::Row)];
 /// Invocations of a workgroup.
 const LANES: u32 = 64;
 
-/// −log p(x | logits) of each image, and its gradient.
+/// nll (images · samples) = −log p(x | logits) = Σ (log(1 + exp l) − l x) over the pixels, in
+/// nats; and its gradient dlogits (images · samples, n) = (σ(l) − x) · scale / samples, for
+/// logits (images · samples, n), x (images, n) and the record's `loss_scale`: Kingma and Welling
+/// 2014, appendix C.1. Both are zero in rows that the record does not fill.
 pub static FORWARD: Kernel<Bernoulli, 4> = Kernel {
     name: "bernoulli.forward",
     entry: "forward",
@@ -45,7 +48,7 @@ pub static FORWARD: Kernel<Bernoulli, 4> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (forward, forward),
-    cpu: Some(forward_cpu),
+    cpu: Cpu::Own(forward_cpu),
     turns: |p| turns(p.stride / 4, LANES) + halvings(LANES),
     flops: uncounted,
 };
@@ -82,13 +85,25 @@ pub(super) fn forward_in_parts<T: Real>(
     }
 }
 
-fn forward_cpu(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, f32>; 4]) {
+fn forward_cpu(p: &Bernoulli, record: &Record, args: [Arg<'_, f32>; 4]) {
+    let part = |p: &Bernoulli, images: Range<usize>| Bernoulli {
+        rows: rows_of(images, p.samples, p.rows),
+        ..*p
+    };
+    let (samples, stride) = (p.samples as usize, p.stride as usize);
+    let elements = [samples * stride, stride, samples, samples * stride];
+    let images = p.rows.div_ceil(p.samples) as usize;
+    by_rows(Rows { images, elements, part }, p, record, args, forward_fast);
+}
+
+/// The formula by functions that are vectorised.
+fn forward_fast(p: &Bernoulli, record: &Record, [logits, x, nll, dlogits]: [Arg<'_, f32>; 4]) {
     let (rows, samples) = (record.rows as usize, p.samples as usize);
     let scale = (record.rates[rate::LOSS_SCALE] / samples as f64) as f32;
     let (logits, x, nll, dlogits) = (logits.read(), x.read(), nll.write(), dlogits.write());
     let (cols, stride) = (p.cols as usize, p.stride as usize);
-    let outputs = nll.par_iter_mut().zip(dlogits.par_chunks_mut(stride));
-    logits.par_chunks(stride).zip(outputs).enumerate().for_each(|(row, (logits, made))| {
+    let outputs = nll.iter_mut().zip(dlogits.chunks_mut(stride));
+    logits.chunks(stride).zip(outputs).enumerate().for_each(|(row, (logits, made))| {
         let ((nll, dlogits), of) = (made, row / samples);
         if of >= rows {
             dlogits.fill(0.0);

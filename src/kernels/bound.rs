@@ -1,43 +1,47 @@
 //! Bounds of importance-weighted samples, and the ways to the encoder's gradient.
 
+use std::ops::Range;
+
 use crate::config::Gradient;
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape,
+    Tensor, real, rows_of, uncounted,
 };
 use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, turns, wgsl};
-use crate::kernels::gaussian::{Divergence, Noise, clamped, gaussian};
+use crate::kernels::gaussian::{KlGradient, Noise, clamped, gaussian};
 
 params! {
     /// Parameters of the kernels of bounds.
     pub struct Bound {
         /// Rows of z, with the padding.
         rows: u32,
-        /// Dimensions of z.
+        /// Dimensions of z, n.
         latent: u32,
         /// The distance between rows of h.
         h_stride: u32,
-        /// The distance between rows of z and ε; of `scale`, those of the gradient.
+        /// The distance between rows of z, ε and dz; of `scale`, those of the gradient.
         z_stride: u32,
-        /// How many z each image has.
+        /// How many z each image has, S.
         samples: u32,
-        /// How many of them are under one logarithm.
+        /// How many of them are under one logarithm, K.
         importance: u32,
-        /// Which way the encoder's gradient goes.
+        /// The code of the way that the encoder's gradient goes.
         gradient: u32,
-        /// Whether dz is added to.
+        /// Whether dz is added to what is there.
         accumulate: u32,
     }
 }
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "bound.wgsl"), Cover::Items(32))];
 
-/// log w of each z.
+/// log w (images · S) of each z, in nats: −nll + ½ β Σ (ε² + log σ² − z²), as the constants of both
+/// normals cancel, for nll (images · S), h (images, 2 n) = [μ | log σ²], ε and z (images · S, n);
+/// β is the record's KL weight. Burda et al. 2016, eq. 8.
 pub static MEASURE: Kernel<Bound, 5> = Kernel {
     name: "bound.measure",
     entry: "measure",
@@ -51,12 +55,15 @@ pub static MEASURE: Kernel<Bound, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (measure, measure),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |own, h, z| [own, h, z, z, own])),
     turns: |p| turns(p.latent, 1),
     flops: uncounted,
 };
 
-/// ω of each z, and what the bound is more than the mean of nll and the weighted KL.
+/// The weight ω (images · S) = K w / Σ w of each z, of mean 1 among the K of a group, and extra
+/// (images): what the bound −1/M Σ log 1/K Σ w over the M = S / K groups, in nats, is more than
+/// the mean of nll and the weighted KL, for log w (`measured`) and nll (`lost`), both (images ·
+/// S), and kl (images). Burda et al. 2016, eq. 8 and 14; Rainforth et al. 2018, eq. 9.
 pub static WEIGH: Kernel<Bound, 5> = Kernel {
     name: "bound.weigh",
     entry: "weigh",
@@ -70,12 +77,12 @@ pub static WEIGH: Kernel<Bound, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (weigh, weigh),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |own, _, _| [own, own, 1, own, 1])),
     turns: weigh_turns,
     flops: uncounted,
 };
 
-/// Rows of a gradient times ω.
+/// dmade (images · S, n) ← ω dmade, row by row, for ω (images · S).
 pub static SCALE: Kernel<Bound, 2> = Kernel {
     name: "bound.scale",
     entry: "scale",
@@ -83,12 +90,15 @@ pub static SCALE: Kernel<Bound, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (scale, scale),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |own, _, z| [own, z])),
     turns: |_| 0,
     flops: uncounted,
 };
 
-/// The prior's and the posterior's share of dz.
+/// dz (images · S, n) with the prior's share of the bound's gradient and, but for the standard
+/// gradient, that of the posterior's density at z: dz + c ω (z − ε / σ), for ω (images · S), h
+/// (images, 2 n), ε and z (images · S, n) and c = loss scale · KL weight / S (Roeder et al.
+/// 2017); doubly reparameterised, ω² / K stands for ω (Tucker et al. 2018, eq. 8).
 pub static BACKWARD: Kernel<Bound, 5> = Kernel {
     name: "bound.backward",
     entry: "backward",
@@ -102,10 +112,23 @@ pub static BACKWARD: Kernel<Bound, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |own, h, z| [own, h, z, z, z])),
     turns: |_| 0,
     flops: uncounted,
 };
+
+/// Images with so many elements of each binding, which depend on how many samples an image has, and on the
+/// elements of its h and z.
+fn rows<const N: usize>(
+    p: &Bound,
+    elements: fn(usize, usize, usize) -> [usize; N],
+) -> Rows<Bound, N> {
+    let part =
+        |p: &Bound, images: Range<usize>| Bound { rows: rows_of(images, p.samples, p.rows), ..*p };
+    let (samples, h) = (p.samples as usize, p.h_stride as usize);
+    let elements = elements(samples, h, samples * p.z_stride as usize);
+    Rows { images: p.rows.div_ceil(p.samples) as usize, elements, part }
+}
 
 /// Each group's samples are looked at three times: for the highest, the sum and the weights.
 fn weigh_turns(p: &Bound) -> u64 {
@@ -204,10 +227,10 @@ fn backward<T: Real>(p: &Bound, record: &Record, [omega, h, eps, z, dz]: [Arg<'_
 
 /// What of the KL's gradient does not come through z: in the standard one, what q's density has at h.
 #[must_use]
-pub fn divergence(gradient: Gradient) -> Divergence {
+pub fn kl_gradient(gradient: Gradient) -> KlGradient {
     match gradient {
-        Gradient::Standard => Divergence::Entropy,
-        Gradient::Stl | Gradient::Dreg => Divergence::Elsewhere,
+        Gradient::Standard => KlGradient::Entropy,
+        Gradient::Stl | Gradient::Dreg => KlGradient::Elsewhere,
     }
 }
 
@@ -335,7 +358,7 @@ fn case(
     let (nll, kl) = (case.plan.vector("nll", rows), case.plan.vector("kl", images));
     let extra = case.plan.vector("extra", images);
     let (dmade, dh) = case.record(|tape| {
-        gaussian(tape, Noise::Given, h, (eps, z, kl), divergence(gradient));
+        gaussian(tape, Noise::Given, h, (eps, z, kl), kl_gradient(gradient));
         let weighing = weighing(tape, Samples { h, eps, z }, importance, gradient);
         bernoulli(tape, made, x, nll);
         let dmade = tape.grad(made, GradSite::Output).expect("the likelihood made it");

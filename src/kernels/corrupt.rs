@@ -1,12 +1,13 @@
 //! What the encoder of a denoising autoencoder sees of an image.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
@@ -15,22 +16,24 @@ use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
 params! {
     /// Parameters of the corrupt kernel.
     pub struct Corrupt {
-        /// Groups of four pixels.
+        /// Groups of four pixels, with the padding.
         len: u32,
-        /// Pixels of an image.
+        /// Pixels of an image, n.
         cols: u32,
-        /// The distance between rows.
+        /// The distance between rows of x.
         stride: u32,
         /// Of 2²⁴ random numbers, those that set a pixel to 0.
         masked: u32,
-        /// The deviation of the noise.
+        /// The standard deviation of the noise, in units of the pixels.
         deviation: f32,
     }
 }
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "corrupt.wgsl"), Cover::Items(64))];
 
-/// x with pixels set to 0 or with noise, in a step that is learned from.
+/// seen (batch, n) = what the encoder sees of x (batch, n), whose images are `image` (batch):
+/// pixels set to 0 (Vincent et al. 2008, section 2.3), or x + deviation · ε with ε standard
+/// normal (Im et al. 2017, section 4). Where the record's `learning` is 0 it is x.
 pub static PIXELS: Kernel<Corrupt, 3> = Kernel {
     name: "corrupt.pixels",
     entry: "pixels",
@@ -38,10 +41,17 @@ pub static PIXELS: Kernel<Corrupt, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (pixels, pixels),
-    cpu: Some(pixels_cpu),
+    cpu: Cpu::Rows(rows),
     turns: |_| PHILOX,
     flops: uncounted,
 };
+
+fn rows(p: &Corrupt) -> Rows<Corrupt, 3> {
+    let stride = p.stride as usize;
+    let part =
+        |p: &Corrupt, rows: Range<usize>| Corrupt { len: rows.len() as u32 * p.stride / 4, ..*p };
+    Rows { images: 4 * p.len as usize / stride, elements: [1, stride, stride], part }
+}
 
 fn pixels<T: Real>(p: &Corrupt, record: &Record, [image, x, seen]: [Arg<'_, T>; 3]) {
     let (image, x, seen) = (image.words(), x.read(), seen.write());
@@ -68,22 +78,9 @@ fn pixels<T: Real>(p: &Corrupt, record: &Record, [image, x, seen]: [Arg<'_, T>; 
     }
 }
 
-/// Rows that one task of the CPU schedule takes.
-const ROWS: usize = 16;
-
-fn pixels_cpu(p: &Corrupt, record: &Record, [image, x, seen]: [Arg<'_, f32>; 3]) {
-    let part = ROWS * p.stride as usize;
-    let read = image.words().par_chunks(ROWS).zip(x.read().par_chunks(part));
-    let parts = read.zip(seen.write().par_chunks_mut(part)).enumerate();
-    parts.for_each(|(part, ((image, x), seen))| {
-        let record = record.after_rows(part * ROWS);
-        pixels(p, &record, [Arg::ReadWords(image), Arg::Read(x), Arg::Write(seen)]);
-    });
-}
-
 /// How an image is corrupted.
 #[derive(Clone, Copy, Debug)]
-pub enum Noise {
+pub enum PixelNoise {
     /// This share of its pixels is 0, in the mean.
     Mask(f64),
     /// Normal noise of this deviation is added to each pixel.
@@ -91,11 +88,11 @@ pub enum Noise {
 }
 
 /// Records what is seen (batch, n) of the images x (batch, n), whose numbers are `image` (batch).
-pub fn corrupt(tape: &mut Tape<'_>, noise: Noise, (image, x): (Tensor, Tensor)) -> Tensor {
+pub fn corrupt(tape: &mut Tape<'_>, noise: PixelNoise, (image, x): (Tensor, Tensor)) -> Tensor {
     let seen = tape.plan.matrix("x as it is seen", x.rows(), x.cols());
     let (masked, deviation) = match noise {
-        Noise::Mask(share) => ((share * f64::from(1 << 24)).round() as u32, 0.0),
-        Noise::Normal(deviation) => (0, deviation as f32),
+        PixelNoise::Mask(share) => ((share * f64::from(1 << 24)).round() as u32, 0.0),
+        PixelNoise::Normal(deviation) => (0, deviation as f32),
     };
     let len = x.words() / 4;
     let (cols, stride) = (size(x.cols()), size(x.stride()));
@@ -108,7 +105,7 @@ pub fn corrupt(tape: &mut Tape<'_>, noise: Noise, (image, x): (Tensor, Tensor)) 
 /// more than 65,535 workgroups.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
-    for (kind, noise) in [("mask", Noise::Mask(0.3)), ("normal", Noise::Normal(0.5))] {
+    for (kind, noise) in [("mask", PixelNoise::Mask(0.3)), ("normal", PixelNoise::Normal(0.5))] {
         for (rows, cols, record_rows, learning) in [
             (1, 1, 1, 1.0),
             (7, 37, 6, 1.0),
@@ -136,7 +133,7 @@ mod tests {
     use crate::cpu::Session;
 
     /// What 128 images of 784 pixels of one half become.
-    fn seen(noise: Noise, learning: f64) -> Vec<f64> {
+    fn seen(noise: PixelNoise, learning: f64) -> Vec<f64> {
         let mut case = Case::new("corrupt".to_owned(), 128);
         case.record.rates[rate::LEARNING] = learning;
         let image = case.input_line("image", 128, Dtype::U32, Fill::Words((0..128).collect()));
@@ -155,16 +152,16 @@ mod tests {
     #[test]
     fn noise_has_its_share_and_its_moments() {
         let count = 100_352.0;
-        let black = seen(Noise::Mask(0.3), 1.0).iter().filter(|&&v| v == 0.0).count() as f64;
+        let black = seen(PixelNoise::Mask(0.3), 1.0).iter().filter(|&&v| v == 0.0).count() as f64;
         assert!((black / count - 0.3).abs() < 0.0073, "{black} of {count} are black");
-        let noisy = seen(Noise::Normal(0.2), 1.0);
+        let noisy = seen(PixelNoise::Normal(0.2), 1.0);
         let mean = noisy.iter().sum::<f64>() / count;
         let variance = noisy.iter().map(|v| (v - 0.5).powi(2)).sum::<f64>() / count;
         assert!(
             (mean - 0.5).abs() < 0.0032 && (variance - 0.04).abs() < 0.0009,
             "{mean} {variance}"
         );
-        let clean = seen(Noise::Mask(0.3), 0.0);
+        let clean = seen(PixelNoise::Mask(0.3), 0.0);
         assert!(clean.iter().all(|&v| v == 0.5), "what only looks sees the image");
     }
 }

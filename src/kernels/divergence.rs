@@ -1,11 +1,13 @@
 //! Free bits and a capacity: what is minimised in the place of the KL divergence, and its gradient.
 
+use std::ops::Range;
+
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    each_row, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
@@ -14,17 +16,17 @@ use crate::kernels::gaussian::clamped;
 params! {
     /// Parameters of the divergence kernels.
     pub struct Divergence {
-        /// Rows, with the padding.
+        /// Rows of h, with the padding.
         rows: u32,
-        /// Dimensions of z.
+        /// Dimensions of z, n.
         latent: u32,
         /// The distance between rows of h.
         h_stride: u32,
-        /// Whether a capacity is aimed at, else bits are free.
+        /// Whether a capacity is aimed at (1), else bits are free (0).
         capacity: u32,
-        /// Whether what is written is added to what is there.
-        add: u32,
-        /// λ, nats of each dimension.
+        /// Whether `extra`, or dh, is added to what is there.
+        accumulate: u32,
+        /// λ: the nats of each dimension that are free.
         free_bits: f32,
     }
 }
@@ -34,20 +36,24 @@ const ITEMS: &[Schedule] = &[plain(wgsl!("divergence.wgsl"), Cover::Items(64))];
 /// Invocations of a workgroup.
 const LANES: u32 = 64;
 
-/// The mean KL divergence of each dimension over the minibatch.
+/// K (n) = the mean over the minibatch of each dimension's ½ (μ² + σ² − 1 − log σ²), in nats, for
+/// h (batch, 2 n) = [μ | log σ²]: Kingma and Welling 2014, appendix B.
 pub static MEANS: Kernel<Divergence, 2> = Kernel {
     name: "divergence.means",
     entry: "means",
     bindings: [Binding::read("h"), Binding::write("means_of_kl")],
     overrides: &[],
     schedules: &[plain(wgsl!("divergence.wgsl"), Cover::Row)],
-    reference: (means, means),
-    cpu: None,
+    reference: (means::<f32, false>, means::<f64, false>),
+    cpu: Cpu::Own(means::<f32, true>),
     turns: |p| turns(p.rows, LANES) + halvings(LANES),
     flops: uncounted,
 };
 
-/// What each image has more than its share of w KL, and the derivative by each dimension's mean.
+/// extra (batch): what each image has more than its share of w KL, in nats: w Σ max(λ − K, 0)
+/// with free bits (Kingma et al. 2016, eq. 15), w (|Σ K − C| − Σ K) with a capacity C (Burgess et
+/// al. 2018, eq. 8); and its derivatives `slopes` (n) by each K, over w; for K (n,
+/// `kl_by_dimension`).
 pub static WEIGH: Kernel<Divergence, 3> = Kernel {
     name: "divergence.weigh",
     entry: "weigh",
@@ -55,12 +61,13 @@ pub static WEIGH: Kernel<Divergence, 3> = Kernel {
     overrides: &[],
     schedules: ITEMS,
     reference: (weigh, weigh),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns(p.latent, 1),
     flops: uncounted,
 };
 
-/// The gradient at h of what is more than w KL.
+/// dh (batch, 2 n): the gradient of `extra` at h (batch, 2 n), w s μ and ½ w s (σ² − 1) times the
+/// record's `loss_scale`, for the slopes s (n). Where log σ² is out of its bounds it has none.
 pub static BACKWARD: Kernel<Divergence, 3> = Kernel {
     name: "divergence.backward",
     entry: "backward",
@@ -68,22 +75,32 @@ pub static BACKWARD: Kernel<Divergence, 3> = Kernel {
     overrides: &[],
     schedules: ITEMS,
     reference: (backward, backward),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: |_| 0,
     flops: uncounted,
 };
 
-fn means<T: Real>(p: &Divergence, record: &Record, [h, means]: [Arg<'_, T>; 2]) {
+fn rows(p: &Divergence) -> Rows<Divergence, 3> {
+    let part = |p: &Divergence, rows: Range<usize>| Divergence { rows: rows.len() as u32, ..*p };
+    let h = p.h_stride as usize;
+    Rows { images: p.rows as usize, elements: [h, 0, h], part }
+}
+
+fn means<T: Real, const PARALLEL: bool>(
+    p: &Divergence,
+    record: &Record,
+    [h, means]: [Arg<'_, T>; 2],
+) {
     let (h, means) = (h.read(), means.write());
     let (latent, rows) = (p.latent as usize, record.rows as usize);
-    for (j, mean) in means[..latent].iter_mut().enumerate() {
+    each_row::<_, PARALLEL>(&mut means[..latent], 1, rows, |j, mean| {
         let mut sum = T::zero();
         for h in h.chunks(p.h_stride as usize).take(rows) {
             let (mu, log_var) = (h[j], clamped(h[latent + j]));
             sum += (mu * mu + log_var.exp_m1() - log_var) * real(0.5);
         }
-        *mean = sum / real(rows as f64);
-    }
+        mean[0] = sum / real(rows as f64);
+    });
 }
 
 fn weigh<T: Real>(p: &Divergence, record: &Record, [means, slopes, extra]: [Arg<'_, T>; 3]) {
@@ -111,7 +128,7 @@ fn weigh<T: Real>(p: &Divergence, record: &Record, [means, slopes, extra]: [Arg<
         _ => -goal,
     };
     for (row, extra) in extra[..p.rows as usize].iter_mut().enumerate() {
-        let before = if p.add != 0 { *extra } else { T::zero() };
+        let before = if p.accumulate != 0 { *extra } else { T::zero() };
         let inside = row < record.rows as usize;
         let more = if inside { rate(rate::KL_WEIGHT) * beyond } else { T::zero() };
         *extra = before + more;
@@ -132,7 +149,7 @@ fn backward<T: Real>(p: &Divergence, record: &Record, [h, slopes, dh]: [Arg<'_, 
             if raw != clamped(raw) {
                 d_log_var = T::zero();
             }
-            let before = |at: usize| if p.add != 0 { dh[at] } else { T::zero() };
+            let before = |at: usize| if p.accumulate != 0 { dh[at] } else { T::zero() };
             let (first, second) = (before(at) + weight * mu, before(at + latent) + d_log_var);
             (dh[at], dh[at + latent]) = (first, second);
         }
@@ -150,7 +167,7 @@ pub enum Aim {
 
 /// Records what is minimised beside w KL of h (batch, 2 n) = [μ | log σ²], added to `extra` (batch) if
 /// others wrote it before; and the gradient at h, beside that of w KL.
-pub fn divergence(tape: &mut Tape<'_>, aim: Aim, h: Tensor, (extra, add): (Tensor, bool)) {
+pub fn divergence(tape: &mut Tape<'_>, aim: Aim, h: Tensor, (extra, accumulate): (Tensor, bool)) {
     let latent = h.cols() / 2;
     let (capacity, free_bits) = match aim {
         Aim::FreeBits(nats) => (0, nats as f32),
@@ -161,7 +178,7 @@ pub fn divergence(tape: &mut Tape<'_>, aim: Aim, h: Tensor, (extra, add): (Tenso
         latent: size(latent),
         h_stride: size(h.stride()),
         capacity,
-        add: u32::from(add),
+        accumulate: u32::from(accumulate),
         free_bits,
     };
     let means = tape.plan.vector("mean KL of each dimension", latent);
@@ -170,8 +187,8 @@ pub fn divergence(tape: &mut Tape<'_>, aim: Aim, h: Tensor, (extra, add): (Tenso
     let items = Grid::Flat(h.padded_rows().max(latent));
     tape.dispatch(&WEIGH, p, [means, slopes, extra], items);
     tape.on_backward(move |tape| {
-        let (dh, add) = tape.grad_out(h, GradSite::Output);
-        let p = Divergence { add: u32::from(add), ..p };
+        let (dh, accumulate) = tape.grad_out(h, GradSite::Output);
+        let p = Divergence { accumulate: u32::from(accumulate), ..p };
         tape.dispatch(&BACKWARD, p, [h, slopes, dh], Grid::Flat(h.padded_rows() * latent));
     });
 }

@@ -1,12 +1,13 @@
 //! Dropout: a training step leaves out a share of a layer's outputs, drawn for each image.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Tape, Tensor, real, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, Real, Record, Rows, Tape, Tensor,
+    real, rows_of, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
@@ -15,22 +16,25 @@ use crate::kernels::philox::{PHILOX, key, philox, purpose};
 params! {
     /// Parameters of the dropout kernel.
     pub struct Dropout {
-        /// Rows, with the padding.
+        /// Rows of x, with the padding.
         rows: u32,
-        /// Groups of four columns, with the padding.
+        /// Groups of four columns of x, with the padding.
         quads: u32,
         /// Rows of one image.
         samples: u32,
         /// The layer's number, so that each draws anew.
         layer: u32,
-        /// How many of 2²⁴ elements are kept.
+        /// Of 2²⁴ random numbers, those that keep an element.
         keep: u32,
-        /// Whether the result is added to what is there.
+        /// Whether y is added to what is there.
         accumulate: u32,
     }
 }
 
-/// y = x ⊗ m / P(m = 1), for x or for the gradient.
+/// y (rows, n) = x ⊗ m / P(m = 1) for x (rows, n), each element of m being 1 or, with the layer's
+/// share, 0: inverted dropout (Srivastava et al. 2014, section 10). The gradient takes the same
+/// way. `image` (rows / samples) says which image's rows they are; where the record's `learning`
+/// is 0, y = x.
 pub static APPLY: Kernel<Dropout, 3> = Kernel {
     name: "dropout.apply",
     entry: "apply",
@@ -38,7 +42,7 @@ pub static APPLY: Kernel<Dropout, 3> = Kernel {
     overrides: &[],
     schedules: &[plain(wgsl!("philox.wgsl", "dropout.wgsl"), Cover::Items(32))],
     reference: (apply, apply),
-    cpu: Some(apply_cpu),
+    cpu: Cpu::Rows(rows),
     turns: |_| PHILOX,
     flops: uncounted,
 };
@@ -76,10 +80,14 @@ fn apply<T: Real>(p: &Dropout, record: &Record, [image, x, y]: [Arg<'_, T>; 3]) 
     }
 }
 
-fn apply_cpu(p: &Dropout, record: &Record, [image, x, y]: [Arg<'_, f32>; 3]) {
-    let (image, stride) = (image.words(), 4 * p.quads as usize);
-    let rows = x.read().par_chunks(stride).zip(y.write().par_chunks_mut(stride)).enumerate();
-    rows.for_each(|(row, (x, y))| apply_row(p, record, image, (row, x, y)));
+fn rows(p: &Dropout) -> Rows<Dropout, 3> {
+    let of_an_image = (4 * p.quads * p.samples) as usize;
+    let part = |p: &Dropout, images: Range<usize>| Dropout {
+        rows: rows_of(images, p.samples, p.rows),
+        ..*p
+    };
+    let images = p.rows.div_ceil(p.samples) as usize;
+    Rows { images, elements: [1, of_an_image, of_an_image], part }
 }
 
 /// What a layer leaves out.

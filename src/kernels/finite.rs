@@ -1,11 +1,13 @@
 //! The guard: a sticky status that is set by what is not finite, and stops the optimiser. Gradients
 //! are judged here, losses where they are summed, weights where they are updated.
 
+use rayon::prelude::*;
+
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
@@ -30,24 +32,33 @@ pub const WEIGHT: u32 = 4;
 /// Gradients from here on have no finite square in f32.
 pub const LARGEST: f64 = 18_446_744_073_709_551_616.0;
 
-/// Looks at the gradients.
+/// Gradients that one task looks at.
+const PART: usize = 16_384;
+
+/// Sets the guard's status, its first word of two, if one of the gradients (4 · `len`) is not
+/// finite or has a square that is not.
 pub static CHECK: Kernel<Finite, 2> = Kernel {
     name: "finite.check",
     entry: "check",
     bindings: [Binding::read_bits("grads"), Binding::write_words("guard_words")],
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (check, check),
-    cpu: None,
+    reference: (check::<f32, false>, check::<f64, false>),
+    cpu: Cpu::Own(check::<f32, true>),
     turns: |_| 0,
     flops: uncounted,
 };
 
-fn check<T: Real>(p: &Finite, _: &Record, [grads, guard]: [Arg<'_, T>; 2]) {
+fn check<T: Real, const PARALLEL: bool>(p: &Finite, _: &Record, [grads, guard]: [Arg<'_, T>; 2]) {
     let limit = real::<T>(LARGEST);
     // Counted without a branch, so that the loop can be vectorised; a NaN is not below the limit.
     let too_large = |values: &[T]| values.iter().filter(|v| v.abs() < limit).count() < values.len();
-    if grads.read()[..4 * p.len as usize].chunks(4096).any(too_large) {
+    let grads = &grads.read()[..4 * p.len as usize];
+    let found = match PARALLEL {
+        true => grads.par_chunks(PART).any(too_large),
+        false => grads.chunks(PART).any(too_large),
+    };
+    if found {
         guard.words_mut()[0] |= GRADIENT;
     }
 }

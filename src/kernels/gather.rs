@@ -1,12 +1,13 @@
 //! The minibatch's rows out of a resident dataset, in the epoch's order: bytes to floats.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::config::Pixels;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, turns, wgsl};
@@ -15,11 +16,11 @@ use crate::kernels::philox::{PHILOX, SHUFFLED, coin, key, philox, purpose, shuff
 params! {
     /// Parameters of the gather kernels.
     pub struct Gather {
-        /// Blocks of sixteen pixels in x.
+        /// Blocks of sixteen pixels in x, with the padding.
         len: u32,
-        /// The distance between rows of x, and of a row of the dataset in pixels.
+        /// The distance between rows of x, and between the dataset's rows in pixels.
         stride: u32,
-        /// The first image of the shard.
+        /// The shard's first image.
         shard_first: u32,
         /// Images in the shard.
         shard_rows: u32,
@@ -42,7 +43,9 @@ fn code(pixels: Pixels) -> u32 {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gather.wgsl"), Cover::Items(64))];
 
-/// Rows of a dataset of bytes, four to a word.
+/// x (batch, n) = the record's images out of a shard of bytes (shard rows, n), four to a word,
+/// over 255, or coins of that probability; and image (batch) = which they are. Rows of other
+/// shards are left, those that the record does not fill become zero.
 pub static BYTES: Kernel<Gather, 3> = Kernel {
     name: "gather.bytes",
     entry: "bytes",
@@ -50,12 +53,12 @@ pub static BYTES: Kernel<Gather, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (bytes, bytes),
-    cpu: Some(bytes_cpu),
+    cpu: Cpu::Rows(rows),
     turns: gather_turns,
     flops: uncounted,
 };
 
-/// Rows of a dataset of floats.
+/// The same for a shard of floats, `values` (shard rows, n).
 pub static FLOATS: Kernel<Gather, 3> = Kernel {
     name: "gather.floats",
     entry: "floats",
@@ -63,7 +66,7 @@ pub static FLOATS: Kernel<Gather, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (floats, floats),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: gather_turns,
     flops: uncounted,
 };
@@ -71,6 +74,13 @@ pub static FLOATS: Kernel<Gather, 3> = Kernel {
 /// An invocation finds one image and makes four groups of four pixels, each of which may be coins.
 fn gather_turns(_: &Gather) -> u64 {
     SHUFFLED + turns(4, 1) + 4 * PHILOX + turns(4, 1)
+}
+
+fn rows(p: &Gather) -> Rows<Gather, 3> {
+    let stride = p.stride as usize;
+    let part =
+        |p: &Gather, rows: Range<usize>| Gather { len: rows.len() as u32 * p.stride / 16, ..*p };
+    Rows { images: 16 * p.len as usize / stride, elements: [0, stride, 1], part }
 }
 
 /// The image that a row of the minibatch holds, if any.
@@ -92,7 +102,7 @@ pub(super) fn levels<T: Real>() -> [T; 256] {
 
 /// Calls `fill` with each row of x that the shard serves, its place in the shard and its image;
 /// rows past the record's become zero.
-fn rows<T: Real>(
+fn fill_rows<T: Real>(
     p: &Gather,
     record: &Record,
     (x, image): (&mut [T], &mut [u32]),
@@ -125,7 +135,7 @@ fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 
     let pixels = pixels.words();
     let levels = levels::<T>();
     let words = p.stride as usize / 4;
-    rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
+    fill_rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
         let packed = &pixels[at * words..(at + 1) * words];
         for (four, word) in x.chunks_exact_mut(4).zip(packed) {
             for (x, byte) in four.iter_mut().zip(word.to_le_bytes()) {
@@ -142,23 +152,10 @@ fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 
     });
 }
 
-/// Rows that one task of the CPU schedules gathers.
-const ROWS: usize = 16;
-
-fn bytes_cpu(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, f32>; 3]) {
-    let pixels = pixels.words();
-    let x = x.write().par_chunks_mut(ROWS * p.stride as usize);
-    let parts = x.zip(image.words_mut().par_chunks_mut(ROWS)).enumerate();
-    parts.for_each(|(part, (x, image))| {
-        let record = record.after_rows(part * ROWS);
-        bytes(p, &record, [Arg::ReadWords(pixels), Arg::Write(x), Arg::WriteWords(image)]);
-    });
-}
-
 fn floats<T: Real>(p: &Gather, record: &Record, [values, x, image]: [Arg<'_, T>; 3]) {
     let values = values.read();
     let stride = p.stride as usize;
-    rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
+    fill_rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
         x.copy_from_slice(&values[at * stride..(at + 1) * stride]);
         if p.binarise != 0 {
             for (pixel, x) in x.iter_mut().enumerate() {

@@ -1,14 +1,14 @@
 //! The Gaussian posterior: reparameterised samples, its KL divergence, and their gradients.
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::config::LOG_VAR_BOUNDS;
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape,
+    Tensor, real, rows_of, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, turns, wgsl};
@@ -19,17 +19,17 @@ params! {
     pub struct Gaussian {
         /// Rows of z, with the padding.
         rows: u32,
-        /// Dimensions of z.
+        /// Dimensions of z, n.
         latent: u32,
-        /// The distance between rows of h.
+        /// The distance between rows of h and of dh.
         h_stride: u32,
-        /// The distance between rows of z and ε.
+        /// The distance between rows of z, ε and dz.
         z_stride: u32,
         /// How many z each image has.
         samples: u32,
-        /// What of the KL's gradient is added on the way back, as [`Divergence`] counts.
-        divergence: u32,
-        /// Whether the gradient is added to what is there.
+        /// What of the KL's gradient is added on the way back, as [`KlGradient`] counts.
+        kl_gradient: u32,
+        /// Whether dh is added to what is there.
         accumulate: u32,
     }
 }
@@ -40,7 +40,10 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gaussian.wgsl"), Co
 /// than a quarter of the most dimensions ([`MOST`](crate::config::MOST)).
 pub const SAMPLE: u32 = 1 << 18;
 
-/// z, KL and ε of h, drawing ε.
+/// z (images · samples, n) = μ + ε ⊗ σ and kl (images) = ½ Σ (μ² + σ² − 1 − log σ²), in nats, for
+/// h (images, 2 n) = [μ | log σ²], with ε (images · samples, n) drawn for each `image` (images):
+/// Kingma and Welling 2014, eq. 10 and appendix B. log σ² is kept within its bounds; all is zero
+/// in rows that the record does not fill.
 pub static DRAW: Kernel<Gaussian, 5> = Kernel {
     name: "gaussian.draw",
     entry: "draw",
@@ -54,12 +57,12 @@ pub static DRAW: Kernel<Gaussian, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (draw, draw),
-    cpu: Some(draw_cpu),
+    cpu: Cpu::Rows(|p| rows(p, |h, z| [1, h, z, z, 1])),
     turns: |p| turns(p.latent, 4) * (1 + PHILOX + turns(4, 1)),
     flops: uncounted,
 };
 
-/// z and KL of h and a given ε.
+/// The same with ε (images · samples, n) as it is given.
 pub static GIVEN: Kernel<Gaussian, 4> = Kernel {
     name: "gaussian.given",
     entry: "given",
@@ -72,12 +75,14 @@ pub static GIVEN: Kernel<Gaussian, 4> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (given, given),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |h, z| [h, z, z, 1])),
     turns: |p| turns(p.latent, 1),
     flops: uncounted,
 };
 
-/// The gradient at h of what comes after z, and of the weighted KL.
+/// dh (images, 2 n), the gradients at μ and log σ²: Σ dz and ½ σ Σ dz ⊗ ε over the samples, for
+/// dz and ε (images · samples, n) and h (images, 2 n); and of the weighted KL, w μ and ½ w (σ² −
+/// 1), what `kl_gradient` says. Where log σ² is out of its bounds it has none.
 pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
     name: "gaussian.backward",
     entry: "backward",
@@ -90,7 +95,7 @@ pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: Some(backward_cpu),
+    cpu: Cpu::Rows(|p| rows(p, |h, z| [h, z, z, h])),
     turns: |p| turns(p.samples, 1),
     flops: uncounted,
 };
@@ -194,10 +199,10 @@ pub(super) fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]:
                 along += dz[row * stride + j] * eps[row * stride + j] * sigma;
             }
             // ∂KL/∂μ = μ, ∂KL/∂log σ² = ½ (σ² − 1).
-            let (kl_mu, kl_log_var) = match Divergence::of_code(p.divergence) {
-                Divergence::Whole => (weight * mu, weight * clamped(raw).exp_m1()),
-                Divergence::Entropy => (T::zero(), -weight),
-                Divergence::Elsewhere => (T::zero(), T::zero()),
+            let (kl_mu, kl_log_var) = match KlGradient::of_code(p.kl_gradient) {
+                KlGradient::Whole => (weight * mu, weight * clamped(raw).exp_m1()),
+                KlGradient::Entropy => (T::zero(), -weight),
+                KlGradient::Elsewhere => (T::zero(), T::zero()),
             };
             let mut d_mu = up + kl_mu;
             let mut d_log_var = (along + kl_log_var) * real(0.5);
@@ -214,37 +219,17 @@ pub(super) fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]:
     }
 }
 
-/// Images that one task of the CPU schedules takes.
-const ROWS: usize = 16;
-
-/// Elements of h and of z that one task takes.
-fn parts(p: &Gaussian) -> (usize, usize) {
-    (ROWS * p.h_stride as usize, ROWS * p.samples as usize * p.z_stride as usize)
-}
-
-fn draw_cpu(p: &Gaussian, record: &Record, [image, h, eps, z, kl]: [Arg<'_, f32>; 5]) {
-    let (image, h, eps, z, kl) = (image.words(), h.read(), eps.write(), z.write(), kl.write());
-    let (h_part, z_part) = parts(p);
-    let read = image.par_chunks(ROWS).zip(h.par_chunks(h_part));
-    let written = eps.par_chunks_mut(z_part).zip(z.par_chunks_mut(z_part));
-    let parts = read.zip(written.zip(kl.par_chunks_mut(ROWS)));
-    parts.enumerate().for_each(|(part, ((image, h), ((eps, z), kl)))| {
-        let p = Gaussian { rows: (z.len() / p.z_stride as usize) as u32, ..*p };
-        let args =
-            [Arg::ReadWords(image), Arg::Read(h), Arg::Write(eps), Arg::Write(z), Arg::Write(kl)];
-        draw(&p, &record.after_rows(part * ROWS), args);
-    });
-}
-
-fn backward_cpu(p: &Gaussian, record: &Record, [h, eps, dz, dh]: [Arg<'_, f32>; 4]) {
-    let (h_part, z_part) = parts(p);
-    let posterior = h.read().par_chunks(h_part).zip(dh.write().par_chunks_mut(h_part));
-    let draws = eps.read().par_chunks(z_part).zip(dz.read().par_chunks(z_part));
-    posterior.zip(draws).enumerate().for_each(|(part, ((h, dh), (eps, dz)))| {
-        let p = Gaussian { rows: (dz.len() / p.z_stride as usize) as u32, ..*p };
-        let args = [Arg::Read(h), Arg::Read(eps), Arg::Read(dz), Arg::Write(dh)];
-        backward(&p, &record.after_rows(part * ROWS), args);
-    });
+/// Images with so many elements of each binding, which depend on those of an image's h and z.
+fn rows<const N: usize>(
+    p: &Gaussian,
+    elements: fn(usize, usize) -> [usize; N],
+) -> Rows<Gaussian, N> {
+    let part = |p: &Gaussian, images: Range<usize>| Gaussian {
+        rows: rows_of(images, p.samples, p.rows),
+        ..*p
+    };
+    let (h, z) = (p.h_stride as usize, (p.samples * p.z_stride) as usize);
+    Rows { images: p.rows.div_ceil(p.samples) as usize, elements: elements(h, z), part }
 }
 
 /// Where ε comes from.
@@ -261,7 +246,7 @@ pub enum Noise {
 
 /// What of the KL divergence's gradient at h is added where z's becomes h's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Divergence {
+pub enum KlGradient {
     /// None of it: it comes from elsewhere.
     Elsewhere,
     /// All of it, by its formula.
@@ -270,7 +255,7 @@ pub enum Divergence {
     Entropy,
 }
 
-impl Divergence {
+impl KlGradient {
     /// The number that shaders know it by.
     #[must_use]
     pub fn code(self) -> u32 {
@@ -290,7 +275,7 @@ pub fn gaussian(
     noise: Noise,
     h: Tensor,
     (eps, z, kl): (Tensor, Tensor, Tensor),
-    divergence: Divergence,
+    kl_gradient: KlGradient,
 ) {
     assert_eq!(h.cols(), 2 * z.cols(), "gaussian: h holds a mean and a log-variance for each z");
     let samples = z.rows() / h.rows();
@@ -301,7 +286,7 @@ pub fn gaussian(
         h_stride: size(h.stride()),
         z_stride: size(z.stride()),
         samples: size(samples),
-        divergence: divergence.code(),
+        kl_gradient: kl_gradient.code(),
         accumulate: 0,
     };
     let rows = Grid::Flat(z.padded_rows());
@@ -334,11 +319,11 @@ pub(crate) fn cases() -> Vec<Case> {
         ([13, 5, 11, 3], 2.0),
         ([17, 6, 17, 16], 60.0),
     ] {
-        cases.push(case(shape, reach, true, Divergence::Whole));
-        cases.push(case(shape, reach, false, Divergence::Whole));
+        cases.push(case(shape, reach, true, KlGradient::Whole));
+        cases.push(case(shape, reach, false, KlGradient::Whole));
     }
-    cases.push(case([19, 5, 18, 4], 2.0, false, Divergence::Elsewhere));
-    cases.push(case(one(1024, 2049, 1000), 2.0, true, Divergence::Whole));
+    cases.push(case([19, 5, 18, 4], 2.0, false, KlGradient::Elsewhere));
+    cases.push(case(one(1024, 2049, 1000), 2.0, true, KlGradient::Whole));
     cases
 }
 
@@ -346,11 +331,11 @@ fn case(
     [images, latent, inside, samples]: [usize; 4],
     reach: f32,
     drawn: bool,
-    divergence: Divergence,
+    kl_gradient: KlGradient,
 ) -> Case {
     let kind = if drawn { "draw" } else { "given" };
     let name = format!(
-        "gaussian.{kind} {inside}/{images}×{latent} within ±{reach}, {samples} z, KL {divergence:?}"
+        "gaussian.{kind} {inside}/{images}×{latent} within ±{reach}, {samples} z, KL {kl_gradient:?}"
     );
     let mut case = Case::new(name, inside);
     let rows = images * samples;
@@ -364,14 +349,14 @@ fn case(
     };
     let (z, kl) = (case.plan.matrix("z", rows, latent), case.plan.vector("kl", images));
     let dh = case.record(|tape| {
-        gaussian(tape, noise, h, (eps, z, kl), divergence);
+        gaussian(tape, noise, h, (eps, z, kl), kl_gradient);
         tape.set_grad(z, weight);
         tape.backward();
         tape.grad(h, GradSite::Output).expect("the rule wrote it")
     });
     let kl_weight = case.record.rates[rate::KL_WEIGHT] * case.record.rates[rate::LOSS_SCALE];
     case.outputs = vec![(z, Weight::Of(weight))];
-    if divergence == Divergence::Whole {
+    if kl_gradient == KlGradient::Whole {
         case.outputs.push((kl, Weight::Same(kl_weight)));
     }
     case.gradients.push((h, dh));

@@ -1,9 +1,12 @@
 //! Importance weights of z from the posterior, summed as they come.
 
+use std::ops::Range;
+
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, turns, wgsl};
@@ -14,7 +17,7 @@ params! {
     pub struct Importance {
         /// Images, with the padding.
         rows: u32,
-        /// Dimensions of z.
+        /// Dimensions of z, n.
         latent: u32,
         /// The distance between rows of h.
         h_stride: u32,
@@ -27,7 +30,11 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "importance.wgsl"), Cover::Items(32))];
 
-/// The weight of one more z for each image, added to the sum of those before.
+/// One more importance weight w = p(x | z) p(z) / q(z | x) of each image, in nats:
+/// log w = −nll + ½ Σ (ε² + log σ² − z²), for the first sample's nll (images · samples), ε and z
+/// (images · samples, n) and h (images, 2 n) = [μ | log σ²] (Burda et al. 2016, eq. 8).
+/// `highest` (images) keeps the largest log w so far, and `total` (images) the sum of
+/// w / exp(highest); step 0 of the record begins anew.
 pub static WEIGH: Kernel<Importance, 6> = Kernel {
     name: "importance.weigh",
     entry: "weigh",
@@ -42,10 +49,18 @@ pub static WEIGH: Kernel<Importance, 6> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (weigh, weigh),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: |p| turns(p.latent, 1),
     flops: uncounted,
 };
+
+fn rows(p: &Importance) -> Rows<Importance, 6> {
+    let part =
+        |p: &Importance, images: Range<usize>| Importance { rows: images.len() as u32, ..*p };
+    let (h, samples) = (p.h_stride as usize, p.samples as usize);
+    let z = samples * p.z_stride as usize;
+    Rows { images: p.rows as usize, elements: [samples, h, z, z, 1, 1], part }
+}
 
 fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {
     let [nll, h, eps, z, highest, total] = args;
@@ -76,9 +91,9 @@ fn weigh<T: Real>(p: &Importance, record: &Record, args: [Arg<'_, T>; 6]) {
     }
 }
 
-/// Records the weights of the first z of each image, z (images · samples, n) being drawn by ε from
-/// h = [μ | log σ²] (images, 2 n), and −log p(x | z) being nll (images · samples); `highest` and `total`
-/// (images) are as the shader says.
+/// Records the weights of the first z of each image, z (images · samples, n) being drawn by ε
+/// from h = [μ | log σ²] (images, 2 n), and −log p(x | z) being nll (images · samples): the
+/// largest log w goes to `highest` (images), Σ w / exp(highest) to `total` (images).
 pub fn importance(
     tape: &mut Tape<'_>,
     (nll, h): (Tensor, Tensor),

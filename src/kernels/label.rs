@@ -1,10 +1,12 @@
 //! The classes of the minibatch's images, and their one-hot vectors behind the columns of a matrix.
 
+use std::ops::Range;
+
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape,
+    Tensor, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, wgsl};
@@ -13,30 +15,32 @@ use crate::kernels::gather::Shard;
 params! {
     /// Parameters of the label kernels.
     pub struct Label {
-        /// Elements of what is written.
+        /// Elements of what is written, with the padding.
         len: u32,
-        /// Columns of a.
+        /// Columns of a, n.
         cols: u32,
-        /// The distance between rows of a.
+        /// The distance between rows of a and of da.
         stride: u32,
-        /// The distance between rows of y.
+        /// The distance between rows of y and of dy.
         y_stride: u32,
         /// How many classes there are.
         classes: u32,
         /// Rows of a for each image.
         samples: u32,
-        /// The first image of the shard.
+        /// The shard's first image.
         shard_first: u32,
         /// Images in the shard.
         shard_rows: u32,
-        /// Whether the gradient is added to what is there.
+        /// Whether da is added to what is there.
         accumulate: u32,
     }
 }
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("label.wgsl"), Cover::Items(64))];
 
-/// The class of each image of the minibatch.
+/// gathered (batch) = the class of each `image` (batch) that lies in the shard, whose `classes`
+/// (shard rows) are given. Rows of other shards are left, those that the record does not fill
+/// become 0.
 pub static GATHER: Kernel<Label, 3> = Kernel {
     name: "label.gather",
     entry: "gather",
@@ -48,12 +52,14 @@ pub static GATHER: Kernel<Label, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (take, take),
-    cpu: None,
+    cpu: Cpu::Rows(label_rows),
     turns: |_| 0,
     flops: uncounted,
 };
 
-/// y = [a | one-hot(label)].
+/// y (images · samples, n + classes) = [a | one-hot(label)] for a (images · samples, n) and label
+/// (images); a class that there is not has no column. All is zero in rows that the record does
+/// not fill.
 pub static APPEND: Kernel<Label, 3> = Kernel {
     name: "label.append",
     entry: "append",
@@ -61,12 +67,12 @@ pub static APPEND: Kernel<Label, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (put, put),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, p.y_stride, |a, y| [a, 1, y])),
     turns: |_| 0,
     flops: uncounted,
 };
 
-/// da = the first columns of dy.
+/// da (images · samples, n) = the first n columns of dy (images · samples, n + classes).
 pub static BACKWARD: Kernel<Label, 2> = Kernel {
     name: "label.backward",
     entry: "backward",
@@ -74,10 +80,28 @@ pub static BACKWARD: Kernel<Label, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, p.stride, |a, y| [y, a])),
     turns: |_| 0,
     flops: uncounted,
 };
+
+fn label_rows(p: &Label) -> Rows<Label, 3> {
+    let part = |p: &Label, rows: Range<usize>| Label { len: rows.len() as u32, ..*p };
+    Rows { images: p.len as usize, elements: [0, 1, 1], part }
+}
+
+/// Images whose rows of a and of y have so many elements together; what is written has rows of `stride`.
+fn rows<const N: usize>(
+    p: &Label,
+    stride: u32,
+    elements: fn(usize, usize) -> [usize; N],
+) -> Rows<Label, N> {
+    let of_an_image = |stride: u32| (p.samples * stride) as usize;
+    let images = p.len.div_ceil(p.samples * stride) as usize;
+    let elements = elements(of_an_image(p.stride), of_an_image(p.y_stride));
+    // The references go by the length of what they write.
+    Rows { images, elements, part: |p, _| *p }
+}
 
 fn take<T: Real>(p: &Label, record: &Record, [classes, image, label]: [Arg<'_, T>; 3]) {
     let (classes, image) = (classes.words(), image.words());

@@ -1,10 +1,12 @@
 //! Layer normalisation: each row of a layer made of mean 0 and variance 1, then scaled and shifted.
 
+use std::ops::Range;
+
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, PAD, Real, Record, Rows, Schedule,
+    Tape, Tensor, each_row, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
@@ -16,9 +18,9 @@ pub const EPSILON: f64 = 1e-5;
 params! {
     /// Parameters of the kernels of layer normalisation.
     pub struct LayerNorm {
-        /// Rows, with the padding.
+        /// Rows of x, with the padding.
         rows: u32,
-        /// Elements of a row that count.
+        /// Elements of a row that count, n.
         cols: u32,
         /// The distance between rows.
         stride: u32,
@@ -32,7 +34,9 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("layer_norm.wgsl"), Cover::Row)];
 /// Invocations of a workgroup.
 const LANES: u32 = 64;
 
-/// y = g ⊗ normal + b, with the normalised rows and 1 / √(variance + ε) of each.
+/// y = g ⊗ normal + b, for x, normal and y (rows, n), gain g and bias b (n), where normal = (x −
+/// mean) · inverse and inverse (rows) = 1 / √(variance + ε), of each row: Ba et al. 2016, eq. 4,
+/// the variance divided by n.
 pub static FORWARD: Kernel<LayerNorm, 6> = Kernel {
     name: "layer_norm.forward",
     entry: "forward",
@@ -47,12 +51,13 @@ pub static FORWARD: Kernel<LayerNorm, 6> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (forward, forward),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |n| [n, 0, 0, n, 1, n])),
     turns: |p| 2 * turns(p.cols, LANES) + turns(p.stride, LANES) + 2 * halvings(LANES),
     flops: uncounted,
 };
 
-/// The gradient at x.
+/// dx = inverse · (dn − mean(dn) − normal · mean(dn ⊗ normal)) with dn = dy ⊗ g, for normal, dy
+/// and dx (rows, n), inverse (rows) and gain g (n); the means are of each row.
 pub static BACKWARD: Kernel<LayerNorm, 5> = Kernel {
     name: "layer_norm.backward",
     entry: "backward",
@@ -66,12 +71,12 @@ pub static BACKWARD: Kernel<LayerNorm, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: None,
+    cpu: Cpu::Rows(|p| rows(p, |n| [n, n, 1, 0, n])),
     turns: |p| turns(p.cols, LANES) + turns(p.stride, LANES) + 2 * halvings(LANES),
     flops: uncounted,
 };
 
-/// The gradients of gain and bias: sums over the rows.
+/// dgain (n) = Σ dy ⊗ normal and dbias (n) = Σ dy over the rows, for normal and dy (rows, n).
 pub static BACKWARD_PARAMETERS: Kernel<LayerNorm, 4> = Kernel {
     name: "layer_norm.backward_parameters",
     entry: "backward_parameters",
@@ -83,11 +88,17 @@ pub static BACKWARD_PARAMETERS: Kernel<LayerNorm, 4> = Kernel {
     ],
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (backward_parameters, backward_parameters),
-    cpu: None,
+    reference: (backward_parameters::<f32, false>, backward_parameters::<f64, false>),
+    cpu: Cpu::Own(backward_parameters::<f32, true>),
     turns: |p| turns(p.rows, LANES) + 2 * halvings(LANES),
     flops: uncounted,
 };
+
+/// Rows of so many elements of each binding, which depend on the row's length.
+fn rows<const N: usize>(p: &LayerNorm, elements: fn(usize) -> [usize; N]) -> Rows<LayerNorm, N> {
+    let part = |p: &LayerNorm, rows: Range<usize>| LayerNorm { rows: rows.len() as u32, ..*p };
+    Rows { images: p.rows as usize, elements: elements(p.stride as usize), part }
+}
 
 fn mean<T: Real>(values: impl ExactSizeIterator<Item = T>) -> T {
     let count = real::<T>(values.len() as f64);
@@ -146,23 +157,35 @@ fn backward<T: Real>(p: &LayerNorm, _: &Record, [normal, dy, inverse, gain, dx]:
     }
 }
 
-fn backward_parameters<T: Real>(
+/// Columns whose sums one task makes: a cache line of each row.
+const COLUMNS: usize = PAD;
+
+/// The sum over the rows of what each place of a matrix adds to its column, in the rows' order.
+fn add_rows<T: Real, const PARALLEL: bool>(
+    p: &LayerNorm,
+    sums: &mut [T],
+    term: impl Fn(usize) -> T + Sync,
+) {
+    let (rows, stride) = (p.rows as usize, p.stride as usize);
+    each_row::<_, PARALLEL>(&mut sums[..stride], COLUMNS, rows * COLUMNS, |block, sums| {
+        if p.accumulate == 0 {
+            sums.fill(T::zero());
+        }
+        for row in 0..rows {
+            let first = row * stride + block * COLUMNS;
+            sums.iter_mut().enumerate().for_each(|(j, sum)| *sum += term(first + j));
+        }
+    });
+}
+
+fn backward_parameters<T: Real, const PARALLEL: bool>(
     p: &LayerNorm,
     _: &Record,
     [normal, dy, dgain, dbias]: [Arg<'_, T>; 4],
 ) {
-    let (normal, dy, dgain, dbias) = (normal.read(), dy.read(), dgain.write(), dbias.write());
-    if p.accumulate == 0 {
-        dgain.fill(T::zero());
-        dbias.fill(T::zero());
-    }
-    let stride = p.stride as usize;
-    for (normal, dy) in normal.chunks(stride).zip(dy.chunks(stride)) {
-        for j in 0..stride {
-            dgain[j] += dy[j] * normal[j];
-            dbias[j] += dy[j];
-        }
-    }
+    let (normal, dy) = (normal.read(), dy.read());
+    add_rows::<T, PARALLEL>(p, dgain.write(), |at| dy[at] * normal[at]);
+    add_rows::<T, PARALLEL>(p, dbias.write(), |at| dy[at]);
 }
 
 /// Records y (rows, n) of x (rows, n), gain and bias (n), and the gradients of all three.

@@ -8,7 +8,8 @@ use crate::engine::params::Arena;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, each_row,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
@@ -24,11 +25,11 @@ params! {
         len: u32,
         /// Whether weight decay is apart from the gradient.
         decoupled: u32,
-        /// Whether SGD looks ahead.
+        /// Whether SGD's momentum looks ahead.
         nesterov: u32,
-        /// Whether the gradients are scaled by norms\[0\].
+        /// Whether the gradients are scaled by the first of `norms`.
         clip: u32,
-        /// Where the partial sums of an arena begin.
+        /// Where an arena's partial sums begin.
         first: u32,
     }
 }
@@ -47,7 +48,11 @@ fn each_turns(_: &Optimizer) -> u64 {
     turns(4, 1)
 }
 
-/// Adam and `AdamW`.
+/// One step of Adam (Kingma and Ba 2015, algorithm 1) or `AdamW` (Loshchilov and Hutter 2019,
+/// algorithm 2): weights w and moments m and v by gradients g, each (4 · `len`), with the
+/// record's rates. `norms` (2) holds the factor that clips. Nothing changes while the guard's
+/// status, the first of its words (2), is set; what would not be finite keeps its value and sets
+/// the second. So do the four rules below.
 pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     name: "optimizer.adam",
     entry: "adam",
@@ -62,38 +67,38 @@ pub static ADAM: Kernel<Optimizer, 6> = Kernel {
     overrides: &[],
     schedules: ELEMENTS,
     reference: (adam, adam),
-    cpu: Some(adam_cpu),
+    cpu: Cpu::Own(adam_cpu),
     turns: each_turns,
     flops: uncounted,
 };
 
-/// Adamax.
+/// Adamax (Kingma and Ba 2015, algorithm 2); v is the largest gradient, decayed.
 pub static ADAMAX: Kernel<Optimizer, 6> = Kernel {
     name: "optimizer.adamax",
     entry: "adamax",
     bindings: ADAM.bindings,
     overrides: &[],
     schedules: ELEMENTS,
-    reference: (adamax, adamax),
-    cpu: None,
+    reference: (adamax::<f32, false>, adamax::<f64, false>),
+    cpu: Cpu::Own(adamax::<f32, true>),
     turns: each_turns,
     flops: uncounted,
 };
 
-/// `RMSprop`.
+/// `RMSprop` (Tieleman and Hinton 2012, lecture 6.5), with momentum m.
 pub static RMSPROP: Kernel<Optimizer, 6> = Kernel {
     name: "optimizer.rmsprop",
     entry: "rmsprop",
     bindings: ADAM.bindings,
     overrides: &[],
     schedules: ELEMENTS,
-    reference: (rmsprop, rmsprop),
-    cpu: None,
+    reference: (rmsprop::<f32, false>, rmsprop::<f64, false>),
+    cpu: Cpu::Own(rmsprop::<f32, true>),
     turns: each_turns,
     flops: uncounted,
 };
 
-/// Adagrad.
+/// Adagrad (Duchi et al. 2011, section 1.1) with the sums of squares (4 · `len`).
 pub static ADAGRAD: Kernel<Optimizer, 5> = Kernel {
     name: "optimizer.adagrad",
     entry: "adagrad",
@@ -106,13 +111,13 @@ pub static ADAGRAD: Kernel<Optimizer, 5> = Kernel {
     ],
     overrides: &[],
     schedules: ELEMENTS,
-    reference: (adagrad, adagrad),
-    cpu: None,
+    reference: (adagrad::<f32, false>, adagrad::<f64, false>),
+    cpu: Cpu::Own(adagrad::<f32, true>),
     turns: each_turns,
     flops: uncounted,
 };
 
-/// SGD with momentum.
+/// SGD with momentum m, or Nesterov's, as `PyTorch` has it.
 pub static SGD: Kernel<Optimizer, 5> = Kernel {
     name: "optimizer.sgd",
     entry: "sgd",
@@ -125,26 +130,28 @@ pub static SGD: Kernel<Optimizer, 5> = Kernel {
     ],
     overrides: &[],
     schedules: ELEMENTS,
-    reference: (sgd, sgd),
-    cpu: None,
+    reference: (sgd::<f32, false>, sgd::<f64, false>),
+    cpu: Cpu::Own(sgd::<f32, true>),
     turns: each_turns,
     flops: uncounted,
 };
 
-/// Partial sums of the squares of an arena's gradients.
+/// sums (all arenas' parts) of the squares of each 4,096 of an arena's gradients (4 · `len`),
+/// from `first` on.
 pub static SQUARE_SUMS: Kernel<Optimizer, 2> = Kernel {
     name: "optimizer.square_sums",
     entry: "square_sums",
     bindings: [Binding::read("grads"), Binding::write("sums")],
     overrides: &[],
     schedules: SUMS,
-    reference: (square_sums, square_sums),
-    cpu: None,
+    reference: (square_sums::<f32, false>, square_sums::<f64, false>),
+    cpu: Cpu::Own(square_sums::<f32, true>),
     turns: |_| turns(SUMMED as u32, SUMMING) + halvings(SUMMING),
     flops: uncounted,
 };
 
-/// The factor that clips, from all partial sums.
+/// scale (2) = min(1, `max_norm` / (‖g‖ + 10⁻⁶)), as `PyTorch` clips, and the norm ‖g‖, from all
+/// partial sums (`len`); a norm that is not finite sets the guard's status.
 pub static CLIP: Kernel<Optimizer, 3> = Kernel {
     name: "optimizer.clip",
     entry: "clip",
@@ -156,17 +163,24 @@ pub static CLIP: Kernel<Optimizer, 3> = Kernel {
     overrides: &[],
     schedules: SUMS,
     reference: (clip, clip),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns(p.len, SUMMING) + halvings(SUMMING),
     flops: uncounted,
 };
 
-fn square_sums<T: Real>(p: &Optimizer, _: &Record, [grads, sums]: [Arg<'_, T>; 2]) {
+fn square_sums<T: Real, const PARALLEL: bool>(
+    p: &Optimizer,
+    _: &Record,
+    [grads, sums]: [Arg<'_, T>; 2],
+) {
     let (grads, sums) = (&grads.read()[..4 * p.len as usize], sums.write());
-    for (chunk, sum) in grads.chunks(4 * SUMMED).zip(&mut sums[p.first as usize..]) {
-        *sum = T::zero();
-        chunk.iter().for_each(|&g| *sum += g * g);
-    }
+    let sums = &mut sums[p.first as usize..][..grads.len().div_ceil(4 * SUMMED)];
+    each_row::<_, PARALLEL>(sums, 1, 4 * SUMMED, |chunk, sum| {
+        let first = 4 * SUMMED * chunk;
+        let chunk = &grads[first..grads.len().min(first + 4 * SUMMED)];
+        sum[0] = T::zero();
+        chunk.iter().for_each(|&g| sum[0] += g * g);
+    });
 }
 
 fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, T>; 3]) {
@@ -181,7 +195,8 @@ fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, 
     }
 }
 
-/// Records the update of every arena. Where the norm is clipped, all gradients are summed first.
+/// Records the update of every arena, whose values, gradients and moments have one length. Where
+/// the norm is clipped, the squares of all gradients are summed first. `guard` has two words.
 pub fn update(tape: &mut Tape<'_>, config: &OptimizerConfig, arenas: &[Arena], guard: Tensor) {
     let clipped = config.clip_norm > 0.0;
     let norms = tape.plan.vector("gradient norm", 2);

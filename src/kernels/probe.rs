@@ -6,7 +6,8 @@ use rayon::prelude::*;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, turns, wgsl};
@@ -36,7 +37,8 @@ pub const FLOPS: usize = 2 * CHAINS * LINKS;
 /// Elements that one thread of the CPU takes at a time.
 const CHUNK: usize = 1 << 14;
 
-/// y = the sum of three chains v ← v · factor + term, which start at x, x + 1 and x + 2.
+/// y (4 · `len`) = the sum of three chains v ← v · factor + term of 8 · `rounds` links, which
+/// start at x, x + 1 and x + 2, for x (4 · `len`).
 pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
     name: "probe.multiply_add",
     entry: "multiply_add",
@@ -44,12 +46,12 @@ pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (multiply_add, multiply_add),
-    cpu: Some(multiply_add_cpu),
+    cpu: Cpu::Own(multiply_add_cpu),
     turns: |p| turns(p.rounds, 1),
     flops: |p, [x, _]| FLOPS as u64 * u64::from(p.rounds) * x.words() as u64,
 };
 
-/// y = x.
+/// y = x (4 · `len`).
 pub static COPY: Kernel<Probe, 2> = Kernel {
     name: "probe.copy",
     entry: "copy",
@@ -57,12 +59,12 @@ pub static COPY: Kernel<Probe, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (copy, copy),
-    cpu: Some(copy_cpu),
+    cpu: Cpu::Own(copy_cpu),
     turns: |_| 0,
     flops: uncounted,
 };
 
-/// y ← y + term.
+/// y ← y + term (4 · `len`).
 pub static TOUCH: Kernel<Probe, 1> = Kernel {
     name: "probe.touch",
     entry: "touch",
@@ -70,7 +72,7 @@ pub static TOUCH: Kernel<Probe, 1> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (touch, touch),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |_| 0,
     flops: uncounted,
 };

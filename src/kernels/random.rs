@@ -1,9 +1,12 @@
 //! Random numbers as tensors: normals for drawing from the prior, raw words for the vectors.
 
+use std::ops::Range;
+
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Rows, Schedule, Tape, Tensor,
+    uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{plain, wgsl};
@@ -12,20 +15,21 @@ use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
 params! {
     /// Parameters of the random kernels.
     pub struct Random {
-        /// Groups of four numbers.
+        /// Groups of four numbers, with the padding.
         len: u32,
-        /// Columns of z.
+        /// Columns of z, n.
         cols: u32,
         /// The distance between rows of z.
         stride: u32,
-        /// What they are for.
+        /// What the numbers are for.
         purpose: u32,
     }
 }
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "random.wgsl"), Cover::Items(64))];
 
-/// Fills a matrix with standard normals.
+/// z (rows, n) ~ N(0, 1) of the record's seed, stream and step; rows that the record does not
+/// fill are zero.
 pub static NORMALS: Kernel<Random, 1> = Kernel {
     name: "random.normals",
     entry: "normals",
@@ -33,10 +37,17 @@ pub static NORMALS: Kernel<Random, 1> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (normals, normals),
-    cpu: None,
+    cpu: Cpu::Rows(rows),
     turns: |_| PHILOX,
     flops: uncounted,
 };
+
+fn rows(p: &Random) -> Rows<Random, 1> {
+    let stride = p.stride as usize;
+    let part =
+        |p: &Random, rows: Range<usize>| Random { len: rows.len() as u32 * p.stride / 4, ..*p };
+    Rows { images: 4 * p.len as usize / stride, elements: [stride], part }
+}
 
 fn normals<T: Real>(p: &Random, record: &Record, [z]: [Arg<'_, T>; 1]) {
     let z = z.write();
@@ -54,7 +65,8 @@ fn normals<T: Real>(p: &Random, record: &Record, [z]: [Arg<'_, T>; 1]) {
     }
 }
 
-/// Random words of counters and keys; of a key the first two of four words count.
+/// `drawn_words` (len, 4) = Philox4x32-10 (Salmon et al. 2011) of counters (len, 4) and keys (len,
+/// 4), of which the first two words count.
 pub static WORDS: Kernel<Random, 3> = Kernel {
     name: "random.words",
     entry: "words",
@@ -66,10 +78,15 @@ pub static WORDS: Kernel<Random, 3> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (words, words),
-    cpu: None,
+    cpu: Cpu::Rows(word_rows),
     turns: |_| PHILOX,
     flops: uncounted,
 };
+
+fn word_rows(p: &Random) -> Rows<Random, 3> {
+    let part = |p: &Random, rows: Range<usize>| Random { len: rows.len() as u32, ..*p };
+    Rows { images: p.len as usize, elements: [4; 3], part }
+}
 
 fn words<T: Real>(p: &Random, _: &Record, [counters, keys, drawn]: [Arg<'_, T>; 3]) {
     let (counters, keys, drawn) = (counters.words(), keys.words(), drawn.words_mut());

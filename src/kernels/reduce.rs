@@ -4,8 +4,8 @@ use crate::engine::kernel::params;
 use crate::engine::record::SLOTS;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
@@ -16,9 +16,9 @@ params! {
     pub struct Reduce {
         /// Groups of four elements of nll, with the padding, which is zero.
         nll_len: u32,
-        /// Groups of four elements of KL.
+        /// Groups of four elements of KL, with the padding.
         kl_len: u32,
-        /// Groups of four elements of what else is minimised.
+        /// Groups of four elements of what else is minimised, with the padding.
         extra_len: u32,
         /// How many z of an image nll has.
         samples: u32,
@@ -33,7 +33,9 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("reduce.wgsl"), Cover::Row)];
 /// before left it, and the sum of what else is minimised.
 pub const METRICS: usize = 4;
 
-/// The sums of a step's losses.
+/// The sums over a minibatch's images, in nats, to the step's slot of metrics (slots ·
+/// [`METRICS`]): of nll (images · samples) over the samples, of kl (images) and of extra
+/// (images), with the guard's status, of its two words, as the steps before left it.
 pub static TERMS: Kernel<Reduce, 5> = Kernel {
     name: "reduce.terms",
     entry: "terms",
@@ -47,7 +49,7 @@ pub static TERMS: Kernel<Reduce, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (terms, terms),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: terms_turns,
     flops: uncounted,
 };

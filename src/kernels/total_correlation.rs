@@ -4,8 +4,8 @@ use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor,
+    each_row, real, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, turns, wgsl};
@@ -14,18 +14,18 @@ use crate::kernels::gaussian::clamped;
 params! {
     /// Parameters of the kernels of the total correlation.
     pub struct TotalCorrelation {
-        /// Rows, with the padding.
+        /// Rows of z, with the padding.
         rows: u32,
-        /// Dimensions of z.
+        /// Dimensions of z, n.
         latent: u32,
         /// The distance between rows of h.
         h_stride: u32,
         /// The distance between rows of z.
         z_stride: u32,
-        /// The distance between rows of what is told of pairs.
+        /// The distance between rows of the matrix of pairs.
         stride: u32,
-        /// Whether what is written is added to what is there.
-        add: u32,
+        /// Whether `extra`, or a gradient, is added to what is there.
+        accumulate: u32,
         /// The weight, less the one that the KL divergence gives.
         weight: f32,
     }
@@ -33,33 +33,37 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("total_correlation.wgsl"), Cover::Items(64))];
 
-/// log q(z | x) of each z and each image's posterior.
+/// joint (batch, batch) = log q(zᵢ | xⱼ) = Σ log N(zᵢ; μⱼ, σⱼ²) over the dimensions, for z
+/// (batch, n) and h (batch, 2 n) = [μ | log σ²].
 pub static DENSITIES: Kernel<TotalCorrelation, 3> = Kernel {
     name: "total_correlation.densities",
     entry: "densities",
     bindings: [Binding::read("z"), Binding::read("h"), Binding::write("joint")],
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (densities, densities),
-    cpu: None,
+    reference: (densities::<f32, false>, densities::<f64, false>),
+    cpu: Cpu::Own(densities::<f32, true>),
     turns: |p| turns(p.latent, 1),
     flops: uncounted,
 };
 
-/// The logarithm of the sum of the posteriors' densities, of each dimension alone.
+/// marginals (batch, n) = log Σⱼ N(zᵢ; μⱼ, σⱼ²) of each dimension alone, for z (batch, n) and h
+/// (batch, 2 n).
 pub static SINGLE: Kernel<TotalCorrelation, 3> = Kernel {
     name: "total_correlation.single",
     entry: "single",
     bindings: [Binding::read("z"), Binding::read("h"), Binding::write("marginals")],
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (single, single),
-    cpu: None,
+    reference: (single::<f32, false>, single::<f64, false>),
+    cpu: Cpu::Own(single::<f32, true>),
     turns: |p| 2 * turns(p.rows, 1),
     flops: uncounted,
 };
 
-/// What each image has more for it.
+/// total (batch) = log Σⱼ q(zᵢ | xⱼ), and extra (batch) = weight · (log q(z) − Σ log q of each
+/// dimension), in nats, where q is 1 / (N M) of the sum over the M images of the minibatch, of N
+/// (Chen et al. 2018, eq. 4 and S5); for joint (batch, batch) and marginals (batch, n).
 pub static PENALTY: Kernel<TotalCorrelation, 4> = Kernel {
     name: "total_correlation.penalty",
     entry: "penalty",
@@ -71,8 +75,8 @@ pub static PENALTY: Kernel<TotalCorrelation, 4> = Kernel {
     ],
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (penalty, penalty),
-    cpu: None,
+    reference: (penalty::<f32, false>, penalty::<f64, false>),
+    cpu: Cpu::Own(penalty::<f32, true>),
     turns: |p| 2 * turns(p.rows, 1) + turns(p.latent, 1),
     flops: uncounted,
 };
@@ -86,28 +90,29 @@ const BACK: [Binding; 6] = [
     Binding::write("grad"),
 ];
 
-/// The gradient at z.
+/// grad (batch, n): the gradient at z of the sum of `extra`, for z (batch, n), h (batch, 2 n),
+/// joint (batch, batch), total (batch) and marginals (batch, n).
 pub static BACKWARD_Z: Kernel<TotalCorrelation, 6> = Kernel {
     name: "total_correlation.backward_z",
     entry: "backward_z",
     bindings: BACK,
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (backward_z, backward_z),
-    cpu: None,
+    reference: (backward_z::<f32, false>, backward_z::<f64, false>),
+    cpu: Cpu::Own(backward_z::<f32, true>),
     turns: |p| turns(p.rows, 1),
     flops: uncounted,
 };
 
-/// The gradient at the posteriors.
+/// grad (batch, 2 n): the same at the posteriors h.
 pub static BACKWARD_H: Kernel<TotalCorrelation, 6> = Kernel {
     name: "total_correlation.backward_h",
     entry: "backward_h",
     bindings: BACK,
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (backward_h, backward_h),
-    cpu: None,
+    reference: (backward_h::<f32, false>, backward_h::<f64, false>),
+    cpu: Cpu::Own(backward_h::<f32, true>),
     turns: |p| turns(p.rows, 1),
     flops: uncounted,
 };
@@ -129,6 +134,11 @@ impl<T: Real> Batch<'_, T> {
         [self.z[i * self.p.z_stride as usize + d], self.h[at], log_var]
     }
 
+    /// How often one image meets a dimension of another.
+    fn turns(&self) -> usize {
+        self.rows * self.p.latent as usize
+    }
+
     /// log N(zᵢ; μⱼ, σⱼ²) in dimension d.
     fn log_density(&self, i: usize, j: usize, d: usize) -> T {
         let [z, mu, log_var] = self.of(i, j, d);
@@ -145,48 +155,64 @@ fn log_sum<T: Real>(values: impl Iterator<Item = T> + Clone) -> T {
     most + sum.ln()
 }
 
-fn densities<T: Real>(p: &TotalCorrelation, record: &Record, [z, h, joint]: [Arg<'_, T>; 3]) {
+fn densities<T: Real, const PARALLEL: bool>(
+    p: &TotalCorrelation,
+    record: &Record,
+    [z, h, joint]: [Arg<'_, T>; 3],
+) {
     let batch = Batch { z: z.read(), h: h.read(), p, rows: record.rows as usize };
-    for (i, row) in joint.write().chunks_mut(p.stride as usize).enumerate() {
+    let (stride, turns) = (p.stride as usize, batch.turns());
+    each_row::<_, PARALLEL>(joint.write(), stride, turns, |i, row| {
         row.fill(T::zero());
         if i >= batch.rows {
-            continue;
+            return;
         }
         for (j, joint) in row[..batch.rows].iter_mut().enumerate() {
             (0..p.latent as usize).for_each(|d| *joint += batch.log_density(i, j, d));
         }
-    }
+    });
 }
 
-fn single<T: Real>(p: &TotalCorrelation, record: &Record, [z, h, marginals]: [Arg<'_, T>; 3]) {
+fn single<T: Real, const PARALLEL: bool>(
+    p: &TotalCorrelation,
+    record: &Record,
+    [z, h, marginals]: [Arg<'_, T>; 3],
+) {
     let batch = Batch { z: z.read(), h: h.read(), p, rows: record.rows as usize };
-    for (i, row) in marginals.write().chunks_mut(p.z_stride as usize).enumerate() {
+    let (stride, turns) = (p.z_stride as usize, batch.turns());
+    each_row::<_, PARALLEL>(marginals.write(), stride, turns, |i, row| {
         row.fill(T::zero());
         if i >= batch.rows {
-            continue;
+            return;
         }
         for (d, marginal) in row[..p.latent as usize].iter_mut().enumerate() {
             *marginal = log_sum((0..batch.rows).map(|j| batch.log_density(i, j, d)));
         }
-    }
+    });
 }
 
-fn penalty<T: Real>(p: &TotalCorrelation, record: &Record, args: [Arg<'_, T>; 4]) {
-    let [joint, marginals, total, extra] = args;
+fn penalty<T: Real, const PARALLEL: bool>(
+    p: &TotalCorrelation,
+    record: &Record,
+    [joint, marginals, total, extra]: [Arg<'_, T>; 4],
+) {
     let (joint, marginals) = (joint.read(), marginals.read());
-    let (total, extra) = (total.write(), extra.write());
+    let (total, extra) = (&mut total.write()[..p.rows as usize], extra.write());
     let rows = record.rows as usize;
+    each_row::<_, PARALLEL>(total, 1, rows, |i, total| {
+        let own = || joint[i * p.stride as usize..][..rows].iter().copied();
+        total[0] = if i < rows { log_sum(own()) } else { T::zero() };
+    });
     // q(z) and each q(z_d) are sums over N M.
     let pairs = real::<T>((f64::from(record.images) * f64::from(record.rows)).ln());
-    for i in 0..p.rows as usize {
-        let before = if p.add != 0 { extra[i] } else { T::zero() };
-        (total[i], extra[i]) = (T::zero(), before);
+    for (i, (extra, &total)) in extra.iter_mut().zip(&*total).enumerate() {
+        let before = if p.accumulate != 0 { *extra } else { T::zero() };
+        *extra = before;
         if i < rows {
-            total[i] = log_sum(joint[i * p.stride as usize..][..rows].iter().copied());
             let mut apart = T::zero();
             let own = &marginals[i * p.z_stride as usize..][..p.latent as usize];
             own.iter().for_each(|&marginal| apart += marginal - pairs);
-            extra[i] = before + T::from_f32(p.weight) * (total[i] - pairs - apart);
+            *extra = before + T::from_f32(p.weight) * (total - pairs - apart);
         }
     }
 }
@@ -199,31 +225,40 @@ fn share<T: Real>(batch: Batch<'_, T>, [joint, total, marginals]: [&[T]; 3], at:
     together - alone.exp()
 }
 
-fn backward_z<T: Real>(p: &TotalCorrelation, record: &Record, args: [Arg<'_, T>; 6]) {
+fn backward_z<T: Real, const PARALLEL: bool>(
+    p: &TotalCorrelation,
+    record: &Record,
+    args: [Arg<'_, T>; 6],
+) {
     let [z, h, joint, total, marginals, dz] = args;
     let batch = Batch { z: z.read(), h: h.read(), p, rows: record.rows as usize };
-    let (sums, dz) = ([joint.read(), total.read(), marginals.read()], dz.write());
+    let (sums, stride) = ([joint.read(), total.read(), marginals.read()], p.z_stride as usize);
+    let dz = &mut dz.write()[..p.rows as usize * stride];
     let weight = T::from_f32(p.weight) * real(record.rates[rate::LOSS_SCALE]);
-    for i in 0..p.rows as usize {
-        for d in 0..p.latent as usize {
+    each_row::<_, PARALLEL>(dz, stride, batch.turns(), |i, dz| {
+        for (d, dz) in dz[..p.latent as usize].iter_mut().enumerate() {
             let mut sum = T::zero();
             for j in (0..batch.rows).filter(|_| i < batch.rows) {
                 let [z, mu, log_var] = batch.of(i, j, d);
                 sum -= share(batch, sums, [i, j, d]) * (z - mu) / log_var.exp();
             }
-            let at = i * p.z_stride as usize + d;
-            dz[at] = if p.add != 0 { dz[at] } else { T::zero() } + weight * sum;
+            *dz = if p.accumulate != 0 { *dz } else { T::zero() } + weight * sum;
         }
-    }
+    });
 }
 
-fn backward_h<T: Real>(p: &TotalCorrelation, record: &Record, args: [Arg<'_, T>; 6]) {
+fn backward_h<T: Real, const PARALLEL: bool>(
+    p: &TotalCorrelation,
+    record: &Record,
+    args: [Arg<'_, T>; 6],
+) {
     let [z, h, joint, total, marginals, dh] = args;
     let batch = Batch { z: z.read(), h: h.read(), p, rows: record.rows as usize };
-    let (sums, dh) = ([joint.read(), total.read(), marginals.read()], dh.write());
+    let (sums, stride) = ([joint.read(), total.read(), marginals.read()], p.h_stride as usize);
+    let dh = &mut dh.write()[..p.rows as usize * stride];
     let (latent, one) = (p.latent as usize, T::one());
     let weight = T::from_f32(p.weight) * real(record.rates[rate::LOSS_SCALE]);
-    for j in 0..p.rows as usize {
+    each_row::<_, PARALLEL>(dh, stride, batch.turns(), |j, dh| {
         for d in 0..latent {
             let (mut d_mu, mut d_log_var) = (T::zero(), T::zero());
             for i in (0..batch.rows).filter(|_| j < batch.rows) {
@@ -232,16 +267,15 @@ fn backward_h<T: Real>(p: &TotalCorrelation, record: &Record, args: [Arg<'_, T>;
                 d_mu += share * off / log_var.exp();
                 d_log_var += share * (off * off / log_var.exp() - one) * real(0.5);
             }
-            let at = j * p.h_stride as usize + d;
-            let raw = batch.h[at + latent];
+            let raw = batch.h[j * stride + latent + d];
             if raw != clamped(raw) {
                 d_log_var = T::zero();
             }
-            for (at, value) in [(at, d_mu), (at + latent, d_log_var)] {
-                dh[at] = if p.add != 0 { dh[at] } else { T::zero() } + weight * value;
+            for (at, value) in [(d, d_mu), (d + latent, d_log_var)] {
+                dh[at] = if p.accumulate != 0 { dh[at] } else { T::zero() } + weight * value;
             }
         }
-    }
+    });
 }
 
 /// Records `weight` times the total correlation of z (batch, n), drawn from the posteriors h (batch, 2 n)
@@ -250,7 +284,7 @@ pub fn total_correlation(
     tape: &mut Tape<'_>,
     weight: f64,
     (z, h): (Tensor, Tensor),
-    (extra, add): (Tensor, bool),
+    (extra, accumulate): (Tensor, bool),
 ) {
     let (rows, latent) = (z.padded_rows(), z.cols());
     let joint = tape.plan.matrix("log q(z | x) of pairs", z.rows(), z.rows());
@@ -262,7 +296,7 @@ pub fn total_correlation(
         h_stride: size(h.stride()),
         z_stride: size(z.stride()),
         stride: size(joint.stride()),
-        add: u32::from(add),
+        accumulate: u32::from(accumulate),
         weight: weight as f32,
     };
     let items = Grid::Flat(rows * latent);
@@ -271,8 +305,8 @@ pub fn total_correlation(
     tape.dispatch(&PENALTY, p, [joint, marginals, total, extra], Grid::Flat(rows));
     tape.on_backward(move |tape| {
         for (kernel, of) in [(&BACKWARD_Z, z), (&BACKWARD_H, h)] {
-            let (grad, add) = tape.grad_out(of, GradSite::Output);
-            let p = TotalCorrelation { add: u32::from(add), ..p };
+            let (grad, accumulate) = tape.grad_out(of, GradSite::Output);
+            let p = TotalCorrelation { accumulate: u32::from(accumulate), ..p };
             tape.dispatch(kernel, p, [z, h, joint, total, marginals, grad], items);
         }
     });

@@ -4,11 +4,11 @@ use crate::config::{Config, Corruption, Posterior, TrainConfig};
 use crate::engine::plan::Dispatch;
 use crate::engine::{BufferId, Parameters, Plan, Program, Tape, Tensor};
 use crate::kernels::average::average;
-use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
-use crate::kernels::corrupt::{self, corrupt};
+use crate::kernels::bound::{Samples, kl_gradient, weigh_samples, weighing};
+use crate::kernels::corrupt::{PixelNoise, corrupt};
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{Divergence, Noise, gaussian};
+use crate::kernels::gaussian::{KlGradient, Noise, gaussian};
 use crate::kernels::importance::importance;
 use crate::kernels::label::{append, gather_labels};
 use crate::kernels::matmul::{Fusion, fuse};
@@ -126,7 +126,7 @@ impl Sections {
             TrainingNoise::Given => Noise::Given,
         };
         let weighs = goal.weighs();
-        let kl_share = if weighs { divergence(goal.gradient) } else { Divergence::Whole };
+        let kl_share = if weighs { kl_gradient(goal.gradient) } else { KlGradient::Whole };
         let z = match model.posterior {
             Posterior::Point => h,
             Posterior::Normal => {
@@ -225,7 +225,7 @@ impl Sections {
         // A point is its own mean and its own draw, and has no density to weigh.
         let normal = config.model.posterior == Posterior::Normal;
         if normal {
-            gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl), Divergence::Elsewhere);
+            gaussian(&mut tape, Noise::Given, self.h, (at_mean, z, kl), KlGradient::Elsewhere);
         }
         let mean = tape.take();
         if normal {
@@ -234,7 +234,7 @@ impl Sections {
                 Noise::Drawn { image },
                 self.h,
                 (eps, z, kl),
-                Divergence::Elsewhere,
+                KlGradient::Elsewhere,
             );
         }
         let drawn = tape.take();
@@ -288,7 +288,7 @@ fn corrupted(tape: &mut Tape<'_>, config: &TrainConfig, (image, x): (Tensor, Ten
     let level = config.corruption_level;
     match config.corruption {
         Corruption::None => x,
-        Corruption::Mask => corrupt(tape, corrupt::Noise::Mask(level), (image, x)),
-        Corruption::Normal => corrupt(tape, corrupt::Noise::Normal(level), (image, x)),
+        Corruption::Mask => corrupt(tape, PixelNoise::Mask(level), (image, x)),
+        Corruption::Normal => corrupt(tape, PixelNoise::Normal(level), (image, x)),
     }
 }

@@ -2,15 +2,15 @@
 
 mod family;
 
-use rayon::prelude::*;
+use std::ops::Range;
 
 use crate::config::{Likelihood, ModelConfig, Scale};
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape,
+    Tensor, real, rows_of, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
@@ -22,11 +22,11 @@ pub(crate) use family::{draw, mean};
 params! {
     /// Parameters of the likelihood kernels.
     pub struct Pixelwise {
-        /// Rows, with the padding.
+        /// Rows of what the decoder makes, with the padding.
         rows: u32,
-        /// Pixels of an image.
+        /// Pixels of an image, n.
         pixels: u32,
-        /// What the decoder makes of an image: so many blocks of all pixels.
+        /// Numbers that the decoder makes of an image: blocks of all pixels.
         cols: u32,
         /// The distance between rows of what the decoder makes.
         stride: u32,
@@ -44,7 +44,7 @@ params! {
         components: u32,
         /// Whether the gradient of the one log-scale is added to what is there.
         accumulate: u32,
-        /// The fixed scale.
+        /// The fixed scale, in units of the pixels.
         sigma: f32,
     }
 }
@@ -54,7 +54,10 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("likelihood.wgsl"), Cover::Row)];
 /// Invocations of a workgroup.
 const LANES: u32 = 64;
 
-/// −log p of each row, and its gradient.
+/// nll (images · samples) = −log p(x | made), in nats, and its gradient dmade (images · samples,
+/// outputs · n) times the record's `loss_scale` over the samples, for made (images · samples,
+/// outputs · n), in blocks of all pixels, and x (images, n). The families and their sources are
+/// in `family`. Rows that the record does not fill are zero.
 pub static FORWARD: Kernel<Pixelwise, 4> = Kernel {
     name: "likelihood.forward",
     entry: "forward",
@@ -67,12 +70,13 @@ pub static FORWARD: Kernel<Pixelwise, 4> = Kernel {
     overrides: &["family", "scale"],
     schedules: SCHEDULES,
     reference: (forward, forward),
-    cpu: Some(forward_cpu),
+    cpu: Cpu::Rows(|p| rows(p, |x, made, own| [made, x, own, made])),
     turns: row_turns,
     flops: uncounted,
 };
 
-/// The same with one log-scale for all pixels, whose gradient is made of each row.
+/// The same with one log-scale (1) for all pixels; `dlog_scale` (images · samples) is its gradient
+/// of each row.
 pub static FORWARD_SHARED: Kernel<Pixelwise, 6> = Kernel {
     name: "likelihood.forward_shared",
     entry: "forward_shared",
@@ -87,12 +91,12 @@ pub static FORWARD_SHARED: Kernel<Pixelwise, 6> = Kernel {
     overrides: &["family", "scale"],
     schedules: SCHEDULES,
     reference: (forward_shared, forward_shared),
-    cpu: Some(forward_shared_cpu),
+    cpu: Cpu::Rows(|p| rows(p, |x, made, own| [made, x, own, made, 0, own])),
     turns: row_turns,
     flops: uncounted,
 };
 
-/// The sum over the rows.
+/// whole (1) = Σ each (images · samples), in a fixed order.
 pub static SUM: Kernel<Pixelwise, 2> = Kernel {
     name: "likelihood.sum",
     entry: "sum",
@@ -100,7 +104,7 @@ pub static SUM: Kernel<Pixelwise, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (sum, sum),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns(p.rows, LANES) + halvings(LANES),
     flops: uncounted,
 };
@@ -116,6 +120,21 @@ fn row_turns(p: &Pixelwise) -> u64 {
     let pixels = u64::from(p.pixels.div_ceil(LANES)) * (1 + of_a_pixel) + 1;
     let filled = pixels + turns(p.stride - p.cols, LANES);
     filled.max(turns(p.stride, LANES)) + halvings(LANES)
+}
+
+/// Images with so many elements of each binding, which depend on those of an image's x, of what was made of
+/// it, and on how many rows it has.
+fn rows<const N: usize>(
+    p: &Pixelwise,
+    elements: fn(usize, usize, usize) -> [usize; N],
+) -> Rows<Pixelwise, N> {
+    let part = |p: &Pixelwise, images: Range<usize>| Pixelwise {
+        rows: rows_of(images, p.samples, p.rows),
+        ..*p
+    };
+    let samples = p.samples as usize;
+    let elements = elements(p.x_stride as usize, samples * p.stride as usize, samples);
+    Rows { images: p.rows.div_ceil(p.samples) as usize, elements, part }
 }
 
 /// −log p of one row of what was made, and the slope at a log-scale that is not the decoder's, both
@@ -144,7 +163,8 @@ fn row<T: Real>(
     sums
 }
 
-/// Calls a row's function for each row that the record fills; the others become zero.
+/// Makes the loss `nll` of row `at` and its gradient `d`, or zeros if the record does not fill
+/// it; gives the slope at a log-scale that is not the decoder's, times the weight.
 fn one<T: Real>(
     p: &Pixelwise,
     record: &Record,
@@ -174,14 +194,6 @@ fn forward<T: Real>(p: &Pixelwise, record: &Record, [made, x, nll, d]: [Arg<'_, 
     }
 }
 
-fn forward_cpu(p: &Pixelwise, record: &Record, [made, x, nll, d]: [Arg<'_, f32>; 4]) {
-    let (given, log_scale) = ((made.read(), x.read()), p.sigma.ln());
-    let rows = nll.write().par_iter_mut().zip(d.write().par_chunks_mut(p.stride as usize));
-    rows.enumerate().take(p.rows as usize).for_each(|(at, (nll, d))| {
-        one(p, record, given, log_scale, (at, nll, d));
-    });
-}
-
 fn forward_shared<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 6]) {
     let [made, x, nll, d, log_scale, slopes] = args;
     let (given, (log_scale, slope)) =
@@ -190,17 +202,6 @@ fn forward_shared<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 6]
     for (at, ((nll, d), to)) in rows.zip(slopes.write()).enumerate().take(p.rows as usize) {
         *to = slope * one(p, record, given, log_scale, (at, nll, d));
     }
-}
-
-fn forward_shared_cpu(p: &Pixelwise, record: &Record, args: [Arg<'_, f32>; 6]) {
-    let [made, x, nll, d, log_scale, slopes] = args;
-    let (given, (log_scale, slope)) =
-        ((made.read(), x.read()), family::bounded(log_scale.read()[0]));
-    let rows = nll.write().par_iter_mut().zip(d.write().par_chunks_mut(p.stride as usize));
-    let rows = rows.zip(slopes.write()).enumerate().take(p.rows as usize);
-    rows.for_each(|(at, ((nll, d), to))| {
-        *to = slope * one(p, record, given, log_scale, (at, nll, d));
-    });
 }
 
 fn sum<T: Real>(p: &Pixelwise, _: &Record, [each, whole]: [Arg<'_, T>; 2]) {

@@ -13,7 +13,7 @@ use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::optimizer_rates;
 use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{Divergence, Noise, gaussian};
+use crate::kernels::gaussian::{KlGradient, Noise, gaussian};
 use crate::kernels::optimizer::update;
 use crate::kernels::reduce::{METRICS, Reports, TERMS, reduce};
 
@@ -202,7 +202,7 @@ fn fused_step(
         gather(tape, &[shard], Pixels::Grey, (x, image));
         let top = linear(tape, "fc1", (x, false), layers[0], Activation::Relu);
         let h = linear(tape, "fc2", (top, true), layers[1], Activation::Identity);
-        gaussian(tape, Noise::Drawn { image }, h, (eps, z, kl), Divergence::Whole);
+        gaussian(tape, Noise::Drawn { image }, h, (eps, z, kl), KlGradient::Whole);
         let top = linear(tape, "fc3", (z, true), layers[2], Activation::Tanh);
         let logits = linear(tape, "fc4", (top, true), layers[3], Activation::Identity);
         bernoulli(tape, logits, x, nll);

@@ -139,8 +139,8 @@ impl List<'_> {
         let [h, eps, dz, dh] = self.dispatches[user].bindings[..] else { return };
         let Some(maker) = self.made_for_input(dz, user) else { return };
         let posterior: gaussian::Gaussian = params(&self.dispatches[user]);
-        let whole = gaussian::Divergence::Whole.code();
-        if posterior.accumulate != 0 || posterior.samples != 1 || posterior.divergence != whole {
+        let whole = gaussian::KlGradient::Whole.code();
+        if posterior.accumulate != 0 || posterior.samples != 1 || posterior.kl_gradient != whole {
             return;
         }
         let [dy, _, w, _] = self.dispatches[maker].bindings[..] else { return };

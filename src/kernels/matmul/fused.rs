@@ -6,7 +6,7 @@
 use super::{
     Product, Tile, backward_w, backward_x, forward, gemm, operations, schedules, turns_of,
 };
-use crate::engine::{Arg, Binding, Kernel, Real, Record, real};
+use crate::engine::{Arg, Binding, Cpu, Kernel, Real, Record, real};
 use crate::kernels::bernoulli::{self, Bernoulli};
 use crate::kernels::common::{turns, wgsl};
 use crate::kernels::finite::{GRADIENT, LARGEST, WEIGHT};
@@ -32,7 +32,7 @@ pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
     overrides: &["activation"],
     schedules: schedules!("forward_bytes", 4),
     reference: (forward_bytes, forward_bytes),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns_of(p, 97) + 4 * SHUFFLED,
     flops: |_, [_, _, w, y, _]| operations(y.rows(), y.cols(), w.cols()),
 };
@@ -54,7 +54,7 @@ pub static DRAW: Kernel<Product, 8> = Kernel {
     overrides: &[],
     schedules: schedules!("draw", 4),
     reference: (draw, draw),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns_of(p, 16 * (5 + PHILOX)),
     flops: |_, [x, _, _, _, _, _, z, _]| operations(x.rows(), x.cols(), 2 * z.cols()),
 };
@@ -74,7 +74,7 @@ pub static BERNOULLI: Kernel<Product, 6> = Kernel {
     overrides: &[],
     schedules: schedules!("bernoulli", 4),
     reference: (bernoulli, bernoulli),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns_of(p, 64),
     flops: |_, [x, _, _, _, dlogits, _]| operations(x.rows(), x.cols(), dlogits.cols()),
 };
@@ -95,7 +95,7 @@ pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
     overrides: &[],
     schedules: schedules!("bernoulli_bytes", 4),
     reference: (bernoulli_bytes, bernoulli_bytes),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns_of(p, 64),
     flops: |_, [x, _, _, _, _, dlogits, _]| operations(x.rows(), x.cols(), dlogits.cols()),
 };
@@ -114,7 +114,7 @@ pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
     overrides: &[],
     schedules: schedules!("backward_draw", 4),
     reference: (backward_draw, backward_draw),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns_of(p, 97),
     flops: |_, [dy, _, _, eps, _]| operations(dy.rows(), dy.cols(), eps.cols()),
 };
@@ -134,7 +134,7 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
     overrides: &[],
     schedules: schedules!("adam", 8),
     reference: (adam, adam),
-    cpu: Some(gemm::adam),
+    cpu: Cpu::Own(gemm::adam),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
     flops: |_, [dy, x, ..]| operations(dy.rows(), dy.cols(), x.cols()),
 };
@@ -155,7 +155,7 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
     overrides: &[],
     schedules: schedules!("adam_bytes", 8),
     reference: (adam_bytes, adam_bytes),
-    cpu: None,
+    cpu: Cpu::Reference,
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
     flops: |p, [dy, ..]| operations(dy.rows(), dy.cols(), p.inside as usize),
 };
@@ -203,7 +203,7 @@ fn gaussian_of(p: &Product) -> Gaussian {
         h_stride: p.c_stride,
         z_stride: p.other_stride,
         samples: 1,
-        divergence: gaussian::Divergence::Whole.code(),
+        kl_gradient: gaussian::KlGradient::Whole.code(),
         accumulate: 0,
     }
 }

@@ -11,7 +11,8 @@ use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Suits, Tape, Tensor,
+    Arg, Binding, Cover, Cpu, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Suits, Tape,
+    Tensor,
 };
 use crate::kernels::activation::{activation, through_activation};
 use crate::kernels::common::{activate, activation_of, slope_at_output, turns, wgsl};
@@ -141,7 +142,7 @@ pub static FORWARD: Kernel<Product, 4> = Kernel {
     overrides: &["activation"],
     schedules: schedules!("forward", 4),
     reference: (forward, forward),
-    cpu: Some(gemm::forward),
+    cpu: Cpu::Own(gemm::forward),
     turns: |p| turns_of(p, 97),
     flops: |_, [x, _, _, y]| operations(y.rows(), y.cols(), x.cols()),
 };
@@ -159,7 +160,7 @@ pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
     overrides: &["activation"],
     schedules: schedules!("backward_x", 8),
     reference: (backward_x, backward_x),
-    cpu: Some(gemm::backward_x),
+    cpu: Cpu::Own(gemm::backward_x),
     turns: |p| turns_of(p, 177),
     flops: |_, [dy, _, _, dx]| operations(dx.rows(), dx.cols(), dy.cols()),
 };
@@ -172,7 +173,7 @@ pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     overrides: &[],
     schedules: schedules!("backward_w", 8),
     reference: (backward_w, backward_w),
-    cpu: Some(gemm::backward_w),
+    cpu: Cpu::Own(gemm::backward_w),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
     flops: |_, [dy, x, ..]| operations(dy.rows(), dy.cols(), x.cols()),
 };

@@ -111,33 +111,55 @@ pub(in crate::kernels) fn adam_chunk(
 
 /// Runs a rule on the gradient and an element's weight and moments, for all elements; what would not
 /// be finite keeps its own value, with all of its element.
-fn each<T: Real, const N: usize>(
+fn each<T: Real, const PARALLEL: bool, const N: usize>(
     p: &Optimizer,
     record: &Record,
     [guard, norms, g]: [Arg<'_, T>; 3],
     kept: [Arg<'_, T>; N],
-    rule: impl Fn(&[T; RATES], T, [T; N]) -> [T; N],
+    rule: impl Fn(&[T; RATES], T, [T; N]) -> [T; N] + Sync,
 ) {
     let (r, guard) = (record.rates.map(real::<T>), guard.words_mut());
     let (norm, g, mut kept) = (norms.read()[0], g.read(), kept.map(Arg::write));
     if guard[0] != 0 {
         return;
     }
-    for i in 0..4 * p.len as usize {
-        let old: [T; N] = std::array::from_fn(|k| kept[k][i]);
-        let new = rule(&r, gradient(p, &r, norm, g[i], old[0]), old);
-        if new.iter().all(|&x| fits(x)) {
-            kept.iter_mut().zip(new).for_each(|(to, value)| to[i] = value);
-        } else {
-            guard[1] |= WEIGHT;
+    let some = |g: &[T], mut kept: [&mut [T]; N]| {
+        let mut broken = false;
+        for (i, &g) in g.iter().enumerate() {
+            let old: [T; N] = std::array::from_fn(|k| kept[k][i]);
+            let new = rule(&r, gradient(p, &r, norm, g, old[0]), old);
+            let fine = new.iter().all(|&x| fits(x));
+            if fine {
+                kept.iter_mut().zip(new).for_each(|(to, value)| to[i] = value);
+            }
+            broken |= !fine;
         }
+        broken
+    };
+    let parts = g[..4 * p.len as usize].chunks(CHUNK).map(|g| {
+        let own = kept.each_mut().map(|all| all.split_off_mut(..g.len()));
+        (g, own.map(|own| own.expect("as many weights and moments as gradients")))
+    });
+    let broken = match PARALLEL {
+        false => parts.fold(false, |broken, (g, kept)| broken | some(g, kept)),
+        true => {
+            let parts: Vec<_> = parts.collect();
+            parts.into_par_iter().map(|(g, kept)| some(g, kept)).reduce(|| false, |a, b| a | b)
+        }
+    };
+    if broken {
+        guard[1] |= WEIGHT;
     }
 }
 
 /// Kingma and Ba 2015, algorithm 2; ε as `torch.optim.Adamax` adds it.
-pub(super) fn adamax<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>; 6]) {
+pub(super) fn adamax<T: Real, const PARALLEL: bool>(
+    p: &Optimizer,
+    record: &Record,
+    args: [Arg<'_, T>; 6],
+) {
     let [guard, norms, g, w, m, v] = args;
-    each(p, record, [guard, norms, g], [w, m, v], |r, g, [w, m, u]| {
+    each::<T, PARALLEL, _>(p, record, [guard, norms, g], [w, m, v], |r, g, [w, m, u]| {
         let m = r[rate::BETA1] * m + r[rate::ONE_MINUS_BETA1] * g;
         let u = (r[rate::BETA2] * u).max(g.abs() + r[rate::EPSILON]);
         [w - r[rate::STEP_SIZE] * (m / u), m, u]
@@ -145,9 +167,13 @@ pub(super) fn adamax<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>;
 }
 
 /// Tieleman and Hinton 2012, lecture 6.5; ε and momentum as `torch.optim.RMSprop` has them.
-pub(super) fn rmsprop<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>; 6]) {
+pub(super) fn rmsprop<T: Real, const PARALLEL: bool>(
+    p: &Optimizer,
+    record: &Record,
+    args: [Arg<'_, T>; 6],
+) {
     let [guard, norms, g, w, m, v] = args;
-    each(p, record, [guard, norms, g], [w, m, v], |r, g, [w, m, v]| {
+    each::<T, PARALLEL, _>(p, record, [guard, norms, g], [w, m, v], |r, g, [w, m, v]| {
         let v = r[rate::BETA2] * v + r[rate::ONE_MINUS_BETA2] * g * g;
         let m = r[rate::MOMENTUM] * m + g / (v.sqrt() + r[rate::EPSILON]);
         [w - r[rate::RATE] * m, m, v]
@@ -155,9 +181,13 @@ pub(super) fn rmsprop<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>
 }
 
 /// Duchi et al. 2011, section 1.1 with diagonal matrices; ε as `torch.optim.Adagrad` has it.
-pub(super) fn adagrad<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>; 5]) {
+pub(super) fn adagrad<T: Real, const PARALLEL: bool>(
+    p: &Optimizer,
+    record: &Record,
+    args: [Arg<'_, T>; 5],
+) {
     let [guard, norms, g, w, sums] = args;
-    each(p, record, [guard, norms, g], [w, sums], |r, g, [w, sum]| {
+    each::<T, PARALLEL, _>(p, record, [guard, norms, g], [w, sums], |r, g, [w, sum]| {
         let sum = sum + g * g;
         let root = (r[rate::ACCUMULATOR] + sum).sqrt() + r[rate::EPSILON];
         [w - r[rate::RATE] * (g / root), sum]
@@ -165,10 +195,14 @@ pub(super) fn adagrad<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>
 }
 
 /// SGD with momentum; Nesterov's is as `torch.optim.SGD` has it.
-pub(super) fn sgd<T: Real>(p: &Optimizer, record: &Record, args: [Arg<'_, T>; 5]) {
+pub(super) fn sgd<T: Real, const PARALLEL: bool>(
+    p: &Optimizer,
+    record: &Record,
+    args: [Arg<'_, T>; 5],
+) {
     let [guard, norms, g, w, m] = args;
     let nesterov = p.nesterov != 0;
-    each(p, record, [guard, norms, g], [w, m], |r, g, [w, m]| {
+    each::<T, PARALLEL, _>(p, record, [guard, norms, g], [w, m], |r, g, [w, m]| {
         let velocity = r[rate::MOMENTUM] * m + g;
         let along = if nesterov { g + r[rate::MOMENTUM] * velocity } else { velocity };
         [w - r[rate::RATE] * along, velocity]
