@@ -53,7 +53,7 @@ fn bytes(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     if at.block == 0u { image[at.row] = at.source; }
     let packed = pixels[(at.source - p.shard_first) * (p.stride / 16u) + at.block];
     for (var k = 0u; k < 4u; k++) {
-        let four = vec4<u32>(packed[k]) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(255u);
+        let four = (vec4<u32>(packed[k]) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
         var value = vec4<f32>(four) / 255.0;
         if p.binarise != 0u {
             let words = coins(at.source, 4u * at.block + k);

@@ -23,7 +23,7 @@ fn load(words: vec2<u64>) -> vec4<f32> {
 
 fn store(values: vec4<f32>) -> vec2<u64> {
     let bits = bitcast<vec4<u32>>(values);
-    return vec2<u64>(u64(bits.x) | u64(bits.y) << 32u, u64(bits.z) | u64(bits.w) << 32u);
+    return vec2<u64>(u64(bits.x) | (u64(bits.y) << 32u), u64(bits.z) | (u64(bits.w) << 32u));
 }
 
 // The new weights and moments of four elements, unless the guard is set. What would not be finite

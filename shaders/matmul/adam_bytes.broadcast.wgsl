@@ -24,7 +24,7 @@ fn load(words: vec2<u64>) -> vec4<f32> {
 
 fn store(values: vec4<f32>) -> vec2<u64> {
     let bits = bitcast<vec4<u32>>(values);
-    return vec2<u64>(u64(bits.x) | u64(bits.y) << 32u, u64(bits.z) | u64(bits.w) << 32u);
+    return vec2<u64>(u64(bits.x) | (u64(bits.y) << 32u), u64(bits.z) | (u64(bits.w) << 32u));
 }
 
 // The new weights and moments of four elements, unless the guard is set. What would not be finite
@@ -51,7 +51,7 @@ fn two(word: u64) -> vec2<f32> {
 
 // The values of four pixels in a word.
 fn levels(word: u32) -> vec4<f32> {
-    let four = vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(255u);
+    let four = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
     return vec4<f32>(four) / 255.0;
 }
 

@@ -23,7 +23,7 @@ fn real(col: u32) -> vec4<bool> {
 
 // The values of four pixels in a word.
 fn levels(word: u32) -> vec4<f32> {
-    let four = vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(255u);
+    let four = (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
     return vec4<f32>(four) / 255.0;
 }
 

@@ -111,21 +111,22 @@ pub fn draw_words(tape: &mut Tape<'_>, counters: Tensor, keys: Tensor, drawn: Te
 }
 
 /// The words for the first values of parameters: that of element `i` of parameter `index` is among them.
-fn initial_words(seed: u64, index: usize, i: usize) -> [u32; 4] {
-    philox([i as u32 / 4, (i >> 34) as u32, index as u32, purpose::INIT], key(seed))
+fn initial_words(seed: u64, index: usize, i: u64) -> [u32; 4] {
+    let group = i / 4;
+    philox([group as u32, (group >> 32) as u32, index as u32, purpose::INIT], key(seed))
 }
 
 /// A uniform number in [−1, 1) for the first values of parameters: element `i` of parameter `index`.
 #[must_use]
 pub fn initial_uniform(seed: u64, index: usize, i: usize) -> f64 {
-    let word = initial_words(seed, index, i)[i % 4];
+    let word = initial_words(seed, index, i as u64)[i % 4];
     f64::from(word >> 8) / 8_388_608.0 - 1.0
 }
 
 /// A standard normal for the first values of parameters: element `i` of parameter `index`.
 #[must_use]
 pub fn initial_normal(seed: u64, index: usize, i: usize) -> f64 {
-    normals_of(initial_words(seed, index, i))[i % 4]
+    normals_of(initial_words(seed, index, i as u64))[i % 4]
 }
 
 /// One, ragged, and more than 65,535 workgroups; the published vectors among the words.
@@ -156,4 +157,18 @@ pub(crate) fn cases() -> Vec<Case> {
     words("published", 12, Fill::Words(counters), Fill::Words(keys));
     words("many", 4 * 1001, Fill::RandomWords(1), Fill::RandomWords(2));
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elements_beyond_32_bits_have_words_of_their_own() {
+        let places = [(0, [0, 0]), (7, [1, 0]), (1 << 32, [1 << 30, 0]), ((1 << 34) + 5, [1, 1])];
+        for (i, [low, high]) in places {
+            let expected = philox([low, high, 3, purpose::INIT], key(9));
+            assert_eq!(initial_words(9, 3, i), expected, "the words of element {i}");
+        }
+    }
 }

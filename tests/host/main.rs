@@ -3,6 +3,7 @@
 
 mod formats;
 mod gradients;
+mod grammar;
 mod hostile;
 mod languages;
 mod loaders;
