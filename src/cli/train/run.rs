@@ -115,11 +115,11 @@ impl<'a> Run<'a> {
             if self.course.epochs * per_epoch >= last {
                 return Ok(End::Done);
             }
-            // The next that is reported; of an odd number in between, what a longer run has.
+            // The next that is reported: one that `every` divides, or where training ends.
             let every = config.evaluate_every as u64;
-            let epoch = ((self.course.epochs / every + 1) * every).min(config.epochs as u64);
+            let end = ((self.course.epochs / every + 1) * every * per_epoch).min(last);
+            let epoch = end.div_ceil(per_epoch);
             self.log.screen.epoch(epoch, config.epochs);
-            let end = (epoch * per_epoch).min(last);
             let (speed, came) = self.steps_to(end)?;
             if let Some(came) = came {
                 return Ok(came);
