@@ -66,17 +66,22 @@ impl Tensor {
         Self { rows, words: rows * self.stride, ..*self }
     }
 
-    /// So many rows of a matrix from one on, padding rows among them, as a tensor of their own.
+    /// A block of a matrix's rows, padding included, as a tensor of their own that can be read.
     ///
     /// # Panics
     ///
-    /// If there are fewer.
+    /// If the block does not start and end at a multiple of [`PAD`], or lies outside.
     #[must_use]
-    pub fn block_of_rows(&self, first: usize, rows: usize) -> Self {
-        let all = self.padded_rows();
-        assert!(first + rows <= all, "rows {first} to {} of {all}", first + rows);
-        let (offset, words) = (self.offset + first * self.stride, rows * self.stride);
-        Self { offset, rows: rows.min(self.rows.saturating_sub(first)), words, ..*self }
+    pub(crate) fn block(&self, rows: std::ops::Range<usize>) -> Self {
+        let fits = rows.start < self.rows && rows.end <= self.padded_rows();
+        let whole = rows.start % PAD == 0 && rows.end % PAD == 0;
+        assert!(fits && whole, "rows {rows:?} of {} are no block", self.padded_rows());
+        Self {
+            offset: self.offset + rows.start * self.stride,
+            rows: rows.end.min(self.rows) - rows.start,
+            words: rows.len() * self.stride,
+            ..*self
+        }
     }
 
     /// The buffer this tensor is a range of.

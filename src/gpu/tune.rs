@@ -252,7 +252,7 @@ impl Bench {
 
     /// What a program leaves of a dispatch that started from zeros, at the ends of each tensor that
     /// it writes.
-    fn results(&mut self, dispatch: &Dispatch, program: ProgramId) -> Result<Vec<Part>> {
+    fn results(&mut self, dispatch: &Dispatch, program: ProgramId) -> Result<Vec<Written>> {
         let mut parts = Vec::new();
         for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
             if binding.access == Access::Write {
@@ -267,7 +267,7 @@ impl Bench {
         self.session.run(program, &[self.record])?;
         let read = |(tensor, first, length): (Tensor, usize, usize)| {
             let bits = self.session.read_bits(tensor, first, length)?;
-            Ok(Part { floats: tensor.dtype() == Dtype::F32, bits })
+            Ok(Written { floats: tensor.dtype() == Dtype::F32, bits })
         };
         parts.into_iter().map(read).collect()
     }
@@ -329,13 +329,13 @@ fn content(tensor: Tensor) -> Vec<u32> {
 
 /// Part of a tensor that a schedule wrote.
 #[derive(Clone, Debug)]
-struct Part {
+struct Written {
     floats: bool,
     bits: Vec<u32>,
 }
 
 /// Whether results are those expected: words to the bit, floats by the largest of their block.
-fn agree(expected: &[Part], found: &[Part], tolerance: f64) -> bool {
+fn agree(expected: &[Written], found: &[Written], tolerance: f64) -> bool {
     expected.iter().zip(found).all(|(expected, found)| {
         if !expected.floats {
             return expected.bits == found.bits;

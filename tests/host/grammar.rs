@@ -162,8 +162,9 @@ fn operators_meet_only_where_the_grammar_lets_them() {
     for kernel in ALL {
         for schedule in kernel.schedules() {
             count += 1;
-            let lines: Vec<_> = schedule.source.lines().collect();
-            for (line, operators) in faults(schedule.source) {
+            let source = schedule.wgsl();
+            let lines: Vec<_> = source.lines().collect();
+            for (line, operators) in faults(&source) {
                 let (name, text) = (kernel.name(), lines[line - 1].trim());
                 // What several sources share is told once.
                 faulty.insert(format!("`{text}` joins {operators:?} without parentheses ({name})"));

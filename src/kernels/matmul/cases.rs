@@ -1,6 +1,6 @@
 //! What the product is tested and timed with.
 
-use super::{Affine, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw};
+use super::{Affine, BLOCK, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
 use crate::engine::record::{SLOTS, rate};
 use crate::engine::{Dtype, Fusion, GradSite, Init, Program, Tape, Tensor};
@@ -13,7 +13,8 @@ use crate::kernels::optimizer::learn;
 use crate::kernels::reduce::{METRICS, Reports, reduce};
 
 /// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
-/// and after; an input with two users; the classic model's layers for the benches.
+/// and after; an input with two users; sums over more rows than a block, and than a loop's turns on some
+/// adapters; the classic model's layers for the benches.
 pub(crate) fn cases() -> Vec<Case> {
     let relu = Activation::Relu;
     let mut cases = Vec::new();
@@ -35,9 +36,13 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend([(1, 1), (9, 18), (33, 20)].map(|(rows, width)| used_twice(rows, width)));
     cases.push(told(19, 13, 5, 21));
     cases.push(told(5, 16, 2, 3));
-    for [rows, inputs, outputs] in [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784]] {
+    for [rows, inputs, outputs] in
+        [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784], [2065, 33, 31], [262_201, 3, 2]]
+    {
         cases.push(added(rows, inputs, outputs));
     }
+    cases.push(layer(BLOCK, 5, 3, relu));
+    cases.push(layer(2 * BLOCK + 17, 21, 33, relu));
     for [rows, inputs, outputs] in
         [[128, 784, 400], [128, 400, 40], [128, 20, 400], [128, 400, 784]]
     {

@@ -3,12 +3,11 @@
 //! Each is two or three kernels in one, so that what is between them is neither stored nor waited
 //! for. Their references put those kernels' references together.
 
-use super::{
-    Product, Tile, backward_w, backward_x, forward, gemm, operations, schedules, turns_of,
-};
+use super::tiles::{ENTRY, schedules};
+use super::{Product, backward_w, backward_x, forward, gemm, operations, turns_of};
 use crate::engine::{Arg, Binding, Cpu, Kernel, Real, Record};
 use crate::kernels::bernoulli::{self, Bernoulli};
-use crate::kernels::common::{turns, wgsl};
+use crate::kernels::common::turns;
 use crate::kernels::gather::{chosen, levels};
 use crate::kernels::gaussian::{self, Gaussian};
 use crate::kernels::optimizer::{Optimizer, adam_by};
@@ -20,7 +19,7 @@ pub(super) const PART: usize = 32;
 /// y = f(x wᵀ + b), x being rows of a dataset of bytes, chosen here.
 pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
     name: "matmul.forward_bytes",
-    entry: "forward_bytes",
+    entry: ENTRY,
     bindings: [
         Binding::read_words("pixels"),
         Binding::read("b"),
@@ -29,7 +28,7 @@ pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
         Binding::write_words("chosen"),
     ],
     overrides: &["activation"],
-    schedules: schedules!("forward_bytes", 4),
+    schedules: schedules!(Nt: "forward_bytes.wgsl", "finish.layer.wgsl"),
     reference: (forward_bytes, forward_bytes),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 97) + 4 * SHUFFLED,
@@ -39,7 +38,7 @@ pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
 /// h = x wᵀ + b, and the draw of z with its KL.
 pub static DRAW: Kernel<Product, 8> = Kernel {
     name: "matmul.draw",
-    entry: "draw",
+    entry: ENTRY,
     bindings: [
         Binding::read("x"),
         Binding::read("b"),
@@ -51,7 +50,7 @@ pub static DRAW: Kernel<Product, 8> = Kernel {
         Binding::write("kl"),
     ],
     overrides: &[],
-    schedules: schedules!("draw", 4),
+    schedules: schedules!(Nt: "draw.wgsl"),
     reference: (draw, draw),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 16 * (5 + PHILOX)),
@@ -61,7 +60,7 @@ pub static DRAW: Kernel<Product, 8> = Kernel {
 /// −log p(images | x wᵀ + b) and its gradient at the logits.
 pub static BERNOULLI: Kernel<Product, 6> = Kernel {
     name: "matmul.bernoulli",
-    entry: "bernoulli",
+    entry: ENTRY,
     bindings: [
         Binding::read("x"),
         Binding::read("b"),
@@ -71,7 +70,7 @@ pub static BERNOULLI: Kernel<Product, 6> = Kernel {
         Binding::write("nll"),
     ],
     overrides: &[],
-    schedules: schedules!("bernoulli", 4),
+    schedules: schedules!(Nt: "bernoulli.wgsl", "finish.bernoulli.wgsl"),
     reference: (bernoulli, bernoulli),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 64),
@@ -81,7 +80,7 @@ pub static BERNOULLI: Kernel<Product, 6> = Kernel {
 /// The same for images in a dataset of bytes.
 pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
     name: "matmul.bernoulli_bytes",
-    entry: "bernoulli_bytes",
+    entry: ENTRY,
     bindings: [
         Binding::read("x"),
         Binding::read("b"),
@@ -92,7 +91,7 @@ pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
         Binding::write("nll"),
     ],
     overrides: &[],
-    schedules: schedules!("bernoulli_bytes", 4),
+    schedules: schedules!(Nt: "bernoulli_bytes.wgsl", "finish.bernoulli.wgsl"),
     reference: (bernoulli_bytes, bernoulli_bytes),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 64),
@@ -102,7 +101,7 @@ pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
 /// The gradient at z = dy w, and at once the posterior's, dh.
 pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
     name: "matmul.backward_draw",
-    entry: "backward_draw",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read("w"),
@@ -111,7 +110,7 @@ pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
         Binding::write("dh"),
     ],
     overrides: &[],
-    schedules: schedules!("backward_draw", 4),
+    schedules: schedules!(Narrow: "backward_draw.wgsl"),
     reference: (backward_draw, backward_draw),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 97),
@@ -121,7 +120,7 @@ pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
 /// Adam's update of a weight and the bias behind it, by gradients that are not stored.
 pub static ADAM: Kernel<Product, 6> = Kernel {
     name: "matmul.adam",
-    entry: "adam",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read("x"),
@@ -131,7 +130,7 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
         Binding::write("second"),
     ],
     overrides: &[],
-    schedules: schedules!("adam", 8),
+    schedules: schedules!(Tn: "adam.wgsl", "finish.adam.wgsl"),
     reference: (adam, adam),
     cpu: Cpu::Own(gemm::adam),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
@@ -141,7 +140,7 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
 /// The same where x is rows of a dataset of bytes.
 pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
     name: "matmul.adam_bytes",
-    entry: "adam_bytes",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read_words("pixels"),
@@ -152,7 +151,7 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
         Binding::write("second"),
     ],
     overrides: &[],
-    schedules: schedules!("adam_bytes", 8),
+    schedules: schedules!(Tn: "adam_bytes.wgsl", "finish.adam.wgsl"),
     reference: (adam_bytes, adam_bytes),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),

@@ -300,7 +300,7 @@ fn backward_to_weight(tape: &mut Tape<'_>, x: Input, Affine { w, b }: Affine, dy
     for first in (0..dy.padded_rows()).step_by(BLOCK) {
         let rows = BLOCK.min(dy.padded_rows() - first);
         let [dw, db] = [w, b].map(|of| tape.grad_out(of, GradSite::Output));
-        let [dy, x] = [dy, x].map(|of| of.block_of_rows(first, rows));
+        let [dy, x] = [dy, x].map(|of| of.block(first..first + rows));
         let p = Product { accumulate: dw.accumulate(), ..to_weight(x.stride(), w, dy, rows) };
         tape.dispatch(&BACKWARD_W, p, [dy, x, dw.at, db.at], grid);
     }
