@@ -119,6 +119,11 @@ fn z_of(mu: f32, log_var: f32, noise: f32) -> f32 {
     return mu + noise * exp(0.5 * log_var);
 }
 
+// log p(z) − log q(z | x) of one dimension, in nats, of z = μ + ε σ; the constants of both normals cancel.
+fn log_ratio_of(log_var: f32, noise: f32, z: f32) -> f32 {
+    return 0.5 * (noise * noise - z * z + log_var);
+}
+
 // KL(N(μ, σ²) ‖ N(0, 1)) of one dimension, in nats.
 fn kl_of(mu: f32, log_var: f32) -> f32 {
     return 0.5 * (mu * mu + excess(log_var));

@@ -1,19 +1,16 @@
-// Importance weights w = p(x|z) p(z) / q(z|x) of one more z for each image, the first of its samples in
-// nll, ε and z: log w = −nll + ½ Σ (ε² + log σ² − z²), as the constants of both normals cancel. `highest`
-// (rows) holds the largest log w so far and `total` (rows) the sum of w / exp(highest), so that no exp
-// overflows; the record's step counts the z of an image from zero, and the first one begins anew. Burda et
-// al. 2016, eq. 8.
+// Importance weights w = p(x|z) p(z) / q(z|x) of one more z for each image, the first of its samples in nll and
+// log_ratio: log w = log_ratio − nll, log_ratio being log p(z) − log q(z | x). `highest` (rows) holds the largest
+// log w so far and `total` (rows) the sum of w / exp(highest), so that no exp overflows; the record's step counts
+// the z of an image from zero, and the first one begins anew. Burda et al. 2016, eq. 8.
 
-struct Importance { rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32 }
+struct Importance { rows: u32, samples: u32 }
 @group(0) @binding(0) var<uniform> p: Importance;
 const WIDTH = 32u;
 
 @group(0) @binding(1) var<storage, read> nll: array<f32>;
-@group(0) @binding(2) var<storage, read> h: array<f32>;
-@group(0) @binding(3) var<storage, read> eps: array<f32>;
-@group(0) @binding(4) var<storage, read> z: array<f32>;
-@group(0) @binding(5) var<storage, read_write> highest: array<f32>;
-@group(0) @binding(6) var<storage, read_write> total: array<f32>;
+@group(0) @binding(2) var<storage, read> log_ratio: array<f32>;
+@group(0) @binding(3) var<storage, read_write> highest: array<f32>;
+@group(0) @binding(4) var<storage, read_write> total: array<f32>;
 
 @compute @workgroup_size(WIDTH)
 fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
@@ -24,14 +21,7 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
         total[row] = 0.0;
         return;
     }
-    var ratio = 0.0;
-    for (var j = 0u; j < p.latent; j++) {
-        let noise = eps[row * p.samples * p.z_stride + j];
-        let value = z[row * p.samples * p.z_stride + j];
-        let log_var = clamp_log_var(h[row * p.h_stride + p.latent + j]);
-        ratio += noise * noise - value * value + log_var;
-    }
-    let weight = 0.5 * ratio - nll[row * p.samples];
+    let weight = log_ratio[row * p.samples] - nll[row * p.samples];
     var most = weight;
     var sum = 1.0;
     if record.step > 0u {

@@ -26,7 +26,8 @@ fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
     let inside = row < record.rows;
     let j = col / 2u;
     let key = vec2<u32>(record.seed_low, record.seed_high);
-    let counter = vec4<u32>(j / 4u, image[row], record.step, 16u * record.stream + NOISE);
+    let purpose = (p.site << 16u) + 16u * record.stream + NOISE;
+    let counter = vec4<u32>(j / 4u, image[row], record.step, purpose);
     let noise = normals_of(philox(counter, key));
     var loss = 0.0;
     for (var k = 0u; k < min(2u, p.latent - j); k++) {

@@ -11,6 +11,7 @@ pub mod case;
 pub mod common;
 pub mod corrupt;
 pub mod divergence;
+pub mod draw;
 pub mod dropout;
 pub(crate) mod fast;
 pub mod finite;
@@ -59,6 +60,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gaussian::DRAW,
     &gaussian::GIVEN,
     &gaussian::BACKWARD,
+    &gaussian::BACKWARD_WEIGHED,
     &importance::WEIGH,
     &divergence::MEANS,
     &divergence::WEIGH,
@@ -74,10 +76,8 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &label::GATHER,
     &label::APPEND,
     &label::BACKWARD,
-    &bound::MEASURE,
     &bound::WEIGH,
     &bound::SCALE,
-    &bound::BACKWARD,
     &bernoulli::FORWARD,
     &likelihood::FORWARD,
     &likelihood::FORWARD_SHARED,

@@ -42,7 +42,7 @@ pub enum TrainingNoise {
 ///
 /// Shapes, with n the images that are computed at once and s the z's of each: `x` (n, pixels),
 /// `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, outputs · pixels), by
-/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), image by image; `kl` (n) and `nll` (n · s)
+/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), image by image; `kl` (n), `nll` and `log_ratio` (n · s)
 /// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero. A program that is fused
 /// does not fill them all.
 #[derive(Clone, Debug)]
@@ -73,6 +73,8 @@ pub struct Ports {
     pub nll: Tensor,
     /// KL divergence of each image.
     pub kl: Tensor,
+    /// log p(z) − log q(z | x) of each z.
+    pub log_ratio: Tensor,
     /// What else is minimised, of each image.
     pub extra: Tensor,
     /// The largest logarithm of an importance weight of each image.
@@ -102,6 +104,7 @@ impl Ports {
             made: z,
             nll: plan.vector("nll", rows),
             kl: plan.vector("kl", batch),
+            log_ratio: plan.vector("log-ratio", rows),
             extra: plan.vector("what else is minimised", batch),
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),

@@ -3,14 +3,17 @@
 use crate::config::{Activation, Config, Corruption, Layer, Likelihood, Pixels, Posterior};
 use crate::engine::plan::Dispatch;
 use crate::engine::{Dtype, Fusion, Program, Tape, Tensor};
-use crate::kernels::bound::{Samples, kl_gradient, weigh_samples, weighing};
+use crate::kernels::bound::{self, bound};
 use crate::kernels::corrupt::{PixelNoise, corrupt};
+use crate::kernels::draw::Draw;
 use crate::kernels::gather::{Shard, gather};
-use crate::kernels::gaussian::{KlGradient, Noise, gaussian};
-use crate::kernels::importance::importance;
+use crate::kernels::gaussian::{Noise, Normal, gaussian};
+use crate::kernels::importance::{Sums, importance};
 use crate::kernels::label::{append, gather_labels};
 use crate::kernels::likelihood::Observed;
-use crate::kernels::matmul::{Affine, BLOCK, Bytes, Input, linear, linear_bernoulli, linear_draw};
+use crate::kernels::matmul::{
+    Affine, BLOCK, Bytes, DrawAt, Input, linear, linear_bernoulli, linear_draw,
+};
 use crate::kernels::optimizer::{learn, settle, updates_at_once};
 use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
@@ -187,7 +190,7 @@ impl<'v> Recorder<'v> {
     /// Records what only looks: the parameters are their averages, where these are made.
     fn look(&mut self, wanted: Use) {
         self.tape.use_averages();
-        let &Ports { z, h, eps, nll, kl, highest, total, .. } = self.ports;
+        let &Ports { z, h, nll, kl, log_ratio, highest, total, .. } = self.ports;
         match wanted {
             Use::Evaluate => {
                 self.losses(Sampling::Drawn);
@@ -199,14 +202,14 @@ impl<'v> Recorder<'v> {
             }
             Use::Encode => {
                 let h = self.posterior_of_test_images();
-                self.draw(h, Sampling::Drawn, KlGradient::Elsewhere);
+                self.draw(h, Sampling::Drawn);
             }
             Use::Weigh => {
-                self.draw(h, Sampling::Drawn, KlGradient::Elsewhere);
+                self.draw(h, Sampling::Drawn);
                 let made = self.decode(z);
                 self.compare(made);
                 if self.draws() {
-                    importance(&mut self.tape, (nll, h), (eps, z), (highest, total));
+                    importance(&mut self.tape, nll, log_ratio, Sums { highest, total });
                 }
             }
             Use::Prior => draw_normals(&mut self.tape, purpose::NOISE, z),
@@ -227,7 +230,7 @@ impl<'v> Recorder<'v> {
 
     fn losses(&mut self, noise: Sampling) -> Made {
         let h = self.posterior_of_test_images();
-        let z = self.draw(h, noise, KlGradient::Elsewhere);
+        let Draw { z, .. } = self.draw(h, noise);
         let made = self.decode(z);
         self.compare(made);
         let &Ports { nll, kl, .. } = self.ports;
@@ -245,7 +248,7 @@ impl<'v> Recorder<'v> {
     /// Records the way from the training images to what is minimised.
     fn forward(&mut self, noise: Sampling) -> Losses {
         let fused = self.fused(noise);
-        let &Ports { x, image, eps, nll, kl, extra, .. } = self.ports;
+        let &Ports { x, image, eps, z, nll, extra, .. } = self.ports;
         let goal = &self.config.objective;
         let bytes =
             fused.bytes.then(|| Bytes { pixels: self.ports.train[0].data, image, cols: x.cols() });
@@ -254,34 +257,30 @@ impl<'v> Recorder<'v> {
         }
         let top = self.encoder(bytes);
         let (path, layer) = self.posterior(top);
-        let weighs = goal.weighs();
-        let (h, z, kl) = if fused.draw {
-            let z = self.ports.z;
-            let drawn = linear_draw(&mut self.tape, &path, top, layer, [image, eps, z]);
-            (drawn.h, z, drawn.kl)
+        let (h, draw) = if fused.draw {
+            let at = DrawAt { image, eps, z, site: 0 };
+            linear_draw(&mut self.tape, &path, top, layer, at)
         } else {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
-            let share = if weighs { kl_gradient(goal.gradient) } else { KlGradient::Whole };
-            (h, self.draw(h, noise, share), kl)
+            (h, self.draw(h, noise))
         };
-        let weighing = weighs.then(|| {
-            weighing(&mut self.tape, Samples { h, eps, z }, goal.importance, goal.gradient)
-        });
-        let top = self.decoder(z);
+        let kl = draw.kl;
+        let top = self.decoder(draw.z);
         let (path, layer) = self.output(top);
         if fused.bernoulli {
             let images = bytes.map_or(Input::Data(x), Input::Bytes);
             let nll = linear_bernoulli(&mut self.tape, top.tensor(), layer, images);
-            objective(&mut self.tape, self.config, (z, h), extra);
+            objective(&mut self.tape, self.config, (draw.z, h), extra);
             return Losses { nll, kl };
         }
         let made = linear(&mut self.tape, &path, top, layer, Activation::Identity);
         let gradients = self.compare(made);
-        match weighing {
-            Some(weighing) => {
-                weigh_samples(&mut self.tape, weighing, &gradients, (nll, kl, extra));
-            }
-            None => objective(&mut self.tape, self.config, (z, h), extra),
+        if goal.weighs() {
+            let way = (goal.importance, goal.gradient);
+            let losses = bound::Losses { nll, extra };
+            bound(&mut self.tape, draw, way, losses, &gradients);
+        } else {
+            objective(&mut self.tape, self.config, (draw.z, h), extra);
         }
         Losses { nll, kl }
     }
@@ -359,19 +358,20 @@ impl<'v> Recorder<'v> {
         self.network().last(&networks.encoder, top.cols())
     }
 
-    /// Records z of the posterior h, or takes the point.
-    fn draw(&mut self, h: Tensor, noise: Sampling, share: KlGradient) -> Tensor {
-        let &Ports { eps, at_mean, z, kl, image, .. } = self.ports;
+    /// Records a draw from the posterior h, or takes the point, whose KL is zero.
+    fn draw(&mut self, h: Tensor, noise: Sampling) -> Draw {
+        let &Ports { eps, at_mean, z, kl, log_ratio, image, .. } = self.ports;
         if !self.draws() {
-            return h;
+            return Draw { z: h, log_ratio: None, kl };
         }
         let (noise, eps) = match noise {
             Sampling::Drawn => (Noise::Drawn { image }, eps),
             Sampling::Given => (Noise::Given, eps),
             Sampling::Mean => (Noise::Given, at_mean),
         };
-        gaussian(&mut self.tape, noise, h, (eps, z, kl), share);
-        z
+        let draw = Draw { z, log_ratio: Some(log_ratio), kl };
+        gaussian(&mut self.tape, Normal { h, eps, site: 0 }, noise, draw);
+        draw
     }
 
     /// Records the hidden layers of the decoder.

@@ -6,7 +6,7 @@ use elbo::config::{Activation, Gradient, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likel
 use elbo::engine::record::{self, rate};
 use elbo::kernels::common;
 use elbo::kernels::gather::ONCE;
-use elbo::kernels::gaussian::{KlGradient, SAMPLE};
+use elbo::kernels::gaussian::SAMPLE;
 use elbo::kernels::philox::purpose;
 use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite, layer_norm};
@@ -80,10 +80,6 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     let gaussian = source("gaussian.draw");
     assert_floats(&gaussian, &[("LOWEST", lowest), ("HIGHEST", highest)]);
     assert_words(&gaussian, &[("SAMPLE", SAMPLE as usize)]);
-    let shares = [("WHOLE", KlGradient::Whole), ("ENTROPY", KlGradient::Entropy)];
-    for (name, share) in shares {
-        assert_words(&gaussian, &[(name, share.code() as usize)]);
-    }
     assert_words(
         &source("finite.check"),
         &[("LARGEST", (finite::LARGEST as f32).to_bits() as usize)],
@@ -114,7 +110,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     assert_floats(&pixelwise, &[("LOWEST_SCALE", lowest), ("HIGHEST_SCALE", highest)]);
     let bound = [("STANDARD", Gradient::Standard), ("DREG", Gradient::Dreg)];
     for (name, gradient) in bound {
-        assert_words(&source("bound.backward"), &[(name, gradient as usize)]);
+        assert_words(&gaussian, &[(name, gradient as usize)]);
     }
     // A slot of metrics is one `vec4`.
     assert_eq!(METRICS, 4, "the metrics of a step");

@@ -29,7 +29,7 @@ fn steps_of_every_model_are_fused() {
         },
         [23, 18],
     );
-    takes("importance", |c| c.objective.importance = 5, [20, 16]);
+    takes("importance", |c| c.objective.importance = 5, [18, 14]);
     takes("classes", |c| c.model.classes = 10, [16, 12]);
     takes(
         "a shared scale",

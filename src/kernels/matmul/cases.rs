@@ -1,6 +1,6 @@
 //! What the product is tested and timed with.
 
-use super::{Affine, BLOCK, Bytes, Input, LinearDraw, linear, linear_bernoulli, linear_draw};
+use super::{Affine, BLOCK, Bytes, DrawAt, Input, linear, linear_bernoulli, linear_draw};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
 use crate::engine::record::{SLOTS, rate};
 use crate::engine::{Dtype, Fusion, GradSite, Init, Program, Tape, Tensor};
@@ -262,8 +262,9 @@ fn fused_step(
             }
         };
         let top = linear(&mut tape, "fc1", seen, layers[0], Activation::Relu);
-        let LinearDraw { kl, .. } =
-            linear_draw(&mut tape, "fc2", Input::Made(top), layers[1], [image, eps, z]);
+        let at = DrawAt { image, eps, z, site: 0 };
+        let (_, draw) = linear_draw(&mut tape, "fc2", Input::Made(top), layers[1], at);
+        let kl = draw.kl;
         let top = linear(&mut tape, "fc3", Input::Made(z), layers[2], Activation::Tanh);
         let nll = linear_bernoulli(&mut tape, top, layers[3], seen);
         let losses = [nll, kl];

@@ -9,7 +9,7 @@ use crate::engine::{Arg, Binding, Cpu, Kernel, Real, Record};
 use crate::kernels::bernoulli::{self, Bernoulli};
 use crate::kernels::common::turns;
 use crate::kernels::gather::{chosen, levels};
-use crate::kernels::gaussian::{self, Gaussian};
+use crate::kernels::gaussian::{self, Gaussian, Parts};
 use crate::kernels::optimizer::{Optimizer, adam_by};
 use crate::kernels::philox::{PHILOX, SHUFFLED};
 
@@ -183,15 +183,9 @@ fn draw<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 8]) {
     let whole = Product { cols: p.c_stride, inside: 2 * p.latent, ..*p };
     forward(&whole, record, [x, b, w, Arg::Write(h)]);
     let posterior = gaussian_of(p);
-    let parts = (p.parts as usize, PART / 2);
-    gaussian::draw_in_parts(
-        &posterior,
-        record,
-        (image.words(), h),
-        (eps.write(), z.write()),
-        kl,
-        parts,
-    );
+    let parts = Parts { count: p.parts as usize, width: PART / 2 };
+    let (given, made) = ((image.words(), &*h), (eps.write(), z.write()));
+    gaussian::draw_in_parts(&posterior, record, given, made, (kl, parts));
 }
 
 fn gaussian_of(p: &Product) -> Gaussian {
@@ -201,7 +195,9 @@ fn gaussian_of(p: &Product) -> Gaussian {
         h_stride: p.c_stride,
         z_stride: p.other_stride,
         samples: 1,
-        kl_gradient: gaussian::KlGradient::Whole.code(),
+        site: p.site,
+        importance: 1,
+        gradient: 0,
         accumulate: 0,
     }
 }

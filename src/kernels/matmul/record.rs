@@ -8,7 +8,8 @@ use crate::config::Activation;
 use crate::engine::tensor::size;
 use crate::engine::{Dtype, GradSite, Grid, PAD, Tape, Tensor, Update};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
-use crate::kernels::gaussian::{self, Posterior};
+use crate::kernels::draw::Draw;
+use crate::kernels::gaussian::{self, Normal};
 use crate::kernels::label::without_classes;
 
 /// A layer's weight (outputs, inputs) and bias (outputs).
@@ -150,17 +151,22 @@ fn forward(x: Input, Affine { w, b }: Affine, y: Tensor) -> Product {
     }
 }
 
-/// What a layer makes that draws: z, and what belongs to it.
+/// Where a layer draws z: the tensors that are there, and its place in the model.
 #[derive(Clone, Copy, Debug)]
-pub struct LinearDraw {
-    /// h (images, 2 n) = [μ | log σ²].
-    pub h: Tensor,
-    /// The KL divergence of each image, in parts that are to be added.
-    pub kl: Tensor,
+pub struct DrawAt {
+    /// The image of each row (images).
+    pub image: Tensor,
+    /// The noise (images, n).
+    pub eps: Tensor,
+    /// The latent (images, n).
+    pub z: Tensor,
+    /// Which of the model's draws it is; the first is 0.
+    pub site: usize,
 }
 
-/// Records h (images, 2 n) = [μ | log σ²] = x wᵀ + b and at once z (images, n) with its noise `eps`, one of
-/// each image, and their gradients.
+/// Records h (images, 2 n) = [μ | log σ²] = x wᵀ + b and at once a draw of z, one of each image, whose KL comes
+/// in parts that are to be added and whose log-ratio is not stored; and their gradients. It returns h and
+/// the draw.
 ///
 /// # Panics
 ///
@@ -170,8 +176,8 @@ pub fn linear_draw(
     name: &str,
     x: Input,
     layer: Affine,
-    [image, eps, z]: [Tensor; 3],
-) -> LinearDraw {
+    DrawAt { image, eps, z, site }: DrawAt,
+) -> (Tensor, Draw) {
     let (Input::Made(from) | Input::Data(from)) = x else {
         panic!("no product draws by bytes: {x:?}")
     };
@@ -185,6 +191,7 @@ pub fn linear_draw(
         latent: size(z.cols()),
         other_stride: size(z.stride()),
         parts: size(kl.stride()),
+        site: size(site),
         ..forward(x, layer, h)
     };
     let Affine { w, b } = layer;
@@ -194,8 +201,9 @@ pub fn linear_draw(
         let dy = tape.grad(h, GradSite::Output).expect("z was used");
         backward(tape, x, layer, dy);
     });
-    gaussian::on_backward(tape, Posterior::whole(h, eps, z));
-    LinearDraw { h, kl }
+    let draw = Draw { z, log_ratio: None, kl };
+    gaussian::on_backward(tape, Normal { h, eps, site }, draw);
+    (h, draw)
 }
 
 /// Records −log p(images | x wᵀ + b), Bernoulli, without keeping the logits, and the gradients; it returns
@@ -259,12 +267,12 @@ fn backward_to_input(tape: &mut Tape<'_>, x: Tensor, w: Tensor, dy: Tensor) {
         ..Product::default()
     };
     let grid = Grid::Matrix(x.padded_rows(), x.stride());
-    if let Some(Posterior { h, eps, z, .. }) = gaussian::alone(tape, x) {
+    if let Some(Normal { h, eps, .. }) = gaussian::alone(tape, x) {
         // The product that makes dz makes dh of it, and dz is not kept.
         let p = Product {
             c_stride: size(h.stride()),
             other_stride: size(eps.stride()),
-            latent: size(z.cols()),
+            latent: size(x.cols()),
             ..p
         };
         let dh = tape.grad_out(h, GradSite::Output).at;
