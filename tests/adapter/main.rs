@@ -20,3 +20,4 @@ mod optimisers;
 mod parts;
 mod shared_device;
 mod steps;
+mod turns;

@@ -1,8 +1,9 @@
 //! Trainers inside a host application's device: its handlers stay, its limits hold, nothing panics.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
+use std::thread;
 use std::time::Duration;
 
 use elbo::checkpoint::State;
@@ -56,8 +57,14 @@ impl Host {
 }
 
 fn trainer(device: &Device) -> elbo::Result<Trainer> {
+    seeded(device, Config::default().train.seed)
+}
+
+/// A trainer whose first weights and noise are those of a seed.
+fn seeded(device: &Device, seed: u64) -> elbo::Result<Trainer> {
     let data = Dataset::synthetic(96, [8, 8], 1)?;
     let mut config = Config::default();
+    config.train.seed = seed;
     (config.model.encoder, config.model.decoder) = ([16].into(), [16].into());
     (config.model.latent, config.train.batch_size) = (2, 32);
     Trainer::new(device, &config, &data, &data)
@@ -90,6 +97,54 @@ fn two_trainers_share_a_device_with_its_host() {
     assert_eq!(host.errors.load(Ordering::SeqCst), 0, "no error of ours reached the host");
     host.blunder();
     assert_eq!(host.errors.load(Ordering::SeqCst), 1, "the host's handler is still its own");
+}
+
+/// What a run of a seed ends with: its state, and its losses to the bit.
+fn run(device: &Device, seed: u64) -> (Vec<u8>, Vec<u64>) {
+    let mut trainer = seeded(device, seed).expect("a trainer");
+    let mut losses = Vec::new();
+    // Of one step and of many, so that threads meet while they submit, wait, read and load programs.
+    for steps in [1, 7, 40, 2, 30] {
+        trainer.advance(steps).expect("steps");
+        losses.push(trainer.evaluate().expect("losses").sampled.loss.to_bits());
+    }
+    let state = trainer.state().and_then(|state| state.to_bytes()).expect("a state");
+    (state, losses)
+}
+
+#[test]
+fn threads_share_a_device_and_keep_their_bits() {
+    let host = Host::new(|_| {});
+    // Clones of one `Gpu` share its pipelines too.
+    let device = host.gpu();
+    let seeds = [1, 2, 3];
+    let alone = seeds.map(|seed| run(&device, seed));
+    assert!(alone[0] != alone[1] && alone[1] != alone[2], "seeds differ");
+    // A device whose pipelines nobody has made yet, so that the threads make them.
+    let fresh = host.gpu();
+    let (begin, blunders) = (Barrier::new(seeds.len() + 1), 20);
+    let together = thread::scope(|scope| {
+        let start = |seed| {
+            let (device, begin) = (&fresh, &begin);
+            scope.spawn(move || {
+                begin.wait();
+                run(device, seed)
+            })
+        };
+        let threads = seeds.map(start);
+        begin.wait();
+        // A mistake on one thread is no error of another's.
+        for _ in 0..blunders {
+            host.blunder();
+            thread::sleep(Duration::from_millis(5));
+        }
+        threads.map(|thread| thread.join().expect("no thread fails"))
+    });
+    for ((seed, alone), together) in seeds.iter().zip(&alone).zip(&together) {
+        assert_eq!(together.1, alone.1, "the losses of seed {seed}, beside others and alone");
+        assert!(together.0 == alone.0, "the state of seed {seed}, beside others and alone");
+    }
+    assert_eq!(host.errors.load(Ordering::SeqCst), blunders, "the host heard its own mistakes");
 }
 
 #[test]
