@@ -288,14 +288,14 @@ mod tests {
     #[test]
     fn layers_that_stand_for_themselves_are_listed() {
         let mut state = state();
-        assert!(!card_of(&state, None).contains("layers of the"), "numbers alone");
+        assert!(!card_of(&state, None).contains("| layers of the"), "numbers alone");
         let layers = [Layer::Linear(6), Layer::Norm, Layer::Activation(Activation::Silu)];
         let mut layers = layers.map(Entry::Layer).to_vec();
         layers.push(Entry::Hidden(5));
         state.config.model.encoder = Layers(layers);
         let text = card_of(&state, None);
         says(&text, &["12-6-5-2", "| layers of the encoder | linear 6, norm, silu, 5 |\n"]);
-        assert!(!text.contains("layers of the decoder"), "{text}");
+        assert!(!text.contains("| layers of the decoder"), "{text}");
     }
 
     #[test]

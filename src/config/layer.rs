@@ -203,8 +203,12 @@ impl Layers {
             let rule = format!("at most {MOST_LAYERS} layers");
             return fail(name, &format!("{} layers", self.0.len()), &rule);
         }
-        let mut layers = self.0.iter().flat_map(|entry| entry.layers(model));
-        layers.try_for_each(|layer| layer.validate(name))?;
+        for entry in &self.0 {
+            match *entry {
+                Entry::Hidden(units) => Layer::Linear(units).validate(name)?,
+                Entry::Layer(layer) => layer.validate(name)?,
+            }
+        }
         if model.layer_norm && self.0.contains(&Entry::Hidden(1)) {
             return fail(name, &"of 1 unit", "of 2 or more, to be normalised by `layer-norm`");
         }
