@@ -19,7 +19,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
 use crate::metrics::{Losses, Sums};
-use crate::model::Vae;
+use crate::model::{Architecture, Vae};
+use crate::nn::Dims;
 use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
@@ -101,7 +102,7 @@ impl Model {
     pub fn new(device: &Device, state: &State, data: Option<&Dataset>) -> Result<Self> {
         let mut config = state.config.clone();
         config.objective = config.objective.to_use();
-        let batch = batch(&config, state.size);
+        let batch = batch(&config, state.size)?;
         let none;
         let data = match data {
             Some(data) => data,
@@ -342,15 +343,14 @@ impl Model {
 
 /// How many images are looked at together: more than were trained on only where a layer of so many
 /// still fits a binding.
-fn batch(config: &Config, [height, width]: [usize; 2]) -> usize {
-    let (model, trained) = (&config.model, config.train.part_size());
-    let layers = model.encoder.iter().chain(&model.decoder).copied();
-    let pixels = height.saturating_mul(width);
-    let made = pixels.saturating_mul(model.likelihood.outputs(model));
-    let told = [pixels.saturating_add(model.classes), model.latent + model.classes];
-    let widest = layers.chain(told).chain([made, 2 * model.latent]).max();
-    let fit = MAX_BINDING_BYTES as usize / 4 / widest.unwrap_or(1).next_multiple_of(PAD).max(PAD);
-    trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1))
+fn batch(config: &Config, [height, width]: [usize; 2]) -> Result<usize> {
+    let trained = config.train.part_size();
+    let Architecture { encoder, decoder } =
+        Architecture::of(&config.model, height.saturating_mul(width))?;
+    let widest = encoder.dims().chain(decoder.dims()).map(Dims::count).max().unwrap_or(1);
+    let fit =
+        MAX_BINDING_BYTES as usize / 4 / (widest.saturating_add(PAD - 1) / PAD * PAD).max(PAD);
+    Ok(trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1)))
 }
 
 /// So many black images of a state's size, that nobody looks at.

@@ -1,11 +1,13 @@
 //! Layers as functions that record: what a network is made of.
 
+mod layer;
+
 use crate::config::{self, Activation, ModelConfig};
 use crate::engine::{Init, Parameters, Tape, Tensor};
-use crate::kernels::activation::activation;
-use crate::kernels::dropout::{Drops, dropout};
 use crate::kernels::layer_norm::layer_norm;
 use crate::kernels::matmul::{Learned, linear};
+
+pub use layer::{Dims, Placed, Sequential, shapes};
 
 /// A tape, and what is recorded on it.
 #[derive(Debug)]
@@ -33,32 +35,6 @@ fn first_values(model: &ModelConfig, [outputs, inputs]: [usize; 2]) -> [Init; 2]
 }
 
 impl Network<'_, '_> {
-    /// Records a hidden layer, x (rows, inputs) to (rows, units): a fully connected one, normalised if the
-    /// model says so, its activation and dropout. `number` tells it from the model's other hidden layers;
-    /// each image has so many `samples`, rows one after another.
-    pub fn hidden(
-        &mut self,
-        path: &str,
-        x: (Tensor, bool),
-        units: usize,
-        (number, samples): (usize, usize),
-    ) -> Tensor {
-        let &ModelConfig { activation: kind, layer_norm, dropout: share, .. } = self.model;
-        let mut y = match layer_norm {
-            false => self.layer(path, x, units, kind, &[]),
-            true => {
-                let y = self.layer(path, x, units, Activation::Identity, &[]);
-                let y = self.norm(path, y);
-                if kind == Activation::Identity { y } else { activation(self.tape, kind, y) }
-            }
-        };
-        if share > 0.0 {
-            let drops = Drops { share, layer: number, samples };
-            y = dropout(self.tape, &format!("{path}.dropout"), y, self.image, drops);
-        }
-        y
-    }
-
     /// Records a fully connected layer, x (rows, inputs) to (rows, outputs), whose parameters are
     /// `path.weight` and `path.bias`.
     ///
@@ -93,16 +69,15 @@ impl Network<'_, '_> {
         linear(self.tape, path, (x, wants_dx), (w, b), activation)
     }
 
-    /// Records the layer normalisation of a layer's outputs, whose gain and bias are `path.norm.weight`
-    /// and `path.norm.bias`, first 1 and 0.
-    fn norm(&mut self, path: &str, x: Tensor) -> Tensor {
-        let name = format!("{path}.norm");
+    /// Records the layer normalisation of x (rows, n), whose gain and bias (n) are `path.weight` and
+    /// `path.bias`, first 1 and 0.
+    pub fn norm(&mut self, path: &str, x: Tensor) -> Tensor {
         let (plan, parameters) = (&mut *self.tape.plan, &mut *self.parameters);
         let [gain, bias] = [("weight", 1.0), ("bias", 0.0)].map(|(kind, first)| {
-            let name = format!("{name}.{kind}");
+            let name = format!("{path}.{kind}");
             let made = parameters.vector(plan, &name, x.cols(), Init::Constant(first));
             Learned { value: made.value, grad: made.grad }
         });
-        layer_norm(self.tape, &name, x, (gain, bias))
+        layer_norm(self.tape, path, x, (gain, bias))
     }
 }

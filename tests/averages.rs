@@ -42,7 +42,7 @@ fn under(state: &State, prefix: &str) -> Vec<Weight> {
 fn averages_equal_pytorch() {
     let (golden, images) = (Golden::read("optimisers.safetensors"), small_images());
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![19], vec![19]);
+    (config.model.encoder, config.model.decoder) = ([19].into(), [19].into());
     (config.model.latent, config.train.batch_size) = (3, 7);
     config.optimizer.average = 0.95;
     let recorded: fn(&Programs) -> &Program = |p| &p.step;

@@ -63,7 +63,7 @@ fn bounds_and_gradients_equal_pytorch() {
         for (size, scale) in [("small", 0.5), ("large", 1.0)] {
             for (name, groups, gradient) in variants {
                 let mut config = Config::default();
-                (config.model.encoder, config.model.decoder) = (vec![7], vec![7]);
+                (config.model.encoder, config.model.decoder) = ([7].into(), [7].into());
                 (config.model.latent, config.train.batch_size) = (3, 5);
                 bound(&mut config, groups, gradient);
                 if name == "elbo5" {
@@ -140,7 +140,7 @@ fn steps_of_bounds_equal_the_oracle() {
 fn still(mut config: Config) -> Bench {
     (config.optimizer.rule, config.optimizer.lr) = (Rule::Sgd, 1e-30);
     config.train.batch_size = 4;
-    (config.model.encoder, config.model.decoder) = (vec![6], vec![6]);
+    (config.model.encoder, config.model.decoder) = ([6].into(), [6].into());
     config.model.latent = 2;
     let mut oracle = Bench::new(&config, (&cut(300, 13), 13), TrainingNoise::Drawn, None);
     // Large enough that the posterior is not the prior, and samples weigh differently.
@@ -306,7 +306,7 @@ fn at_the_true_posterior_the_path_gradients_vanish() {
     ] {
         let mut config = small_bound(groups, gradient);
         (config.optimizer.rule, config.optimizer.lr) = (Rule::Sgd, 1e-30);
-        (config.model.encoder, config.model.decoder) = (vec![], vec![]);
+        (config.model.encoder, config.model.decoder) = ([].into(), [].into());
         (config.model.latent, config.model.likelihood) = (1, Likelihood::Normal);
         config.model.sigma = 0.5;
         config.train.batch_size = 4;

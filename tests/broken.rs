@@ -16,7 +16,7 @@ const EPOCH: u64 = 5;
 
 fn config(non_finite: NonFinite) -> Config {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![9], vec![7]);
+    (config.model.encoder, config.model.decoder) = ([9].into(), [7].into());
     config.model.latent = 3;
     config.model.likelihood = Likelihood::Normal;
     config.model.sigma = 0.5;

@@ -12,7 +12,7 @@ use proptest::prelude::*;
 
 fn small() -> Config {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![9], vec![7]);
+    (config.model.encoder, config.model.decoder) = ([9].into(), [7].into());
     config.model.latent = 3;
     // The last minibatch of an epoch has 4 images.
     config.train.batch_size = 12;
@@ -274,7 +274,7 @@ fn weights_of_pytorch_have_its_loss() {
     let bytes = include_bytes!("golden/exchange.safetensors");
     let theirs = weights_from_bytes(path(), bytes).expect("a state_dict");
     let (mut config, images) = (small(), golden_images());
-    config.model.decoder = vec![9];
+    config.model.decoder = [9].into();
     for device in [Device::Cpu(1), Device::Gpu(gpu())] {
         let data = Dataset::from_bytes([5, 6], images.clone()).expect("twelve images");
         let mut trainer = Trainer::new(&device, &config, &data, &data).expect("a trainer");

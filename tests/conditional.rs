@@ -19,7 +19,7 @@ use proptest::prelude::*;
 /// The net of `conditional.py`.
 fn golden_config() -> Config {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![19], vec![19]);
+    (config.model.encoder, config.model.decoder) = ([19].into(), [19].into());
     (config.model.latent, config.model.classes, config.train.batch_size) = (3, 4, 7);
     config
 }
@@ -109,10 +109,10 @@ fn kinds() -> Vec<(&'static str, Config)> {
         kind("whose classes fill the padding", 11, |_| ()),
         kind("of the most classes", 256, |_| ()),
         kind("without hidden layers", 10, |c| {
-            (c.model.encoder, c.model.decoder) = (vec![], vec![]);
+            (c.model.encoder, c.model.decoder) = ([].into(), [].into());
         }),
         kind("deep", 10, |c| {
-            (c.model.encoder, c.model.decoder) = (vec![19, 17], vec![18, 21]);
+            (c.model.encoder, c.model.decoder) = ([19, 17].into(), [18, 21].into());
             c.model.activation = Activation::Gelu;
         }),
         kind("normal", 10, |c| (c.model.likelihood, c.model.sigma) = (Likelihood::Normal, 0.5)),
@@ -311,7 +311,7 @@ fn learned(classes: usize) -> (Trainer, Losses) {
     let (train, test) = mnist();
     let (train, test) = (train.limited(12_000), test.limited(2000));
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![200], vec![200]);
+    (config.model.encoder, config.model.decoder) = ([200].into(), [200].into());
     (config.model.latent, config.model.classes) = (10, classes);
     (config.train.batch_size, config.optimizer.lr) = (32, 3e-3);
     let mut trainer = Trainer::new(&Device::Cpu(0), &config, &train, &test).expect("a trainer");

@@ -35,7 +35,7 @@ fn kinds() -> Vec<(&'static str, Config)> {
         ("a plain autoencoder", |c| c.model.posterior = Posterior::Point),
         ("a plain autoencoder with mmd", |c| {
             (c.model.posterior, c.objective.mmd) = (Posterior::Point, 100.0);
-            (c.model.encoder, c.model.decoder) = (vec![23, 11], vec![]);
+            (c.model.encoder, c.model.decoder) = ([23, 11].into(), [].into());
         }),
         ("masked images", |c| {
             (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 0.3);

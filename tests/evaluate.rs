@@ -15,8 +15,8 @@ fn devices() -> [Device; 2] {
 fn trained(likelihood: Likelihood) -> (State, Dataset) {
     let data = Dataset::synthetic(150, [5, 6], 3).expect("a dataset");
     let mut config = Config::default();
-    config.model.encoder = vec![16];
-    config.model.decoder = vec![16];
+    config.model.encoder = [16].into();
+    config.model.decoder = [16].into();
     config.model.latent = 3;
     config.model.likelihood = likelihood;
     config.train.batch_size = 25;
@@ -46,7 +46,7 @@ fn the_marginal_likelihood_of_a_linear_model_is_known() {
     let values: Vec<f32> = (0..4 * 520).map(|i| 0.5 + 0.4 * (i as f32 * 1.7).sin()).collect();
     let data = Dataset::from_floats([2, 2], values.clone()).expect("images");
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (Vec::new(), Vec::new());
+    (config.model.encoder, config.model.decoder) = ([].into(), [].into());
     (config.model.latent, config.model.likelihood) = (2, Likelihood::Normal);
     (config.model.sigma, config.train.batch_size) = (0.5, 10);
     let mut trainer = Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");
@@ -94,7 +94,7 @@ fn the_marginal_likelihood_of_a_linear_model_is_known() {
 fn a_model_of_many_samples_is_asked_the_same() {
     let data = Dataset::synthetic(40, [5, 6], 3).expect("a dataset");
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![16], vec![16]);
+    (config.model.encoder, config.model.decoder) = ([16].into(), [16].into());
     (config.model.latent, config.train.batch_size) = (3, 12);
     (config.objective.samples, config.objective.importance) = (2, 3);
     for device in devices() {

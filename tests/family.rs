@@ -181,10 +181,13 @@ fn a_run_with_all_at_once_goes_on_with_the_same_bits() {
 
 /// Each key with values of which some are at the ends of what is allowed, and some past them.
 const VALUES: &[(&str, &str)] = &[
-    ("model.encoder", "[], [7], [5, 3], [1], [0]"),
+    (
+        "model.encoder",
+        "[], [7], [5, 3], [1], [0], ['norm', 'dropout 0.1', 'linear 5', 'gelu', 3, 'silu'], ['linear 1', 'norm']",
+    ),
     ("model.latent", "1, 2, 17, 0"),
     ("model.posterior", "'normal', 'point'"),
-    ("model.decoder", "[], [7], [2, 16], [1]"),
+    ("model.decoder", "[], [7], [2, 16], [1], ['tanh', 'norm', 'linear 2', 'norm', 'dropout 0.9']"),
     (
         "model.activation",
         "'identity', 'relu', 'leaky-relu', 'tanh', 'sigmoid', 'softplus', 'silu', 'gelu'",

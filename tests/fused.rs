@@ -60,9 +60,13 @@ fn kinds() -> Vec<(&'static str, Config, usize)> {
         kind("classic", |_| (), 12),
         // An activation whose slope is taken at its input is a dispatch of its own.
         kind("gelu", |c| c.model.activation = Activation::Gelu, 16),
-        kind("deep", |c| (c.model.encoder, c.model.decoder) = (vec![31, 17, 9], vec![9, 33]), 21),
+        kind(
+            "deep",
+            |c| (c.model.encoder, c.model.decoder) = ([31, 17, 9].into(), [9, 33].into()),
+            21,
+        ),
         // Its one product draws, and cannot gather as well.
-        kind("shallow", |c| (c.model.encoder, c.model.decoder) = (vec![], vec![]), 7),
+        kind("shallow", |c| (c.model.encoder, c.model.decoder) = ([].into(), [].into()), 7),
         kind("normal", |c| c.model.likelihood = Likelihood::Normal, 14),
         kind("binarised", |c| c.train.pixels = Pixels::Binarised, 13),
         kind("adamw", |c| (c.optimizer.rule, c.optimizer.weight_decay) = (Rule::Adamw, 0.1), 12),
@@ -87,7 +91,7 @@ fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
 #[test]
 fn a_bias_apart_from_its_weight_is_no_fault() {
     let mut config = Config::default();
-    config.model.encoder = vec![1024, 31_952];
+    config.model.encoder = [1024, 31_952].into();
     let data = DataSpec { images: 128, pixels: 784, bytes: true };
     let vae = Vae::new(&config, data, data).expect("a plan of large layers");
     let list = vae.parameters.list();

@@ -57,8 +57,8 @@ fn other_schedules() -> Vec<(Target, Step)> {
 
 fn small_config(variant: &str) -> Config {
     let mut config = Config::default();
-    config.model.encoder = vec![19];
-    config.model.decoder = vec![19];
+    config.model.encoder = [19].into();
+    config.model.decoder = [19].into();
     config.model.latent = 3;
     config.train.batch_size = 7;
     let (model, optimizer) = (&mut config.model, &mut config.optimizer);

@@ -201,7 +201,7 @@ fn every_family_sums_to_one() {
 /// A state whose decoder makes the same of each z: its last bias.
 fn constant(model: &ModelConfig, made: &[Vec<f64>], log_scale: f64) -> State {
     let mut config = Config { model: model.clone(), ..Config::default() };
-    (config.model.encoder, config.model.decoder, config.model.latent) = (vec![], vec![], 2);
+    (config.model.encoder, config.model.decoder, config.model.latent) = ([].into(), [].into(), 2);
     config.train.batch_size = 100;
     let data = Dataset::from_bytes([2, 3], vec![0; 600]).expect("images");
     let mut trainer = Trainer::new(&Device::Cpu(1), &config, &data, &data).expect("a trainer");

@@ -6,7 +6,7 @@ mod common;
 
 use common::golden::Golden;
 use common::{Bench, cut, distance, gpu, gradients_hold, small, steps_hold};
-use elbo::config::{Activation, Config, Init, Likelihood, OutputBias};
+use elbo::config::{Activation, Config, Init, Layers, Likelihood, OutputBias};
 use elbo::engine::{Program, rate};
 use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::session::Device;
@@ -52,10 +52,10 @@ fn apart(network: &str, config: &Config, steps: u64, device: Option<&Device>, st
 #[test]
 fn layer_norm_equals_pytorch() {
     let mut wide = Config::default();
-    (wide.model.encoder, wide.model.decoder) = (vec![19], vec![19]);
+    (wide.model.encoder, wide.model.decoder) = ([19].into(), [19].into());
     (wide.model.latent, wide.train.batch_size, wide.model.layer_norm) = (3, 7, true);
     let mut deep = wide.clone();
-    (deep.model.encoder, deep.model.decoder) = (vec![11, 9], vec![8]);
+    (deep.model.encoder, deep.model.decoder) = ([11, 9].into(), [8].into());
     deep.model.activation = Activation::Sigmoid;
     for (network, config, steps) in [("wide", &wide, 10), ("deep", &deep, 1)] {
         let gpu = Device::Gpu(gpu());
@@ -73,6 +73,66 @@ fn layer_norm_equals_pytorch() {
     }
 }
 
+/// A list of layers as a configuration writes it.
+fn layers(text: &str) -> Layers {
+    let config = Config::from_toml(&format!("model.encoder = [{text}]")).expect("layers");
+    config.model.encoder
+}
+
+/// Numbers mean layers that can also be written one by one: the same steps to the last bit, but under
+/// other names.
+#[test]
+fn numbers_are_short_for_layers() {
+    let mut short = small();
+    (short.model.encoder, short.model.decoder) = ([19, 7].into(), [9].into());
+    short.model.activation = Activation::Gelu;
+    (short.model.layer_norm, short.model.dropout) = (true, 0.3);
+    let mut long = small();
+    let rest = "'norm', 'gelu', 'dropout 0.3'";
+    long.model.encoder = layers(&format!("'linear 19', {rest}, 'linear 7', {rest}"));
+    long.model.decoder = layers(&format!("'linear 9', {rest}"));
+    let images = Dataset::from_bytes([1, 37], cut(40, 37)).expect("images");
+    for device in [Device::Cpu(1), Device::Gpu(gpu())] {
+        let [short, long] = [&short, &long].map(|config| {
+            let mut trainer = Trainer::new(&device, config, &images, &images).expect("a trainer");
+            trainer.advance(7).expect("steps");
+            let losses = trainer.finish().expect("losses");
+            let state = trainer.state().expect("a state");
+            let bits = state
+                .tensors
+                .iter()
+                .map(|t| t.values.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+            let mut bits: Vec<_> = bits.collect();
+            bits.sort();
+            (losses, bits, state.tensors.iter().map(|t| t.key.clone()).collect::<Vec<_>>())
+        });
+        assert_eq!(short.0, long.0, "{}: losses", device.name());
+        assert!(short.1 == long.1, "{}: weights and moments", device.name());
+        for (keys, has, lacks) in [
+            (&short.2, "encoder.1.norm.weight", "encoder.4.weight"),
+            (&long.2, "encoder.4.weight", "encoder.1.norm.weight"),
+        ] {
+            let known = |name: &str| keys.iter().any(|key| key == name);
+            assert!(known(has) && !known(lacks), "{has} and not {lacks} in {keys:?}");
+        }
+        assert!(long.2.iter().any(|key| key == "decoder.4.bias"), "the last layer's place");
+    }
+}
+
+#[test]
+fn layers_that_do_not_fit_are_refused_with_their_place() {
+    let mut config = small();
+    config.model.decoder = layers("5, 'linear 1', 'norm'");
+    config.validate().expect("each layer by itself is sound");
+    let spec = DataSpec { images: 40, pixels: 37, bytes: true };
+    let error = Vae::new(&config, spec, spec).expect_err("one number alone");
+    assert!(
+        error.to_string().starts_with("`decoder.2`, the layer `norm`, takes 1 × 1 × 1"),
+        "{error}"
+    );
+    assert!(error.advice().is_some(), "{error} has a hint");
+}
+
 /// Networks of every depth, with all that a layer may have. Where biases start at zero, a blank image is
 /// a row without variance in every layer, whose gradient grows by 1/√ε, 316, in each: few layers, then.
 #[test]
@@ -80,7 +140,8 @@ fn models_of_any_shape_hold() {
     let gpu = gpu();
     let shape = |encoder: &[usize], decoder: &[usize], change: fn(&mut Config)| {
         let mut config = small();
-        (config.model.encoder, config.model.decoder) = (encoder.to_vec(), decoder.to_vec());
+        (config.model.encoder, config.model.decoder) =
+            (encoder.to_vec().into(), decoder.to_vec().into());
         change(&mut config);
         config
     };
@@ -125,7 +186,15 @@ fn models_of_any_shape_hold() {
             }),
         ),
     ];
-    for (name, config) in models {
+    let written = ("layers in any order", {
+        let mut config = small();
+        config.model.encoder =
+            layers("'norm', 'dropout 0.2', 'linear 18', 'relu', 'tanh', 'norm', 11");
+        config.model.decoder = layers("'silu', 'linear 9', 'dropout 0.3', 'dropout 0.1', 7");
+        (config.model.activation, config.model.classes) = (Activation::Gelu, 3);
+        config
+    });
+    for (name, config) in models.into_iter().chain([written]) {
         steps_hold(name, &config, &gpu);
         let worst = gradients_hold(name, &config);
         println!("{name}: at most {worst:.1e} of the largest entry from central differences");
@@ -135,7 +204,7 @@ fn models_of_any_shape_hold() {
 /// The first values of all weights and of all biases of a model of 200-150-40 and back through 90.
 fn started(change: impl Fn(&mut Config)) -> Vec<(String, [usize; 2], Vec<f64>)> {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![150], vec![90]);
+    (config.model.encoder, config.model.decoder) = ([150].into(), [90].into());
     (config.model.latent, config.train.batch_size) = (40, 4);
     change(&mut config);
     let spec = DataSpec { images: 4, pixels: 200, bytes: true };
@@ -253,7 +322,7 @@ fn the_output_starts_at_the_data_s_mean() {
 #[test]
 fn a_step_leaves_out_the_share_that_was_asked_for() {
     let mut config = small();
-    (config.model.encoder, config.model.decoder) = (vec![400], vec![400]);
+    (config.model.encoder, config.model.decoder) = ([400].into(), [400].into());
     (config.model.dropout, config.model.activation) = (0.3, Activation::Sigmoid);
     let images = cut(300, 37);
     let mut bench = Bench::new(&config, (&images, 37), TrainingNoise::Drawn, None);

@@ -13,7 +13,7 @@ use elbo::session::Device;
 /// The small net of `tests/golden/`.
 fn witness() -> Config {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![19], vec![19]);
+    (config.model.encoder, config.model.decoder) = ([19].into(), [19].into());
     (config.model.latent, config.train.batch_size) = (3, 7);
     config
 }

@@ -26,7 +26,7 @@ fn kinds() -> Vec<(&'static str, Config)> {
         kind("clipped", |c| c.optimizer.clip_norm = 0.1),
         kind("momentum", |c| (c.optimizer.rule, c.optimizer.momentum) = (Rule::Sgd, 0.9)),
         kind("deep, averaged", |c| {
-            (c.model.encoder, c.model.decoder) = (vec![31, 17], vec![]);
+            (c.model.encoder, c.model.decoder) = ([31, 17].into(), [].into());
             c.optimizer.average = 0.9;
         }),
         kind("several z, one scale", |c| {

@@ -58,7 +58,7 @@ impl Host {
 fn trainer(device: &Device) -> elbo::Result<Trainer> {
     let data = Dataset::synthetic(96, [8, 8], 1)?;
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![16], vec![16]);
+    (config.model.encoder, config.model.decoder) = ([16].into(), [16].into());
     (config.model.latent, config.train.batch_size) = (2, 32);
     Trainer::new(device, &config, &data, &data)
 }

@@ -24,7 +24,7 @@ fn used() -> [usize; 3] {
 
 fn soak(device: &Device, steps: u64) {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![16], vec![16]);
+    (config.model.encoder, config.model.decoder) = ([16].into(), [16].into());
     (config.model.latent, config.train.batch_size) = (2, 16);
     let data = |count, seed| Dataset::synthetic(count, [8, 8], seed).expect("made images");
     let trainer = Trainer::new(device, &config, &data(160, 1), &data(32, 2));

@@ -67,10 +67,10 @@ fn steps_of_every_kind_of_model_equal_the_oracle() {
         kinds.push((name.to_owned(), config));
     };
     change("deep", |c| {
-        c.model.encoder = vec![31, 17, 9];
-        c.model.decoder = vec![9, 33];
+        c.model.encoder = [31, 17, 9].into();
+        c.model.decoder = [9, 33].into();
     });
-    change("shallow", |c| (c.model.encoder, c.model.decoder) = (vec![], vec![]));
+    change("shallow", |c| (c.model.encoder, c.model.decoder) = ([].into(), [].into()));
     change("normal", |c| c.model.likelihood = Likelihood::Normal);
     change("binarised", |c| c.train.pixels = Pixels::Binarised);
     change("sgd", |c| c.optimizer.rule = Rule::Sgd);

@@ -211,7 +211,7 @@ mod tests {
 
     fn small() -> Config {
         let mut config = Config::default();
-        (config.model.encoder, config.model.decoder) = (vec![8], vec![8]);
+        (config.model.encoder, config.model.decoder) = ([8].into(), [8].into());
         config.train.batch_size = 4;
         config
     }

@@ -170,7 +170,7 @@ mod tests {
 
     fn stress() -> Stress {
         let mut config = Config::default();
-        (config.model.encoder, config.model.decoder) = (vec![8], vec![8]);
+        (config.model.encoder, config.model.decoder) = ([8].into(), [8].into());
         config.train.batch_size = 4;
         Stress::new(&Device::Cpu(1), &config, 20).expect("a small model")
     }

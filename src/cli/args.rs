@@ -313,8 +313,9 @@ impl ConfigArgs {
     /// What was typed, over another configuration; judged.
     fn over(&self, mut config: Config) -> Result<Config> {
         if let Some(hidden) = &self.hidden {
-            config.model.encoder = units(hidden)?;
-            config.model.decoder = config.model.encoder.iter().rev().copied().collect();
+            let units = units(hidden)?;
+            config.model.decoder = units.iter().rev().copied().collect::<Vec<_>>().into();
+            config.model.encoder = units.into();
         }
         set(&mut config.model.latent, self.latent);
         set(&mut config.model.activation, self.activation);

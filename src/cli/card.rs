@@ -4,29 +4,40 @@ mod words;
 
 use elbo::checkpoint::State;
 use elbo::config::{Config, Likelihood, ObjectiveConfig, Posterior, Reduction};
-use elbo::{Evaluation, Losses};
+use elbo::model::Architecture;
+use elbo::nn::Sequential;
+use elbo::{Evaluation, Losses, Result};
 
 pub(super) use words::likelihood;
-use words::{corruption, goal, protocol, rule};
+use words::{corruption, goal, protocol, rule, written};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
 /// the test images if they are known. The same state and losses give the same text.
-pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> String {
+///
+/// # Errors
+///
+/// If the layers of its model do not fit its images.
+pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> Result<String> {
     let sections = [
-        model(state),
+        model(state)?,
         data(state),
         training(state),
         results(tested, &state.config),
         usage(state),
         limits(state),
     ];
-    sections.join("\n")
+    Ok(sections.join("\n"))
 }
 
-/// The widths of layers from one end to the other, as 784-400-20.
-pub(super) fn widths(ends: [usize; 2], hidden: &[usize]) -> String {
-    let all = [&ends[..1], hidden, &ends[1..]].concat();
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
+/// The widths of a network's layers from one end to the other.
+pub(super) fn widths([first, last]: [usize; 2], network: &Sequential) -> Vec<usize> {
+    let hidden = network.weights().map(|[_, inputs]| inputs).skip(1);
+    std::iter::once(first).chain(hidden).chain([last]).collect()
+}
+
+/// Widths as 784-400-20.
+pub(super) fn dashed(widths: &[usize]) -> String {
+    widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
 }
 
 /// How many z of each image a step and its evaluation draw.
@@ -37,11 +48,12 @@ pub(super) fn sampled_z(objective: &ObjectiveConfig) -> String {
     }
 }
 
-fn model(state: &State) -> String {
+fn model(state: &State) -> Result<String> {
     let (model, [height, width]) = (&state.config.model, state.size);
     let pixels = height * width;
-    let encoder = widths([pixels + model.classes, model.latent], &model.encoder);
-    let decoder = widths([model.latent + model.classes, pixels], &model.decoder);
+    let networks = Architecture::of(model, pixels)?;
+    let encoder = dashed(&widths([pixels + model.classes, model.latent], &networks.encoder));
+    let decoder = dashed(&widths([model.latent + model.classes, pixels], &networks.decoder));
     let weights = state.weights();
     let count: usize = weights.iter().map(|weight| weight.values.len()).sum();
     let conditional = match model.classes {
@@ -67,6 +79,7 @@ fn model(state: &State) -> String {
         Reduction::Mean => "averaged",
     };
     let norm = if model.layer_norm { ", after layer normalisation" } else { "" };
+    let written = written(model);
     let mut hidden = format!("{}{norm}", model.activation.name());
     if model.dropout != 0.0 {
         hidden += &format!("; dropout {}", model.dropout);
@@ -76,7 +89,7 @@ fn model(state: &State) -> String {
          A fully connected {kind}, trained by elbo {}.\n\n\
          | | |\n| --- | --- |\n\
          | encoder | {encoder}, {made} |\n\
-         | decoder | {decoder} |\n\
+         | decoder | {decoder} |\n{written}\
          | activation of hidden layers | {hidden} |\n\
          | likelihood p(x \\| z) | {likelihood} |\n{conditional}\
          | minimised | {goal}, {over} over the minibatch |\n\
@@ -87,7 +100,7 @@ fn model(state: &State) -> String {
     for weight in weights {
         text += &format!("| `{}` | {:?} |\n", weight.key, weight.shape);
     }
-    text
+    Ok(text)
 }
 
 fn data(state: &State) -> String {
@@ -219,15 +232,13 @@ fn limits(state: &State) -> String {
 #[cfg(test)]
 mod tests {
     use elbo::checkpoint::{Best, Course, Trained, Weight};
-    use elbo::config::Activation;
-
-    use elbo::config::{Gradient, Pixels, Rule, Schedule};
+    use elbo::config::{Activation, Entry, Gradient, Layer, Layers, Pixels, Rule, Schedule};
 
     use super::*;
 
     fn state() -> State {
         let mut config = Config::default();
-        (config.model.encoder, config.model.decoder) = (vec![6, 5], vec![]);
+        (config.model.encoder, config.model.decoder) = ([6, 5].into(), [].into());
         (config.model.latent, config.model.activation) = (2, Activation::Gelu);
         config.objective.beta = 4.0;
         config.train.data = Some("/home/someone/digits".into());
@@ -251,6 +262,10 @@ mod tests {
         }
     }
 
+    fn card_of(state: &State, tested: Option<&Evaluation>) -> String {
+        card(state, tested).expect("layers that fit")
+    }
+
     /// Fails if a card lacks one of these words.
     fn says(card: &str, words: &[&str]) {
         for word in words {
@@ -262,12 +277,25 @@ mod tests {
     fn a_conditional_model_is_told_apart() {
         let mut state = state();
         for word in ["conditional", "one of", "\"y\"", "labels |"] {
-            assert!(!card(&state, None).contains(word), "`{word}` of a model without classes");
+            assert!(!card_of(&state, None).contains(word), "`{word}` of a model without classes");
         }
         state.config.model.classes = 3;
-        let text = card(&state, None);
+        let text = card_of(&state, None);
         says(&text, &["one of 3 classes", "15-6-5-2", "5-12", "pixels and labels |"]);
         says(&text, &["numpy.eye(3, dtype", "{\"z\": z, \"y\": y}"]);
+    }
+
+    #[test]
+    fn layers_that_stand_for_themselves_are_listed() {
+        let mut state = state();
+        assert!(!card_of(&state, None).contains("| layers of the"), "numbers alone");
+        let layers = [Layer::Linear(6), Layer::Norm, Layer::Activation(Activation::Silu)];
+        let mut layers = layers.map(Entry::Layer).to_vec();
+        layers.push(Entry::Hidden(5));
+        state.config.model.encoder = Layers(layers);
+        let text = card_of(&state, None);
+        says(&text, &["12-6-5-2", "| layers of the encoder | linear 6, norm, silu, 5 |\n"]);
+        assert!(!text.contains("| layers of the decoder"), "{text}");
     }
 
     #[test]
@@ -278,7 +306,7 @@ mod tests {
             images: 1234,
         };
         let mut state = state();
-        let text = card(&state, Some(&tested));
+        let text = card_of(&state, Some(&tested));
         says(&text, &["images of 3×4", "12-6-5-2", "2-12", "gelu", "bernoulli", "β = 4", "| 72 |"]);
         says(&text, &["| `encoder.0.weight` | [6, 12] |", "summed over the minibatch"]);
         says(&text, &["`digits`", "grey pixels", "| training | `aa11` |", "| test | `bb22` |"]);
@@ -292,19 +320,19 @@ mod tests {
         for word in ["optimizer.first", "/home", "someone"] {
             assert!(!text.contains(word), "`{word}` is not for readers:\n{text}");
         }
-        assert_eq!(card(&state, Some(&tested)), text, "the same state, the same card");
+        assert_eq!(card_of(&state, Some(&tested)), text, "the same state, the same card");
         state.config.train.pixels = Pixels::Binarised;
         state.config.model.likelihood = Likelihood::Normal;
         state.config.optimizer.rule = Rule::Sgd;
         state.config.optimizer.clip_norm = 5.0;
         (state.config.optimizer.schedule, state.config.optimizer.average) = (Schedule::Burda, 0.5);
         (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
-        let text = card(&state, None);
+        let text = card_of(&state, None);
         says(&text, &["dynamically binarised", "scale 1", "SGD", "norm at most 5", "7 left out"]);
         let objective = &mut state.config.objective;
         (objective.samples, objective.importance) = (3, 5);
         objective.gradient = Gradient::Dreg;
-        let weighed = card(&state, Some(&tested));
+        let weighed = card_of(&state, Some(&tested));
         says(&weighed, &["bound of K = 5 z", "mean of 3 estimates", "doubly reparameterised"]);
         says(&weighed, &["15 sampled z an image"]);
         says(&text, &["schedule burda", "averaged with decay 0.5"]);

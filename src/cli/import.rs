@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{AVERAGE, Course, State, Trained, Weight, prefixes};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
-use elbo::model::{DataSpec, Vae};
+use elbo::model::{Architecture, DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use serde_json::json;
 
@@ -69,9 +69,9 @@ fn take_layers(config: &mut Config, weights: &[Weight]) {
     if let (Some(encoder), Some(latent), Some(decoder)) =
         (rows("fc1.weight"), rows("fc21.weight"), rows("fc3.weight"))
     {
-        config.model.encoder = vec![encoder];
+        config.model.encoder = [encoder].into();
         config.model.latent = latent;
-        config.model.decoder = vec![decoder];
+        config.model.decoder = [decoder].into();
     }
 }
 
@@ -79,12 +79,9 @@ fn take_layers(config: &mut Config, weights: &[Weight]) {
 fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State> {
     config.validate()?;
     // The first layer says how many pixels an image has.
-    let model = |pixels| {
-        let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true };
-        Vae::new(&config, spec, spec)
-    };
-    let one = model(1)?;
-    let first = one.parameters.list()[0].exports[0].key.clone();
+    let networks = Architecture::of(&config.model, usize::MAX)?;
+    let first = networks.encoder.first_path().expect("an encoder has a last layer");
+    let first = format!("{first}.weight");
     let Some([_, columns]) = shape(&weights, &first) else {
         return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
             .hint("the file must be of the same model: look at `--hidden` and `--latent`"));
@@ -95,7 +92,8 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
             format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
         return Err(Error::data(path, what).hint("look at `--classes`"));
     };
-    let vae = model(pixels)?;
+    let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true };
+    let vae = Vae::new(&config, spec, spec)?;
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
     check_tensors(path, &shapes, &weights)?;

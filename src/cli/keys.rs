@@ -73,7 +73,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use elbo::Config;
-    use elbo::config::MOST;
+    use elbo::config::{Layer, MOST};
 
     use super::*;
     use crate::cli::settings::Settings;
@@ -105,6 +105,23 @@ mod tests {
             }
         }
         assert!(choices > 20, "only {choices} choices were found");
+    }
+
+    /// The words of layers stand with the encoder's, or are activations.
+    #[test]
+    fn every_layer_is_explained() {
+        let words = known("[model]\nencoder = ['nonsense']", "variant").expect("a complaint");
+        assert_eq!(words, Layer::WORDS.map(str::to_owned).into(), "the words that can be read");
+        let about = |name: &str| {
+            let found = TABLES[0].keys.iter().find(|key| key.name == name);
+            found.expect("a key of the model").about
+        };
+        let explained = format!("{} {}", about("encoder"), about("activation"));
+        let explained: BTreeSet<_> =
+            explained.split(|c: char| !(c.is_alphanumeric() || c == '-')).collect();
+        for word in Layer::WORDS {
+            assert!(explained.contains(word), "`{word}` is not explained");
+        }
     }
 
     #[test]

@@ -147,10 +147,10 @@ impl Layers {
         let mut next = || paths.next().expect("the model has its layers").to_owned();
         let hidden = &config.model;
         Ok(Self {
-            encoder: hidden.encoder.iter().map(|_| next()).collect(),
+            encoder: hidden.encoder.0.iter().map(|_| next()).collect(),
             mean: next(),
             log_var: (hidden.posterior == Posterior::Normal).then(&mut next),
-            decoder: (0..=hidden.decoder.len()).map(|_| next()).collect(),
+            decoder: (0..=hidden.decoder.0.len()).map(|_| next()).collect(),
         })
     }
 }

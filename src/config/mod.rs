@@ -1,5 +1,6 @@
 //! What a user can choose: plain values and closed enums, read from TOML, checked in one place.
 
+mod layer;
 mod model;
 mod objective;
 mod optimizer;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub use layer::{Entry, Layer, Layers};
 pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior, Scale, Support};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};

@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::MOST_LATENT;
-use crate::config::validate::{count, fail, has_effect, positive, size, within};
+use crate::config::validate::{count, fail, has_effect, positive, within};
+use crate::config::{Layers, MOST_LATENT};
 use crate::error::Result;
+
+/// What `layer-norm` and `dropout` belong to.
+const HIDDEN: &str = "a hidden layer whose units are given as a number";
 
 /// What `scale` and `sigma` belong to.
 const LOCATED: &str = "the likelihood `normal`, `laplace` or `logistic`";
@@ -52,7 +55,7 @@ impl Activation {
 
     /// The name in configurations.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Identity => "identity",
             Self::Relu => "relu",
@@ -266,14 +269,14 @@ pub enum Posterior {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ModelConfig {
-    /// Units of the encoder's hidden layers, from the image on.
-    pub encoder: Vec<usize>,
+    /// The encoder's layers from the image on, before that which makes the posterior.
+    pub encoder: Layers,
     /// Dimensions of z.
     pub latent: usize,
     /// q(z | x).
     pub posterior: Posterior,
-    /// Units of the decoder's hidden layers, from z on.
-    pub decoder: Vec<usize>,
+    /// The decoder's layers from z on, before that which makes what the likelihood takes.
+    pub decoder: Layers,
     /// The activation of the hidden layers.
     pub activation: Activation,
     /// The first values of weights and biases.
@@ -306,10 +309,10 @@ pub struct ModelConfig {
 impl Default for ModelConfig {
     fn default() -> Self {
         Self {
-            encoder: vec![400],
+            encoder: [400].into(),
             latent: 20,
             posterior: Posterior::Normal,
-            decoder: vec![400],
+            decoder: [400].into(),
             activation: Activation::Relu,
             init: Init::Pytorch,
             init_deviation: 0.01,
@@ -330,21 +333,15 @@ impl ModelConfig {
     pub(super) fn validate(&self) -> Result<()> {
         count("latent", self.latent, 1, MOST_LATENT)?;
         for (name, layers) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
-            if layers.len() > 32 {
-                return fail(name, &format!("{} layers", layers.len()), "at most 32 layers");
-            }
-            layers.iter().try_for_each(|&units| size(name, units))?;
-            if self.layer_norm && layers.contains(&1) {
-                return fail(name, &"of 1 unit", "of 2 or more, to be normalised by `layer-norm`");
-            }
+            layers.validate(name, self)?;
         }
         positive("init-deviation", self.init_deviation, 1e6)?;
         let drawn = self.init == Init::Normal;
         has_effect("init-deviation", self.init_deviation == 0.01 || drawn, "`init = \"normal\"`")?;
         within("dropout", self.dropout, 0.0, 1.0)?;
-        let hidden = !(self.encoder.is_empty() && self.decoder.is_empty());
-        has_effect("layer-norm", !self.layer_norm || hidden, "a hidden layer")?;
-        has_effect("dropout", self.dropout == 0.0 || hidden, "a hidden layer")?;
+        let hidden = self.encoder.has_hidden() || self.decoder.has_hidden();
+        has_effect("layer-norm", !self.layer_norm || hidden, HIDDEN)?;
+        has_effect("dropout", self.dropout == 0.0 || hidden, HIDDEN)?;
         // The number of a class is a byte, and to be told of the only one says nothing.
         if self.classes == 1 || self.classes > 256 {
             return fail("classes", &self.classes, "0, or between 2 and 256");

@@ -86,7 +86,8 @@ pub(super) fn positive(name: &str, value: f64, below: f64) -> Result<()> {
 mod tests {
     use super::*;
     use crate::config::{
-        Corruption, Gradient, Init, KlEstimate, Likelihood, OutputBias, Rule, Scale,
+        Corruption, Entry, Gradient, Init, KlEstimate, Layer, Layers, Likelihood, OutputBias, Rule,
+        Scale,
     };
 
     type Spoil = fn(&mut Config);
@@ -98,7 +99,7 @@ mod tests {
         ("lr", |c| c.optimizer.lr = f64::NAN),
         ("lr", |c| c.optimizer.lr = -1.0),
         ("lr", |c| c.optimizer.lr = 1e-60),
-        ("encoder", |c| c.model.encoder = vec![1 << 31]),
+        ("encoder", |c| c.model.encoder = [1 << 31].into()),
         ("beta2", |c| c.optimizer.beta2 = 1.0),
         ("epochs", |c| c.train.epochs = usize::MAX),
         ("evaluate-every", |c| c.train.evaluate_every = 0),
@@ -112,11 +113,19 @@ mod tests {
         }),
         ("dropout", |c| c.model.dropout = 1.0),
         ("dropout", |c| {
-            (c.model.encoder, c.model.decoder, c.model.dropout) = (vec![], vec![], 0.1);
+            (c.model.encoder, c.model.decoder, c.model.dropout) = ([].into(), [].into(), 0.1);
         }),
-        ("decoder", |c| (c.model.decoder, c.model.layer_norm) = (vec![1], true)),
+        ("decoder", |c| (c.model.decoder, c.model.layer_norm) = ([1].into(), true)),
+        ("encoder", |c| c.model.encoder = Layers(vec![Entry::Layer(Layer::Linear(0))])),
+        ("decoder", |c| c.model.decoder = Layers(vec![Entry::Layer(Layer::Dropout(1.0))])),
+        ("decoder", |c| c.model.decoder = [1; 33].into()),
         ("layer-norm", |c| {
-            (c.model.encoder, c.model.decoder, c.model.layer_norm) = (vec![], vec![], true);
+            let layer = Entry::Layer(Layer::Linear(9));
+            (c.model.encoder, c.model.decoder) = (Layers(vec![layer]), [].into());
+            c.model.layer_norm = true;
+        }),
+        ("layer-norm", |c| {
+            (c.model.encoder, c.model.decoder, c.model.layer_norm) = ([].into(), [].into(), true);
         }),
         ("cycle-rise", |c| c.objective.cycle_rise = 0.7),
         ("cycle-rise", |c| (c.objective.cycle_steps, c.objective.cycle_rise) = (9, 0.0)),

@@ -11,6 +11,7 @@ use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tensor};
 use crate::error::{Error, Result};
 use crate::kernels::gather::Shard;
 use crate::kernels::reduce::Reports;
+pub use network::Architecture;
 use sections::{Room, Sections};
 
 /// What a model must know of a dataset to make room for it.
@@ -288,24 +289,18 @@ fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
         }
     }
     // Every matrix is counted with 32 bits, those of activations as those of weights.
-    let (model, pixels) = (&config.model, train.pixels);
-    let ends = |first, middle: &[usize], last| [&[first], middle, &[last]].concat();
-    let made = model.likelihood.outputs(model) * pixels;
-    let encoder = ends(pixels + model.classes, &model.encoder, 2 * model.latent);
-    let decoder = ends(model.latent + model.classes, &model.decoder, made);
-    let pairs = if config.objective.pairs() { vec![1, part] } else { Vec::new() };
-    for (widths, batch) in [(encoder, part), (decoder, rows), (pairs, part)] {
-        for (&inputs, &outputs) in widths.iter().zip(widths.iter().skip(1)) {
-            // What a batch has of the first layer's inputs is the pixels, or z.
-            for (what, rows, outputs) in
-                [("layer", inputs, outputs), ("batch", batch, inputs), ("batch", batch, outputs)]
-            {
-                if rows.next_multiple_of(PAD) * outputs.next_multiple_of(PAD) >= 1 << 31 {
-                    let what = format!("a {what} of {rows} × {outputs} has 2³¹ elements or more");
-                    return Err(Error::config(what)
-                        .hint("choose smaller layers or batches, or more parts (`accumulate`)"));
-                }
-            }
+    let Architecture { encoder, decoder } = Architecture::of(&config.model, train.pixels)?;
+    let weights = encoder.weights().chain(decoder.weights());
+    let weights = weights.map(|[outputs, inputs]| ("layer", [inputs, outputs]));
+    let of_images = encoder.dims().map(|dims| ("batch", [part, dims.count()]));
+    let of_z = decoder.dims().map(|dims| ("batch", [rows, dims.count()]));
+    let pairs = config.objective.pairs().then_some(("batch", [part, part]));
+    for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs) {
+        let padded = sides.map(|side| side.saturating_add(PAD - 1) / PAD * PAD);
+        if padded[0].saturating_mul(padded[1]) >= 1 << 31 {
+            let what = format!("a {what} of {} × {} has 2³¹ elements or more", sides[0], sides[1]);
+            return Err(Error::config(what)
+                .hint("choose smaller layers or batches, or more parts (`accumulate`)"));
         }
     }
     Ok(())

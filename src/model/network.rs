@@ -1,73 +1,84 @@
-//! The encoder and the decoder, and the names of their layers.
+//! The encoder and the decoder of a configuration, as lists of layers.
 
-use crate::config::{Activation, Config, Posterior};
+use crate::config::{Entry, Layer, Layers, ModelConfig, Posterior};
 use crate::engine::Tensor;
-use crate::nn::Network;
+use crate::error::Result;
+use crate::nn::{Dims, Network, Placed, Sequential};
 
-/// The names of layers: those of the `PyTorch` example for its own shape, paths for all others.
-pub(super) struct LayerNames {
-    encoder: Vec<String>,
-    posterior: String,
-    /// Mean and log-variance, which are one layer here and two in files; a point has none.
-    halves: Vec<String>,
-    /// The hidden layers and the last.
-    decoder: Vec<String>,
+/// The two networks of a model: what validation, memory, names, files and cards are made from.
+///
+/// Parameters are called as in the `PyTorch` example where each list has one hidden layer (`fc1`, `fc21`,
+/// `fc22`, `fc3`, `fc4`), else by their place in the configuration's list (`encoder.0`, …).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Architecture {
+    /// From x, and the class if the model is told, to h = [μ | log σ²], or to the point z.
+    pub encoder: Sequential,
+    /// From z, and the class if the model is told, to what the likelihood takes of each pixel.
+    pub decoder: Sequential,
 }
 
-impl LayerNames {
-    pub(super) fn of(config: &Config) -> Self {
-        let (encoder, decoder) = (config.model.encoder.len(), config.model.decoder.len());
-        let all = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-        let numbered = |path: &str, count| (0..count).map(|i| format!("{path}.{i}")).collect();
-        let mut names = if (encoder, decoder) == (1, 1) {
-            Self {
-                encoder: all(&["fc1"]),
-                posterior: "fc2".to_owned(),
-                halves: all(&["fc21", "fc22"]),
-                decoder: all(&["fc3", "fc4"]),
-            }
-        } else {
-            Self {
-                encoder: numbered("encoder", encoder),
-                posterior: "posterior".to_owned(),
-                halves: all(&["posterior.mean", "posterior.log_var"]),
-                decoder: numbered("decoder", decoder + 1),
-            }
+impl Architecture {
+    /// The networks of a model for images of so many pixels.
+    ///
+    /// # Errors
+    ///
+    /// If a layer cannot take what the one before it makes.
+    pub fn of(model: &ModelConfig, pixels: usize) -> Result<Self> {
+        let one = |layers: &Layers| matches!(layers.0[..], [Entry::Hidden(_)]);
+        let classic = one(&model.encoder) && one(&model.decoder);
+        let name = |classic_name: &str, path: String| match classic {
+            true => classic_name.to_owned(),
+            false => path,
         };
-        if config.model.posterior == Posterior::Point {
-            (names.posterior, names.halves) = ("code".to_owned(), Vec::new());
-        }
-        names
+        let mut encoder = placed(model, &model.encoder, |i| name("fc1", format!("encoder.{i}")));
+        encoder.push(match model.posterior {
+            Posterior::Normal => Placed {
+                layer: Layer::Linear(model.latent.saturating_mul(2)),
+                path: name("fc2", "posterior".to_owned()),
+                parts: vec![
+                    name("fc21", "posterior.mean".to_owned()),
+                    name("fc22", "posterior.log_var".to_owned()),
+                ],
+            },
+            Posterior::Point => Placed::new(Layer::Linear(model.latent), "code"),
+        });
+        let mut decoder = placed(model, &model.decoder, |i| name("fc3", format!("decoder.{i}")));
+        let outputs = pixels.saturating_mul(model.likelihood.outputs(model));
+        let last = name("fc4", format!("decoder.{}", model.decoder.0.len()));
+        decoder.push(Placed::new(Layer::Linear(outputs), last));
+        let [x, z] = [pixels, model.latent].map(|n| Dims::vector(n.saturating_add(model.classes)));
+        let encoder = Sequential::new(encoder, x, None)?;
+        let decoder = Sequential::new(decoder, z, Some(&encoder))?;
+        Ok(Self { encoder, decoder })
     }
+}
+
+/// The layers of a list under the names of its entries.
+fn placed(model: &ModelConfig, list: &Layers, name: impl Fn(usize) -> String) -> Vec<Placed> {
+    let entry = |(place, entry): (usize, &Entry)| {
+        let (name, hidden) = (name(place), matches!(entry, Entry::Hidden(_)));
+        let path = move |layer| match layer {
+            Layer::Norm if hidden => format!("{name}.norm"),
+            Layer::Dropout(_) if hidden => format!("{name}.dropout"),
+            _ => name.clone(),
+        };
+        let layers = entry.layers(model).into_iter();
+        layers.map(move |layer| Placed::new(layer, path(layer)))
+    };
+    list.0.iter().enumerate().flat_map(entry).collect()
 }
 
 /// Records h (n, 2 · latent) = [μ | log σ²] of x, or the point h (n, latent).
-pub(super) fn encoder(mut network: Network<'_, '_>, names: &LayerNames, x: Tensor) -> Tensor {
-    let latent = network.model.latent;
-    let mut top = (x, false);
-    for (number, (name, &units)) in names.encoder.iter().zip(&network.model.encoder).enumerate() {
-        top = (network.hidden(name, top, units, (number, 1)), true);
-    }
-    let halves: Vec<_> = names.halves.iter().map(|name| (name.as_str(), latent)).collect();
-    let outputs = latent * halves.len().max(1);
-    network.layer(&names.posterior, top, outputs, Activation::Identity, &halves)
+pub(super) fn encoder(mut network: Network<'_, '_>, of: &Architecture, x: Tensor) -> Tensor {
+    network.record(&of.encoder, (x, false), 1)
 }
 
-/// Records what the decoder makes of z: what the likelihood takes of each of so many pixels. Each image
-/// has so many samples of z, rows one after another.
+/// Records what the decoder makes of z: what the likelihood takes of each pixel. Each image has so many
+/// samples of z, rows one after another.
 pub(super) fn decoder(
     mut network: Network<'_, '_>,
-    names: &LayerNames,
+    of: &Architecture,
     (z, samples): (Tensor, usize),
-    pixels: usize,
 ) -> Tensor {
-    let mut top = (z, true);
-    // The encoder's have the numbers before.
-    let numbers = names.encoder.len()..;
-    for (number, (name, &units)) in numbers.zip(names.decoder.iter().zip(&network.model.decoder)) {
-        top = (network.hidden(name, top, units, (number, samples)), true);
-    }
-    let last = &names.decoder[names.decoder.len() - 1];
-    let outputs = network.model.likelihood.outputs(network.model) * pixels;
-    network.layer(last, top, outputs, Activation::Identity, &[])
+    network.record(&of.decoder, (z, true), samples)
 }

@@ -17,7 +17,7 @@ use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::{Reports, reduce};
 use crate::model::likelihood::likelihood;
-use crate::model::network::{LayerNames, decoder, encoder};
+use crate::model::network::{Architecture, decoder, encoder};
 use crate::model::objective::objective;
 use crate::model::{Programs, TrainingNoise};
 use crate::nn::Network;
@@ -112,14 +112,15 @@ impl Sections {
     ) -> Self {
         let &Room { x, image, label, eps, kl, nll, extra, .. } = room;
         let (model, goal) = (&config.model, &config.objective);
-        let names = LayerNames::of(config);
+        let networks =
+            Architecture::of(model, pixels).expect("the data was judged with its shapes");
         let told = |tape: &mut Tape<'_>, a, wants_da| match label {
             Some(label) => append(tape, (a, wants_da), label, model.classes),
             None => a,
         };
         let seen = corrupted(tape, &config.train, (image, x));
         let given = told(tape, seen, false);
-        let h = encoder(Network { tape, parameters, model, image }, &names, given);
+        let h = encoder(Network { tape, parameters, model, image }, &networks, given);
         let encoder = tape.take();
         let noise = match noise {
             TrainingNoise::Drawn => Noise::Drawn { image },
@@ -139,7 +140,7 @@ impl Sections {
         let posterior = tape.take();
         let given = told(tape, z, true);
         let network = Network { tape, parameters, model, image };
-        let made = decoder(network, &names, (given, goal.z_per_image()), pixels);
+        let made = decoder(network, &networks, (given, goal.z_per_image()));
         let output_bias = parameters.list().last().expect("a decoder has a last layer").value;
         let decoder = tape.take();
         let gradients = likelihood(tape, parameters, config, (made, x), nll);

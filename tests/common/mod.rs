@@ -249,7 +249,7 @@ pub(crate) fn cut(from: usize, pixels: usize) -> Vec<u8> {
 /// A small model with few images a batch, for tests of whole steps.
 pub(crate) fn small() -> Config {
     let mut config = Config::default();
-    (config.model.encoder, config.model.decoder) = (vec![23], vec![23]);
+    (config.model.encoder, config.model.decoder) = ([23].into(), [23].into());
     (config.model.latent, config.train.batch_size) = (5, 12);
     config
 }

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use elbo::bench::{self, Begun, Figure, Pace, Quality, Stress};
+use elbo::model::Architecture;
 use elbo::{Config, Dataset, Device, Error, Result};
 
 use crate::cli::args::DeviceArgs;
 use crate::cli::bench::compare::Old;
 use crate::cli::bench::output::{About, Format, Printer, Row};
+use crate::cli::card::{dashed, widths};
 use crate::cli::find::data_folder;
 use crate::cli::talk;
 
@@ -98,16 +100,20 @@ struct Workload {
 impl Workload {
     /// For images of so many pixels. A decoder that mirrors the encoder goes without saying, as in
     /// 784-400-20.
-    fn row(&self, pixels: usize) -> Row {
+    fn row(&self, pixels: usize) -> Result<Row> {
         let model = &self.config.model;
-        let mut widths = [&[pixels], &model.encoder[..], &[model.latent]].concat();
-        if !model.decoder.iter().eq(model.encoder.iter().rev()) {
-            widths.extend(model.decoder.iter().chain([&pixels]));
+        let Architecture { encoder, decoder } = Architecture::of(model, pixels)?;
+        let mut layers = widths([pixels, model.latent], &encoder);
+        let decoder = widths([model.latent, pixels], &decoder);
+        if !decoder.iter().eq(layers.iter().rev()) {
+            layers.extend(&decoder[1..]);
         }
-        let widths: Vec<_> = widths.iter().map(ToString::to_string).collect();
         let (rule, activation) = (self.config.optimizer.rule, model.activation);
         let mut shape =
-            format!("{} {activation:?} {:?} {rule:?}", widths.join("-"), model.likelihood);
+            format!("{} {activation:?} {:?} {rule:?}", dashed(&layers), model.likelihood);
+        for list in [&model.encoder, &model.decoder].into_iter().filter(|l| l.units().is_none()) {
+            shape += &format!(" [{list}]");
+        }
         if model.layer_norm {
             shape += " layer-norm";
         }
@@ -115,7 +121,7 @@ impl Workload {
             shape += &format!(" dropout-{}", model.dropout);
         }
         let batch = self.config.train.batch_size;
-        Row { subject: self.name.clone(), batch: Some(batch), shape: shape.to_lowercase() }
+        Ok(Row { subject: self.name.clone(), batch: Some(batch), shape: shape.to_lowercase() })
     }
 }
 
@@ -221,7 +227,7 @@ fn measure(
     printer.row(Row { subject: "device".to_owned(), batch: None, shape: String::new() })?;
     peaks.list().into_iter().try_for_each(|figure| printer.figure(figure))?;
     for workload in workloads {
-        let row = workload.row(bench::SIZE.iter().product());
+        let row = workload.row(bench::SIZE.iter().product())?;
         args.talk(&format!("{}, batch {}", row.subject, workload.config.train.batch_size));
         let (begun, since) = match first.take() {
             Some((begun, since)) => (begun, Some(since)),
@@ -262,7 +268,7 @@ fn to_loss(
             args.talk(&format!("epoch {epoch}: test loss {loss:.2}"));
         })?;
     printer.start()?;
-    printer.row(workload.row(train.size().iter().product()))?;
+    printer.row(workload.row(train.size().iter().product())?)?;
     let figures = [
         Figure::new("target", "nats", vec![target]),
         Figure::new("test loss", "nats", vec![loss]),
@@ -295,7 +301,7 @@ fn stress(
     });
     let done = stress.done();
     printer.start()?;
-    printer.row(workload.row(bench::SIZE.iter().product()))?;
+    printer.row(workload.row(bench::SIZE.iter().product())?)?;
     let count = |name, count: u64| Figure::new(name, "", vec![count as f64]);
     let figures = [
         count("rounds", done.rounds),

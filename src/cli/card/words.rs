@@ -5,6 +5,13 @@ use elbo::config::{
     Pixels, Posterior, Rule, Scale, Schedule,
 };
 
+/// The rows of a card's table for layers that stand for themselves, if a list has any.
+pub(super) fn written(model: &ModelConfig) -> String {
+    let lists = [("encoder", &model.encoder), ("decoder", &model.decoder)];
+    let own = lists.into_iter().filter(|(_, layers)| layers.units().is_none());
+    own.map(|(name, layers)| format!("| layers of the {name} | {layers} |\n")).collect()
+}
+
 /// What was minimised, in words.
 pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) -> String {
     let ObjectiveConfig { beta, samples, importance, gradient, kl, .. } = *objective;

@@ -151,7 +151,7 @@ fn plain(expected: &str) -> &str {
         "usize" | "u64" | "u32" => "a whole number, 0 or more",
         "f64" => "a number",
         "a boolean" => "true or false",
-        "a sequence" => "a list of whole numbers, such as [512, 256]",
+        "a sequence" => "a list of layers, such as [512, 256]",
         "a string" | "path string" => "text in quotes",
         "string or table" => "a word in quotes",
         other if other.starts_with("struct ") => "a table of keys",
@@ -215,11 +215,20 @@ mod tests {
             ),
             ("[model]\nlatent = 2.5", "`latent` in [model], line 2, is `2.5`; it must be a whole"),
             ("[model]\nlatent = 'x'", "`latent` in [model], line 2, is `'x'`; it must be a whole"),
-            (
-                "[model]\nencoder = 3",
-                "is `3`; it must be a list of whole numbers, such as [512, 256]",
-            ),
+            ("[model]\nencoder = 3", "is `3`; it must be a list of layers, such as [512, 256]"),
             ("[model]\nencoder = [4,\n-1]", "`encoder` in [model], line 3, is `-1`; it must be a"),
+            (
+                "[model]\nencoder = [4,\n'nrom']",
+                "`encoder` in [model], line 3, is `nrom`; did you mean \"norm\"? It is one of \"norm\", ",
+            ),
+            (
+                "[model]\ndecoder = ['zzz']",
+                "`decoder` in [model], line 2, is `zzz`; it is one of \"",
+            ),
+            (
+                "[model]\nencoder = ['linear']",
+                "line 2, is `'linear'`; it must be a whole number of units or a layer in quotes, such",
+            ),
             (
                 "[objective]\nbeta = 'x'",
                 "`beta` in [objective], line 2, is `'x'`; it must be a num",

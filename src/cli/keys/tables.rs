@@ -11,7 +11,10 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             key(
                 "encoder",
                 "Units of the encoder's hidden layers, from the image on: at most 32 layers, each of\n\
-                 1 to 1000000; [] is a linear encoder. `--hidden` sets the decoder's too, mirrored.",
+                 1 to 1000000; [] is a linear encoder. `--hidden` sets the decoder's too, mirrored.\n\
+                 A number is followed by what layer-norm, activation and dropout say. A layer in quotes\n\
+                 stands for itself alone: \"linear 400\" (fully connected), \"norm\" (layer normalisation),\n\
+                 \"dropout 0.1\", or an activation, as [\"linear 400\", \"norm\", \"gelu\", \"dropout 0.1\", 200].",
             ),
             key("latent", "Dimensions of z, 1 to 32768."),
             key(
@@ -19,7 +22,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "q(z | x): normal (a mean and a deviation for each dimension of z) or point (z is what the\n\
                  encoder makes: a plain autoencoder, whose loss is the reconstruction).",
             ),
-            key("decoder", "Units of the decoder's hidden layers, from z on; as for the encoder."),
+            key("decoder", "The decoder's layers, from z on; as for the encoder."),
             key(
                 "activation",
                 "The activation of the hidden layers: identity, relu, leaky-relu (0.01 below zero),\n\
@@ -44,7 +47,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             key(
                 "layer-norm",
                 "Whether hidden layers are normalised before their activation (Ba et al. 2016): true or\n\
-                 false; it needs a hidden layer.",
+                 false; it needs a hidden layer that is given as a number.",
             ),
             key(
                 "dropout",

@@ -21,8 +21,8 @@ fn state_with(
 ) -> State {
     let mut config = Config::default();
     change(&mut config.model);
-    config.model.encoder = encoder.to_vec();
-    config.model.decoder = decoder.to_vec();
+    config.model.encoder = encoder.to_vec().into();
+    config.model.decoder = decoder.to_vec().into();
     config.model.latent = 2;
     config.model.activation = activation;
     let spec = DataSpec { images: 200, pixels: 12, bytes: true };
@@ -275,7 +275,7 @@ fn of(likelihood: Likelihood, scale: Scale) -> (State, Graph) {
 #[test]
 fn weights_of_another_model_are_refused() {
     let mut state = state(&[5], &[6], Activation::Tanh);
-    state.config.model.encoder = vec![4];
+    state.config.model.encoder = [4].into();
     let error = to_bytes(Path::new("a state"), &state, Part::Encoder).expect_err("four units");
     assert!(error.to_string().contains("`a state`: `fc1.weight`"), "{error}");
 }

@@ -4,11 +4,12 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use elbo::model::Architecture;
 use elbo::train::{Broken, Way};
 use elbo::{Device, Error, Evaluation, Losses, Model, Result, Trainer};
 use serde_json::{Value, json};
 
-use crate::cli::card::widths;
+use crate::cli::card::{dashed, widths};
 use crate::cli::events::EventFile;
 use crate::cli::picture::{Labels, grid};
 use crate::cli::print_line;
@@ -84,7 +85,9 @@ impl Log {
         signals: &Signals,
     ) -> Result<()> {
         let (config, [height, width]) = (trainer.config(), trainer.image_size());
-        let layers = widths([height * width, config.model.latent], &config.model.encoder);
+        let pixels = height * width;
+        let networks = Architecture::of(&config.model, pixels)?;
+        let layers = dashed(&widths([pixels, config.model.latent], &networks.encoder));
         let count = trainer.vae().parameters.count();
         let data = config.train.data.as_deref().unwrap_or(Path::new(""));
         let about = About {

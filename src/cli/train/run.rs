@@ -309,7 +309,7 @@ impl<'a> Run<'a> {
     /// Writes what people read of the run.
     fn describe(&mut self, last: Option<&Evaluation>) -> Result<()> {
         let state = self.state()?;
-        let about = card(&state, last);
+        let about = card(&state, last)?;
         write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
         match report::write(self.log.folder.path()) {
             // The page is of other files too; what is wrong with those does not undo the run.
