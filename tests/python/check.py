@@ -5,7 +5,8 @@
     venv/bin/python tests/python/check.py target/release/elbo RUN       the files of a run of your own
 
 Weights are made here, written as safetensors, imported, and exported as ONNX, for every activation, for zero to two
-hidden layers with and without layer normalisation, for both likelihoods, and some for models that are told classes. What ONNX Runtime makes of the files is compared with the formulas in float64,
+hidden layers with and without layer normalisation, for lists of layers that stand for themselves, for every likelihood,
+and some for models that are told classes. What ONNX Runtime makes of the files is compared with the formulas in float64,
 written here from the weights. A small run is trained for its event files. It ends with 1 at the first difference.
 """
 
@@ -78,27 +79,44 @@ def names(encoder, decoder):
     return hidden, "posterior.mean", "posterior.log_var", [f"decoder.{i}" for i in range(decoder + 1)]
 
 
-def make_weights(encoder, decoder, model, random):
+def layers(model, part, paths):
+    """The layers of a part before its last: the paths of their parameters, their words and their numbers."""
+    for path, entry in zip(paths, model[part]):
+        if isinstance(entry, str):
+            word, _, number = entry.partition(" ")
+            yield path, word, number
+            continue
+        yield path, "linear", entry
+        if model.get("layer-norm"):
+            yield f"{path}.norm", "norm", None
+        yield path, model["activation"], None
+
+
+def make_weights(model, random):
     """Weights whose sums reach into every bend of an activation, and log-variances beyond their bounds."""
     weights = {}
 
-    def layers(paths, widths, scale=1.0):
-        for path, inputs, outputs in zip(paths, widths, widths[1:]):
-            deviation = 1.5 * scale / math.sqrt(inputs)
-            weights[f"{path}.weight"] = random.normal(0, deviation, (outputs, inputs))
-            weights[f"{path}.bias"] = random.normal(0, scale, outputs)
+    def make(path, inputs, outputs, scale=1.0):
+        weights[f"{path}.weight"] = random.normal(0, 1.5 * scale / math.sqrt(inputs), (outputs, inputs))
+        weights[f"{path}.bias"] = random.normal(0, scale, outputs)
 
-    hidden, mean, log_var, back = names(len(encoder), len(decoder))
-    for path, units in zip([*hidden, *back[:-1]], [*encoder, *decoder]) if model.get("layer-norm") else []:
-        weights[f"{path}.norm.weight"] = random.normal(1, 0.5, units)
-        weights[f"{path}.norm.bias"] = random.normal(0, 0.5, units)
+    def network(part, paths, units):
+        """The units of the last of its layers."""
+        for path, word, number in layers(model, part, paths):
+            if word == "linear":
+                make(path, units, int(number))
+                units = int(number)
+            if word == "norm":
+                weights[f"{path}.weight"] = random.normal(1, 0.5, units)
+                weights[f"{path}.bias"] = random.normal(0, 0.5, units)
+        return units
+
+    hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
     classes = model.get("classes", 0)
-    first = PIXELS + classes
-    layers(hidden, [first, *encoder])
-    top = [first, *encoder][-1]
-    layers([mean], [top, LATENT])
-    layers([log_var], [top, LATENT], scale=5.0)
-    layers(back, [LATENT + classes, *decoder, outputs(model) * PIXELS])
+    top = network("encoder", hidden, PIXELS + classes)
+    make(mean, top, LATENT)
+    make(log_var, top, LATENT, scale=5.0)
+    make(back[-1], network("decoder", back, LATENT + classes), outputs(model) * PIXELS)
     if model.get("scale") == "shared":
         weights["likelihood.log_scale"] = np.array([-1.0])
     return {key: value.astype(np.float32) for key, value in weights.items()}
@@ -110,22 +128,23 @@ def linear(weights, path, x):
 
 
 def normalised(weights, path, x):
-    """Ba et al. 2016, eq. 4, if the layer has it."""
-    if f"{path}.norm.weight" not in weights:
-        return x
-    gain, bias = (weights[f"{path}.norm.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+    """Ba et al. 2016, eq. 4."""
+    gain, bias = (weights[f"{path}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
     apart = x - x.mean(1, keepdims=True)
     return gain * apart / np.sqrt((apart**2).mean(1, keepdims=True) + 1e-5) + bias
+
+
+# What layers make of x, by their words. Dropout is of training alone.
+LAYERS = {"linear": linear, "norm": normalised, "dropout": lambda weights, path, x: x}
 
 
 def through(weights, config, part, x):
     """What a part of the model makes of x, with its one-hot classes behind it if there are any, in float64."""
     model = config["model"]
-    activation = ACTIVATIONS[model["activation"]]
     hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
     top = x.astype(np.float64)
-    for path in hidden if part == "encoder" else back[:-1]:
-        top = activation(normalised(weights, path, linear(weights, path, top)))
+    for path, word, _ in layers(model, part, hidden if part == "encoder" else back):
+        top = ACTIVATIONS[word](top) if word in ACTIVATIONS else LAYERS[word](weights, path, top)
     if part == "encoder":
         return {"mean": linear(weights, mean, top), "log_var": np.clip(linear(weights, log_var, top), *LOG_VAR_BOUNDS)}
     made = linear(weights, back[-1], top)
@@ -231,8 +250,9 @@ def check_part(elbo, run, part, weights, config, size, random):
 
 def check_networks(elbo):
     random, worst, clamped, count = np.random.default_rng(5), 0.0, 0, 0
-    # The last has different numbers of layers on both sides.
+    # The fourth has different numbers of layers on both sides, the last layers that stand for themselves.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
+    shapes += [(["norm", "linear 9", "tanh", "silu", "dropout 0.2", 7], ["sigmoid", "linear 8", "norm", 6, "dropout 0.1"])]
     # Every activation with two likelihoods, and every likelihood with two activations; norms; classes.
     of = lambda a, l: a in ("relu", "gelu") or l in ("bernoulli", "normal")
     kinds = [(a, l, {}) for a, l in itertools.product(ACTIVATIONS, LIKELIHOODS) if of(a, l)]
@@ -242,15 +262,15 @@ def check_networks(elbo):
         if "layer-norm" in more and not encoder:
             continue
         more = {**LIKELIHOODS[likelihood], **more}
-        weights = make_weights(encoder, decoder, {"likelihood": likelihood, **more}, random)
-        kind = "_".join([activation, likelihood, *more])
-        run = f"{'-'.join(map(str, encoder)) or 'none'}_{len(decoder)}_{kind}"
-        folder = pathlib.Path(elbo.folder)
-        save_file(weights, folder / f"{run}.safetensors")
         config = {
             "encoder": encoder, "latent": LATENT, "decoder": decoder, "activation": activation, "likelihood": likelihood,
             **more,
         }
+        weights = make_weights(config, random)
+        kind = "_".join([activation, likelihood, *more])
+        run = f"{len(encoder)}_{len(decoder)}_{kind}"
+        folder = pathlib.Path(elbo.folder)
+        save_file(weights, folder / f"{run}.safetensors")
         # JSON's numbers, words and lists are TOML's too.
         toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
         (folder / f"{run}.toml").write_text(f"[model]\n{toml}")

@@ -1,68 +1,69 @@
 //! The end of a decoder: from its hidden units to the means of the pixels.
 
+use std::ops::Range;
+
+use elbo::Result;
 use elbo::config::{Likelihood, ModelConfig};
 
-use super::{Builder, integer};
+use super::graph::{Builder, integer};
+use super::walk::Walk;
 
-impl Builder<'_> {
-    /// Adds the decoder's last layer, as much of it as the means take, and the means of so many pixels
-    /// under the likelihood; what they are, in words.
-    pub(super) fn pixels(
-        &mut self,
-        model: &ModelConfig,
-        last: &str,
-        top: &str,
-        pixels: usize,
-    ) -> &'static str {
+impl Walk<'_> {
+    /// Adds what makes the means of so many pixels under the likelihood, and of the decoder's last layer as
+    /// much as they take; what they are, in words.
+    pub(super) fn pixels(&mut self, model: &ModelConfig, pixels: usize) -> Result<&'static str> {
+        let made = self.vae.made;
         // What is no mean, a log-scale, is left out.
-        let block =
-            |graph: &mut Self, (name, ending): (&str, &str), first: usize, blocks: usize| {
-                let rows = first * pixels..(first + blocks) * pixels;
-                graph.linear_rows((last, ending), rows, top, name.to_owned())
-            };
+        let mut blocks = |name: &str, ending: &str, blocks: Range<usize>| {
+            self.rows(made, (name, ending), blocks.start * pixels..blocks.end * pixels)
+        };
         let means = "the means of the pixels, a row for each z, top row first";
-        match model.likelihood {
+        Ok(match model.likelihood {
             Likelihood::Bernoulli => {
-                let logits = block(self, ("logits", ""), 0, 1);
-                self.node("Sigmoid", &[&logits], "pixels", vec![]);
+                let logits = blocks("logits", "", 0..1)?;
+                self.graph.node("Sigmoid", &[&logits], "pixels", vec![]);
                 "the probabilities of white, a row for each z, top row first"
             }
             Likelihood::ContinuousBernoulli => {
-                let logits = block(self, ("logits", ""), 0, 1);
-                self.unit_mean(&logits);
+                let logits = blocks("logits", "", 0..1)?;
+                self.graph.unit_mean(&logits);
                 means
             }
             Likelihood::Normal | Likelihood::Laplace => {
-                block(self, ("pixels", ""), 0, 1);
+                blocks("pixels", "", 0..1)?;
                 means
             }
             Likelihood::Logistic => {
-                let locations = block(self, ("locations", ""), 0, 1);
-                self.within(&locations, "pixels");
+                let locations = blocks("locations", "", 0..1)?;
+                self.graph.within(&locations, "pixels");
                 "the locations of the pixels from 0 to 1, a row for each z, top row first"
             }
             Likelihood::LogisticMixture => {
                 let count = model.components;
-                let logits = block(self, ("logits", ".logits"), 0, count);
-                let locations = block(self, ("locations", ".locations"), count, count);
-                self.blocks(count, pixels);
-                self.node("Reshape", &[&locations, "blocks"], "locations.blocks", vec![]);
-                let values = self.within("locations.blocks", "values");
-                self.expectation(&logits, &values);
+                let logits = blocks("logits", ".logits", 0..count)?;
+                let locations = blocks("locations", ".locations", count..2 * count)?;
+                let graph = &mut self.graph;
+                graph.blocks(count, pixels);
+                graph.node("Reshape", &[&locations, "blocks"], "locations.blocks", vec![]);
+                let values = graph.within("locations.blocks", "values");
+                graph.expectation(&logits, &values);
                 means
             }
             Likelihood::Categorical => {
-                let logits = block(self, ("logits", ""), 0, model.levels);
-                self.blocks(model.levels, pixels);
+                let logits = blocks("logits", "", 0..model.levels)?;
+                let graph = &mut self.graph;
+                graph.blocks(model.levels, pixels);
                 let steps = (model.levels - 1) as f32;
                 let values: Vec<_> = (0..model.levels).map(|k| k as f32 / steps).collect();
-                self.constant("values", &[model.levels, 1], &values);
-                self.expectation(&logits, "values");
+                graph.constant("values", &[model.levels, 1], &values);
+                graph.expectation(&logits, "values");
                 means
             }
-        }
+        })
     }
+}
 
+impl Builder {
     /// 1 / (1 − exp −l) − 1 / l, and near zero its series (Loaiza-Ganem and Cunningham 2019, eq. 9).
     fn unit_mean(&mut self, l: &str) {
         let constants =

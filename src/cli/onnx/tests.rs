@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use elbo::checkpoint::{Course, Trained};
-use elbo::config::{Likelihood, ModelConfig, Scale};
+use elbo::config::{Activation, Corruption, Likelihood, ModelConfig, Scale};
 
+use super::proto::{FLOAT, Type, Value};
 use super::*;
 
 /// A state of images of 3×4 whose weights count up from the name's length.
@@ -25,23 +26,34 @@ fn state_with(
     config.model.decoder = decoder.to_vec().into();
     config.model.latent = 2;
     config.model.activation = activation;
+    State {
+        size: [3, 4],
+        data: None,
+        device: None,
+        trained: Trained::default(),
+        course: Course::default(),
+        tensors: tensors(&config),
+        config,
+    }
+}
+
+/// The weights of a model of 12 pixels.
+fn tensors(config: &Config) -> Vec<Weight> {
     let spec = DataSpec { images: 200, pixels: 12, bytes: true };
-    let vae = Vae::new(&config, spec, spec).expect("a model");
+    let vae = Vae::new(config, spec, spec).expect("a model");
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let weight = |(key, shape): (&str, Vec<usize>)| {
         let count = shape.iter().product::<usize>();
         let values = (0..count).map(|i| key.len() as f32 + i as f32 / 64.0).collect();
         Weight { key: key.to_owned(), shape, values }
     };
-    State {
-        config: config.clone(),
-        size: [3, 4],
-        data: None,
-        device: None,
-        trained: Trained::default(),
-        course: Course::default(),
-        tensors: shapes.map(weight).collect(),
-    }
+    shapes.map(weight).collect()
+}
+
+/// The operations of a graph in their order.
+fn operations(graph: &Graph) -> String {
+    let all: Vec<_> = graph.node.iter().map(|node| node.op_type.as_str()).collect();
+    all.join(" ")
 }
 
 /// The file of a part, read back.
@@ -160,14 +172,48 @@ fn norms_come_between_the_product_and_the_activation() {
         (model.layer_norm, model.dropout) = (true, 0.5);
     });
     let (encoder, decoder) = (read(&state, Part::Encoder), read(&state, Part::Decoder));
-    let operations = |graph: &Graph| {
-        let all: Vec<_> = graph.node.iter().map(|node| node.op_type.clone()).collect();
-        all.join(" ")
-    };
     let hidden = "Gemm LayerNormalization Tanh";
     assert_eq!(operations(&encoder), format!("{hidden} {hidden} Gemm Gemm Clip"));
     assert_eq!(operations(&decoder), format!("{hidden} Gemm Sigmoid"));
     [encoder, decoder].iter().for_each(check);
+}
+
+/// Whatever a list of layers records has an operator, and what is only of training leaves no trace.
+#[test]
+fn layers_stand_as_they_are_written() {
+    let layers = |text: &str| {
+        let config = Config::from_toml(&format!("model.encoder = [{text}]"));
+        config.expect("a list of layers").model.encoder
+    };
+    let mut state = state(&[], &[], Activation::Tanh);
+    state.config.train.corruption = Corruption::Mask;
+    state.config.train.corruption_level = 0.5;
+    state.config.model.encoder =
+        layers("'dropout 0.5', 'norm', 'linear 5', 'gelu', 'relu', 'norm', 7");
+    state.config.model.decoder = layers("'silu', 'linear 3', 'dropout 0.1'");
+    state.config.model.classes = 4;
+    state.tensors = tensors(&state.config);
+    let (encoder, decoder) = (read(&state, Part::Encoder), read(&state, Part::Decoder));
+    let norm = "LayerNormalization";
+    let expected = format!("Concat {norm} Gemm Gelu Relu {norm} Gemm Tanh Gemm Gemm Clip");
+    assert_eq!(operations(&encoder), expected, "the encoder");
+    assert_eq!(operations(&decoder), "Concat Sigmoid Mul Gemm Gemm Sigmoid", "the decoder");
+    [encoder, decoder].iter().for_each(check);
+}
+
+#[test]
+fn a_kernel_without_an_operator_is_refused() {
+    let state = state(&[5], &[6], Activation::Relu);
+    let weights = state.weights();
+    let vae = recorded(Path::new("a state"), &state.config, 12, &weights).expect("its weights");
+    let mut walk = Walk::new(&vae, &vae.programs.evaluate, &weights);
+    for (tensor, says) in [
+        (vae.nll, "bernoulli.forward has no operator of ONNX"),
+        (vae.highest, "is made nowhere in the program `evaluate`"),
+    ] {
+        let error = walk.output(tensor, "y").expect_err("no operator");
+        assert!(error.to_string().contains(says) && error.advice().is_some(), "{error}");
+    }
 }
 
 #[test]
