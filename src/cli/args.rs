@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, Resettable, TypedValueParser};
 use elbo::config::{
     Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale, Schedule,
 };
@@ -121,11 +122,11 @@ pub(super) struct ConfigArgs {
     #[arg(long, value_name = "N")]
     latent: Option<usize>,
     /// The activation of the hidden layers
-    #[arg(long, value_enum)]
-    activation: Option<ActivationArg>,
+    #[arg(long, value_parser = words::<Activation>())]
+    activation: Option<Activation>,
     /// The first values of weights
-    #[arg(long, value_enum)]
-    init: Option<InitArg>,
+    #[arg(long, value_parser = words::<Init>())]
+    init: Option<Init>,
     /// Normalise hidden layers before their activation
     #[arg(long)]
     layer_norm: bool,
@@ -133,12 +134,12 @@ pub(super) struct ConfigArgs {
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     dropout: Option<f64>,
     /// p(x | z)
-    #[arg(long, value_enum)]
-    likelihood: Option<LikelihoodArg>,
+    #[arg(long, value_parser = words::<Likelihood>())]
+    likelihood: Option<Likelihood>,
     /// Where the scale of a normal, Laplace or logistic likelihood comes from: it is --sigma, one learned
     /// for all pixels, or one that the decoder makes for each
-    #[arg(long, value_enum)]
-    scale: Option<ScaleArg>,
+    #[arg(long, value_parser = words::<Scale>())]
+    scale: Option<Scale>,
     /// The fixed scale of a normal, Laplace or logistic likelihood
     #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
     sigma: Option<f64>,
@@ -149,8 +150,8 @@ pub(super) struct ConfigArgs {
     #[arg(long, value_name = "BETA", allow_negative_numbers = true)]
     beta: Option<f64>,
     /// What of a batch is minimised
-    #[arg(long, value_enum)]
-    reduction: Option<ReductionArg>,
+    #[arg(long, value_parser = words::<Reduction>())]
+    reduction: Option<Reduction>,
     /// Estimates of the bound that are averaged for each image in a step
     #[arg(long, value_name = "N")]
     samples: Option<usize>,
@@ -158,11 +159,11 @@ pub(super) struct ConfigArgs {
     #[arg(long, value_name = "K")]
     importance: Option<usize>,
     /// Use pixels as they are, or toss a coin for each, anew each time or once for all
-    #[arg(long, value_enum)]
-    pixels: Option<PixelsArg>,
+    #[arg(long, value_parser = words::<Pixels>())]
+    pixels: Option<Pixels>,
     /// The update rule
-    #[arg(long, value_enum)]
-    optimizer: Option<RuleArg>,
+    #[arg(long, value_parser = words::<Rule>())]
+    optimizer: Option<Rule>,
     /// The learning rate
     #[arg(long, value_name = "RATE", allow_negative_numbers = true)]
     lr: Option<f64>,
@@ -176,8 +177,8 @@ pub(super) struct ConfigArgs {
     #[arg(long, value_name = "NORM", allow_negative_numbers = true)]
     clip_norm: Option<f64>,
     /// How the learning rate changes as training goes on
-    #[arg(long, value_enum)]
-    schedule: Option<ScheduleArg>,
+    #[arg(long, value_parser = words::<Schedule>())]
+    schedule: Option<Schedule>,
     /// Look at and export averages of the parameters, which decay by this a step
     #[arg(long, value_name = "DECAY", allow_negative_numbers = true)]
     average: Option<f64>,
@@ -203,39 +204,20 @@ pub(super) struct ConfigArgs {
     #[arg(long, value_name = "EPOCHS")]
     patience: Option<u64>,
     /// What to do when a loss, a gradient or a weight is not finite
-    #[arg(long, value_enum, value_name = "WAY")]
-    non_finite: Option<NonFiniteArg>,
+    #[arg(long, value_parser = words::<NonFinite>(), value_name = "WAY")]
+    non_finite: Option<NonFinite>,
     /// The seed of everything random
     #[arg(long, value_name = "SEED")]
     seed: Option<u64>,
 }
 
-/// Mirrors an enum of the configuration for the command line.
-macro_rules! mirror {
-    ($name:ident => $target:ident { $($variant:ident),* }) => {
-        #[derive(Clone, Copy, Debug, ValueEnum)]
-        enum $name { $($variant),* }
-        impl From<$name> for $target {
-            fn from(value: $name) -> Self {
-                match value { $($name::$variant => Self::$variant),* }
-            }
-        }
-    };
+/// Reads the words of an enum of the configuration. What they mean is for `elbo config` to say, so that the
+/// help has them without their documentation.
+fn words<T: ValueEnum + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
+    let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(words.map(|word| word.help(Resettable::Reset)))
+        .map(|word| T::from_str(&word, false).expect("the parser lets no other word through"))
 }
-
-mirror!(ActivationArg => Activation {
-    Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus, Silu, Gelu
-});
-mirror!(InitArg => Init { Pytorch, Glorot, He, Normal });
-mirror!(LikelihoodArg => Likelihood {
-    Bernoulli, ContinuousBernoulli, Normal, Laplace, Logistic, LogisticMixture, Categorical
-});
-mirror!(ScaleArg => Scale { Fixed, Shared, Pixel });
-mirror!(ReductionArg => Reduction { Sum, Mean });
-mirror!(PixelsArg => Pixels { Grey, Binarised, BinarisedOnce });
-mirror!(RuleArg => Rule { Adam, Adamw, Adamax, Rmsprop, Adagrad, Sgd });
-mirror!(ScheduleArg => Schedule { Constant, Step, Cosine, Plateau, Burda });
-mirror!(NonFiniteArg => NonFinite { Stop, Skip, RollBack });
 
 fn set<T, U: From<T>>(to: &mut U, from: Option<T>) {
     if let Some(value) = from {

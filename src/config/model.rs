@@ -15,6 +15,7 @@ const LOCATED: &str = "the likelihood `normal`, `laplace` or `logistic`";
 /// A function applied to each unit of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Activation {
     /// x
     Identity,
@@ -79,6 +80,7 @@ impl Activation {
 /// The first values of weights; n is a layer's number of inputs, m its number of outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Init {
     /// Uniform in ±1/√n, and the biases too, as `PyTorch`'s linear layers.
     Pytorch,
@@ -103,6 +105,7 @@ pub enum OutputBias {
 /// p(x | z): how what the decoder makes is compared with the image, pixel by pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Likelihood {
     /// Each pixel is a coin with the decoder's logit; grey pixels are soft targets.
     Bernoulli,
@@ -238,6 +241,7 @@ fn continuous_logit(mean: f64) -> f64 {
 /// Where the scale of a likelihood comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Scale {
     /// It is `sigma`.
     Fixed,

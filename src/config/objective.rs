@@ -12,6 +12,7 @@ const MOST_STEPS: u64 = u32::MAX as u64;
 /// What of a batch is minimised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Reduction {
     /// The sum over the images, as the PyTorch example does.
     Sum,

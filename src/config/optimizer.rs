@@ -9,6 +9,7 @@ use crate::error::Result;
 /// The update rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Rule {
     /// Adam (Kingma and Ba 2015); `weight-decay` is added to the gradient.
     Adam,
@@ -29,6 +30,7 @@ pub enum Rule {
 /// How the learning rate changes as training goes on. An epoch is one of all training images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Schedule {
     /// Not at all.
     Constant,

@@ -11,6 +11,7 @@ use crate::error::Result;
 /// must not be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Pixels {
     /// byte / 255, used as it is.
     Grey,
@@ -38,6 +39,7 @@ pub enum Corruption {
 /// What is done when a loss, a gradient or a weight stops being a finite number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum NonFinite {
     /// Training ends with an error that names the step and the tensor.
     Stop,
