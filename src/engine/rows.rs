@@ -7,9 +7,9 @@ use rayon::prelude::*;
 use crate::engine::kernel::{Arg, Params, Reference};
 use crate::engine::record::Record;
 
-/// Elements that one task takes at least: about a microsecond's work of the cheapest kernel. Work of no
-/// more is not shared out.
-const PART: usize = 2048;
+/// Elements of all bindings that one task takes at least, a microsecond's work of the cheapest kernel; less is
+/// not shared out.
+const PART: usize = 4096;
 
 /// How the work of a dispatch falls into images, or into rows, that do not need one another.
 #[derive(Clone, Copy, Debug)]

@@ -161,14 +161,15 @@ fn backward<T: Real>(p: &LayerNorm, _: &Record, [normal, dy, inverse, gain, dx]:
     }
 }
 
-/// Columns whose sums one task makes: a cache line of each row.
-const COLUMNS: usize = PAD;
+/// Columns whose sums one task makes: four cache lines of each row.
+const COLUMNS: usize = 4 * PAD;
 
-/// The sum over the rows of what each place of a matrix adds to its column, in the rows' order.
+/// The sums of some columns over the rows, in the rows' order; `add` adds to them what lies at some places
+/// of a row.
 fn add_rows<T: Real, const PARALLEL: bool>(
     p: &LayerNorm,
     sums: &mut [T],
-    term: impl Fn(usize) -> T + Sync,
+    add: impl Fn(&mut [T], Range<usize>) + Sync,
 ) {
     let (rows, stride) = (p.rows as usize, p.stride as usize);
     each_row::<_, PARALLEL>(&mut sums[..stride], COLUMNS, rows * COLUMNS, |block, sums| {
@@ -177,7 +178,7 @@ fn add_rows<T: Real, const PARALLEL: bool>(
         }
         for row in 0..rows {
             let first = row * stride + block * COLUMNS;
-            sums.iter_mut().enumerate().for_each(|(j, sum)| *sum += term(first + j));
+            add(sums, first..first + sums.len());
         }
     });
 }
@@ -188,8 +189,13 @@ fn backward_parameters<T: Real, const PARALLEL: bool>(
     [normal, dy, dgain, dbias]: [Arg<'_, T>; 4],
 ) {
     let (normal, dy) = (normal.read(), dy.read());
-    add_rows::<T, PARALLEL>(p, dgain.write(), |at| dy[at] * normal[at]);
-    add_rows::<T, PARALLEL>(p, dbias.write(), |at| dy[at]);
+    add_rows::<T, PARALLEL>(p, dgain.write(), |sums, at| {
+        let terms = dy[at.clone()].iter().zip(&normal[at]);
+        sums.iter_mut().zip(terms).for_each(|(sum, (&dy, &normal))| *sum += dy * normal);
+    });
+    add_rows::<T, PARALLEL>(p, dbias.write(), |sums, at| {
+        sums.iter_mut().zip(&dy[at]).for_each(|(sum, &dy)| *sum += dy);
+    });
 }
 
 /// The gain and the bias (n) of a normalised layer.
