@@ -10,7 +10,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use elbo::checkpoint::{State, Weight, check_tensors};
 use elbo::config::{LOG_VAR_BOUNDS, Posterior};
-use elbo::model::{DataSpec, Vae};
+use elbo::model::{DataSpec, Use, Vae};
 use elbo::{Config, Error, Result};
 use prost::Message;
 
@@ -59,10 +59,10 @@ pub(super) fn to_bytes(path: &Path, state: &State, part: Part) -> Result<Vec<u8>
 
 fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<Model> {
     let pixels = state.size[0] * state.size[1];
-    let vae = recorded(path, &state.config, pixels, weights)?;
+    let mut vae = recorded(path, &state.config, pixels, weights)?;
     let mut graph = match part {
-        Part::Encoder => encoder(&vae, weights, &state.config, pixels)?,
-        Part::Decoder => decoder(&vae, weights, &state.config, pixels)?,
+        Part::Encoder => encoder(&mut vae, weights, &state.config, pixels)?,
+        Part::Decoder => decoder(&mut vae, weights, &state.config, pixels)?,
     };
     graph.name = part.name().to_owned();
     let (doc, step) = (describe(state, part), state.trained.step);
@@ -130,20 +130,21 @@ fn recorded(path: &Path, config: &Config, pixels: usize, weights: &[Weight]) -> 
 
 /// x (n, pixels), and y (n, classes) if there are any, to `mean` and `log_var` (n, latent), or to the
 /// point `z`.
-fn encoder(vae: &Vae, weights: &[Weight], config: &Config, pixels: usize) -> Result<Graph> {
+fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) -> Result<Graph> {
     let latent = config.model.latent;
-    let mut walk = Walk::new(vae, &vae.programs.encode, weights);
+    let program = vae.program(Use::Encode)?.clone();
+    let mut walk = Walk::new(vae, &program, weights);
     let range = "images, a row each, top row first: pixels from 0 (black) to 1 (white)";
-    walk.input(vae.x, value("x", pixels, range));
+    walk.input(vae.ports.x, value("x", pixels, range));
     classes(&mut walk, vae, config.model.classes);
     let outputs = match config.model.posterior {
         Posterior::Point => {
-            walk.output(vae.z, "z")?;
+            walk.output(vae.ports.z, "z")?;
             vec![value("z", latent, "the codes, a row each")]
         }
         Posterior::Normal => {
-            walk.rows(vae.h, ("mean", ""), 0..latent)?;
-            let free = walk.rows(vae.h, ("log_var.linear", ""), latent..2 * latent)?;
+            walk.rows(vae.ports.h, ("mean", ""), 0..latent)?;
+            let free = walk.rows(vae.ports.h, ("log_var.linear", ""), latent..2 * latent)?;
             // The bounds of the model, which are part of its function.
             let (lowest, highest) = LOG_VAR_BOUNDS;
             walk.graph.constant("log_var.lowest", &[], &[lowest]);
@@ -159,13 +160,14 @@ fn encoder(vae: &Vae, weights: &[Weight], config: &Config, pixels: usize) -> Res
 }
 
 /// z (n, latent), and y (n, classes) if there are any, to the pixels' means (n, pixels).
-fn decoder(vae: &Vae, weights: &[Weight], config: &Config, pixels: usize) -> Result<Graph> {
-    let mut walk = Walk::new(vae, &vae.programs.decode, weights);
+fn decoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) -> Result<Graph> {
+    let program = vae.program(Use::Decode)?.clone();
+    let mut walk = Walk::new(vae, &program, weights);
     let prior = match config.check_prior() {
         Ok(()) => "latents, a row each; from the prior, independent standard normals",
         Err(_) => "codes, a row each",
     };
-    walk.input(vae.z, value("z", config.model.latent, prior));
+    walk.input(vae.ports.z, value("z", config.model.latent, prior));
     classes(&mut walk, vae, config.model.classes);
     let what = walk.pixels(&config.model, pixels)?;
     Ok(Graph { output: vec![value("pixels", pixels, what)], ..walk.graph.0 })
@@ -174,7 +176,7 @@ fn decoder(vae: &Vae, weights: &[Weight], config: &Config, pixels: usize) -> Res
 /// Adds the input of the classes, if the model has any.
 fn classes(walk: &mut Walk<'_>, vae: &Vae, classes: usize) {
     let doc = "classes, a row each: 1 in the column of the class, counted from 0, and 0 elsewhere";
-    if let Some(label) = vae.label {
+    if let Some(label) = vae.ports.label {
         walk.input(label, value("y", classes, doc));
     }
 }

@@ -146,7 +146,7 @@ impl Counter {
                 bind_group_layouts: &groups.each_ref().map(Some),
                 immediate_size: 0,
             });
-            let source = counting(schedule.source, kernel.entry());
+            let source = counting(&schedule.wgsl(), kernel.entry());
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(kernel.name()),
                 source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -271,7 +271,7 @@ fn schedule_of(dispatch: &Dispatch, name: &str, gpu: &Gpu) -> &'static Schedule 
 /// an epoch is walked until it hits, four times the 64 walks of four rounds that are allowed for, each with ten
 /// rounds of Philox and the looks that end them. Cases need a few.
 fn spare(dispatch: &Dispatch) -> u64 {
-    let source = dispatch.kernel.schedules().last().expect("a kernel has a schedule").source;
+    let source = dispatch.kernel.schedules().last().expect("a kernel has a schedule").wgsl();
     let walks = source.matches("shuffled(").count() > 1;
     64 + if walks { 4 * 64 * (2 + 4 * 12) } else { 0 }
 }

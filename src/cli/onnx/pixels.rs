@@ -12,7 +12,7 @@ impl Walk<'_> {
     /// Adds what makes the means of so many pixels under the likelihood, and of the decoder's last layer as
     /// much as they take; what they are, in words.
     pub(super) fn pixels(&mut self, model: &ModelConfig, pixels: usize) -> Result<&'static str> {
-        let made = self.vae.made;
+        let made = self.vae.ports.made;
         // What is no mean, a log-scale, is left out.
         let mut blocks = |name: &str, ending: &str, blocks: Range<usize>| {
             self.rows(made, (name, ending), blocks.start * pixels..blocks.end * pixels)

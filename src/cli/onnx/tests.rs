@@ -205,11 +205,13 @@ fn layers_stand_as_they_are_written() {
 fn a_kernel_without_an_operator_is_refused() {
     let state = state(&[5], &[6], Activation::Relu);
     let weights = state.weights();
-    let vae = recorded(Path::new("a state"), &state.config, 12, &weights).expect("its weights");
-    let mut walk = Walk::new(&vae, &vae.programs.evaluate, &weights);
+    let recorded = recorded(Path::new("a state"), &state.config, 12, &weights);
+    let mut vae = recorded.expect("its weights");
+    let program = vae.program(Use::Evaluate).expect("a program").clone();
+    let mut walk = Walk::new(&vae, &program, &weights);
     for (tensor, says) in [
-        (vae.nll, "bernoulli.forward has no operator of ONNX"),
-        (vae.highest, "is made nowhere in the program `evaluate`"),
+        (vae.ports.nll, "bernoulli.forward has no operator of ONNX"),
+        (vae.ports.highest, "is made nowhere in the program `evaluate`"),
     ] {
         let error = walk.output(tensor, "y").expect_err("no operator");
         assert!(error.to_string().contains(says) && error.advice().is_some(), "{error}");

@@ -143,7 +143,15 @@ fn layer_norm(walk: &mut Walk<'_>, dispatch: &Dispatch, name: &str) -> Result<St
     let learned = ["gain", "bias"].map(|of| walk.learned(bound(dispatch, of), 0..x.cols(), ""));
     let (x, epsilon) = (walk.value(x)?, float("epsilon", EPSILON as f32));
     let inputs = [x.as_str(), &learned[0], &learned[1]];
-    walk.graph.node("LayerNormalization", &inputs, name, vec![epsilon]);
+    let kind = activation_of(dispatch);
+    let normal = match kind {
+        Activation::Identity => name.to_owned(),
+        _ => format!("{name}.shifted"),
+    };
+    walk.graph.node("LayerNormalization", &inputs, &normal, vec![epsilon]);
+    if kind != Activation::Identity {
+        walk.graph.activation(kind, &normal, name);
+    }
     Ok(name.to_owned())
 }
 
