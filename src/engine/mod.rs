@@ -6,6 +6,7 @@ pub mod kernel;
 pub mod params;
 pub mod plan;
 pub mod record;
+pub mod report;
 pub mod rows;
 pub mod schedule;
 pub mod tape;
@@ -15,6 +16,7 @@ pub use kernel::{Access, AnyKernel, Arg, Binding, Cpu, Data, Kernel, Real, real,
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};
+pub use report::{Report, ReportSpec};
 pub use rows::{Rows, by_rows, each_row, rows_of};
 pub use schedule::{Cover, Needs, Part, Schedule, Suits};
 pub use tape::{Fusion, Grad, GradSite, Leaf, Tape, Update};

@@ -9,14 +9,21 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tape, Tensor};
+use crate::engine::{PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tape, Tensor};
 use crate::error::{Error, Result};
 use crate::kernels::gather::Shard;
-use crate::kernels::reduce::Reports;
+use crate::kernels::reduce::reports;
 use programs::{Made, Recorder};
 
 pub use network::Architecture;
 pub use programs::{Part, Use};
+
+/// The name that Σ −log p(x | z) of a minibatch is reported under, in nats.
+pub const RECON: &str = "recon";
+/// The name of Σ KL.
+pub const KL: &str = "kl";
+/// The name of what else is minimised.
+pub const EXTRA: &str = "extra";
 
 /// What a model must know of a dataset to make room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +54,8 @@ pub enum TrainingNoise {
 /// does not fill them all.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    /// Where a session finds what steps report.
-    pub reports: Reports,
+    /// What its programs report: [`RECON`], [`KL`] and, where they learn, [`EXTRA`].
+    pub reports: ReportSpec,
     /// The training images.
     pub train: Vec<Shard>,
     /// The test images.
@@ -91,7 +98,7 @@ impl Ports {
         let [train, test] = data;
         let z = plan.matrix("z", rows, latent);
         Self {
-            reports: Reports::new(plan),
+            reports: reports(plan, &[RECON, KL, EXTRA]),
             train,
             test,
             x: plan.matrix("x", batch, pixels),

@@ -17,10 +17,10 @@ use crate::kernels::matmul::{
 use crate::kernels::optimizer::{learn, settle, updates_at_once};
 use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
-use crate::kernels::reduce::reduce;
+use crate::kernels::reduce::{Term, reduce};
 use crate::model::likelihood::likelihood;
 use crate::model::objective::objective;
-use crate::model::{Architecture, Ports, TrainingNoise};
+use crate::model::{Architecture, EXTRA, KL, Ports, RECON, TrainingNoise};
 use crate::nn::{Network, Placed};
 
 /// What a model can be asked to do. Each is a program, recorded when it is first wanted, and a function of
@@ -159,7 +159,7 @@ impl<'v> Recorder<'v> {
     /// Records a whole step.
     fn step(&mut self, noise: Sampling) {
         let losses = self.forward(noise);
-        let (optimizer, guard) = (&self.config.optimizer, self.ports.reports.guard);
+        let (optimizer, guard) = (&self.config.optimizer, self.ports.reports.slots.guard);
         let (ports, samples) = (self.ports, self.config.objective.z_per_image());
         learn(&mut self.tape, optimizer, guard, |tape| {
             report(tape, ports, losses, samples, true);
@@ -181,7 +181,12 @@ impl<'v> Recorder<'v> {
             ranges.map(|values| parameters.arena(plan, values).grads.buffer()).collect();
         let mut adding: Vec<_> = stored.into_iter().map(|d| d.adding(&grads)).collect();
         if part == Part::Last {
-            settle(&mut self.tape, &self.config.optimizer, self.ports.reports.guard, Vec::new());
+            settle(
+                &mut self.tape,
+                &self.config.optimizer,
+                self.ports.reports.slots.guard,
+                Vec::new(),
+            );
             adding.append(&mut self.tape.take());
         }
         adding
@@ -419,5 +424,10 @@ impl<'v> Recorder<'v> {
 /// Records the sums of the losses.
 fn report(tape: &mut Tape<'_>, ports: &Ports, losses: Losses, samples: usize, judged: bool) {
     let Losses { nll, kl } = losses;
-    reduce(tape, (nll, kl, ports.extra), samples, ports.reports, judged);
+    let recon = Term { name: RECON, of: nll, each: samples };
+    let kl = Term { name: KL, of: kl, each: 1 };
+    let extra = Term { name: EXTRA, of: ports.extra, each: 1 };
+    // What only looks has no objective.
+    let terms = if judged { &[recon, kl, extra][..] } else { &[recon, kl] };
+    reduce(tape, &ports.reports, terms, judged);
 }

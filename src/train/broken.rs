@@ -103,7 +103,7 @@ impl Trainer {
     }
 
     pub(super) fn clear_guard(&mut self) -> Result<()> {
-        let guard = self.model.vae.ports.reports.guard;
+        let guard = self.model.vae.ports.reports.slots.guard;
         self.model.session.write_bits(guard, 0, &vec![0; guard.words()])
     }
 

@@ -20,4 +20,5 @@ mod optimisers;
 mod parts;
 mod shared_device;
 mod steps;
+mod sums;
 mod turns;

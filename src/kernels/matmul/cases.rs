@@ -2,7 +2,7 @@
 
 use super::{Affine, BLOCK, Bytes, DrawAt, Input, linear, linear_bernoulli, linear_draw};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
-use crate::engine::record::{SLOTS, rate};
+use crate::engine::record::rate;
 use crate::engine::{Dtype, Fusion, GradSite, Init, Program, Tape, Tensor};
 use crate::kernels::activation::activation;
 use crate::kernels::case::{Case, Fill, Weight};
@@ -10,7 +10,7 @@ use crate::kernels::common::optimizer_rates;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::label::append;
 use crate::kernels::optimizer::learn;
-use crate::kernels::reduce::{METRICS, Reports, reduce};
+use crate::kernels::reduce::{Term, reduce, reports};
 
 /// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
 /// and after; an input with two users; sums over more rows than a block, and than a loop's turns on some
@@ -242,9 +242,9 @@ fn fused_step(
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
     let extra = plan.vector("extra", rows);
-    let metrics = plan.vector("metrics", SLOTS * METRICS);
-    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
-    let reports = Reports { metrics, guard };
+    let reports = reports(plan, &["nll", "kl", "extra"]);
+    let guard = reports.slots.guard;
+    case.inputs.push((guard, Fill::Words(vec![status, 0])));
     let shapes = [[hidden, pixels], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
     let (dispatches, losses) = {
         let mut tape = Tape::new(&mut case.plan, &mut case.parameters).fused(Fusion::All);
@@ -268,7 +268,9 @@ fn fused_step(
         let top = linear(&mut tape, "fc3", Input::Made(z), layers[2], Activation::Tanh);
         let nll = linear_bernoulli(&mut tape, top, layers[3], seen);
         let losses = [nll, kl];
-        learn(&mut tape, rule, guard, |tape| reduce(tape, (nll, kl, extra), 1, reports, true));
+        let terms = [("nll", nll), ("kl", kl), ("extra", extra)];
+        let terms = terms.map(|(name, of)| Term { name, of, each: 1 });
+        learn(&mut tape, rule, guard, |tape| reduce(tape, &reports, &terms, true));
         (tape.take(), losses)
     };
     case.program = Program::new(&case.name, &[&dispatches]);
