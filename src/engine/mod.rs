@@ -18,6 +18,6 @@ pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};
 pub use report::{Report, ReportSpec};
 pub use rows::{Rows, by_rows, each_row, rows_of};
-pub use schedule::{Cover, Needs, Part, Schedule, Suits};
+pub use schedule::{Cover, Needs, Schedule, Suits, Wgsl};
 pub use tape::{Fusion, Grad, GradSite, Leaf, Tape, Update};
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

@@ -54,7 +54,7 @@ pub enum Cover {
 
 /// A part of a schedule's WGSL. WGSL's module scope has no order, so parts may call one another.
 #[derive(Clone, Copy, Debug)]
-pub enum Part {
+pub enum Wgsl {
     /// A file's text.
     Text(&'static str),
     /// What a function writes.
@@ -67,7 +67,7 @@ pub struct Schedule {
     /// The name that `selftest` and the benches print.
     pub name: &'static str,
     /// The WGSL in parts, complete.
-    pub source: &'static [Part],
+    pub source: &'static [Wgsl],
     /// What it needs of the device.
     pub needs: Needs,
     /// Where it is worth choosing.
@@ -84,8 +84,8 @@ impl Schedule {
     #[must_use]
     pub fn wgsl(&self) -> String {
         let parts = self.source.iter().map(|part| match part {
-            Part::Text(text) => (*text).to_owned(),
-            Part::Written(write) => write(),
+            Wgsl::Text(text) => (*text).to_owned(),
+            Wgsl::Written(write) => write(),
         });
         parts.collect::<Vec<_>>().join("\n")
     }

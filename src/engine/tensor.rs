@@ -74,7 +74,7 @@ impl Tensor {
     #[must_use]
     pub(crate) fn block(&self, rows: std::ops::Range<usize>) -> Self {
         let fits = rows.start < self.rows && rows.end <= self.padded_rows();
-        let whole = rows.start % PAD == 0 && rows.end % PAD == 0;
+        let whole = rows.start.is_multiple_of(PAD) && rows.end.is_multiple_of(PAD);
         assert!(fits && whole, "rows {rows:?} of {} are no block", self.padded_rows());
         Self {
             offset: self.offset + rows.start * self.stride,

@@ -7,7 +7,7 @@ use crate::engine::{Real, real};
 /// A file under `shaders/`, as a part of a source.
 macro_rules! shader {
     ($file:expr) => {
-        $crate::engine::Part::Text(include_str!(concat!(
+        $crate::engine::Wgsl::Text(include_str!(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/shaders/",
             $file
@@ -29,7 +29,7 @@ pub(crate) use wgsl;
 
 /// A flat or row-wise schedule that runs everywhere.
 pub(crate) const fn plain(
-    source: &'static [crate::engine::Part],
+    source: &'static [crate::engine::Wgsl],
     cover: crate::engine::Cover,
 ) -> crate::engine::Schedule {
     use crate::engine::{Needs, Schedule, Suits};

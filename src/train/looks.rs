@@ -67,7 +67,7 @@ mod tests {
     fn reports_that_nobody_takes_push_out_no_steps() {
         let data = Dataset::synthetic(40, [4, 4], 1).expect("a dataset");
         let mut config = Config::default();
-        (config.model.encoder, config.model.decoder) = (vec![8], vec![8]);
+        (config.model.encoder, config.model.decoder) = ([8].into(), [8].into());
         config.train.batch_size = 10;
         let gpu = Gpu::open(0).expect("an adapter; install mesa-vulkan-drivers");
         for device in [Device::Cpu(1), Device::Gpu(gpu)] {

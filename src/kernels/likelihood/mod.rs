@@ -13,7 +13,7 @@ use crate::engine::{
     Tensor, Update, real, rows_of, uncounted,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{Sum, halvings, plain, sum as added, turns, wgsl};
+use crate::kernels::common::{Sum, halvings, plain, turns, wgsl};
 use crate::kernels::optimizer::{Optimizer, adam_by};
 use crate::kernels::philox::philox;
 

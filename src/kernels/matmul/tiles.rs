@@ -77,7 +77,7 @@ macro_rules! joined {
             shader!(concat!("matmul/", $form)),
             $(shader!(concat!("matmul/", $entry)),)+
             $(shader!(concat!("matmul/", $tile)),)+
-            $($crate::engine::Part::Written($written),)?
+            $($crate::engine::Wgsl::Written($written),)?
         ]
     };
 }
