@@ -17,6 +17,8 @@ mod data;
 #[cfg(unix)]
 #[path = "cli/durable.rs"]
 mod durable;
+#[path = "cli/epochs.rs"]
+mod epochs;
 #[path = "cli/export.rs"]
 mod export;
 #[path = "cli/family.rs"]

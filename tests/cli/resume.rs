@@ -87,40 +87,6 @@ fn epochs_without_a_report_are_trained_alike() {
     assert_eq!(resumed, whole, "the bytes of a run that stopped");
 }
 
-/// Steps may end before the epoch that would be reported next.
-#[test]
-fn an_epoch_that_training_ends_with_has_its_own_number() {
-    for (steps, reported, best) in [
-        (6, vec![(1, 6)], Some(1)),
-        (24, vec![(3, 18), (4, 24)], Some(4)),
-        // In the middle of the fourth epoch, and of the first.
-        (20, vec![(3, 18), (4, 20)], Some(3)),
-        (2, vec![(1, 2)], None),
-    ] {
-        let dir = place();
-        let flags = format!("{RUN} --epochs 9 --evaluate-every 3 --max-steps {steps}");
-        let said = succeed(train(&dir, &format!("{flags} --json")));
-        let run = dir.path().join("out");
-        let log = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
-        for lines in [&said, &log] {
-            let lines = events(lines).into_iter().filter(|(event, _)| event == "epoch");
-            let number =
-                |line: &serde_json::Value, key: &str| line[key].as_u64().expect("a number");
-            let found: Vec<_> =
-                lines.map(|(_, line)| (number(&line, "epoch"), number(&line, "step"))).collect();
-            assert_eq!(found, reported, "epochs and steps of a run of {steps} steps");
-        }
-        let path = run.join("best.safetensors");
-        let found = path.exists().then(|| State::read(&path).expect("a state").course.best);
-        let found = found.flatten().map(|best| best.epoch);
-        assert_eq!(found, best, "the best epoch of a run of {steps} steps");
-        let picture = |epoch| run.join(format!("images/reconstruction_{epoch}.png")).exists();
-        let drawn: Vec<u64> = (1..10).filter(|&epoch| picture(epoch)).collect();
-        let expected: Vec<_> = reported.iter().map(|&(epoch, _)| epoch).collect();
-        assert_eq!(drawn, expected, "epochs with pictures of a run of {steps} steps");
-    }
-}
-
 #[test]
 fn more_epochs_may_follow() {
     let dir = place();
