@@ -3,9 +3,11 @@
 //! Drivers differ in what they make of these matrices, so a device must first pass a test of ours.
 
 use crate::cpu;
-use crate::engine::Dtype;
+use crate::engine::{AnyKernel, Dispatch, Dtype, Suits};
 use crate::error::Result;
+use crate::gpu::abilities::Abilities;
 use crate::gpu::{Gpu, Session};
+use crate::kernels;
 use crate::kernels::matmul::trial;
 
 /// What a device must be opened with.
@@ -40,6 +42,28 @@ pub(super) fn experimental(wanted: bool) -> wgpu::ExperimentalFeatures {
     unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
+/// Why a device does not run all products in mixed precision, if it does not.
+fn obstacle(abilities: &Abilities) -> Option<String> {
+    let mixed = |kernel: &'static dyn AnyKernel| {
+        kernel.schedules().iter().filter(|schedule| schedule.suits == Suits::Mixed)
+    };
+    if abilities.matrices.is_empty() {
+        let what = "the adapter has no cooperative matrices of f16 with sums in f32";
+        return Some(what.to_owned());
+    }
+    let runs = |kernel| mixed(kernel).any(|schedule| abilities.have(schedule.needs));
+    let mut products =
+        kernels::ALL.iter().copied().filter(|&kernel| mixed(kernel).next().is_some());
+    products.find(|&kernel| !runs(kernel)).map(|kernel| {
+        let (sizes, (least, most)) = (&abilities.matrices, abilities.subgroups);
+        let name = kernel.name();
+        format!(
+            "`{name}` has no schedule for cooperative matrices of {sizes:?} and subgroups of {least} \
+             to {most} lanes"
+        )
+    })
+}
+
 impl Gpu {
     /// The same adapter with products in mixed precision, if it has the matrices and passes a test;
     /// else it stays as it is. Says which, and why.
@@ -56,11 +80,16 @@ impl Gpu {
             return Ok((self, why.to_owned()));
         };
         let mut gpu = Self::open_for(*number, options, true)?;
-        if gpu.matrices.is_empty() {
-            let why = "f32, since the adapter has no cooperative matrices of f16 with sums in f32";
-            return Ok((self, why.to_owned()));
+        if let Some(obstacle) = obstacle(&gpu.abilities()) {
+            return Ok((self, format!("f32, since {obstacle}")));
         }
         (gpu.mixed, gpu.timeout, gpu.schedule) = (true, self.timeout, self.schedule);
+        if let Some(name) = self.schedule {
+            let other = |d: &Dispatch| gpu.schedule(d).suits != Suits::Mixed;
+            if trial().program.dispatches.iter().any(other) {
+                return Ok((self, format!("f32, since the schedule `{name}` was asked for")));
+            }
+        }
         match gpu.error_of_trial() {
             Ok(error) if error <= TOLERANCE => Ok((gpu, "mixed".to_owned())),
             Ok(error) => Ok((self, format!("f32, since the matrices are off by {error:.1e}"))),
@@ -106,5 +135,44 @@ impl Gpu {
             }
         }
         Ok(worst)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes of matrices and lanes of subgroups, as drivers have them.
+    #[test]
+    fn mixed_is_said_only_where_products_run_so() {
+        let with = |matrices: &[u32], subgroups| Abilities {
+            limits: wgpu::Limits::default(),
+            features: FEATURES,
+            subgroups,
+            matrices: matrices.to_vec(),
+        };
+        for (matrices, subgroups, runs) in [
+            (vec![8], (8, 8), true),
+            (vec![16], (32, 32), true),
+            (vec![8, 16], (32, 32), true),
+            (vec![], (32, 32), false),
+            // RDNA3 and RDNA4 by RADV: a pipeline may get either.
+            (vec![16], (32, 64), false),
+            (vec![16], (64, 64), false),
+            (vec![8], (32, 32), false),
+            (vec![16], (8, 8), false),
+        ] {
+            let found = obstacle(&with(&matrices, subgroups));
+            assert_eq!(found.is_none(), runs, "{matrices:?}, {subgroups:?}: {found:?}");
+        }
+        let told = obstacle(&with(&[16], (32, 64))).expect("two sizes of subgroups");
+        assert!(told.contains("32 to 64 lanes"), "{told}");
+    }
+
+    #[test]
+    fn who_asks_for_another_schedule_is_told_f32() {
+        let gpu = Gpu::open(0).expect("an adapter; install mesa-vulkan-drivers");
+        let (gpu, said) = gpu.with_schedule("register").with_mixed_precision().expect("a device");
+        assert!(said.starts_with("f32") && !gpu.is_mixed(), "{said}");
     }
 }

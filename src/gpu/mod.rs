@@ -4,8 +4,10 @@
 //! touched: no handler is set, every call is made inside error scopes of its own, and it is only
 //! waited for inside calls that say so.
 
+mod abilities;
 mod adapter;
 mod cache;
+mod guard;
 mod mixed;
 mod pace;
 mod pipeline;
@@ -16,13 +18,13 @@ mod session;
 mod tune;
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::engine::{AnyKernel, Dispatch, Grid, Limits, Needs, Schedule, Suits};
+use crate::engine::{AnyKernel, Dispatch, Grid, Limits, Schedule, Suits};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gpu::abilities::{Abilities, WANTED};
 use crate::gpu::adapter::instance;
 use crate::gpu::cache::Cache;
 use crate::gpu::pipeline::make_pipeline;
@@ -73,9 +75,6 @@ pub struct Gpu {
 /// How long a wait for the device may take, unless [`Gpu::with_timeout`] says otherwise. A submit
 /// of several steps of a large model takes seconds on a software adapter.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
-
-/// Features that schedules use where the device has them.
-const WANTED: wgpu::Features = wgpu::Features::SUBGROUP.union(wgpu::Features::SHADER_INT64);
 
 impl Gpu {
     /// Opens a device of our own on the adapter of this number in [`adapters`].
@@ -202,26 +201,15 @@ impl Gpu {
     /// Whether the device can run a schedule.
     #[must_use]
     pub fn can_run(&self, schedule: &Schedule) -> bool {
-        match schedule.needs {
-            Needs::Nothing => true,
-            Needs::Workgroup { bytes, sides } => {
-                let limits = self.device.limits();
-                let most = [
-                    limits.max_compute_workgroup_size_x,
-                    limits.max_compute_workgroup_size_y,
-                    limits.max_compute_workgroup_size_z,
-                ];
-                bytes <= limits.max_compute_workgroup_storage_size
-                    && sides.iter().zip(most).all(|(&side, most)| side <= most)
-                    && sides.iter().product::<u32>() <= limits.max_compute_invocations_per_workgroup
-            }
-            Needs::Subgroups(lanes) => {
-                self.device.features().contains(WANTED)
-                    && self.description.subgroups == (lanes, lanes)
-            }
-            Needs::Matrices { size, lanes } => {
-                self.matrices.contains(&size) && self.description.subgroups == (lanes, lanes)
-            }
+        self.abilities().have(schedule.needs)
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            limits: self.device.limits(),
+            features: self.device.features(),
+            subgroups: self.description.subgroups,
+            matrices: self.matrices.clone(),
         }
     }
 
@@ -261,74 +249,6 @@ impl Gpu {
 
     fn tuned(&self) -> MutexGuard<'_, Choices> {
         self.tuned.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Makes calls on the device inside error scopes of our own, and gives their first error.
-    pub(crate) fn guarded<R>(&self, what: &str, calls: impl FnOnce() -> R) -> Result<R> {
-        self.check_lost()?;
-        let scopes = [
-            wgpu::ErrorFilter::Internal,
-            wgpu::ErrorFilter::OutOfMemory,
-            wgpu::ErrorFilter::Validation,
-        ]
-        .map(|filter| self.device.push_error_scope(filter));
-        let result = catch_unwind(AssertUnwindSafe(calls));
-        let mut first = None;
-        for scope in scopes.into_iter().rev() {
-            first = first.or(pollster::block_on(scope.pop()));
-        }
-        self.check_lost()?;
-        match (result, first) {
-            (Ok(result), None) => Ok(result),
-            (_, Some(wgpu::Error::OutOfMemory { .. })) => {
-                let message = format!("the device ran out of memory: {what}");
-                Err(Error::new(ErrorKind::Lost, message).hint("choose a smaller batch or model"))
-            }
-            (_, Some(error)) => {
-                Err(Error::new(ErrorKind::Device, format!("the device refused to {what}: {error}"))
-                    .hint("`elbo selftest` tells whether the driver works"))
-            }
-            (Err(_), None) => {
-                let message = format!("wgpu gave up and said no more: it was to {what}");
-                Err(Error::new(ErrorKind::Lost, message).hint("start again from what was saved"))
-            }
-        }
-    }
-
-    fn lost_error(&self, what: &str) -> Error {
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = lost.as_deref().unwrap_or("no reason was given");
-        let message = format!("the device `{}` was lost: {reason} ({what})", self.description.name);
-        Error::new(ErrorKind::Lost, message).hint("start again from what was saved last")
-    }
-
-    fn check_lost(&self) -> Result<()> {
-        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if lost { Err(self.lost_error("before a call")) } else { Ok(()) }
-    }
-
-    /// Waits for a submission, but not forever. The one place that polls: wgpu panics when a device
-    /// is lost during a poll, and here that becomes an error.
-    pub(crate) fn wait(&self, submission: Option<wgpu::SubmissionIndex>, what: &str) -> Result<()> {
-        let timeout = Some(self.timeout);
-        let wait = wgpu::PollType::Wait { submission_index: submission, timeout };
-        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wait))) {
-            Ok(Ok(_)) => self.check_lost(),
-            Ok(Err(wgpu::PollError::Timeout)) => {
-                let seconds = self.timeout.as_secs_f64();
-                let message = format!("the device did not {what} within {seconds} s");
-                Err(Error::new(ErrorKind::Timeout, message).hint("try fewer steps a submit"))
-            }
-            Ok(Err(_)) | Err(_) => Err(self.lost_error(what)),
-        }
-    }
-
-    /// Lets callbacks run, without waiting.
-    pub(crate) fn poll(&self) -> Result<()> {
-        match catch_unwind(AssertUnwindSafe(|| self.device.poll(wgpu::PollType::Poll))) {
-            Ok(Ok(_)) => self.check_lost(),
-            Ok(Err(_)) | Err(_) => Err(self.lost_error("poll")),
-        }
     }
 
     /// Drops every pipeline, so that none of a load that failed is taken for a good one.
