@@ -2,27 +2,12 @@
 //!
 //! In f32 it is what trains on a machine without a GPU; in f64 it is the oracle of the tests.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Instant;
 
+use crate::engine::report::{Report, SLOT, Slots, Untaken, VALUES};
 use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::reduce::Reports;
-
-/// What a step reports: sums over the minibatch's images, in nats.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Terms {
-    /// The tick of the step, as [`Session::run`] counted it.
-    pub tick: u32,
-    /// Σ −log p(x | z).
-    pub recon: f64,
-    /// Σ KL.
-    pub kl: f64,
-    /// What else the images add to what is minimised, besides Σ −log p(x | z) and the weighted KL.
-    pub extra: f64,
-    /// The guard's status: not zero once something was not finite.
-    pub status: u32,
-}
 
 /// Names a program that a session has loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,21 +36,21 @@ const MOST_THREADS: usize = 1024;
 pub struct Session<T> {
     buffers: Vec<Buffer<T>>,
     programs: Vec<Program>,
-    reports: Option<Reports>,
+    slots: Option<Slots>,
     tick: u32,
-    done: VecDeque<Terms>,
+    untaken: Untaken,
     pool: rayon::ThreadPool,
     schedules: Schedules,
 }
 
 impl<T: Real> Session<T> {
     /// Makes every buffer of a plan, filled with zeros. `threads` 0 takes as many as there are
-    /// cores; the results do not depend on it. Programs that write the metrics report.
+    /// cores; the results do not depend on it. Programs that write the slots report.
     ///
     /// # Errors
     ///
     /// If the system gives no threads or no memory.
-    pub fn new(plan: &Plan, reports: Option<Reports>, threads: usize) -> Result<Self> {
+    pub fn new(plan: &Plan, slots: Option<Slots>, threads: usize) -> Result<Self> {
         let fail = |what: &str| Err(Error::new(ErrorKind::Limit, what));
         fits_memory(plan)?;
         if threads > MOST_THREADS {
@@ -100,8 +85,8 @@ impl<T: Real> Session<T> {
             return fail(&format!("the system gives no {threads} threads"));
         };
         let schedules = Schedules::Fast;
-        let (programs, done) = (Vec::new(), VecDeque::new());
-        Ok(Self { buffers, programs, reports, tick: 0, done, pool, schedules })
+        let (programs, untaken) = (Vec::new(), Untaken::default());
+        Ok(Self { buffers, programs, slots, tick: 0, untaken, pool, schedules })
     }
 
     /// Chooses between the CPU schedules and the references.
@@ -188,8 +173,14 @@ impl<T: Real> Session<T> {
         }
     }
 
-    /// Runs a program once for each record; gives the tick of the first.
+    /// Runs a program once for each record; gives the tick of the first. Of reports that nobody takes
+    /// the newest [`UNTAKEN`](crate::engine::report::UNTAKEN) are kept.
     pub fn run(&mut self, program: ProgramId, records: &[Record]) -> u32 {
+        self.run_for(program, records, false)
+    }
+
+    /// The same, and keeps the reports until they are taken, if they are `awaited`.
+    pub(crate) fn run_for(&mut self, program: ProgramId, records: &[Record], awaited: bool) -> u32 {
         let first = self.tick;
         for record in records {
             let (buffers, schedules) = (&mut self.buffers, self.schedules);
@@ -199,20 +190,23 @@ impl<T: Real> Session<T> {
                     execute(buffers, dispatch, record, schedules);
                 }
             });
-            if let Some(reports) = self.reports.filter(|reports| program.writes(reports.metrics)) {
-                self.report(reports);
+            if let Some(slots) = self.slots.filter(|slots| program.writes(slots.values)) {
+                let report = self.report(slots);
+                self.untaken.keep(report, awaited);
+                self.tick = self.tick.wrapping_add(1);
             }
         }
         first
     }
 
     /// Reads what the step that just ran has left.
-    fn report(&mut self, Reports { metrics, guard }: Reports) {
-        let [recon, kl, extra] = [0, 1, 3].map(|i| self.floats(metrics)[i].widen());
-        let guard = self.words(guard);
+    fn report(&mut self, slots: Slots) -> Report {
+        let mut values = [0.0; VALUES];
+        let slot = &self.floats(slots.values)[1..SLOT];
+        values.iter_mut().zip(slot).for_each(|(value, found)| *value = found.widen());
+        let guard = self.words(slots.guard);
         let status = guard[0] | guard[1];
-        self.done.push_back(Terms { tick: self.tick, recon, kl, extra, status });
-        self.tick = self.tick.wrapping_add(1);
+        Report { tick: self.tick, values, status }
     }
 
     /// Runs a program once, and gives the kernels' names with the seconds that each dispatch took.
@@ -231,8 +225,8 @@ impl<T: Real> Session<T> {
     }
 
     /// The oldest step's report that was not taken yet.
-    pub fn next_terms(&mut self) -> Option<Terms> {
-        self.done.pop_front()
+    pub fn next_report(&mut self) -> Option<Report> {
+        self.untaken.take()
     }
 }
 
@@ -267,53 +261,55 @@ fn execute<T: Real>(
     T::run(dispatch.kernel, &dispatch.params, record, args, schedules == Schedules::Reference);
 }
 
-/// Borrows each binding's range: shared where it is read, disjoint parts where it is written.
+/// Borrows each binding's range: shared where it is read, disjoint parts where it is written. The
+/// work is that of the dispatch's own bindings, however many buffers there are.
 fn arguments<'a, T: Real>(buffers: &'a mut [Buffer<T>], dispatch: &Dispatch) -> Vec<Arg<'a, T>> {
     let bindings = dispatch.kernel.bindings();
+    let place = |i: usize| (dispatch.bindings[i].buffer().index(), dispatch.bindings[i].range());
+    let mut order: Vec<usize> = (0..bindings.len()).collect();
+    order.sort_by_key(|&i| (place(i).0, place(i).1.start));
     let mut args: Vec<Option<Arg<'a, T>>> = bindings.iter().map(|_| None).collect();
-    for (index, buffer) in buffers.iter_mut().enumerate() {
-        let mut uses: Vec<usize> = (0..bindings.len())
-            .filter(|&i| dispatch.bindings[i].buffer().index() == index)
-            .collect();
-        let Some(&first) = uses.first() else { continue };
-        if bindings[first].access == Access::Read {
-            let buffer = &*buffer;
-            for i in uses {
-                let range = dispatch.bindings[i].range();
-                args[i] = Some(match buffer {
-                    Buffer::Floats(data) => Arg::Read(&data[range]),
-                    Buffer::Words(data) => Arg::ReadWords(&data[range]),
-                });
-            }
-            continue;
-        }
-        uses.sort_by_key(|&i| dispatch.bindings[i].range().start);
-        let ranges: Vec<_> = uses.iter().map(|&i| dispatch.bindings[i].range()).collect();
-        match buffer {
-            Buffer::Floats(data) => {
-                for (i, part) in uses.iter().zip(parts(data, &ranges)) {
-                    args[*i] = Some(Arg::Write(part));
-                }
-            }
-            Buffer::Words(data) => {
-                for (i, part) in uses.iter().zip(parts(data, &ranges)) {
-                    args[*i] = Some(Arg::WriteWords(part));
-                }
-            }
+    let (mut rest, mut at) = (buffers, 0);
+    for uses in order.chunk_by(|&i, &j| place(i).0 == place(j).0) {
+        let index = place(uses[0]).0;
+        let (buffer, after) =
+            rest[index - at..].split_first_mut().expect("the plan has the buffer");
+        (rest, at) = (after, index + 1);
+        let ranges = uses.iter().map(|&i| place(i).1);
+        // A dispatch reads a buffer or writes it, never both.
+        let reads = bindings[uses[0]].access == Access::Read;
+        let found: Vec<_> = match buffer {
+            Buffer::Floats(data) => match reads {
+                true => shared(data, ranges).map(Arg::Read).collect(),
+                false => parts(data, ranges).map(Arg::Write).collect(),
+            },
+            Buffer::Words(data) => match reads {
+                true => shared(data, ranges).map(Arg::ReadWords).collect(),
+                false => parts(data, ranges).map(Arg::WriteWords).collect(),
+            },
+        };
+        for (&i, arg) in uses.iter().zip(found) {
+            args[i] = Some(arg);
         }
     }
     args.into_iter().map(|arg| arg.expect("each binding is in some buffer")).collect()
 }
 
+/// Ranges of data.
+fn shared<E>(data: &[E], ranges: impl Iterator<Item = Range<usize>>) -> impl Iterator<Item = &[E]> {
+    ranges.map(|range| &data[range])
+}
+
 /// Splits data into ranges that ascend and do not overlap.
-fn parts<'a, E>(data: &'a mut [E], ranges: &[std::ops::Range<usize>]) -> Vec<&'a mut [E]> {
+fn parts<E>(
+    data: &mut [E],
+    ranges: impl Iterator<Item = Range<usize>>,
+) -> impl Iterator<Item = &mut [E]> {
     let (mut rest, mut at) = (data, 0);
-    let mut parts = Vec::new();
-    for range in ranges {
-        let (_, tail) = rest.split_at_mut(range.start - at);
+    ranges.map(move |range| {
+        let (_, tail) = std::mem::take(&mut rest).split_at_mut(range.start - at);
         let (part, tail) = tail.split_at_mut(range.len());
-        parts.push(part);
         (rest, at) = (tail, range.end);
-    }
-    parts
+        part
+    })
 }

@@ -11,14 +11,14 @@ use std::path::Path;
 
 use crate::checkpoint::{STATE, State, check_tensors};
 use crate::config::Config;
-use crate::cpu::{ProgramId, Terms};
+use crate::cpu::ProgramId;
 use crate::data::Dataset;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::{Access, Dtype, PAD, Parameter, Program, Record, rate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::LARGEST;
 use crate::kernels::gather::Shard;
-use crate::metrics::{Losses, Sums};
+use crate::metrics::{Losses, Places, Sums, Terms};
 use crate::model::Vae;
 use crate::optim::{At, rates};
 use crate::session::{Device, Session};
@@ -81,6 +81,8 @@ pub struct Model {
     pub(crate) vae: Vae,
     pub(crate) session: Session,
     loaded: [Option<ProgramId>; 6],
+    /// Where its reports have the terms of the losses.
+    pub(crate) places: Places,
     images: usize,
     pub(crate) size: [usize; 2],
     /// The steps that its weights were trained for, which the noise of looks depends on.
@@ -127,12 +129,22 @@ impl Model {
 
     /// A recorded model on a device, with parameters of zero, and the images to look at.
     pub(crate) fn on(device: &Device, config: Config, vae: Vae, data: &Dataset) -> Result<Self> {
-        let session = Session::new(device, &vae.plan, vae.reports)?;
+        let session = Session::new(device, &vae.plan, vae.reports.slots)?;
         let (images, size) = (data.len(), data.size());
         let (loaded, step, steps_per_submit) = ([None; 6], 0, None);
-        let shown = Shown::default();
-        let mut model =
-            Self { config, vae, session, loaded, images, size, step, steps_per_submit, shown };
+        let (places, shown) = (Places::of(&vae.reports), Shown::default());
+        let mut model = Self {
+            config,
+            vae,
+            session,
+            loaded,
+            places,
+            images,
+            size,
+            step,
+            steps_per_submit,
+            shown,
+        };
         upload(&mut model.session, &model.vae.test, data)?;
         Ok(model)
     }
@@ -209,7 +221,7 @@ impl Model {
         let mut left = records.as_slice();
         while !left.is_empty() {
             let (records, rest) = left.split_at(self.room(program).min(left.len()));
-            let first = self.session.run(program, records)?;
+            let first = self.session.run_awaited(program, records)?;
             ticks.extend((first..).zip(records));
             left = rest;
             self.take_reports(look, &mut ticks, &mut sums, false)?;
@@ -230,9 +242,10 @@ impl Model {
         wait: bool,
     ) -> Result<()> {
         while let Some(&(tick, record)) = ticks.front() {
-            let Some(terms) = self.session.next_terms(wait)? else { return Ok(()) };
-            // A report of a look that was given up belongs to nobody.
-            if terms.tick == tick {
+            let Some(report) = self.session.next_report(wait)? else { return Ok(()) };
+            // Others are left over from an evaluation that timed out, or of a program that a host ran.
+            if report.tick == tick {
+                let terms = self.places.terms(&report);
                 self.judge(look, *record, terms)?;
                 sums.add(terms, record);
                 ticks.pop_front();
@@ -258,9 +271,9 @@ impl Model {
 
     /// Runs a program once, and waits until it is done. Reports before its own belong to nobody.
     pub(crate) fn run_one(&mut self, program: ProgramId, record: Record) -> Result<()> {
-        let tick = self.session.run(program, &[record])?;
-        while let Some(terms) = self.session.next_terms(true)? {
-            if terms.tick == tick {
+        let tick = self.session.run_awaited(program, &[record])?;
+        while let Some(report) = self.session.next_report(true)? {
+            if report.tick == tick {
                 return Ok(());
             }
         }

@@ -2,8 +2,50 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cpu::Terms;
-use crate::engine::{Record, rate};
+use crate::engine::{Record, Report, ReportSpec, rate};
+use crate::model::{EXTRA, KL, RECON};
+
+/// The terms of what a step minimises: sums over the minibatch's images, in nats.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// Σ −log p(x | z).
+    pub recon: f64,
+    /// Σ KL.
+    pub kl: f64,
+    /// What else the images add to what is minimised, besides Σ −log p(x | z) and the weighted KL.
+    pub extra: f64,
+}
+
+/// Where reports have the terms.
+#[derive(Clone, Copy, Debug)]
+pub struct Places {
+    recon: usize,
+    kl: usize,
+    extra: usize,
+}
+
+impl Places {
+    /// Looks the names up, once for all reports.
+    ///
+    /// # Panics
+    ///
+    /// If one is not reported, which is a fault of who recorded the model.
+    #[must_use]
+    pub fn of(spec: &ReportSpec) -> Self {
+        let place = |name| {
+            let found = spec.place(name);
+            found.unwrap_or_else(|| panic!("`{name}` is not reported: {:?}", spec.names))
+        };
+        Self { recon: place(RECON), kl: place(KL), extra: place(EXTRA) }
+    }
+
+    /// The terms of a report.
+    #[must_use]
+    pub fn terms(&self, report: &Report) -> Terms {
+        let value = |place: usize| report.values[place];
+        Terms { recon: value(self.recon), kl: value(self.kl), extra: value(self.extra) }
+    }
+}
 
 /// Sums over images, from which the means are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

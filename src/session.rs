@@ -1,10 +1,10 @@
 //! The choice between the two sessions: which device to run on, and one that runs there.
 
-use crate::cpu::{self, ProgramId, Terms};
+use crate::cpu::{self, ProgramId};
+use crate::engine::report::{Report, Slots};
 use crate::engine::{Plan, Program, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{self, Gpu, Options, adapters};
-use crate::kernels::reduce::Reports;
 
 /// Where programs run.
 #[derive(Clone, Debug)]
@@ -138,12 +138,12 @@ impl Session {
     /// # Errors
     ///
     /// If the plan does not fit the device or its memory.
-    pub fn new(device: &Device, plan: &Plan, reports: Reports) -> Result<Self> {
+    pub fn new(device: &Device, plan: &Plan, slots: Slots) -> Result<Self> {
         Ok(match device {
             Device::Cpu(threads) => {
-                Self::Cpu(Box::new(cpu::Session::new(plan, Some(reports), *threads)?))
+                Self::Cpu(Box::new(cpu::Session::new(plan, Some(slots), *threads)?))
             }
-            Device::Gpu(gpu) => Self::Gpu(Box::new(gpu::Session::new(gpu, plan, Some(reports))?)),
+            Device::Gpu(gpu) => Self::Gpu(Box::new(gpu::Session::new(gpu, plan, Some(slots))?)),
         })
     }
 
@@ -206,7 +206,8 @@ impl Session {
     }
 
     /// Runs a program once for each record; gives the tick of the first. A device may still be at
-    /// it on return.
+    /// it on return. Of reports that nobody takes the newest
+    /// [`UNTAKEN`](crate::engine::report::UNTAKEN) are kept.
     ///
     /// # Errors
     ///
@@ -219,6 +220,14 @@ impl Session {
         match self {
             Self::Cpu(session) => Ok(session.run(program, records)),
             Self::Gpu(session) => session.run(program, records),
+        }
+    }
+
+    /// The same, and keeps the reports until they are taken: for who waits for each.
+    pub(crate) fn run_awaited(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
+        match self {
+            Self::Cpu(session) => Ok(session.run_for(program, records, true)),
+            Self::Gpu(session) => session.run_for(program, records, true),
         }
     }
 
@@ -238,10 +247,10 @@ impl Session {
     /// # Errors
     ///
     /// If the device is lost or does not finish in time.
-    pub fn next_terms(&mut self, wait: bool) -> Result<Option<Terms>> {
+    pub fn next_report(&mut self, wait: bool) -> Result<Option<Report>> {
         match self {
-            Self::Cpu(session) => Ok(session.next_terms()),
-            Self::Gpu(session) => session.next_terms(wait),
+            Self::Cpu(session) => Ok(session.next_report()),
+            Self::Gpu(session) => session.next_report(wait),
         }
     }
 

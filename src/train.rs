@@ -272,7 +272,7 @@ impl Trainer {
             let from = self.trained.step;
             let count = (self.target - from).min(self.steps_per_submit() as u64);
             for Submit { program, records, ends } in self.submits(from, count) {
-                let first = self.model.session.run(program, &records)?;
+                let first = self.model.session.run_awaited(program, &records)?;
                 let reports = (first..).zip(records);
                 self.pending.extend(reports.map(|(tick, record)| Pending { tick, record, ends }));
             }
@@ -285,18 +285,18 @@ impl Trainer {
     /// Takes in the reports that have come, or all that will.
     fn collect(&mut self, wait: bool) -> Result<()> {
         while let Some(&Pending { tick, record, ends: [begins, ends] }) = self.pending.front() {
-            let Some(terms) = self.model.session.next_terms(wait)? else { return Ok(()) };
-            // A report of a look that was given up belongs to nobody.
-            if terms.tick != tick {
+            let Some(report) = self.model.session.next_report(wait)? else { return Ok(()) };
+            // Left over from an evaluation that timed out, or of a program that a host ran.
+            if report.tick != tick {
                 continue;
             }
             self.pending.pop_front();
-            match terms.status {
+            match report.status {
                 0 => {
                     if begins {
                         self.under_way = Sums::default();
                     }
-                    self.under_way.add(terms, &record);
+                    self.under_way.add(self.model.places.terms(&report), &record);
                     if ends {
                         self.trained.sums.join(&self.under_way);
                     }

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use elbo::config::{Activation, Gradient, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likelihood, Scale};
 use elbo::engine::record::{self, rate};
+use elbo::engine::report::SLOT;
 use elbo::kernels::common;
 use elbo::kernels::gather::ONCE;
 use elbo::kernels::gaussian::{Divergence, SAMPLE};
 use elbo::kernels::philox::purpose;
-use elbo::kernels::reduce::METRICS;
 use elbo::kernels::{ALL, finite, layer_norm};
 use naga::{Literal, Statement};
 use wgsl::{constant, parse};
@@ -118,8 +118,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     for (name, gradient) in bound {
         assert_words(source("bound.backward"), &[(name, gradient as usize)]);
     }
-    // A slot of metrics is one `vec4`.
-    assert_eq!(METRICS, 4, "the metrics of a step");
+    assert_words(source("reduce.terms"), &[("SLOT", SLOT)]);
 }
 
 /// The codes that a shader's function of an activation tells apart.

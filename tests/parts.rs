@@ -7,8 +7,9 @@ use common::{Bench, Under, cut, distance, gpu, small};
 use elbo::config::{
     Config, Corruption, Gradient, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale,
 };
-use elbo::cpu::{ProgramId, Terms};
+use elbo::cpu::ProgramId;
 use elbo::engine::{Parameter, Record};
+use elbo::metrics::Terms;
 use elbo::model::{DataSpec, TrainingNoise, Vae};
 use elbo::train::Way;
 use elbo::{Dataset, Device, ErrorKind, Losses, Trainer};
@@ -61,7 +62,8 @@ fn kinds() -> Vec<(&'static str, Config)> {
 fn run(bench: &mut Bench, program: ProgramId, record: Record) -> Terms {
     let Under::Oracle(session) = &mut bench.session else { panic!("the oracle") };
     session.run(program, &[record]);
-    session.next_terms().expect("a report")
+    let report = session.next_report().expect("a report");
+    bench.places.terms(&report)
 }
 
 /// The parts of a record by its definition: so many images each, at the same step and rates.

@@ -7,7 +7,7 @@ use crate::engine::record::{RATES, Record, SLOTS};
 use crate::engine::{Plan, Program, Tape, Tensor};
 use crate::error::Result;
 use crate::kernels::probe::{FLOPS, record_copy, record_multiply_add, record_touch};
-use crate::kernels::reduce::Reports;
+use crate::kernels::reduce::reports;
 use crate::session::{Device, Session};
 
 /// Elements that the multiply-adds run over: a thread each for four times as many as any device has.
@@ -56,11 +56,11 @@ impl Peaks {
 /// If the device lacks the memory, is lost, or refuses.
 pub fn probe(device: &Device, repetitions: usize) -> Result<Peaks> {
     let mut plan = Plan::new();
-    let reports = Reports::new(&mut plan);
+    let slots = reports(&mut plan, &[]).slots;
     let mut vector = |name, len| plan.vector(name, len);
     let (x, y) = (vector("probe x", LONG), vector("probe y", LONG));
     let counter = vector("probe counter", 64);
-    let session = Session::new(device, &plan, reports)?;
+    let session = Session::new(device, &plan, slots)?;
     let mut probe = Probe { session, plan, repetitions };
     let part = |tensor: Tensor| Tensor { cols: WIDE, stride: WIDE, words: WIDE, ..tensor };
     Ok(Peaks {

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::bench::steps::trainer;
 use crate::config::Config;
-use crate::cpu::Terms;
-use crate::engine::Tensor;
+use crate::engine::{Report, Tensor};
 use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::{Places, Terms};
 use crate::session::Device;
 use crate::train::Trainer;
 
@@ -114,16 +114,16 @@ impl Stress {
         let records: Vec<_> = (0..self.steps).map(|step| trainer.record(step)).collect();
         let mut losses = Vec::new();
         for records in records.chunks(trainer.steps_per_submit()) {
-            trainer.model.session.run(trainer.step, records)?;
-            while let Some(terms) = trainer.model.session.next_terms(false)? {
-                losses.push(bits(terms)?);
+            trainer.model.session.run_awaited(trainer.step, records)?;
+            while let Some(report) = trainer.model.session.next_report(false)? {
+                losses.push(bits(trainer.model.places, &report)?);
             }
         }
         while losses.len() < records.len() {
-            let Some(terms) = trainer.model.session.next_terms(true)? else {
+            let Some(report) = trainer.model.session.next_report(true)? else {
                 return Err(Error::new(ErrorKind::Device, "a report did not come back"));
             };
-            losses.push(bits(terms)?);
+            losses.push(bits(trainer.model.places, &report)?);
         }
         Ok(losses)
     }
@@ -153,9 +153,12 @@ impl Stress {
 }
 
 /// The bits of a step's losses, unless they broke.
-fn bits(terms: Terms) -> Result<[u64; 2]> {
-    match terms.status {
-        0 => Ok([terms.recon.to_bits(), terms.kl.to_bits()]),
+fn bits(places: Places, report: &Report) -> Result<[u64; 2]> {
+    match report.status {
+        0 => {
+            let Terms { recon, kl, .. } = places.terms(report);
+            Ok([recon.to_bits(), kl.to_bits()])
+        }
         status => {
             let what = format!("the numbers broke (status {status}); the burn-in needs steps");
             Err(Error::new(ErrorKind::Numbers, format!("{what} that stay finite"))

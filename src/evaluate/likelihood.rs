@@ -90,12 +90,12 @@ impl Model {
                 let some = (self.room(weigh) as u32).min(count - step);
                 let records: Vec<_> = (step..step + some).map(|z| weighing(&place, z)).collect();
                 self.session.run(weigh, &records)?;
-                while self.session.next_terms(false)?.is_some() {}
+                while self.session.next_report(false)?.is_some() {}
                 step += some;
                 let here = rows as f64 * f64::from(step) / f64::from(count);
                 done((from as f64 + here) / self.images as f64);
             }
-            while self.session.next_terms(true)?.is_some() {}
+            while self.session.next_report(true)?.is_some() {}
             let highest = self.session.read(self.vae.highest)?;
             let total = self.session.read(self.vae.total)?;
             let log = |(&highest, &total): (&f32, &f32)| {

@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use crate::cpu::Terms;
 use crate::engine::record::SLOTS;
+use crate::engine::report::{Report, SLOT, Untaken, VALUES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::gpu::pace::{Pace, Submit};
-use crate::kernels::reduce::METRICS;
 
 /// Submits that may be in flight: one that runs, one that waits, and one that is being encoded.
 const STAGES: usize = 3;
@@ -19,7 +18,7 @@ const STAGES: usize = 3;
 pub(super) const CALLBACK_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Words of a staging buffer that are for metric slots; the two of the guard follow.
-const SLOT_WORDS: usize = SLOTS * METRICS;
+const SLOT_WORDS: usize = SLOTS * SLOT;
 
 const STAGE_BYTES: u64 = 4 * (SLOT_WORDS as u64 + 2);
 
@@ -30,6 +29,8 @@ struct Flight {
     submission: wgpu::SubmissionIndex,
     mapped: Receiver<std::result::Result<(), wgpu::BufferAsyncError>>,
     first_tick: u32,
+    /// Whether somebody waits for its reports.
+    awaited: bool,
     submit: Submit,
 }
 
@@ -39,7 +40,7 @@ struct Flight {
 pub(super) struct Ring {
     free: Vec<wgpu::Buffer>,
     flights: VecDeque<Flight>,
-    done: VecDeque<Terms>,
+    untaken: Untaken,
     /// What the reports' arrival says of the steps' time.
     pub(super) pace: Pace,
 }
@@ -58,7 +59,7 @@ impl Ring {
         Self {
             free: (0..STAGES).map(make).collect(),
             flights: VecDeque::new(),
-            done: VecDeque::new(),
+            untaken: Untaken::default(),
             pace: Pace::default(),
         }
     }
@@ -81,7 +82,7 @@ impl Ring {
         stage: &wgpu::Buffer,
         steps: usize,
     ) {
-        let bytes = (4 * METRICS * steps) as u64;
+        let bytes = (4 * SLOT * steps) as u64;
         encoder.copy_buffer_to_buffer(metrics, metrics_at, stage, 0, bytes);
         encoder.copy_buffer_to_buffer(guard, guard_at, stage, 4 * SLOT_WORDS as u64, 8);
     }
@@ -91,13 +92,13 @@ impl Ring {
         &mut self,
         buffer: wgpu::Buffer,
         submission: wgpu::SubmissionIndex,
-        first_tick: u32,
+        (first_tick, awaited): (u32, bool),
         submit: Submit,
     ) {
         let (sender, mapped) = channel();
         // A receiver that is gone belongs to a session that was dropped.
         buffer.map_async(wgpu::MapMode::Read, .., move |result| drop(sender.send(result)));
-        self.flights.push_back(Flight { buffer, submission, mapped, first_tick, submit });
+        self.flights.push_back(Flight { buffer, submission, mapped, first_tick, awaited, submit });
     }
 
     /// Takes in the metrics of submits that are done; with `wait`, of the oldest at least.
@@ -105,10 +106,10 @@ impl Ring {
         gpu.poll()?;
         let mut wait = wait;
         while let Some(flight) = self.flights.front() {
-            let mut awaited = false;
+            let mut waited = false;
             let result = match flight.mapped.try_recv() {
                 Err(TryRecvError::Empty) if wait => {
-                    awaited = true;
+                    waited = true;
                     gpu.wait(Some(flight.submission.clone()), "finish a submit")?;
                     flight.mapped.recv_timeout(CALLBACK_PATIENCE).map_err(|_| unmapped())?
                 }
@@ -119,13 +120,12 @@ impl Ring {
             wait = false;
             result.map_err(|_| unmapped())?;
             let Some(flight) = self.flights.pop_front() else { return Ok(()) };
-            self.pace.arrived(flight.submit, Instant::now(), awaited);
+            self.pace.arrived(flight.submit, Instant::now(), waited);
             let view = flight.buffer.get_mapped_range(..).map_err(|_| unmapped())?;
-            self.done.extend(terms(
-                bytemuck::cast_slice(&view),
-                flight.first_tick,
-                flight.submit.steps,
-            ));
+            let words = bytemuck::cast_slice(&view);
+            for report in reports(words, flight.first_tick, flight.submit.steps) {
+                self.untaken.keep(report, flight.awaited);
+            }
             drop(view);
             flight.buffer.unmap();
             self.free.push(flight.buffer);
@@ -139,25 +139,25 @@ impl Ring {
     }
 
     /// The oldest step's report.
-    pub(super) fn next(&mut self) -> Option<Terms> {
-        self.done.pop_front()
+    pub(super) fn next(&mut self) -> Option<Report> {
+        self.untaken.take()
     }
 }
 
 /// The reports in a staging buffer. A slot holds the status that the steps before left, so that a
 /// step's own is in the next one, and the last step's is what the guard says in the end.
-fn terms(words: &[u32], first_tick: u32, steps: usize) -> impl Iterator<Item = Terms> {
-    let metric = |step: usize, i: usize| f64::from(f32::from_bits(words[step * METRICS + i]));
-    (0..steps).map(move |step| Terms {
-        tick: first_tick.wrapping_add(step as u32),
-        recon: metric(step, 0),
-        kl: metric(step, 1),
-        extra: metric(step, 3),
-        status: if step + 1 < steps {
-            metric(step + 1, 2) as u32
+fn reports(words: &[u32], first_tick: u32, steps: usize) -> impl Iterator<Item = Report> {
+    (0..steps).map(move |step| {
+        let mut values = [0.0; VALUES];
+        let slot = &words[step * SLOT + 1..(step + 1) * SLOT];
+        let found = slot.iter().map(|&bits| f64::from(f32::from_bits(bits)));
+        values.iter_mut().zip(found).for_each(|(value, found)| *value = found);
+        let status = if step + 1 < steps {
+            f32::from_bits(words[(step + 1) * SLOT]) as u32
         } else {
             words[SLOT_WORDS] | words[SLOT_WORDS + 1]
-        },
+        };
+        Report { tick: first_tick.wrapping_add(step as u32), values, status }
     })
 }
 

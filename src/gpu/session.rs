@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use crate::cpu::{ProgramId, Terms, fits_memory};
+use crate::cpu::{ProgramId, fits_memory};
 use crate::engine::record::{Record, SLOTS};
+use crate::engine::report::{Report, Slots};
 use crate::engine::{Dispatch, Dtype, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::gpu::pace::Submit;
 use crate::gpu::records::Records;
 use crate::gpu::ring::{CALLBACK_PATIENCE, Ring};
-use crate::kernels::reduce::Reports;
 
 /// Bytes that go to the device in one piece; more would need as much staging memory at once.
 const PIECE: usize = 8 << 20;
@@ -40,7 +40,7 @@ impl Resolved {
 pub(super) struct Loaded {
     pub(super) dispatches: Vec<Resolved>,
     /// Where the program leaves what it reports, if it does.
-    reports: Option<Reports>,
+    slots: Option<Slots>,
 }
 
 /// A plan made real on a device.
@@ -50,7 +50,7 @@ pub struct Session {
     buffers: Vec<wgpu::Buffer>,
     pub(super) programs: Vec<Loaded>,
     resolved: HashMap<(&'static str, Vec<u8>, Vec<Tensor>), Resolved>,
-    reports: Option<Reports>,
+    slots: Option<Slots>,
     pub(super) records: Records,
     ring: Ring,
     /// Reports that were asked for so far.
@@ -60,12 +60,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Makes every buffer of a plan, filled with zeros. Programs that write the metrics report.
+    /// Makes every buffer of a plan, filled with zeros. Programs that write the slots report.
     ///
     /// # Errors
     ///
     /// If the plan does not fit the device's limits or its memory.
-    pub fn new(gpu: &Gpu, plan: &Plan, reports: Option<Reports>) -> Result<Self> {
+    pub fn new(gpu: &Gpu, plan: &Plan, slots: Option<Slots>) -> Result<Self> {
         plan.check(&gpu.limits())?;
         if gpu.description().software {
             // It takes the machine's own, and promises any amount.
@@ -90,7 +90,7 @@ impl Session {
             buffers,
             programs: Vec::new(),
             resolved: HashMap::new(),
-            reports,
+            slots,
             records,
             ring,
             tick: 0,
@@ -120,8 +120,8 @@ impl Session {
             gpu.forget_pipelines();
         }
         let dispatches = dispatches?;
-        let reports = self.reports.filter(|reports| program.writes(reports.metrics));
-        self.programs.push(Loaded { dispatches, reports });
+        let slots = self.slots.filter(|slots| program.writes(slots.values));
+        self.programs.push(Loaded { dispatches, slots });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
@@ -295,6 +295,7 @@ impl Session {
     }
 
     /// Runs a program once for each record, in one command buffer and one submit. It returns the first tick when the submit is queued; it waits only if too many are in flight.
+    /// Of reports that nobody takes the newest [`UNTAKEN`](crate::engine::report::UNTAKEN) are kept.
     ///
     /// # Errors
     ///
@@ -304,34 +305,41 @@ impl Session {
     ///
     /// If there are more records than [`SLOTS`].
     pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
+        self.run_for(program, records, false)
+    }
+
+    /// The same, and keeps the reports until they are taken, if they are `awaited`.
+    pub(crate) fn run_for(
+        &mut self,
+        program: ProgramId,
+        records: &[Record],
+        awaited: bool,
+    ) -> Result<u32> {
         assert!(records.len() <= SLOTS, "{} records in one submit", records.len());
         if self.broken {
             let what = "an earlier submit failed, so that what the device holds is not known";
             return Err(Error::new(ErrorKind::Lost, what).hint("start again from what was saved"));
         }
-        let report = match self.programs[program.0].reports {
-            Some(reports) => {
-                let taken = self.ring.take(&self.gpu);
-                Some((reports, self.note(taken)?))
-            }
-            None => None,
-        };
+        let mut report = None;
+        if let Some(slots) = self.programs[program.0].slots {
+            let taken = self.ring.take(&self.gpu);
+            report = Some((slots, self.note(taken)?));
+        }
         let ticks = report.is_some();
         let (gpu, first) = (self.gpu.clone(), self.tick);
         let submitted = gpu.guarded("run a program", || {
             self.records.write(&gpu.queue, records);
             let mut encoder = self.encode(program, records.len());
-            if let Some((reports, stage)) = &report {
-                let [metrics, guard] = [reports.metrics, reports.guard].map(|t| self.start(t));
-                Ring::copy(&mut encoder, metrics, guard, stage, records.len());
+            if let Some((slots, stage)) = &report {
+                let [values, guard] = [slots.values, slots.guard].map(|t| self.start(t));
+                Ring::copy(&mut encoder, values, guard, stage, records.len());
             }
             let commands = encoder.finish();
             let at = Instant::now();
             let submission = gpu.queue.submit([commands]);
             if let Some((_, stage)) = report {
-                let (program, steps) = (program.0, records.len());
-                let submit = Submit { program, steps, at };
-                self.ring.map(stage, submission, first, submit);
+                let submit = Submit { program: program.0, steps: records.len(), at };
+                self.ring.map(stage, submission, (first, awaited), submit);
             }
         });
         let submitted = self.note(submitted);
@@ -380,9 +388,9 @@ impl Session {
     /// # Errors
     ///
     /// If the device is lost or does not finish in time.
-    pub fn next_terms(&mut self, wait: bool) -> Result<Option<Terms>> {
-        if let Some(terms) = self.ring.next() {
-            return Ok(Some(terms));
+    pub fn next_report(&mut self, wait: bool) -> Result<Option<Report>> {
+        if let Some(report) = self.ring.next() {
+            return Ok(Some(report));
         }
         let wait = wait && self.ring.in_flight();
         let collected = self.ring.collect(&self.gpu, wait);

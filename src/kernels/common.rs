@@ -52,6 +52,60 @@ pub fn optimizer_rates(config: &OptimizerConfig, lr: f64, t: u64) -> [f64; RATES
     rates
 }
 
+/// A sum that loses few digits however long it is: of partial sums of sixteen, two of equal length are
+/// added at a time (Higham 1993).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sum<T> {
+    /// The partial sum under way.
+    part: T,
+    count: u64,
+    /// Sums of 16 · 2ⁱ terms, of which those count that the number of whole parts has a bit for.
+    levels: [T; 32],
+}
+
+impl<T: Real> Sum<T> {
+    pub(crate) fn new() -> Self {
+        Self { part: T::zero(), count: 0, levels: [T::zero(); 32] }
+    }
+
+    #[inline]
+    pub(crate) fn add(&mut self, value: T) {
+        self.part += value;
+        self.count += 1;
+        if self.count.is_multiple_of(16) {
+            self.carry();
+        }
+    }
+
+    fn carry(&mut self) {
+        let mut level = 0;
+        // The parts before this one.
+        let parts = self.count / 16 - 1;
+        while parts >> level & 1 == 1 {
+            self.part = self.levels[level] + self.part;
+            level += 1;
+        }
+        self.levels[level] = self.part;
+        self.part = T::zero();
+    }
+
+    pub(crate) fn total(&self) -> T {
+        let parts = self.count / 16;
+        let mut total = self.part;
+        for level in (0..self.levels.len()).filter(|level| parts >> level & 1 == 1) {
+            total = self.levels[level] + total;
+        }
+        total
+    }
+}
+
+/// The sum of some numbers, as [`Sum`] makes it.
+pub(crate) fn sum<T: Real>(values: impl IntoIterator<Item = T>) -> T {
+    let mut sum = Sum::new();
+    values.into_iter().for_each(|value| sum.add(value));
+    sum.total()
+}
+
 /// log(1 + exp x), without overflow.
 #[must_use]
 pub fn softplus<T: Real>(x: T) -> T {

@@ -1,26 +1,34 @@
-//! What a step reports: the sums of its losses, and the status that the steps before left.
+//! What a step reports: the sums of its terms, and the status that the steps before left.
 
 use crate::engine::kernel::params;
 use crate::engine::record::SLOTS;
+use crate::engine::report::{SLOT, Slots, VALUES};
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, Schedule, Tape, Tensor, real,
+    Arg, Binding, Cover, Dtype, Grid, Kernel, Plan, Real, Record, ReportSpec, Schedule, Tape,
+    Tensor, real,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, sum, wgsl};
 use crate::kernels::finite::{LOSS, guard};
 
 params! {
-    /// Parameters of the reduce kernel.
+    /// Parameters of the reduce kernel, of three terms.
     pub struct Reduce {
-        /// Groups of four elements of nll, with the padding, which is zero.
-        nll_len: u32,
-        /// Groups of four elements of KL.
-        kl_len: u32,
-        /// Groups of four elements of what else is minimised.
-        extra_len: u32,
-        /// How many z of an image nll has.
-        samples: u32,
+        /// Groups of four elements of the first term, with the padding, which is zero.
+        first_len: u32,
+        /// Groups of four elements of the second.
+        second_len: u32,
+        /// Groups of four elements of the third.
+        third_len: u32,
+        /// How many elements of the first term an image has: its sum is divided by that.
+        first_each: u32,
+        /// How many of the second.
+        second_each: u32,
+        /// How many of the third.
+        third_each: u32,
+        /// The place of the first term's sum among the numbers of a report.
+        place: u32,
         /// Whether a sum that is not finite sets the guard's status.
         judged: u32,
     }
@@ -28,20 +36,19 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("reduce.wgsl"), Cover::Row)];
 
-/// Floats in a metric slot: the sum of nll over the images, that of KL, the guard's status as the steps
-/// before left it, and the sum of what else is minimised.
-pub const METRICS: usize = 4;
+/// Terms of one dispatch.
+const TOGETHER: usize = 3;
 
-/// The sums of a step's losses.
+/// The sums of three terms.
 pub static TERMS: Kernel<Reduce, 5> = Kernel {
     name: "reduce.terms",
     entry: "terms",
     bindings: [
-        Binding::read("nll"),
-        Binding::read("kl"),
-        Binding::read("extra"),
+        Binding::read("first"),
+        Binding::read("second"),
+        Binding::read("third"),
         Binding::write_words("guard_words"),
-        Binding::write("metrics"),
+        Binding::write("slots"),
     ],
     overrides: &[],
     schedules: SCHEDULES,
@@ -49,109 +56,138 @@ pub static TERMS: Kernel<Reduce, 5> = Kernel {
     cpu: None,
 };
 
-fn terms<T: Real>(p: &Reduce, _: &Record, [nll, kl, extra, guard, metrics]: [Arg<'_, T>; 5]) {
-    let (guard, metrics) = (guard.words_mut(), metrics.write());
-    let total = |values: &[T], len: u32| {
-        let mut sum = T::zero();
-        values[..4 * len as usize].iter().for_each(|&v| sum += v);
-        sum
+fn terms<T: Real>(p: &Reduce, _: &Record, args: [Arg<'_, T>; 5]) {
+    let [first, second, third, guard, slots] = args;
+    let (guard, slots) = (guard.words_mut(), slots.write());
+    let mean = |term: Arg<'_, T>, len: u32, each: u32| {
+        sum(term.read()[..4 * len as usize].iter().copied()) / real(f64::from(each))
     };
-    let recon = total(nll.read(), p.nll_len) / real(f64::from(p.samples));
-    let divergence = total(kl.read(), p.kl_len);
-    // What only looks has no objective.
-    let judged = p.judged != 0;
-    let extra = if judged { total(extra.read(), p.extra_len) } else { T::zero() };
+    let sums = [
+        mean(first, p.first_len, p.first_each),
+        mean(second, p.second_len, p.second_each),
+        mean(third, p.third_len, p.third_each),
+    ];
     let before = guard[0] | guard[1];
-    metrics[..METRICS].copy_from_slice(&[recon, divergence, real(f64::from(before)), extra]);
-    let finite = [recon, divergence, extra].iter().all(|sum| sum.is_finite());
-    let broken = judged && !finite;
+    let place = p.place as usize;
+    // The first dispatch of a step sees the status that the step before left.
+    if place == 0 {
+        slots[0] = real(f64::from(before));
+    }
+    slots[1 + place..][..TOGETHER].copy_from_slice(&sums);
+    let broken = p.judged != 0 && !sums.iter().all(|sum| sum.is_finite());
     guard[0] = before | if broken { LOSS } else { 0 };
 }
 
-/// Where a session finds what a step reports.
-#[derive(Clone, Copy, Debug)]
-pub struct Reports {
-    /// The metric slots.
-    pub metrics: Tensor,
-    /// The guard's words: what one says or the other is the status.
-    pub guard: Tensor,
-}
-
-impl Reports {
-    /// Adds both to a plan.
-    pub fn new(plan: &mut Plan) -> Self {
-        Self { metrics: plan.vector("metrics", SLOTS * METRICS), guard: guard(plan) }
+/// Makes room in a plan for what its programs report: numbers under these names, and the guard.
+///
+/// # Panics
+///
+/// If there are more names than a report has numbers.
+pub fn reports(plan: &mut Plan, names: &[&str]) -> ReportSpec {
+    assert!(names.len() <= VALUES, "{} numbers in a report of {VALUES}", names.len());
+    ReportSpec {
+        names: names.iter().map(|&name| name.to_owned()).collect(),
+        slots: Slots { values: plan.vector("metrics", SLOTS * SLOT), guard: guard(plan) },
     }
 }
 
-/// Records the sums over images of nll, which has so many `samples` of each, of KL, and of what else is
-/// minimised. In training they are `judged`, before the optimiser; where a program only looks, a
-/// broken loss is no reason to stop the training that may follow.
-pub fn reduce(
-    tape: &mut Tape<'_>,
-    (nll, kl, extra): (Tensor, Tensor, Tensor),
-    samples: usize,
-    reports: Reports,
-    judged: bool,
-) {
-    let p = Reduce {
-        nll_len: size(nll.words() / 4),
-        kl_len: size(kl.words() / 4),
-        extra_len: size(extra.words() / 4),
-        samples: size(samples),
-        judged: u32::from(judged),
-    };
-    tape.dispatch(&TERMS, p, [nll, kl, extra, reports.guard, reports.metrics], Grid::Rows(1));
+/// What is reported under a name: a sum.
+#[derive(Clone, Copy, Debug)]
+pub struct Term<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// What is added up; padding is zero.
+    pub of: Tensor,
+    /// How many elements each image has, of which the mean is reported.
+    pub each: usize,
+}
+
+/// Records the sums of some terms; what has a name in the report and no term here is reported as zero.
+/// In training they are `judged`, before the optimiser; where a program only looks, a broken loss is no
+/// reason to stop the training that may follow.
+///
+/// # Panics
+///
+/// If there is no term, or one has a name that the report does not know.
+pub fn reduce(tape: &mut Tape<'_>, reports: &ReportSpec, terms: &[Term<'_>], judged: bool) {
+    assert!(!terms.is_empty(), "a report of no terms");
+    for Term { name, .. } in terms {
+        assert!(reports.place(name).is_some(), "`{name}` is not among {:?}", reports.names);
+    }
+    for (group, names) in reports.names.chunks(TOGETHER).enumerate() {
+        let found =
+            |at: usize| terms.iter().find(|term| names.get(at).is_some_and(|n| n == term.name));
+        let found = [0, 1, 2].map(found);
+        let len = |at: usize| found[at].map_or(0, |term| size(term.of.words() / 4));
+        let each = |at: usize| found[at].map_or(1, |term| size(term.each));
+        let p = Reduce {
+            first_len: len(0),
+            second_len: len(1),
+            third_len: len(2),
+            first_each: each(0),
+            second_each: each(1),
+            third_each: each(2),
+            place: size(TOGETHER * group),
+            judged: u32::from(judged),
+        };
+        // Something must be bound for a term that is not there; none of it is read.
+        let other = found.into_iter().flatten().next().unwrap_or(&terms[0]).of;
+        let [first, second, third] = found.map(|term| term.map_or(other, |term| term.of));
+        let bindings = [first, second, third, reports.slots.guard, reports.slots.values];
+        tape.dispatch(&TERMS, p, bindings, Grid::Rows(1));
+    }
 }
 
 /// Fewer rows than lanes, as many, and more; a matrix; a status from before; sums that break at the
-/// first or the last place, judged or not.
+/// first or the last place, judged or not; more terms than one dispatch takes, and fewer.
 pub(crate) fn cases() -> Vec<Case> {
     let plain = |seed| Fill::Uniform(seed, 0.0, 200.0);
-    let mut cases: Vec<_> = [1, 63, 64, 255, 1024, 1025, 5000]
-        .map(|rows| {
-            case(
-                &format!("{rows}"),
-                ([1, rows], plain(1)),
-                (rows, plain(2), plain(3)),
-                [1, 4],
-                true,
-            )
-        })
+    let three = |rows: usize| [([1, rows], plain(1)), ([1, rows], plain(2)), ([1, rows], plain(3))];
+    let mut cases: Vec<_> = [1, 63, 64, 255, 1024, 1025, 5000, 400_000]
+        .map(|rows| case(&format!("{rows}"), &three(rows), [1, 4], true))
         .into();
-    cases.push(case("of parts", ([37, 20], plain(1)), (37, plain(2), plain(3)), [0, 0], true));
-    let one = |at, value| Fill::OnesBut(at, value);
+    let matrix = [([37, 20], plain(1)), ([1, 37], plain(2)), ([1, 37], plain(3))];
+    cases.push(case("of parts", &matrix, [0, 0], true));
+    let many = |count| (1..=count).map(|seed| ([1, 70 * seed as usize], plain(seed)));
+    for count in [1, 2, 4, 7, VALUES as u32] {
+        let name = format!("of {count} terms");
+        cases.push(case(&name, &many(count).collect::<Vec<_>>(), [0, 2], true));
+    }
+    let one = |at, value| ([1, 700], Fill::OnesBut(at, value));
+    let well = || one(0, 1.0);
     for judged in [true, false] {
-        let mut broken = |what: &str, nll: Fill, kl: Fill, extra: Fill| {
-            let name = format!("of {what}, judged {judged}");
-            cases.push(case(&name, ([1, 700], nll), (700, kl, extra), [2, 0], judged));
+        let mut broken = |what: &str, terms: &[_]| {
+            cases.push(case(&format!("of {what}, judged {judged}"), terms, [2, 0], judged));
         };
-        broken("a NaN loss", one(699, f32::NAN), one(0, 1.0), one(0, 1.0));
-        broken("an infinite loss", one(0, f32::NEG_INFINITY), one(0, 1.0), one(0, 1.0));
-        broken("an infinite KL", one(0, 1.0), one(699, f32::INFINITY), one(0, 1.0));
-        broken("a NaN of another kind", one(0, 1.0), one(0, 1.0), one(699, f32::NAN));
+        broken("a NaN first", &[one(699, f32::NAN), well(), well()]);
+        broken("an infinite first", &[one(0, f32::NEG_INFINITY), well(), well()]);
+        broken("an infinite second", &[well(), one(699, f32::INFINITY), well()]);
+        broken("a NaN third", &[well(), well(), one(699, f32::NAN)]);
+        broken("a NaN fourth", &[well(), well(), well(), one(0, f32::NAN)]);
     }
     cases
 }
 
-fn case(
-    name: &str,
-    ([rows, cols], nll): ([usize; 2], Fill),
-    (images, kl, extra): (usize, Fill, Fill),
-    status: [u32; 2],
-    judged: bool,
-) -> Case {
-    let mut case = Case::new(format!("reduce.terms {name}"), images);
-    let nll = match rows {
-        1 => case.input_line("nll", cols, Dtype::F32, nll),
-        _ => case.input("nll", [rows, cols], nll),
-    };
-    let kl = case.input_line("kl", images, Dtype::F32, kl);
-    let extra = case.input_line("extra", images, Dtype::F32, extra);
-    let reports = Reports::new(&mut case.plan);
-    case.inputs.push((reports.guard, Fill::Words(status.into())));
-    case.record(|tape| reduce(tape, (nll, kl, extra), 5, reports, judged));
-    // The reference's plain f32 sum errs by about √rows roundings.
-    case.tolerance = 5e-6;
+fn case(name: &str, terms: &[([usize; 2], Fill)], status: [u32; 2], judged: bool) -> Case {
+    let mut case = Case::new(format!("reduce.terms {name}"), 1);
+    let names: Vec<_> = (0..terms.len()).map(|i| format!("term {i}")).collect();
+    let terms: Vec<_> = (0..)
+        .zip(&names)
+        .zip(terms)
+        .map(|((i, name), ([rows, cols], fill))| {
+            let of = match rows {
+                1 => case.input_line(name, *cols, Dtype::F32, fill.clone()),
+                _ => case.input(name, [*rows, *cols], fill.clone()),
+            };
+            Term { name, of, each: [5, 1, 3][i % 3] }
+        })
+        .collect();
+    // A name without a term is reported as zero, whatever was there before.
+    let names: Vec<_> = names.iter().map(String::as_str).chain(["none"]).take(VALUES).collect();
+    let reports = reports(&mut case.plan, &names);
+    case.inputs.push((reports.slots.guard, Fill::Words(status.into())));
+    case.inputs.push((reports.slots.values, Fill::OnesBut(0, 1.0)));
+    case.record(|tape| reduce(tape, &reports, &terms, judged));
+    case.tolerance = 2e-7;
     case
 }

@@ -7,11 +7,17 @@ mod sections;
 
 use crate::config::Config;
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{PAD, Parameter, Parameters, Plan, Program, Tensor};
+use crate::engine::{PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tensor};
 use crate::error::{Error, Result};
 use crate::kernels::gather::Shard;
-use crate::kernels::reduce::Reports;
 use sections::{Room, Sections};
+
+/// The name that Σ −log p(x | z) of a minibatch is reported under, in nats.
+pub const RECON: &str = "recon";
+/// The name of Σ KL.
+pub const KL: &str = "kl";
+/// The name of what else is minimised.
+pub const EXTRA: &str = "extra";
 
 /// What a model must know of a dataset to make room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +99,8 @@ pub struct Vae {
     pub plan: Plan,
     /// The parameters.
     pub parameters: Parameters,
-    /// Where a session finds what steps report.
-    pub reports: Reports,
+    /// What its programs report: [`RECON`], [`KL`] and, where they learn, [`EXTRA`].
+    pub reports: ReportSpec,
     /// The training images.
     pub train: Vec<Shard>,
     /// The test images.

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Corruption, Posterior, TrainConfig};
 use crate::engine::plan::Dispatch;
-use crate::engine::{BufferId, Parameters, Plan, Program, Tape, Tensor};
+use crate::engine::{BufferId, Parameters, Plan, Program, ReportSpec, Tape, Tensor};
 use crate::kernels::average::average;
 use crate::kernels::bound::{Samples, divergence, weigh_samples, weighing};
 use crate::kernels::corrupt::{self, corrupt};
@@ -15,16 +15,16 @@ use crate::kernels::matmul::{Fusion, fuse};
 use crate::kernels::optimizer::update;
 use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
-use crate::kernels::reduce::{Reports, reduce};
+use crate::kernels::reduce::{Term, reduce, reports};
 use crate::model::likelihood::likelihood;
 use crate::model::network::{LayerNames, decoder, encoder};
 use crate::model::objective::objective;
-use crate::model::{Programs, TrainingNoise};
+use crate::model::{EXTRA, KL, Programs, RECON, TrainingNoise};
 use crate::nn::Network;
 
 /// The tensors that do not depend on the layers.
 pub(super) struct Room {
-    pub(super) reports: Reports,
+    pub(super) reports: ReportSpec,
     pub(super) x: Tensor,
     pub(super) image: Tensor,
     /// The class of each image, if the model is told.
@@ -47,7 +47,7 @@ impl Room {
         let labelled = config.model.classes > 0;
         let rows = batch * config.objective.z_per_image();
         Self {
-            reports: Reports::new(plan),
+            reports: reports(plan, &[RECON, KL, EXTRA]),
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
             label: labelled.then(|| plan.words("label", batch)),
@@ -175,29 +175,32 @@ impl Sections {
         config: &Config,
         room: &Room,
     ) {
-        let &Room { reports, kl, nll, extra, .. } = room;
-        let samples = config.objective.z_per_image();
+        let &Room { kl, nll, extra, .. } = room;
+        let (reports, guard) = (&room.reports, room.reports.slots.guard);
+        let recon = Term { name: RECON, of: nll, each: config.objective.z_per_image() };
+        let kl = Term { name: KL, of: kl, each: 1 };
+        let extra = Term { name: EXTRA, of: extra, each: 1 };
         tape.backward();
         // Among the gradients of parameters, which wait for nothing either, and before the update,
         // which a broken loss must stop.
-        reduce(tape, (nll, kl, extra), samples, reports, true);
+        reduce(tape, reports, &[recon, kl, extra], true);
         self.learning = tape.take();
         if config.optimizer.average > 0.0 {
             parameters.make_averages(tape.plan);
         }
         let arenas = parameters.arenas(tape.plan);
         for arena in &arenas {
-            check_finite(tape, arena.grads, reports.guard);
+            check_finite(tape, arena.grads, guard);
         }
-        update(tape, &config.optimizer, &arenas, reports.guard);
+        update(tape, &config.optimizer, &arenas, guard);
         for arena in &arenas {
             if let Some(averages) = parameters.average_of(arena.values) {
-                average(tape, reports.guard, arena.values, averages);
+                average(tape, guard, arena.values, averages);
             }
         }
         self.update = tape.take();
         self.grads = arenas.iter().map(|arena| arena.grads.buffer()).collect();
-        reduce(tape, (nll, kl, extra), samples, reports, false);
+        reduce(tape, reports, &[recon, kl], false);
         self.end = tape.take();
     }
 

@@ -101,7 +101,7 @@ impl Trainer {
     }
 
     pub(super) fn clear_guard(&mut self) -> Result<()> {
-        let guard = self.model.vae.reports.guard;
+        let guard = self.model.vae.reports.slots.guard;
         self.model.session.write_bits(guard, 0, &vec![0; guard.words()])
     }
 

@@ -56,7 +56,38 @@ impl Trainer {
 
 #[cfg(test)]
 mod tests {
+    use crate::engine::record::SLOTS;
+    use crate::engine::report::UNTAKEN;
+    use crate::gpu::Gpu;
     use crate::{Config, Dataset, Device, Trainer};
+
+    /// A host that runs programs and takes no report makes neither memory grow nor steps be lost.
+    #[test]
+    fn reports_that_nobody_takes_push_out_no_steps() {
+        let data = Dataset::synthetic(40, [4, 4], 1).expect("a dataset");
+        let mut config = Config::default();
+        (config.model.encoder, config.model.decoder) = (vec![8], vec![8]);
+        config.train.batch_size = 10;
+        let gpu = Gpu::open(0).expect("an adapter; install mesa-vulkan-drivers");
+        for device in [Device::Cpu(1), Device::Gpu(gpu)] {
+            let trainer = || Trainer::new(&device, &config, &data, &data).expect("a trainer");
+            let (mut clean, mut disturbed) = (trainer(), trainer());
+            clean.advance(3).expect("steps");
+            disturbed.set_steps_per_submit(1);
+            disturbed.advance(3).expect("steps");
+            let program = disturbed.model.session.load(&disturbed.model.vae.programs.prior.clone());
+            let (program, record) = (program.expect("a program"), disturbed.record(0));
+            for _ in 0..2 * UNTAKEN / SLOTS {
+                disturbed.session().run(program, &[record; SLOTS]).expect("runs of a host");
+            }
+            assert_eq!(disturbed.finish().ok(), clean.finish().ok(), "losses of three steps");
+            let session = disturbed.session();
+            let left = std::iter::from_fn(|| session.next_report(true).expect("the device works"));
+            // And those of submits that were under way.
+            let (left, most) = (left.count(), UNTAKEN + 3 * SLOTS);
+            assert!(left <= most, "{left} reports that nobody took");
+        }
+    }
 
     #[test]
     fn reports_of_a_look_that_was_given_up_are_nobodys() {

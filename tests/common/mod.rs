@@ -8,8 +8,9 @@ use std::path::Path;
 use elbo::Dataset;
 use elbo::config::{Config, Rule};
 use elbo::cpu;
-use elbo::engine::{Parameter, Program, Record, Tensor, rate};
+use elbo::engine::{Parameter, Program, Record, Report, Tensor, rate};
 use elbo::gpu::{Gpu, adapters};
+use elbo::metrics::{Places, Terms};
 use elbo::model::{DataSpec, Programs, TrainingNoise, Vae};
 use elbo::optim::{At, rates};
 use elbo::session::{Device, Session};
@@ -91,6 +92,7 @@ pub(crate) struct Bench {
     pub(crate) session: Under,
     images: usize,
     program: cpu::ProgramId,
+    pub(crate) places: Places,
 }
 
 impl Bench {
@@ -117,13 +119,13 @@ impl Bench {
         let vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
         let (mut session, program) = match device {
             None => {
-                let made = cpu::Session::new(&vae.plan, Some(vae.reports), 1);
+                let made = cpu::Session::new(&vae.plan, Some(vae.reports.slots), 1);
                 let mut session = made.expect("enough memory");
                 let program = session.load(step(&vae.programs));
                 (Under::Oracle(Box::new(session)), program)
             }
             Some(device) => {
-                let made = Session::new(device, &vae.plan, vae.reports);
+                let made = Session::new(device, &vae.plan, vae.reports.slots);
                 let mut session = made.expect("the device takes the plan");
                 let program = session.load(step(&vae.programs)).expect("the device takes it");
                 (Under::Device(Box::new(session)), program)
@@ -144,8 +146,9 @@ impl Bench {
             })
             .collect();
         session.write_bits(vae.train[0].data, &words);
-        let mut bench = Self { config: config.clone(), vae, session, images, program };
-        let classes = config.model.classes.max(1);
+        let (config, places) = (config.clone(), Places::of(&vae.reports));
+        let mut bench = Self { config, vae, session, images, program, places };
+        let classes = bench.config.model.classes.max(1);
         bench.tell(&(0..images).map(|image| (image % classes) as u8).collect::<Vec<_>>());
         bench
     }
@@ -178,34 +181,39 @@ impl Bench {
     /// Runs a training step; the sums of reconstruction and KL.
     pub(crate) fn step(&mut self, record: Record) -> [f64; 2] {
         let terms = self.terms(record);
-        assert_eq!(terms.status, 0, "the numbers of a step");
         [terms.recon, terms.kl]
     }
 
     /// Runs a training step; what it minimises, summed over the images.
     pub(crate) fn objective(&mut self, record: Record) -> f64 {
         let terms = self.terms(record);
-        assert_eq!(terms.status, 0, "the numbers of a step");
         terms.recon + record.rates[rate::KL_WEIGHT] * terms.kl + terms.extra
     }
 
     /// Runs a training step; the guard's status.
     pub(crate) fn status(&mut self, record: Record) -> u32 {
-        self.terms(record).status
+        self.report(record).status
     }
 
-    pub(crate) fn terms(&mut self, record: Record) -> cpu::Terms {
-        let terms = match &mut self.session {
+    /// Runs a training step; the terms of what it minimises.
+    pub(crate) fn terms(&mut self, record: Record) -> Terms {
+        let report = self.report(record);
+        assert_eq!(report.status, 0, "the numbers of a step");
+        self.places.terms(&report)
+    }
+
+    fn report(&mut self, record: Record) -> Report {
+        let report = match &mut self.session {
             Under::Oracle(session) => {
                 session.run(self.program, &[record]);
-                session.next_terms()
+                session.next_report()
             }
             Under::Device(session) => {
                 session.run(self.program, &[record]).expect("the device works");
-                session.next_terms(true).expect("the device works")
+                session.next_report(true).expect("the device works")
             }
         };
-        terms.expect("a step reports")
+        report.expect("a step reports")
     }
 
     /// Sets the parameters to the first values of a seed.

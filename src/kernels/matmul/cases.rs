@@ -5,7 +5,7 @@ use super::{Learned, linear};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
 use crate::engine::params::Arena;
 use crate::engine::plan::OFFSET_ALIGNMENT;
-use crate::engine::record::{SLOTS, rate};
+use crate::engine::record::rate;
 use crate::engine::{Dtype, GradSite, Tensor};
 use crate::kernels::activation::activation;
 use crate::kernels::bernoulli::bernoulli;
@@ -15,7 +15,7 @@ use crate::kernels::finite::check_finite;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Divergence, Noise, gaussian};
 use crate::kernels::optimizer::update;
-use crate::kernels::reduce::{METRICS, Reports, TERMS, reduce};
+use crate::kernels::reduce::{TERMS, Term, reduce, reports};
 
 /// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
 /// and after; an input with two users; the classic model's layers for the benches.
@@ -194,9 +194,9 @@ fn fused_step(
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
     let [nll, kl, extra] = ["nll", "kl", "extra"].map(|name| plan.vector(name, rows));
-    let metrics = plan.vector("metrics", SLOTS * METRICS);
-    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
-    let reports = Reports { metrics, guard };
+    let reports = reports(plan, &["nll", "kl", "extra"]);
+    let guard = reports.slots.guard;
+    case.inputs.push((guard, Fill::Words(vec![status, 0])));
     let shapes = [[hidden, pixels], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
     let (arena, layers) = arena_of(&mut case, shapes);
     case.record(|tape| {
@@ -208,7 +208,9 @@ fn fused_step(
         let logits = linear(tape, "fc4", (top, true), layers[3], Activation::Identity);
         bernoulli(tape, logits, x, nll);
         tape.backward();
-        reduce(tape, (nll, kl, extra), 1, reports, true);
+        let terms = [("nll", nll), ("kl", kl), ("extra", extra)];
+        let terms = terms.map(|(name, of)| Term { name, of, each: 1 });
+        reduce(tape, &reports, &terms, true);
         check_finite(tape, arena.grads, guard);
         update(tape, rule, &[arena], guard);
     });

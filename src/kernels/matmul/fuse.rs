@@ -74,15 +74,21 @@ impl List<'_> {
         matches!(users[..], [(_, user)] if user.kernel.name() == reduce::TERMS.name)
     }
 
-    /// Replaces the binding of a tensor in the sums of the losses.
-    fn sum_parts(&mut self, place: usize, parts: Tensor) {
-        let Some(at) = self.find(reduce::TERMS.name) else { return };
-        let dispatch = &mut self.dispatches[at];
-        let mut p: reduce::Reduce = params(dispatch);
-        let len = size(parts.words() / 4);
-        *(if place == 0 { &mut p.nll_len } else { &mut p.kl_len }) = len;
-        dispatch.params = bytemuck::bytes_of(&p).to_vec();
-        dispatch.bindings[place] = parts;
+    /// Replaces losses by their parts where they are summed.
+    fn sum_parts(&mut self, losses: Tensor, parts: Tensor) {
+        let sums = |d: &&mut Dispatch| d.kernel.name() == reduce::TERMS.name;
+        for dispatch in self.dispatches.iter_mut().filter(sums) {
+            let mut p: reduce::Reduce = params(dispatch);
+            let lens = [&mut p.first_len, &mut p.second_len, &mut p.third_len];
+            for (bound, len) in dispatch.bindings.iter_mut().zip(lens) {
+                if *bound == losses {
+                    // Of length 0 it only stands in for a term that is not there.
+                    *len = if *len == 0 { 0 } else { size(parts.words() / 4) };
+                    *bound = parts;
+                }
+            }
+            dispatch.params = bytemuck::bytes_of(&p).to_vec();
+        }
     }
 
     /// The posterior's product draws z.
@@ -98,19 +104,19 @@ impl List<'_> {
         }
         let [x, b, w, _] = self.dispatches[maker].bindings[..] else { return };
         let cols = 2 * z.cols().next_multiple_of(2);
-        let kl = self.plan.matrix("kl parts", z.rows(), cols.div_ceil(PART));
+        let parts = self.plan.matrix("kl parts", z.rows(), cols.div_ceil(PART));
         let p = Product {
             cols: size(cols),
             latent: size(z.cols()),
             other_stride: size(z.stride()),
-            parts: size(kl.stride()),
+            parts: size(parts.stride()),
             ..p
         };
         let grid = Grid::Matrix(z.padded_rows(), cols);
-        let fused = Dispatch::new(&DRAW, p, [x, b, w, image, h, eps, z, kl], grid);
+        let fused = Dispatch::new(&DRAW, p, [x, b, w, image, h, eps, z, parts], grid);
         self.dispatches[maker] = fused;
         self.dispatches.remove(user);
-        self.sum_parts(1, kl);
+        self.sum_parts(kl, parts);
     }
 
     /// The last product of the decoder makes the losses and the gradient at the logits.
@@ -124,13 +130,13 @@ impl List<'_> {
         }
         let [x, b, w, _] = self.dispatches[maker].bindings[..] else { return };
         let p: Product = params(&self.dispatches[maker]);
-        let nll = self.plan.matrix("nll parts", logits.rows(), (p.cols as usize).div_ceil(PART));
-        let p = Product { other_stride: size(images.stride()), parts: size(nll.stride()), ..p };
+        let parts = self.plan.matrix("nll parts", logits.rows(), (p.cols as usize).div_ceil(PART));
+        let p = Product { other_stride: size(images.stride()), parts: size(parts.stride()), ..p };
         let grid = self.dispatches[maker].grid;
-        let fused = Dispatch::new(&BERNOULLI, p, [x, b, w, images, dlogits, nll], grid);
+        let fused = Dispatch::new(&BERNOULLI, p, [x, b, w, images, dlogits, parts], grid);
         self.dispatches[user] = fused;
         self.dispatches.remove(maker);
-        self.sum_parts(0, nll);
+        self.sum_parts(nll, parts);
     }
 
     /// The product that makes the gradient at z makes the posterior's.
