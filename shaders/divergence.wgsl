@@ -6,6 +6,7 @@
 struct Divergence { rows: u32, latent: u32, h_stride: u32, capacity: u32, add: u32, free_bits: f32 }
 @group(0) @binding(0) var<uniform> p: Divergence;
 const WIDTH = 64u;
+const PART = 32u * WIDTH;
 var<workgroup> partial: array<f32, WIDTH>;
 
 @group(0) @binding(1) var<storage, read> h: array<f32>;
@@ -21,10 +22,15 @@ fn means(
     let j = flat_group(group, groups);
     var sum = 0.0;
     if j < p.latent {
-        for (var row = lane; row < record.rows; row += WIDTH) {
-            let mu = h[row * p.h_stride + j];
-            let log_var = clamp_log_var(h[row * p.h_stride + p.latent + j]);
-            sum += 0.5 * (mu * mu + excess(log_var));
+        for (var part = lane; part < record.rows; part += PART) {
+            // A sum of short sums loses fewer digits.
+            var short = 0.0;
+            for (var row = part; row < min(part + PART, record.rows); row += WIDTH) {
+                let mu = h[row * p.h_stride + j];
+                let log_var = clamp_log_var(h[row * p.h_stride + p.latent + j]);
+                short += 0.5 * (mu * mu + excess(log_var));
+            }
+            sum += short;
         }
     }
     partial[lane] = sum;
@@ -45,9 +51,13 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     let i = flat_index(id, groups, WIDTH);
     var all = 0.0;
     var missing = 0.0;
-    for (var j = 0u; j < p.latent; j++) {
-        all += kl_by_dimension[j];
-        missing += max(p.free_bits - kl_by_dimension[j], 0.0);
+    for (var part = 0u; part < p.latent; part += 32u) {
+        var short = vec2<f32>();
+        for (var j = part; j < min(part + 32u, p.latent); j++) {
+            short += vec2<f32>(kl_by_dimension[j], max(p.free_bits - kl_by_dimension[j], 0.0));
+        }
+        all += short.x;
+        missing += short.y;
     }
     let aims = p.capacity != 0u;
     if i < p.latent {

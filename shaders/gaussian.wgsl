@@ -35,6 +35,7 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let owner = row / p.samples;
     let nth = row % p.samples;
     var sum = 0.0;
+    var short = 0.0;
     if owner < record.rows {
         let key = vec2<u32>(record.seed_low, record.seed_high);
         let purpose = 16u * record.stream + NOISE;
@@ -43,7 +44,12 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             let noise = normals_of(philox(counter, key));
             for (var k = 0u; k < min(4u, p.latent - j); k++) {
                 eps[row * p.z_stride + j + k] = noise[k];
-                sum += sample(row, j + k, noise[k]);
+                short += sample(row, j + k, noise[k]);
+            }
+            // A sum of short sums loses fewer digits.
+            if j % 32u == 28u {
+                sum += short;
+                short = 0.0;
             }
         }
     } else {
@@ -52,7 +58,7 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             z[row * p.z_stride + j] = 0.0;
         }
     }
-    if nth == 0u { kl[owner] = sum; }
+    if nth == 0u { kl[owner] = sum + short; }
 }
 
 @group(0) @binding(1) var<storage, read> given_h: array<f32>;
@@ -68,14 +74,19 @@ fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     let owner = row / p.samples;
     let inside = owner < record.rows;
     var sum = 0.0;
+    var short = 0.0;
     for (var j = 0u; j < p.latent; j++) {
         let mu = given_h[owner * p.h_stride + j];
         let log_var = clamp_log_var(given_h[owner * p.h_stride + p.latent + j]);
         let value = mu + given_eps[row * p.z_stride + j] * exp(0.5 * log_var);
         given_z[row * p.z_stride + j] = select(0.0, value, inside);
-        sum += 0.5 * (mu * mu + excess(log_var));
+        short += 0.5 * (mu * mu + excess(log_var));
+        if j % 32u == 31u {
+            sum += short;
+            short = 0.0;
+        }
     }
-    if row % p.samples == 0u { given_kl[owner] = select(0.0, sum, inside); }
+    if row % p.samples == 0u { given_kl[owner] = select(0.0, sum + short, inside); }
 }
 
 @group(0) @binding(1) var<storage, read> back_h: array<f32>;

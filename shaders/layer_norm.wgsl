@@ -7,6 +7,7 @@ struct LayerNorm { rows: u32, cols: u32, stride: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: LayerNorm;
 const EPSILON = 1e-5;
 const WIDTH = 64u;
+const PART = 32u * WIDTH;
 var<workgroup> partial: array<f32, WIDTH>;
 
 // The sum of a value of each lane, for all of them.
@@ -105,10 +106,15 @@ fn backward_parameters(
     if j >= p.stride { return; }
     var by_gain = 0.0;
     var by_bias = 0.0;
-    for (var row = lane; row < p.rows; row += WIDTH) {
-        let at = row * p.stride + j;
-        by_gain += dy[at] * made_normal[at];
-        by_bias += dy[at];
+    for (var part = lane; part < p.rows; part += PART) {
+        // A sum of short sums loses fewer digits.
+        var short = vec2<f32>();
+        for (var row = part; row < min(part + PART, p.rows); row += WIDTH) {
+            let at = row * p.stride + j;
+            short += vec2<f32>(dy[at] * made_normal[at], dy[at]);
+        }
+        by_gain += short.x;
+        by_bias += short.y;
     }
     let of_gain = total(lane, by_gain);
     let of_bias = total(lane, by_bias);

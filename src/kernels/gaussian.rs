@@ -10,7 +10,7 @@ use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{Sum, plain, wgsl};
 use crate::kernels::philox::{key, normals_of, philox, purpose};
 
 params! {
@@ -157,13 +157,17 @@ fn sample<T: Real>(
         if of >= rows {
             continue;
         }
-        for j in 0..latent {
-            let mu = h[of * p.h_stride as usize + j];
-            let log_var = clamped(h[of * p.h_stride as usize + latent + j]);
-            let sigma = (log_var * real(0.5)).exp();
-            z[row * stride + j] = mu + eps[row * stride + j] * sigma;
+        for (part, start) in (0..latent).step_by(width).enumerate() {
+            let mut sum = Sum::new();
+            for j in start..latent.min(start + width) {
+                let mu = h[of * p.h_stride as usize + j];
+                let log_var = clamped(h[of * p.h_stride as usize + latent + j]);
+                let sigma = (log_var * real(0.5)).exp();
+                z[row * stride + j] = mu + eps[row * stride + j] * sigma;
+                sum.add((mu * mu + log_var.exp_m1() - log_var) * real(0.5));
+            }
             if first {
-                kl[j / width] += (mu * mu + log_var.exp_m1() - log_var) * real(0.5);
+                kl[part] = sum.total();
             }
         }
     }

@@ -6,7 +6,7 @@ use crate::engine::{
     Arg, Binding, Cover, Dtype, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{Sum, plain, sum, wgsl};
 use crate::kernels::matmul::Learned;
 
 /// What is added to the variance; that of `PyTorch`'s `LayerNorm`.
@@ -81,16 +81,7 @@ pub static BACKWARD_PARAMETERS: Kernel<LayerNorm, 4> = Kernel {
 
 fn mean<T: Real>(values: impl ExactSizeIterator<Item = T>) -> T {
     let count = real::<T>(values.len() as f64);
-    // In blocks, so that f32 keeps its digits over the widest layers.
-    let (mut sum, mut block) = (T::zero(), T::zero());
-    for (i, value) in values.enumerate() {
-        block += value;
-        if i % 256 == 255 {
-            sum += block;
-            block = T::zero();
-        }
-    }
-    (sum + block) / count
+    sum(values) / count
 }
 
 fn forward<T: Real>(
@@ -142,16 +133,17 @@ fn backward_parameters<T: Real>(
     [normal, dy, dgain, dbias]: [Arg<'_, T>; 4],
 ) {
     let (normal, dy, dgain, dbias) = (normal.read(), dy.read(), dgain.write(), dbias.write());
-    if p.accumulate == 0 {
-        dgain.fill(T::zero());
-        dbias.fill(T::zero());
-    }
     let stride = p.stride as usize;
+    let mut sums = vec![[Sum::new(); 2]; stride];
     for (normal, dy) in normal.chunks(stride).zip(dy.chunks(stride)) {
-        for j in 0..stride {
-            dgain[j] += dy[j] * normal[j];
-            dbias[j] += dy[j];
+        for (j, [gain, bias]) in sums.iter_mut().enumerate() {
+            gain.add(dy[j] * normal[j]);
+            bias.add(dy[j]);
         }
+    }
+    for (j, [gain, bias]) in sums.iter().enumerate() {
+        let before = |d: T| if p.accumulate != 0 { d } else { T::zero() };
+        (dgain[j], dbias[j]) = (before(dgain[j]) + gain.total(), before(dbias[j]) + bias.total());
     }
 }
 

@@ -7,7 +7,7 @@ use crate::engine::{
     Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{Sum, plain, sum, wgsl};
 
 params! {
     /// Parameters of the kernels of the discrepancy.
@@ -82,9 +82,8 @@ fn pairs<T: Real>(p: &Mmd, record: &Record, [z, y, near, across, gap]: [Arg<'_, 
     let (rows, latent) = (record.rows as usize, p.latent as usize);
     let row = |of: &[T], i: usize| of[i * p.z_stride as usize..][..latent].to_vec();
     let k = |a: &[T], b: &[T]| {
-        let mut sum = T::zero();
-        a.iter().zip(b).for_each(|(&a, &b)| sum += (a - b) * (a - b));
-        (-sum * T::from_f32(p.narrow)).exp()
+        let squares = sum(a.iter().zip(b).map(|(&a, &b)| (a - b) * (a - b)));
+        (-squares * T::from_f32(p.narrow)).exp()
     };
     for i in 0..p.rows as usize {
         for j in 0..p.stride as usize {
@@ -101,14 +100,8 @@ fn pairs<T: Real>(p: &Mmd, record: &Record, [z, y, near, across, gap]: [Arg<'_, 
 
 fn discrepancy<T: Real>(p: &Mmd, record: &Record, [gap, extra]: [Arg<'_, T>; 2]) {
     let (gap, extra, rows) = (gap.read(), extra.write(), record.rows as usize);
-    let mut sum = T::zero();
-    for row in gap.chunks(p.stride as usize).take(rows) {
-        // Row by row, so that an f32 sum of many pairs has many digits.
-        let mut part = T::zero();
-        row[..rows].iter().for_each(|&gap| part += gap);
-        sum += part;
-    }
-    let more = T::from_f32(p.weight) * sum / real((rows * rows) as f64);
+    let gaps = gap.chunks(p.stride as usize).take(rows).flat_map(|row| &row[..rows]);
+    let more = T::from_f32(p.weight) * sum(gaps.copied()) / real((rows * rows) as f64);
     for (i, extra) in extra[..p.rows as usize].iter_mut().enumerate() {
         let before = if p.add != 0 { *extra } else { T::zero() };
         *extra = before + if i < rows { more } else { T::zero() };
@@ -124,14 +117,14 @@ fn backward<T: Real>(p: &Mmd, record: &Record, [z, y, near, across, dz]: [Arg<'_
     let weight = T::from_f32(p.weight) * images / real((rows * rows) as f64);
     for i in 0..p.rows as usize {
         for at in i * stride..i * stride + p.latent as usize {
-            let mut sum = T::zero();
+            let mut sum = Sum::new();
             for j in (0..rows).filter(|_| i < rows) {
                 let (pair, other) = (i * p.stride as usize + j, j * stride + at - i * stride);
-                sum += near[pair] * (z[at] - z[other]) * real(2.0);
-                sum -= across[pair] * (z[at] - y[other]) * real(2.0);
+                sum.add(near[pair] * (z[at] - z[other]) * real(2.0));
+                sum.add(across[pair] * (y[other] - z[at]) * real(2.0));
             }
             let before = if p.add != 0 { dz[at] } else { T::zero() };
-            dz[at] = before + weight * slope * sum;
+            dz[at] = before + weight * slope * sum.total();
         }
     }
 }

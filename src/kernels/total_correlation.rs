@@ -7,7 +7,7 @@ use crate::engine::{
     Arg, Binding, Cover, GradSite, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
 };
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{plain, wgsl};
+use crate::kernels::common::{plain, sum, wgsl};
 use crate::kernels::gaussian::clamped;
 
 params! {
@@ -129,9 +129,7 @@ impl<T: Real> Batch<'_, T> {
 /// log Σ exp.
 fn log_sum<T: Real>(values: impl Iterator<Item = T> + Clone) -> T {
     let most = values.clone().fold(T::from_f32(f32::MIN), T::max);
-    let mut sum = T::zero();
-    values.for_each(|value| sum += (value - most).exp());
-    most + sum.ln()
+    most + sum(values.map(|value| (value - most).exp())).ln()
 }
 
 fn densities<T: Real>(p: &TotalCorrelation, record: &Record, [z, h, joint]: [Arg<'_, T>; 3]) {
@@ -142,7 +140,7 @@ fn densities<T: Real>(p: &TotalCorrelation, record: &Record, [z, h, joint]: [Arg
             continue;
         }
         for (j, joint) in row[..batch.rows].iter_mut().enumerate() {
-            (0..p.latent as usize).for_each(|d| *joint += batch.log_density(i, j, d));
+            *joint = sum((0..p.latent as usize).map(|d| batch.log_density(i, j, d)));
         }
     }
 }
@@ -172,9 +170,8 @@ fn penalty<T: Real>(p: &TotalCorrelation, record: &Record, args: [Arg<'_, T>; 4]
         (total[i], extra[i]) = (T::zero(), before);
         if i < rows {
             total[i] = log_sum(joint[i * p.stride as usize..][..rows].iter().copied());
-            let mut apart = T::zero();
             let own = &marginals[i * p.z_stride as usize..][..p.latent as usize];
-            own.iter().for_each(|&marginal| apart += marginal - pairs);
+            let apart = sum(own.iter().map(|&marginal| marginal - pairs));
             extra[i] = before + T::from_f32(p.weight) * (total[i] - pairs - apart);
         }
     }

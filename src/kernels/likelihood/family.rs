@@ -3,7 +3,7 @@
 use super::Pixelwise;
 use crate::config::{LOG_SCALE_BOUNDS, Likelihood, ModelConfig, Scale};
 use crate::engine::{Real, real};
-use crate::kernels::common::{sigmoid, softplus};
+use crate::kernels::common::{sigmoid, softplus, sum};
 use crate::kernels::philox::normals_of;
 
 /// A log-scale within its bounds, and its slope there: 1, or 0 outside.
@@ -63,9 +63,7 @@ fn value(levels: usize, level: usize) -> f64 {
 /// log Σ exp v.
 fn log_sum<T: Real>(v: &[T]) -> T {
     let high = v.iter().fold(T::neg_infinity(), |high, &v| high.max(v));
-    let mut total = T::zero();
-    v.iter().for_each(|&v| total += (v - high).exp());
-    high + total.ln()
+    high + sum(v.iter().map(|&v| (v - high).exp())).ln()
 }
 
 /// log ∫ exp(l x) over [0, 1] = log((exp l − 1) / l): log(1 + exp l) − log C(σ(l)) of Loaiza-Ganem and
