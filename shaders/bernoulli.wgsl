@@ -29,13 +29,9 @@ fn forward(
             let at = row * (p.stride / 4u) + block;
             let at_x = owner * (p.stride / 4u) + block;
             let real = vec4<u32>(4u * block) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(p.cols);
-            let l = logits[at];
-            let target_x = x[at_x];
-            let e = exp(-abs(l));
-            let loss = max(l, vec4<f32>()) - l * target_x + log(1.0 + e);
-            let mean = select(e, vec4<f32>(1.0), l >= vec4<f32>()) / (1.0 + e);
-            dlogits[at] = select(vec4<f32>(), (mean - target_x) * scale, real & vec4<bool>(inside));
-            sum += dot(select(vec4<f32>(), loss, real), vec4<f32>(1.0));
+            let four = bernoulli_of(logits[at], x[at_x]);
+            dlogits[at] = select(vec4<f32>(), four.slope * scale, real & vec4<bool>(inside));
+            sum += dot(select(vec4<f32>(), four.nll, real), vec4<f32>(1.0));
         }
     }
     partial[lane] = sum;

@@ -85,6 +85,19 @@ fn slope_at_output(kind: u32, y: f32) -> f32 {
     }
 }
 
+// The same for four neighbours.
+fn activate_four(kind: u32, x: vec4<f32>) -> vec4<f32> {
+    var y = vec4<f32>();
+    for (var j = 0u; j < 4u; j++) { y[j] = activate(kind, x[j]); }
+    return y;
+}
+
+fn slopes_at_output(kind: u32, y: vec4<f32>) -> vec4<f32> {
+    var slopes = vec4<f32>();
+    for (var j = 0u; j < 4u; j++) { slopes[j] = slope_at_output(kind, y[j]); }
+    return slopes;
+}
+
 // log σ² within its bounds, outside of which it has no gradient.
 const LOWEST = -30.0;
 const HIGHEST = 20.0;
@@ -99,6 +112,41 @@ fn excess(x: f32) -> f32 {
     let tail = 0.0083333333 + x * (0.0013888889 + x * (1.9841270e-4 + x * 2.4801587e-5));
     let near = x * x * (0.5 + x * (0.16666667 + x * (0.041666667 + x * tail)));
     return select(exp(x) - 1.0 - x, near, abs(x) < 0.5);
+}
+
+// z = μ + ε ⊗ exp(½ log σ²) of one dimension (`gaussian.wgsl`).
+fn z_of(mu: f32, log_var: f32, noise: f32) -> f32 {
+    return mu + noise * exp(0.5 * log_var);
+}
+
+// KL(N(μ, σ²) ‖ N(0, 1)) of one dimension, in nats.
+fn kl_of(mu: f32, log_var: f32) -> f32 {
+    return 0.5 * (mu * mu + excess(log_var));
+}
+
+// The derivatives of that by μ and by log σ².
+fn kl_slopes(mu: f32, log_var: f32) -> vec2<f32> {
+    return vec2<f32>(mu, 0.5 * (log_var + excess(log_var)));
+}
+
+// The gradients at μ and log σ² by way of z, of dz and of dz ε, both summed over the samples.
+fn through_z(log_var: f32, dz: f32, dz_noise: f32) -> vec2<f32> {
+    return vec2<f32>(dz, 0.5 * (dz_noise * exp(0.5 * log_var)));
+}
+
+struct Bernoulli4 { nll: vec4<f32>, slope: vec4<f32> }
+
+// −log p(x | logits l) = log(1 + exp l) − l x of four pixels, and its slope σ(l) − x (`bernoulli.wgsl`).
+fn bernoulli_of(l: vec4<f32>, x: vec4<f32>) -> Bernoulli4 {
+    let e = exp(-abs(l));
+    let nll = max(l, vec4<f32>()) - l * x + log(1.0 + e);
+    let mean = select(e, vec4<f32>(1.0), l >= vec4<f32>()) / (1.0 + e);
+    return Bernoulli4(nll, mean - x);
+}
+
+// The four bytes of a word, the lowest first.
+fn bytes_of(word: u32) -> vec4<u32> {
+    return (vec4<u32>(word) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(255u);
 }
 
 // Which of four are finite, by the bits.

@@ -24,7 +24,7 @@ fn means(
         for (var row = lane; row < record.rows; row += WIDTH) {
             let mu = h[row * p.h_stride + j];
             let log_var = clamp_log_var(h[row * p.h_stride + p.latent + j]);
-            sum += 0.5 * (mu * mu + excess(log_var));
+            sum += kl_of(mu, log_var);
         }
     }
     partial[lane] = sum;
@@ -83,7 +83,7 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
     let log_var = clamp_log_var(raw);
     let weight = record.kl_weight * record.loss_scale * given_slopes[j];
     let inside = row < record.rows;
-    let half = 0.5 * weight * (log_var + excess(log_var));
-    store(at_mu, select(0.0, weight * back_h[at_mu], inside));
-    store(at_log_var, select(0.0, half, inside && raw == log_var));
+    let d = weight * kl_slopes(back_h[at_mu], log_var);
+    store(at_mu, select(0.0, d.x, inside));
+    store(at_log_var, select(0.0, d.y, inside && raw == log_var));
 }

@@ -20,11 +20,7 @@ fn place(i: u32) -> Place {
     var at = Place(i / blocks, i % blocks, false, false, 0u);
     at.inside = at.row < record.rows;
     if at.inside {
-        at.source = record.first + at.row;
-        if record.shuffle != 0u {
-            let key = vec2<u32>(record.seed_low, record.seed_high);
-            at.source = shuffled(at.source, record.images, record.epoch, ORDER, key);
-        }
+        at.source = image_at(record.first + at.row);
         at.mine = at.source >= p.shard_first && at.source - p.shard_first < p.shard_rows;
     }
     return at;
@@ -53,11 +49,11 @@ fn bytes(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     if at.block == 0u { image[at.row] = at.source; }
     let packed = pixels[(at.source - p.shard_first) * (p.stride / 16u) + at.block];
     for (var k = 0u; k < 4u; k++) {
-        let four = vec4<u32>(packed[k]) >> vec4<u32>(0u, 8u, 16u, 24u) & vec4<u32>(255u);
+        let four = bytes_of(packed[k]);
         var value = vec4<f32>(four) / 255.0;
         if p.binarise != 0u {
             let words = coins(at.source, 4u * at.block + k);
-            let heads = (words >> vec4<u32>(8u)) * 255u < four << vec4<u32>(24u);
+            let heads = (words >> vec4<u32>(8u)) * 255u < (four << vec4<u32>(24u));
             value = select(vec4<f32>(0.0), vec4<f32>(1.0), heads);
         }
         x[4u * i + k] = value;

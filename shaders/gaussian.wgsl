@@ -23,8 +23,8 @@ fn sample(row: u32, j: u32, noise: f32) -> f32 {
     let at = row / p.samples * p.h_stride + j;
     let mu = h[at];
     let log_var = clamp_log_var(h[at + p.latent]);
-    z[row * p.z_stride + j] = mu + noise * exp(0.5 * log_var);
-    return 0.5 * (mu * mu + excess(log_var));
+    z[row * p.z_stride + j] = z_of(mu, log_var, noise);
+    return kl_of(mu, log_var);
 }
 
 // Draws ε; it depends on the image and not on its place in the batch.
@@ -71,9 +71,9 @@ fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     for (var j = 0u; j < p.latent; j++) {
         let mu = given_h[owner * p.h_stride + j];
         let log_var = clamp_log_var(given_h[owner * p.h_stride + p.latent + j]);
-        let value = mu + given_eps[row * p.z_stride + j] * exp(0.5 * log_var);
+        let value = z_of(mu, log_var, given_eps[row * p.z_stride + j]);
         given_z[row * p.z_stride + j] = select(0.0, value, inside);
-        sum += 0.5 * (mu * mu + excess(log_var));
+        sum += kl_of(mu, log_var);
     }
     if row % p.samples == 0u { given_kl[owner] = select(0.0, sum, inside); }
 }
@@ -110,10 +110,10 @@ fn backward(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroup
         up += dz[row * p.z_stride + j];
         along += dz[row * p.z_stride + j] * back_eps[row * p.z_stride + j];
     }
-    along *= exp(0.5 * log_var);
-    let whole = p.divergence == WHOLE;
-    let slope = select(select(0.0, -1.0, p.divergence == ENTROPY), log_var + excess(log_var), whole);
-    let half = 0.5 * (along + weight * slope);
-    store(at_mu, select(0.0, up + select(0.0, weight * mu, whole), inside));
-    store(at_log_var, select(0.0, half, inside && raw == log_var));
+    var slopes = vec2<f32>();
+    if p.divergence == WHOLE { slopes = kl_slopes(mu, log_var); }
+    if p.divergence == ENTROPY { slopes = vec2<f32>(0.0, -0.5); }
+    let d = through_z(log_var, up, along) + weight * slopes;
+    store(at_mu, select(0.0, d.x, inside));
+    store(at_log_var, select(0.0, d.y, inside && raw == log_var));
 }

@@ -199,10 +199,11 @@ fn write(
     failures: &mut Failures,
 ) -> usize {
     let at = format!("{} ({})", kernel.name(), schedule.name);
-    let module = parse(&at, schedule.source);
+    let source = schedule.wgsl();
+    let module = parse(&at, &source);
     let info = validator(schedule)
         .validate(&module)
-        .unwrap_or_else(|error| panic!("{at}: {}", error.emit_to_string(schedule.source)));
+        .unwrap_or_else(|error| panic!("{at}: {}", error.emit_to_string(&source)));
     let mut written = 0;
     for values in sets {
         let pairs = kernel.overrides().iter().zip(values);
@@ -265,7 +266,7 @@ fn needs_are_stated() {
     for kernel in ALL {
         for schedule in kernel.schedules() {
             let at = format!("{} ({})", kernel.name(), schedule.name);
-            let module = parse(&at, schedule.source);
+            let module = parse(&at, &schedule.wgsl());
             let mut plain = Validator::new(ValidationFlags::all(), Capabilities::empty());
             let runs_everywhere = plain.validate(&module).is_ok();
             let says_so = matches!(schedule.needs, Needs::Nothing | Needs::Workgroup { .. });

@@ -14,6 +14,6 @@ pub use kernel::{Access, AnyKernel, Arg, Binding, Data, Kernel, Real, real};
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Dispatch, Grid, Limits, Plan, Program};
 pub use record::{Record, rate};
-pub use schedule::{Cover, Needs, Schedule, Suits};
+pub use schedule::{Cover, Needs, Schedule, Suits, Wgsl};
 pub use tape::{GradSite, Tape};
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

@@ -36,7 +36,7 @@ pub(super) fn make_pipeline(
     });
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(&label),
-        source: wgpu::ShaderSource::Wgsl(schedule.source.into()),
+        source: wgpu::ShaderSource::Wgsl(schedule.wgsl().into()),
     });
     device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(&label),

@@ -4,20 +4,32 @@ use crate::config::{Activation, OptimizerConfig, Rule};
 use crate::engine::record::{RATES, rate};
 use crate::engine::{Real, real};
 
-/// A kernel's source: what kernels share, then its own file.
+/// A file under `shaders/`, as a part of a source.
+macro_rules! shader {
+    ($file:expr) => {
+        $crate::engine::Wgsl::Text(include_str!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/shaders/",
+            $file
+        )))
+    };
+}
+pub(crate) use shader;
+
+/// A kernel's source: what kernels share, then its own files.
 macro_rules! wgsl {
     ($($file:expr),+) => {
-        concat!(
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/common.wgsl"))
-            $(, "\n", include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $file)))+
-        )
+        &[
+            $crate::kernels::common::shader!("common.wgsl"),
+            $($crate::kernels::common::shader!($file)),+
+        ]
     };
 }
 pub(crate) use wgsl;
 
 /// A flat or row-wise schedule that runs everywhere.
 pub(crate) const fn plain(
-    source: &'static str,
+    source: &'static [crate::engine::Wgsl],
     cover: crate::engine::Cover,
 ) -> crate::engine::Schedule {
     use crate::engine::{Needs, Schedule, Suits};

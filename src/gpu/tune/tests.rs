@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::*;
-use crate::engine::{AnyKernel, Arg, Binding, Cover, Kernel};
+use crate::engine::{AnyKernel, Arg, Binding, Cover, Kernel, Wgsl};
 use crate::kernels::case::Case;
 use crate::kernels::matmul::{FORWARD, trial};
 
@@ -37,7 +37,7 @@ fn what_is_refused_or_wrong_is_not_chosen() {
     let mut dispatch = products(&case).next().expect("a product").clone();
     assert_eq!(dispatch.kernel.name(), FORWARD.name, "the trial starts with it");
     let right = *FORWARD.schedules.last().expect("one that runs everywhere");
-    let refused = Schedule { name: "refused", source: "fn", ..right };
+    let refused = Schedule { name: "refused", source: &[Wgsl::Text("fn")], ..right };
     // Half of the tiles: faster, and nothing is computed for the rest.
     let Cover::Tile(rows, cols) = right.cover else { panic!("products are made in tiles") };
     let half = Schedule { name: "half", cover: Cover::Tile(rows, 2 * cols), ..right };
@@ -234,9 +234,11 @@ fn a_sixteenth_less_of_any_product_is_wrong() {
         let right = *dispatch.kernel.schedules().last().expect("one that runs everywhere");
         // The last terms may be padding, but not the first.
         let less = "k = max(4u, p.depth / 64u * 4u); k < p.depth";
-        let less = right.source.replacen("k = 0u; k < p.depth", less, 1);
-        assert_ne!(less, right.source, "{}: where its sums begin", dispatch.kernel.name());
-        let less = Schedule { name: "less", source: less.leak(), ..right };
+        let source = right.wgsl();
+        let less = source.replacen("k = 0u; k < p.depth", less, 1);
+        assert_ne!(less, source, "{}: where its sums begin", dispatch.kernel.name());
+        let source = vec![Wgsl::Text(less.leak())].leak();
+        let less = Schedule { name: "less", source, ..right };
         let schedules = vec![less, right].leak();
         let faulty = Faulty { kernel: dispatch.kernel, schedules };
         let dispatch = Dispatch { kernel: Box::leak(Box::new(faulty)), ..dispatch.clone() };

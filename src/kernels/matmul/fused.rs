@@ -3,10 +3,10 @@
 //! Each is two or three kernels in one, so that what is between them is neither stored nor waited
 //! for. Their references put those kernels' references together.
 
-use super::{Product, Tile, backward_w, backward_x, forward, gemm, schedules};
+use super::tiles::{ENTRY, schedules};
+use super::{Product, backward_w, backward_x, forward, gemm};
 use crate::engine::{Arg, Binding, Kernel, Real, Record, real};
 use crate::kernels::bernoulli::{self, Bernoulli};
-use crate::kernels::common::wgsl;
 use crate::kernels::finite::{GRADIENT, LARGEST, WEIGHT};
 use crate::kernels::gather::{chosen, levels};
 use crate::kernels::gaussian::{self, Gaussian};
@@ -18,7 +18,7 @@ pub(super) const PART: usize = 32;
 /// y = f(x wᵀ + b), x being rows of a dataset of bytes, chosen here.
 pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
     name: "matmul.forward_bytes",
-    entry: "forward_bytes",
+    entry: ENTRY,
     bindings: [
         Binding::read_words("pixels"),
         Binding::read("b"),
@@ -27,7 +27,7 @@ pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
         Binding::write_words("chosen"),
     ],
     overrides: &["activation"],
-    schedules: schedules!("forward_bytes", 4),
+    schedules: schedules!(Nt: "forward_bytes.wgsl", "finish.layer.wgsl"),
     reference: (forward_bytes, forward_bytes),
     cpu: None,
 };
@@ -35,7 +35,7 @@ pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
 /// h = x wᵀ + b, and the draw of z with its KL.
 pub static DRAW: Kernel<Product, 8> = Kernel {
     name: "matmul.draw",
-    entry: "draw",
+    entry: ENTRY,
     bindings: [
         Binding::read("x"),
         Binding::read("b"),
@@ -47,7 +47,7 @@ pub static DRAW: Kernel<Product, 8> = Kernel {
         Binding::write("kl"),
     ],
     overrides: &[],
-    schedules: schedules!("draw", 4),
+    schedules: schedules!(Nt: "draw.wgsl"),
     reference: (draw, draw),
     cpu: None,
 };
@@ -55,7 +55,7 @@ pub static DRAW: Kernel<Product, 8> = Kernel {
 /// −log p(images | x wᵀ + b) and its gradient at the logits.
 pub static BERNOULLI: Kernel<Product, 6> = Kernel {
     name: "matmul.bernoulli",
-    entry: "bernoulli",
+    entry: ENTRY,
     bindings: [
         Binding::read("x"),
         Binding::read("b"),
@@ -65,7 +65,7 @@ pub static BERNOULLI: Kernel<Product, 6> = Kernel {
         Binding::write("nll"),
     ],
     overrides: &[],
-    schedules: schedules!("bernoulli", 4),
+    schedules: schedules!(Nt: "bernoulli.wgsl", "finish.bernoulli.wgsl"),
     reference: (bernoulli, bernoulli),
     cpu: None,
 };
@@ -73,7 +73,7 @@ pub static BERNOULLI: Kernel<Product, 6> = Kernel {
 /// The same for images in a dataset of bytes.
 pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
     name: "matmul.bernoulli_bytes",
-    entry: "bernoulli_bytes",
+    entry: ENTRY,
     bindings: [
         Binding::read("x"),
         Binding::read("b"),
@@ -84,7 +84,7 @@ pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
         Binding::write("nll"),
     ],
     overrides: &[],
-    schedules: schedules!("bernoulli_bytes", 4),
+    schedules: schedules!(Nt: "bernoulli_bytes.wgsl", "finish.bernoulli.wgsl"),
     reference: (bernoulli_bytes, bernoulli_bytes),
     cpu: None,
 };
@@ -92,7 +92,7 @@ pub static BERNOULLI_BYTES: Kernel<Product, 7> = Kernel {
 /// The gradient at z = dy w, and at once the posterior's, dh.
 pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
     name: "matmul.backward_draw",
-    entry: "backward_draw",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read("w"),
@@ -101,7 +101,7 @@ pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
         Binding::write("dh"),
     ],
     overrides: &[],
-    schedules: schedules!("backward_draw", 4),
+    schedules: schedules!(Narrow: "backward_draw.wgsl"),
     reference: (backward_draw, backward_draw),
     cpu: None,
 };
@@ -109,7 +109,7 @@ pub static BACKWARD_DRAW: Kernel<Product, 5> = Kernel {
 /// Adam's update of a weight and the bias behind it, by gradients that are not stored.
 pub static ADAM: Kernel<Product, 6> = Kernel {
     name: "matmul.adam",
-    entry: "adam",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read("x"),
@@ -119,7 +119,7 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
         Binding::write("second"),
     ],
     overrides: &[],
-    schedules: schedules!("adam", 8),
+    schedules: schedules!(Tn: "adam.wgsl", "finish.adam.wgsl"),
     reference: (adam, adam),
     cpu: Some(gemm::adam),
 };
@@ -127,7 +127,7 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
 /// The same where x is rows of a dataset of bytes.
 pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
     name: "matmul.adam_bytes",
-    entry: "adam_bytes",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read_words("pixels"),
@@ -138,7 +138,7 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
         Binding::write("second"),
     ],
     overrides: &[],
-    schedules: schedules!("adam_bytes", 8),
+    schedules: schedules!(Tn: "adam_bytes.wgsl", "finish.adam.wgsl"),
     reference: (adam_bytes, adam_bytes),
     cpu: None,
 };

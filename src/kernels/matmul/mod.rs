@@ -4,17 +4,15 @@ mod cases;
 mod fuse;
 mod fused;
 mod gemm;
-#[cfg(test)]
-mod generate;
+mod tiles;
 
 use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
-use crate::engine::{
-    Arg, Binding, Cover, GradSite, Grid, Kernel, Needs, Real, Record, Schedule, Suits, Tape, Tensor,
-};
+use crate::engine::{Arg, Binding, GradSite, Grid, Kernel, Real, Record, Tape, Tensor};
 use crate::kernels::activation::{activation, through_activation};
-use crate::kernels::common::{activate, activation_of, slope_at_output, wgsl};
+use crate::kernels::common::{activate, activation_of, slope_at_output};
+use tiles::{ENTRY, schedules};
 
 params! {
     /// Parameters of a product C = op(A) op(B); all sizes count the padding.
@@ -50,96 +48,17 @@ params! {
     }
 }
 
-/// How a tile is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tile {
-    /// A workgroup is one subgroup of 8 lanes; it makes 16 × 32 elements. Each lane owns four
-    /// columns, the lanes load different k of A and hand them round, two floats in a load: few
-    /// loads for many products, which is what counts where a load costs more than twenty
-    /// multiply-adds.
-    Broadcast,
-    /// 64 × 64 elements through workgroup memory, 4 × 4 an invocation.
-    Wide,
-    /// 32 × 32 elements through workgroup memory by four groups of invocations, which take every
-    /// fourth part of the sums: for results of few tiles.
-    Deep,
-    /// Each invocation makes 4 × 4 elements from vector loads; a workgroup is 8 × 8 of them. It
-    /// needs nothing.
-    Register,
-    /// Cooperative matrices of 8 × 8 by subgroups of 8 lanes: operands in f16, sums in f32.
-    Matrix8,
-    /// The same, 16 × 16 by subgroups of 32 lanes.
-    Matrix16,
-}
-
-impl Tile {
-    #[cfg(test)]
-    const ALL: [Self; 6] =
-        [Self::Broadcast, Self::Wide, Self::Deep, Self::Register, Self::Matrix8, Self::Matrix16];
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Broadcast => "broadcast",
-            Self::Wide => "wide",
-            Self::Deep => "deep",
-            Self::Register => "register",
-            Self::Matrix8 => "matrix8",
-            Self::Matrix16 => "matrix16",
-        }
-    }
-
-    /// A schedule of this tile; a lane of the broadcast owns so many columns.
-    const fn schedule(self, source: &'static str, lanes_own: usize) -> Schedule {
-        let (needs, suits, cover) = match self {
-            Self::Broadcast => (Needs::Subgroups(8), Suits::All, (16, 8 * lanes_own)),
-            Self::Wide => {
-                let needs = Needs::Workgroup { bytes: 13 << 10, sides: [16, 16, 1] };
-                (needs, Suits::Hardware { groups: 128 }, (64, 64))
-            }
-            Self::Deep => {
-                let needs = Needs::Workgroup { bytes: 15 << 10, sides: [8, 8, 4] };
-                (needs, Suits::Hardware { groups: 0 }, (32, 32))
-            }
-            Self::Register => (Needs::Nothing, Suits::All, (32, 32)),
-            Self::Matrix8 => (Needs::Matrices { size: 8, lanes: 8 }, Suits::Mixed, (32, 32)),
-            Self::Matrix16 => (Needs::Matrices { size: 16, lanes: 32 }, Suits::Mixed, (64, 64)),
-        };
-        let cover = Cover::Tile(cover.0, cover.1);
-        Schedule { name: self.name(), source, needs, suits, cover }
-    }
-}
-
-/// The schedules of an entry, whose file for each tile is `matmul/entry.tile.wgsl`.
-macro_rules! schedules {
-    ($entry:literal, $lanes_own:literal) => {
-        schedules!($entry, $lanes_own,
-            Matrix16 "enable f16;\nenable wgpu_cooperative_matrix;\n" "matrix16",
-            Matrix8 "enable f16;\nenable wgpu_cooperative_matrix;\n" "matrix8",
-            Broadcast "" "broadcast", Wide "" "wide", Deep "" "deep", Register "" "register")
-    };
-    ($entry:literal, $lanes_own:literal, $($tile:ident $enable:literal $name:literal),*) => {
-        &[$(Tile::$tile.schedule(
-            concat!(
-                $enable,
-                wgsl!("philox.wgsl", concat!("matmul/", $entry, ".", $name, ".wgsl"))
-            ),
-            $lanes_own,
-        )),*]
-    };
-}
-
 pub(crate) use cases::{cases, trial};
 pub use fuse::{Fusion, fuse};
 pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
-use schedules;
 
 /// y = f(x wᵀ + b).
 pub static FORWARD: Kernel<Product, 4> = Kernel {
     name: "matmul.forward",
-    entry: "forward",
+    entry: ENTRY,
     bindings: [Binding::read("x"), Binding::read("b"), Binding::read("w"), Binding::write("y")],
     overrides: &["activation"],
-    schedules: schedules!("forward", 4),
+    schedules: schedules!(Nt: "forward.wgsl", "finish.layer.wgsl"),
     reference: (forward, forward),
     cpu: Some(gemm::forward),
 };
@@ -147,7 +66,7 @@ pub static FORWARD: Kernel<Product, 4> = Kernel {
 /// dx = (dy w) ⊗ f'(x).
 pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
     name: "matmul.backward_x",
-    entry: "backward_x",
+    entry: ENTRY,
     bindings: [
         Binding::read("dy"),
         Binding::read("made"),
@@ -155,7 +74,7 @@ pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
         Binding::write("dx"),
     ],
     overrides: &["activation"],
-    schedules: schedules!("backward_x", 8),
+    schedules: schedules!(Nn: "backward_x.wgsl"),
     reference: (backward_x, backward_x),
     cpu: Some(gemm::backward_x),
 };
@@ -163,10 +82,10 @@ pub static BACKWARD_X: Kernel<Product, 4> = Kernel {
 /// dw = dyᵀ x, db = Σ dy.
 pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     name: "matmul.backward_w",
-    entry: "backward_w",
+    entry: ENTRY,
     bindings: [Binding::read("dy"), Binding::read("x"), Binding::write("dw"), Binding::write("db")],
     overrides: &[],
-    schedules: schedules!("backward_w", 8),
+    schedules: schedules!(Tn: "backward_w.wgsl"),
     reference: (backward_w, backward_w),
     cpu: Some(gemm::backward_w),
 };

@@ -1,0 +1,7 @@
+// C = Aᵀ B, as in dw = dyᵀ x: the terms of a sum are the rows of A, whose columns are C's rows, and the rows of B.
+
+const A_ALONG = false;
+const B_ALONG = false;
+const LOSSES = false;
+
+fn store_loss(row: u32, part: u32, sum: f32) {}

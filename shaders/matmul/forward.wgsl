@@ -1,0 +1,13 @@
+// y (rows, outputs) = f(x wᵀ + b), for x (rows, inputs), w (outputs, inputs), b (outputs).
+
+@group(0) @binding(1) var<storage, read> x: array<WordA>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> w: array<WordB>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4<f32>>;
+
+fn a_row(row: u32, first: bool) -> u32 { return row * p.a_stride / A_WIDTH; }
+fn a_at(start: u32, col: u32) -> Few { return few(x[start + col / A_WIDTH]); }
+
+// Past the end the last row.
+fn b_row(row: u32) -> u32 { return min(row, p.cols - 1u) * p.b_stride / 4u; }
+fn b_at(start: u32, col: u32) -> vec4<f32> { return four(w[start + col / 4u]); }
