@@ -99,3 +99,21 @@ fn a_bias_apart_from_its_weight_is_no_fault() {
     };
     assert!(count("optimizer.adam") > 0, "some are updated as recorded");
 }
+
+/// Gradients that are made in blocks of rows are stored; the update comes after them.
+#[test]
+fn sums_over_more_rows_than_a_block_are_updated_as_recorded() {
+    let data = DataSpec { images: 6000, pixels: 37, bytes: true };
+    let of = |batch: usize| {
+        let mut config = small();
+        config.train.batch_size = batch;
+        let vae = Vae::new(&config, data, data).expect("a small plan");
+        let step = vae.programs.gpu_step.dispatches;
+        ["matmul.backward_w", "optimizer.adam", "matmul.adam", "matmul.adam_bytes"]
+            .map(|name| step.iter().filter(|d| d.kernel.name() == name).count())
+    };
+    assert_eq!(of(2048), [0, 0, 3, 1], "one block of rows");
+    assert_eq!(of(2049), [8, 1, 0, 0], "two blocks");
+    assert_eq!(of(4096), [8, 1, 0, 0], "two whole blocks");
+    assert_eq!(of(4097), [12, 1, 0, 0], "three blocks");
+}

@@ -66,6 +66,24 @@ impl Tensor {
         Self { rows, words: rows * self.stride, ..*self }
     }
 
+    /// A block of a matrix's rows, padding included, as a tensor of their own that can be read.
+    ///
+    /// # Panics
+    ///
+    /// If the block does not start and end at a multiple of [`PAD`], or lies outside.
+    #[must_use]
+    pub(crate) fn block(&self, rows: std::ops::Range<usize>) -> Self {
+        let fits = rows.start < self.rows && rows.end <= self.padded_rows();
+        let whole = rows.start.is_multiple_of(PAD) && rows.end.is_multiple_of(PAD);
+        assert!(fits && whole, "rows {rows:?} of {} are no block", self.padded_rows());
+        Self {
+            offset: self.offset + rows.start * self.stride,
+            rows: rows.end.min(self.rows) - rows.start,
+            words: rows.len() * self.stride,
+            ..*self
+        }
+    }
+
     /// The buffer this tensor is a range of.
     #[must_use]
     pub fn buffer(&self) -> BufferId {

@@ -1,7 +1,7 @@
 //! What the product is tested and timed with.
 
 use super::fuse::{Fusion, fuse};
-use super::{Learned, linear};
+use super::{Learned, MOST_ROWS, linear};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
 use crate::engine::params::Arena;
 use crate::engine::plan::OFFSET_ALIGNMENT;
@@ -18,7 +18,8 @@ use crate::kernels::optimizer::update;
 use crate::kernels::reduce::{METRICS, Reports, TERMS, reduce};
 
 /// Sizes of one, a tile and one more or less, ragged in every dimension; every activation before
-/// and after; an input with two users; the classic model's layers for the benches.
+/// and after; an input with two users; sums over more rows than a block, and than a loop's turns on some
+/// adapters; the classic model's layers for the benches.
 pub(crate) fn cases() -> Vec<Case> {
     let relu = Activation::Relu;
     let mut cases = Vec::new();
@@ -37,9 +38,13 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.push(layer(19, 21, 37, kind));
     }
     cases.push(two_users());
-    for [rows, inputs, outputs] in [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784]] {
+    for [rows, inputs, outputs] in
+        [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784], [2065, 33, 31], [262_201, 3, 2]]
+    {
         cases.push(added(rows, inputs, outputs));
     }
+    cases.push(layer(MOST_ROWS, 5, 3, relu));
+    cases.push(layer(2 * MOST_ROWS + 17, 21, 33, relu));
     for [rows, inputs, outputs] in
         [[128, 784, 400], [128, 400, 40], [128, 20, 400], [128, 400, 784]]
     {

@@ -179,8 +179,13 @@ pub(super) fn backward_w(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, f32>
     product(p, dw, (dy_view.transposed(), x), p.accumulate != 0, Blocks::of(p));
     if p.accumulate == 0 {
         db.fill(0.0);
+        add_rows(p, dy, 0, db);
+    } else {
+        // Row by row on top of what is there, which may be large, digits would be lost.
+        let mut sums = vec![0.0; db.len()];
+        add_rows(p, dy, 0, &mut sums);
+        db.iter_mut().zip(sums).for_each(|(db, sum)| *db += sum);
     }
-    add_rows(p, dy, 0, db);
 }
 
 /// Adds columns of dy, from `first` on, to db.

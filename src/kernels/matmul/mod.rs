@@ -222,6 +222,11 @@ fn backward_to_input(tape: &mut Tape<'_>, (x, y): (Tensor, Tensor), w: Tensor, d
     tape.dispatch(&BACKWARD_X, p, [dy, x, w, dx], grid);
 }
 
+/// The most rows that one dispatch sums over. More are summed in blocks, which are added in order: an
+/// adapter may leave a loop after 65,535 turns, and sums of parts lose fewer digits. It holds on every
+/// device, so that bits depend on shapes alone.
+const MOST_ROWS: usize = 2048;
+
 fn backward_to_weight(
     tape: &mut Tape<'_>,
     (x, y): (Tensor, Tensor),
@@ -231,15 +236,18 @@ fn backward_to_weight(
     let p = Product {
         rows: size(w.value.padded_rows()),
         cols: size(w.value.stride()),
-        depth: size(x.padded_rows()),
         a_stride: size(y.stride()),
         b_stride: size(x.stride()),
         c_stride: size(w.value.stride()),
         inside: size(w.value.cols()),
-        activation: 0,
-        accumulate: 0,
         ..Product::default()
     };
     let grid = Grid::Matrix(w.value.padded_rows(), w.value.stride());
-    tape.leaf(&BACKWARD_W, p, [dy, x, w.grad, b.grad], grid);
+    let rows = x.padded_rows();
+    for first in (0..rows).step_by(MOST_ROWS) {
+        let block = first..rows.min(first + MOST_ROWS);
+        let p = Product { depth: size(block.len()), accumulate: u32::from(first > 0), ..p };
+        let bindings = [dy.block(block.clone()), x.block(block), w.grad, b.grad];
+        tape.leaf(&BACKWARD_W, p, bindings, grid);
+    }
 }
