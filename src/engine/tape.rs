@@ -9,6 +9,8 @@ use crate::engine::plan::{Dispatch, Grid, Plan};
 use crate::engine::tensor::Tensor;
 
 type Rule = Box<dyn FnOnce(&mut Tape<'_>)>;
+/// Records gradients of parameters, or their update.
+type Record = Box<dyn FnOnce(&mut Tape<'_>, Option<Update>)>;
 
 /// Where a gradient is taken: at a tensor, or before the activation that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,12 +51,12 @@ impl Grad {
     }
 }
 
-/// An update by Adam or AdamW that is made where the gradient is.
+/// An update by Adam or `AdamW` that is made where the gradient is.
 #[derive(Clone, Copy, Debug)]
 pub struct Update {
     /// The words that stop updates, and that are told what broke.
     pub guard: Tensor,
-    /// Whether weight decay is apart from the gradient, as AdamW has it.
+    /// Whether weight decay is apart from the gradient, as `AdamW` has it.
     pub decoupled: bool,
 }
 
@@ -64,7 +66,7 @@ pub struct Leaf {
     pub makes: Vec<Tensor>,
     /// Whether it can update them instead of storing their gradients.
     pub updates: bool,
-    record: Box<dyn FnOnce(&mut Tape<'_>, Option<Update>)>,
+    record: Record,
 }
 
 impl Leaf {

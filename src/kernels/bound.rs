@@ -34,7 +34,7 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "bound.wgsl"), Cover
 
 /// The weight ω (images · S) = K w / Σ w of each z, of mean 1 among the K of a group, and extra
 /// (images): what the bound −1/M Σ log 1/K Σ w over the M = S / K groups, in nats, is more than
-/// the mean of nll and the weighted KL, for log w = β log_ratio − nll, both (images · S), and kl
+/// the mean of nll and the weighted KL, for log w = β `log_ratio` − nll, both (images · S), and kl
 /// (images); β is the record's KL weight. Burda et al. 2016, eq. 8 and 14; Rainforth et al. 2018, eq. 9.
 pub static WEIGH: Kernel<Bound, 5> = Kernel {
     name: "bound.weigh",

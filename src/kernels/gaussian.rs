@@ -45,7 +45,7 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gaussian.wgsl"), Co
 /// than a quarter of the most dimensions ([`MOST`](crate::config::MOST)).
 pub const SAMPLE: u32 = 1 << 18;
 
-/// z (images · samples, n) = μ + ε ⊗ σ, log_ratio (images · samples) = log p(z) − log q(z | x) =
+/// z (images · samples, n) = μ + ε ⊗ σ, `log_ratio` (images · samples) = log p(z) − log q(z | x) =
 /// ½ Σ (ε² + log σ² − z²), as the constants of both normals cancel, and kl (images) = ½ Σ (μ² + σ² −
 /// 1 − log σ²), in nats, for h (images, 2 n) = [μ | log σ²], with ε (images · samples, n) drawn for each `image` (images):
 /// Kingma and Welling 2014, eq. 10 and appendix B. log σ² is kept within its bounds; all is zero

@@ -23,8 +23,8 @@ params! {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "importance.wgsl"), Cover::Items(32))];
 
-/// One more importance weight w = p(x | z) p(z) / q(z | x) of each image, log w = log_ratio − nll in nats, of
-/// the first sample's nll and log_ratio = log p(z) − log q(z | x) (images · samples; Burda et al. 2016,
+/// One more importance weight w = p(x | z) p(z) / q(z | x) of each image, log w = `log_ratio` − nll in nats, of
+/// the first sample's nll and `log_ratio` = log p(z) − log q(z | x) (images · samples; Burda et al. 2016,
 /// eq. 8). `highest` (images) keeps the largest log w so far, and `total` (images) the sum of
 /// w / exp(highest); step 0 of the record begins anew.
 pub static WEIGH: Kernel<Importance, 4> = Kernel {
@@ -81,7 +81,7 @@ pub struct Sums {
     pub total: Tensor,
 }
 
-/// Records the weights of the first z of each image, log_ratio = log p(z) − log q(z | x) and
+/// Records the weights of the first z of each image, `log_ratio` = log p(z) − log q(z | x) and
 /// nll = −log p(x | z) being (images · samples), in nats.
 pub fn importance(tape: &mut Tape<'_>, nll: Tensor, log_ratio: Tensor, sums: Sums) {
     let Sums { highest, total } = sums;

@@ -147,7 +147,7 @@ fn faults(source: &str) -> Vec<Fault<'_>> {
             // What is between expressions; assignments end in `=`.
             "," | ";" | "{" | "}" | ":" | "->" => judge(&mut faults, line, operators),
             _ if token.ends_with('=') && kind(token).is_none() => {
-                judge(&mut faults, line, operators)
+                judge(&mut faults, line, operators);
             }
             _ => {}
         }

@@ -112,7 +112,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     for (name, gradient) in bound {
         assert_words(&gaussian, &[(name, gradient as usize)]);
     }
-    assert_words(source("reduce.terms"), &[("SLOT", SLOT)]);
+    assert_words(&source("reduce.terms"), &[("SLOT", SLOT)]);
 }
 
 /// The codes that a shader's function of an activation tells apart.
