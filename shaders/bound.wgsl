@@ -1,10 +1,12 @@
 // The bound −1/M Σ_m log 1/K Σ_k w_mk of each image (Burda et al. 2016, eq. 8; of M groups, Rainforth et
 // al. 2018, eq. 9), for S = M K samples, row r being sample r mod S of image r div S, in group r div K:
 // log w = kl_weight log_ratio − nll, log_ratio being log p(z) − log q(z | x). With K = 1 it is −log w, the
-// estimator A of Kingma and Welling 2014 (eq. 6). log_ratio, `weight` and nll are (images · S); ω = K w / Σ w,
+// estimator A of Kingma and Welling 2014 (eq. 6). log_ratio, `weight` and nll are (images · S), nll in parts; ω = K w / Σ w,
 // of mean 1 in a group, is what a row's gradients are multiplied by.
 
-struct Bound { rows: u32, stride: u32, samples: u32, importance: u32 }
+struct Bound {
+    rows: u32, stride: u32, samples: u32, importance: u32, parts: u32, parts_stride: u32,
+}
 @group(0) @binding(0) var<uniform> p: Bound;
 const WIDTH = 32u;
 
@@ -14,8 +16,11 @@ const WIDTH = 32u;
 @group(0) @binding(4) var<storage, read_write> weight: array<f32>;
 @group(0) @binding(5) var<storage, read_write> extra: array<f32>;
 
-fn log_weight(row: u32) -> f32 {
-    return record.kl_weight * log_ratio[row] - nll[row];
+// The loss of a row, which comes in parts.
+fn loss(row: u32) -> f32 {
+    var sum = 0.0;
+    for (var part = 0u; part < p.parts; part++) { sum += nll[row * p.parts_stride + part]; }
+    return sum;
 }
 
 // ω of one image's samples, and what its bound is more than the mean of nll and the weighted KL.
@@ -33,17 +38,18 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     var bounds = 0.0;
     var losses = 0.0;
     for (var start = first; start < end; start += p.importance) {
-        var most = log_weight(start);
+        // First log w, until all of the group are known.
         for (var row = start; row < start + p.importance; row++) {
-            most = max(most, log_weight(row));
-            losses += nll[row];
+            let lost = loss(row);
+            losses += lost;
+            weight[row] = record.kl_weight * log_ratio[row] - lost;
         }
+        var most = weight[start];
+        for (var row = start; row < start + p.importance; row++) { most = max(most, weight[row]); }
         var total = 0.0;
+        for (var row = start; row < start + p.importance; row++) { total += exp(weight[row] - most); }
         for (var row = start; row < start + p.importance; row++) {
-            total += exp(log_weight(row) - most);
-        }
-        for (var row = start; row < start + p.importance; row++) {
-            weight[row] = f32(p.importance) * exp(log_weight(row) - most) / total;
+            weight[row] = f32(p.importance) * exp(weight[row] - most) / total;
         }
         bounds += most + log(total / f32(p.importance));
     }

@@ -16,5 +16,5 @@ fn b_row(row: u32) -> u32 { return min(row, p.cols - 1u) * p.b_stride / 4u; }
 fn b_at(start: u32, col: u32) -> vec4<f32> { return four(w[start + col / 4u]); }
 
 fn four_pixels(row: u32, col: u32) -> vec4<f32> {
-    return images[row * p.other_stride / 4u + col / 4u];
+    return images[row / p.samples * p.other_stride / 4u + col / 4u];
 }

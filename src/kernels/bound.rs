@@ -27,6 +27,10 @@ params! {
         samples: u32,
         /// How many of them are under one logarithm, K.
         importance: u32,
+        /// In how many parts the loss of a z comes.
+        parts: u32,
+        /// The distance between the first parts of two z.
+        parts_stride: u32,
     }
 }
 
@@ -49,7 +53,7 @@ pub static WEIGH: Kernel<Bound, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (weigh, weigh),
-    cpu: Cpu::Rows(|p| rows(p, |own, _| [own, own, 1, own, 1])),
+    cpu: Cpu::Rows(|p| rows(p, |own, _, losses| [losses, own, 1, own, 1])),
     turns: weigh_turns,
     flops: uncounted,
 };
@@ -62,32 +66,41 @@ pub static SCALE: Kernel<Bound, 2> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (scale, scale),
-    cpu: Cpu::Rows(|p| rows(p, |own, gradient| [own, gradient])),
+    cpu: Cpu::Rows(|p| rows(p, |own, gradient, _| [own, gradient])),
     turns: |_| 0,
     flops: uncounted,
 };
 
 /// Images with so many elements of each binding, which depend on how many samples an image has, and on the
-/// elements of its gradient.
-fn rows<const N: usize>(p: &Bound, elements: fn(usize, usize) -> [usize; N]) -> Rows<Bound, N> {
+/// elements of its gradient and of its losses.
+fn rows<const N: usize>(
+    p: &Bound,
+    elements: fn(usize, usize, usize) -> [usize; N],
+) -> Rows<Bound, N> {
     let part =
         |p: &Bound, images: Range<usize>| Bound { rows: rows_of(images, p.samples, p.rows), ..*p };
     let samples = p.samples as usize;
-    let elements = elements(samples, samples * p.stride as usize);
+    let per_sample = [p.stride, p.parts_stride].map(|n| samples * n as usize);
+    let elements = elements(samples, per_sample[0], per_sample[1]);
     Rows { images: p.rows.div_ceil(p.samples) as usize, elements, part }
 }
 
-/// Each group's samples are looked at three times: for the highest, the sum and the weights.
+/// Each group's samples are looked at four times: for log w, the highest, the sum and the weights.
 fn weigh_turns(p: &Bound) -> u64 {
     let groups = u64::from(p.samples / p.importance);
-    groups * (1 + 3 * turns(p.importance, 1)) + 1
+    let parts = u64::from(p.samples) * turns(p.parts, 1);
+    groups * (1 + 4 * turns(p.importance, 1)) + parts + 1
 }
 
 fn weigh<T: Real>(p: &Bound, record: &Record, [nll, log_ratio, kl, omega, extra]: [Arg<'_, T>; 5]) {
     let (nll, log_ratio, kl) = (nll.read(), log_ratio.read(), kl.read());
     let (omega, extra) = (omega.write(), extra.write());
     let kl_weight = real::<T>(record.rates[rate::KL_WEIGHT]);
-    let log_weight = |row: usize| log_ratio[row] * kl_weight - nll[row];
+    let loss = |row: usize| {
+        let parts = &nll[row * p.parts_stride as usize..][..p.parts as usize];
+        parts.iter().fold(T::zero(), |sum, &part| sum + part)
+    };
+    let log_weight = |row: usize| log_ratio[row] * kl_weight - loss(row);
     let (samples, importance) = (p.samples as usize, p.importance as usize);
     let count = |n: usize| real::<T>(n as f64);
     for first in (0..p.rows as usize).step_by(samples) {
@@ -109,7 +122,7 @@ fn weigh<T: Real>(p: &Bound, record: &Record, [nll, log_ratio, kl, omega, extra]
             bound -= most + (total / count(importance)).ln();
         }
         let mut losses = T::zero();
-        nll[first..first + samples].iter().for_each(|&nll| losses += nll);
+        (first..first + samples).for_each(|row| losses += loss(row));
         extra[of] =
             bound / count(samples / importance) - losses / count(samples) - kl[of] * kl_weight;
     }
@@ -125,7 +138,7 @@ fn scale<T: Real>(p: &Bound, _: &Record, [omega, gradient]: [Arg<'_, T>; 2]) {
 /// What a bound is made of, and where what it adds to the objective goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Losses {
-    /// −log p(x | z) of each z (images · samples), in nats.
+    /// −log p(x | z) of each z (images · samples), or in parts (images · samples, parts), in nats.
     pub nll: Tensor,
     /// What the bound is more than the mean of nll and the weighted KL (images), in nats.
     pub extra: Tensor,
@@ -146,8 +159,16 @@ pub fn bound(
     assert_eq!(samples % importance, 0, "bound: {samples} samples in groups of {importance}");
     let log_ratio = log_ratio.expect("a draw whose samples are weighed stores its log-ratio");
     let weight = tape.plan.vector("weights of samples", z.rows());
-    let p =
-        Bound { rows: size(rows), stride: 1, samples: size(samples), importance: size(importance) };
+    // A vector is one row.
+    let [parts, parts_stride] = if nll.rows() == 1 { [1; 2] } else { [nll.cols(), nll.stride()] };
+    let p = Bound {
+        rows: size(rows),
+        stride: 1,
+        samples: size(samples),
+        importance: size(importance),
+        parts: size(parts),
+        parts_stride: size(parts_stride),
+    };
     let images = Grid::Flat(rows.div_ceil(samples));
     tape.dispatch(&WEIGH, p, [nll, log_ratio, kl, weight, extra], images);
     // Alone in its group a sample weighs 1.

@@ -12,7 +12,7 @@ use crate::kernels::importance::{Sums, importance};
 use crate::kernels::label::{append, gather_labels};
 use crate::kernels::likelihood::Observed;
 use crate::kernels::matmul::{
-    Affine, BLOCK, Bytes, DrawAt, Input, linear, linear_bernoulli, linear_draw,
+    Affine, BLOCK, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw,
 };
 use crate::kernels::optimizer::{learn, settle, updates_at_once};
 use crate::kernels::philox::purpose;
@@ -272,14 +272,15 @@ impl<'v> Recorder<'v> {
         let kl = draw.kl;
         let top = self.decoder(draw.z);
         let (path, layer) = self.output(top);
-        if fused.bernoulli {
+        let (nll, gradients) = if fused.bernoulli {
             let images = bytes.map_or(Input::Data(x), Input::Bytes);
-            let nll = linear_bernoulli(&mut self.tape, top.tensor(), layer, images);
-            objective(&mut self.tape, self.config, (draw.z, h), extra);
-            return Losses { nll, kl };
-        }
-        let made = linear(&mut self.tape, &path, top, layer, Activation::Identity);
-        let gradients = self.compare(made);
+            let Compared { nll, dlogits } =
+                linear_bernoulli(&mut self.tape, top.tensor(), layer, images);
+            (nll, vec![dlogits])
+        } else {
+            let made = linear(&mut self.tape, &path, top, layer, Activation::Identity);
+            (nll, self.compare(made))
+        };
         if goal.weighs() {
             let way = (goal.importance, goal.gradient);
             let losses = bound::Losses { nll, extra };
@@ -293,8 +294,9 @@ impl<'v> Recorder<'v> {
     /// What of a step can be fused, if all is that can.
     fn fused(&self, noise: Sampling) -> Fused {
         let Config { model, objective, optimizer, train } = self.config;
+        let all = self.tape.fusion() == Fusion::All;
+        // Its log-ratio is not stored.
         let one = objective.z_per_image() == 1 && !objective.weighs();
-        let all = self.tape.fusion() == Fusion::All && one;
         let bernoulli = all && model.likelihood == Likelihood::Bernoulli;
         let data = match self.ports.train[..] {
             [Shard { data, .. }] => data.dtype() == Dtype::U32,
@@ -312,7 +314,7 @@ impl<'v> Recorder<'v> {
             && updates_at_once(self.tape.fusion(), optimizer)
             && self.ports.x.padded_rows() <= BLOCK;
         Fused {
-            draw: all && self.draws() && noise == Sampling::Drawn,
+            draw: all && one && self.draws() && noise == Sampling::Drawn,
             bernoulli,
             bytes: bernoulli && data && products,
         }

@@ -21,7 +21,7 @@ fn takes(name: &str, change: fn(&mut Config), [dispatches, depth]: [usize; 2]) {
 #[test]
 fn steps_of_every_model_are_fused() {
     takes("classic", |_| (), [12, 8]);
-    takes("layer norm", |c| c.model.layer_norm = true, [19, 14]);
+    takes("layer norm", |c| c.model.layer_norm = true, [19, 12]);
     takes(
         "layer norm and gelu",
         |c| {
@@ -29,14 +29,14 @@ fn steps_of_every_model_are_fused() {
         },
         [23, 18],
     );
-    takes("importance", |c| c.objective.importance = 5, [18, 14]);
+    takes("importance", |c| c.objective.importance = 5, [16, 12]);
     takes("classes", |c| c.model.classes = 10, [16, 12]);
     takes(
         "a shared scale",
         |c| {
             (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
         },
-        [15, 11],
+        [15, 10],
     );
     takes("clipping", |c| c.optimizer.clip_norm = 1.0, [17, 12]);
 }

@@ -1,6 +1,6 @@
 //! What the product is tested and timed with.
 
-use super::{Affine, BLOCK, Bytes, DrawAt, Input, linear, linear_bernoulli, linear_draw};
+use super::{Affine, BLOCK, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw};
 use crate::config::{Activation, OptimizerConfig, Pixels, Rule};
 use crate::engine::record::rate;
 use crate::engine::{Dtype, Fusion, GradSite, Init, Program, Tape, Tensor};
@@ -36,6 +36,8 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.extend([(1, 1), (9, 18), (33, 20)].map(|(rows, width)| used_twice(rows, width)));
     cases.push(told(19, 13, 5, 21));
     cases.push(told(5, 16, 2, 3));
+    cases.push(compared([7, 3, 5], 9, 37));
+    cases.push(compared([13, 5, 13], 20, 70));
     for [rows, inputs, outputs] in
         [[1, 1, 1], [17, 33, 31], [65, 70, 85], [128, 400, 784], [2065, 33, 31], [262_201, 3, 2]]
     {
@@ -158,6 +160,25 @@ fn told(rows: usize, inputs: usize, classes: usize, outputs: usize) -> Case {
     case
 }
 
+/// Logits that are compared with images at once, several rows of each image.
+fn compared([images, samples, inside]: [usize; 3], inputs: usize, pixels: usize) -> Case {
+    let name = format!("matmul {inside}/{images}·{samples}×{inputs}→{pixels}, compared");
+    let mut case = Case::new(name, inside);
+    let x = case.input("x", [images * samples, inputs], Fill::Uniform(1, -1.0, 1.0));
+    let seen = case.input("images", [images, pixels], Fill::Uniform(4, 0.0, 1.0));
+    let layer = affine(&mut case, "layer", inputs, pixels);
+    let (nll, gradients) = case.record(|tape| {
+        let Compared { nll, .. } = linear_bernoulli(tape, x, layer, Input::Data(seen));
+        tape.backward();
+        (nll, gradients(tape, [layer.w, layer.b, x]))
+    });
+    let weight = case.record.rates[rate::LOSS_SCALE] / samples as f64;
+    case.outputs.push((nll, Weight::Same(weight)));
+    case.gradients = gradients;
+    case.tolerance = 3e-6;
+    case
+}
+
 /// A layer whose weights' gradients are added to what is there, as in the parts of a minibatch.
 fn added(rows: usize, inputs: usize, outputs: usize) -> Case {
     let mut case = Case::new(format!("matmul {rows}×{inputs}→{outputs}, added"), rows);
@@ -266,7 +287,7 @@ fn fused_step(
         let (_, draw) = linear_draw(&mut tape, "fc2", Input::Made(top), layers[1], at);
         let kl = draw.kl;
         let top = linear(&mut tape, "fc3", Input::Made(z), layers[2], Activation::Tanh);
-        let nll = linear_bernoulli(&mut tape, top, layers[3], seen);
+        let Compared { nll, .. } = linear_bernoulli(&mut tape, top, layers[3], seen);
         let losses = [nll, kl];
         let terms = [("nll", nll), ("kl", kl), ("extra", extra)];
         let terms = terms.map(|(name, of)| Term { name, of, each: 1 });

@@ -206,7 +206,8 @@ fn bernoulli<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
     let [x, b, w, images, dlogits, nll] = args;
     let mut logits = vec![T::zero(); (p.rows * p.c_stride) as usize];
     forward(p, record, [x, b, w, Arg::Write(&mut logits)]);
-    let likelihood = Bernoulli { rows: p.rows, cols: p.inside, stride: p.c_stride, samples: 1 };
+    let (rows, samples) = (p.rows, p.samples);
+    let likelihood = Bernoulli { rows, cols: p.inside, stride: p.c_stride, samples };
     let parts = (p.parts as usize, PART);
     bernoulli::forward_in_parts(
         &likelihood,
@@ -220,7 +221,7 @@ fn bernoulli<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
 
 fn bernoulli_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
     let [x, b, w, pixels, image, dlogits, nll] = args;
-    let images = &image.words()[..p.rows as usize];
+    let images = &image.words()[..p.rows.div_ceil(p.samples) as usize];
     let images = rows_of(pixels.words(), p.other_stride as usize, images);
     bernoulli(p, record, [x, b, w, Arg::Read(&images), dlogits, nll]);
 }

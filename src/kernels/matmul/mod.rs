@@ -44,12 +44,16 @@ params! {
         decoupled: u32,
         /// Which of the model's draws it is, where z is drawn.
         site: u32,
+        /// How many rows each image has, where rows are compared with images.
+        samples: u32,
     }
 }
 
 pub(crate) use cases::{cases, trial};
 pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
-pub use record::{Affine, BLOCK, Bytes, DrawAt, Input, linear, linear_bernoulli, linear_draw};
+pub use record::{
+    Affine, BLOCK, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw,
+};
 
 /// y = f(x wᵀ + b).
 pub static FORWARD: Kernel<Product, 4> = Kernel {

@@ -206,20 +206,31 @@ pub fn linear_draw(
     (h, draw)
 }
 
-/// Records −log p(images | x wᵀ + b), Bernoulli, without keeping the logits, and the gradients; it returns
-/// nll, the loss of each row in parts that are to be added. Each image has so many rows of x.
+/// What a layer makes that is compared with images at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared {
+    /// −log p(images | logits) of each row, in parts (rows, parts) that are to be added, in nats.
+    pub nll: Tensor,
+    /// The gradient at the logits (rows, pixels), which are not kept.
+    pub dlogits: Tensor,
+}
+
+/// Records −log p(images | x wᵀ + b), Bernoulli, without keeping the logits, and the gradients. Each image has
+/// as many rows of x, one after another.
 ///
 /// # Panics
 ///
 /// If the shapes do not fit, naming them.
-pub fn linear_bernoulli(tape: &mut Tape<'_>, x: Tensor, layer: Affine, images: Input) -> Tensor {
+pub fn linear_bernoulli(tape: &mut Tape<'_>, x: Tensor, layer: Affine, images: Input) -> Compared {
     let (rows, cols) = (x.rows(), layer.w.rows());
+    let samples = rows / images.rows();
     assert_eq!(images.cols(), cols, "linear_bernoulli: a logit for each pixel");
-    assert_eq!(rows, images.rows(), "linear_bernoulli: one row of an image");
+    assert_eq!(rows, samples * images.rows(), "linear_bernoulli: every image has as many rows");
     let dlogits = tape.plan.matrix("dlogits", rows, cols);
     let nll = tape.plan.matrix("nll parts", rows, dlogits.stride().div_ceil(PART));
     let p = Product {
         other_stride: size(images.stride()),
+        samples: size(samples),
         parts: size(nll.stride()),
         ..forward(Input::Made(x), layer, dlogits)
     };
@@ -235,7 +246,7 @@ pub fn linear_bernoulli(tape: &mut Tape<'_>, x: Tensor, layer: Affine, images: I
         }
     }
     tape.on_backward(&[x], move |tape| backward(tape, Input::Made(x), layer, dlogits));
-    nll
+    Compared { nll, dlogits }
 }
 
 /// Records both products of the way back, from dy (rows, outputs).
