@@ -219,24 +219,45 @@ impl<'a, T> Arg<'a, T> {
 }
 
 /// A kernel's parameters: the uniform at binding 0, field by field as the shader declares it.
-pub trait Params: Pod + Send + Sync {
+pub trait Params: Copy + Debug + Default + Send + Sync + 'static {
     /// The names of the fields, in order; each takes four bytes.
     const FIELDS: &'static [&'static str];
+
+    /// The fields one after another, as the device reads them.
+    fn bytes(&self) -> Vec<u8>;
+
+    /// The parameters of these bytes.
+    ///
+    /// # Panics
+    ///
+    /// If there are not four bytes for each field.
+    fn from_bytes(bytes: &[u8]) -> Self;
 }
 
-/// Declares a kernel's parameters.
+/// Declares a kernel's parameters, a `struct` of `u32` and `f32` fields, in the order of the shader's.
+#[macro_export]
 macro_rules! params {
     ($(#[$doc:meta])* pub struct $name:ident { $($(#[$field_doc:meta])* $field:ident: $ty:ty),* $(,)? }) => {
         $(#[$doc])*
-        #[repr(C)]
-        #[derive(Clone, Copy, Debug, Default, bytemuck::Pod, bytemuck::Zeroable)]
+        #[derive(Clone, Copy, Debug, Default)]
         pub struct $name { $($(#[$field_doc])* pub $field: $ty),* }
         impl $crate::engine::kernel::Params for $name {
             const FIELDS: &'static [&'static str] = &[$(stringify!($field)),*];
+
+            fn bytes(&self) -> Vec<u8> {
+                [$(self.$field.to_ne_bytes()),*].concat()
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Self {
+                let mut words = bytes.as_chunks::<4>().0.iter();
+                let mut word = || *words.next().expect("four bytes for each field");
+                $(let $field = <$ty>::from_ne_bytes(word());)*
+                Self { $($field),* }
+            }
         }
     };
 }
-pub(crate) use params;
+pub use crate::params;
 
 /// A reference or a CPU schedule of a kernel, for one number type. It runs one step at a time, whose
 /// metric slot is the first.
@@ -322,7 +343,7 @@ fn call<P: Params, T, const N: usize>(
     record: &Record,
     args: Vec<Arg<'_, T>>,
 ) {
-    f(&bytemuck::pod_read_unaligned(params), record, one_each(args));
+    f(&P::from_bytes(params), record, one_each(args));
 }
 
 fn one_each<T, const N: usize>(args: Vec<Arg<'_, T>>) -> [Arg<'_, T>; N] {
@@ -349,17 +370,17 @@ impl<P: Params, const N: usize> AnyKernel for Kernel<P, N> {
         P::FIELDS
     }
     fn turns(&self, params: &[u8]) -> u64 {
-        (self.turns)(&bytemuck::pod_read_unaligned(params))
+        (self.turns)(&P::from_bytes(params))
     }
     fn flops(&self, params: &[u8], tensors: &[Tensor]) -> u64 {
         let tensors = tensors.try_into().expect("a dispatch has one tensor a binding");
-        (self.flops)(&bytemuck::pod_read_unaligned(params), tensors)
+        (self.flops)(&P::from_bytes(params), tensors)
     }
     fn run_f32(&self, params: &[u8], record: &Record, args: Vec<Arg<'_, f32>>, reference: bool) {
         let plain = self.reference.0;
         match self.cpu {
             Cpu::Rows(rows) if !reference => {
-                let p = bytemuck::pod_read_unaligned(params);
+                let p = P::from_bytes(params);
                 by_rows(rows(&p), &p, record, one_each(args), plain);
             }
             Cpu::Own(schedule) if !reference => call(schedule, params, record, args),

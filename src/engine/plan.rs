@@ -82,7 +82,7 @@ impl Dispatch {
         if let Grid::Rows(rows) = grid {
             assert!(rows <= MAX_GROUPS * MAX_GROUPS, "{name}: {rows} rows");
         }
-        let params = bytemuck::bytes_of(&params).to_vec();
+        let params = params.bytes();
         Self { kernel, params, bindings: bindings.to_vec(), grid }
     }
 

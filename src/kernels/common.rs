@@ -27,8 +27,16 @@ macro_rules! wgsl {
 }
 pub(crate) use wgsl;
 
+/// What every source begins with: the step's record, indices of folded grids, activations, formulas that
+/// several kernels share.
+pub const COMMON: crate::engine::Wgsl = shader!("common.wgsl");
+
+/// The source of random words, to come between [`COMMON`] and a kernel's own that draws.
+pub const PHILOX: crate::engine::Wgsl = shader!("philox.wgsl");
+
 /// A flat or row-wise schedule that runs everywhere.
-pub(crate) const fn plain(
+#[must_use]
+pub const fn plain(
     source: &'static [crate::engine::Wgsl],
     cover: crate::engine::Cover,
 ) -> crate::engine::Schedule {

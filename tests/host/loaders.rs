@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use elbo::data::idx::{Folder, Images, read_folder, read_images, read_labels};
-use elbo::error::{Error, ErrorKind};
+use elbo::{Error, ErrorKind};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use tempfile::TempDir;
