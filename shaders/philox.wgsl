@@ -95,7 +95,9 @@ fn shuffled(position: u32, n: u32, epoch: u32, purpose: u32, key: vec2<u32>) -> 
 
 // The image at a position of the record's epoch.
 fn image_at(position: u32) -> u32 {
-    if record.shuffle == 0u { return position; }
+    // Not by the uniform alone: for such a branch Lavapipe compiles a shader anew at each dispatch. No
+    // position is 2³² − 1.
+    if (record.shuffle == 0u) & (position != 0xffffffffu) { return position; }
     let key = vec2<u32>(record.seed_low, record.seed_high);
     return shuffled(position, record.images, record.epoch, ORDER, key);
 }

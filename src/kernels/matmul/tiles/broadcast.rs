@@ -69,7 +69,10 @@ impl Tile {
         self.places(&mut s);
         // Where A is loaded at every term anyhow, less unrolling is less to compile.
         let unrolled = if self.a_along { 16 } else { 4 };
-        line!(s, "    for (var k = 0u; k < p.depth; k += {unrolled}u) {{");
+        // Lavapipe compiles a shader anew at each dispatch where a uniform alone bounds a loop and much
+        // of it folds; of a subgroup's value it knows nothing.
+        line!(s, "    let depth = subgroupBroadcastFirst(p.depth);");
+        line!(s, "    for (var k = 0u; k < depth; k += {unrolled}u) {{");
         self.loads(&mut s, unrolled);
         (0..unrolled).for_each(|term| self.term(&mut s, term));
         line!(s, "    }}");
