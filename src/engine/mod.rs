@@ -5,6 +5,7 @@
 pub mod kernel;
 pub mod params;
 pub mod plan;
+pub mod program;
 pub mod record;
 pub mod report;
 pub mod rows;
@@ -14,7 +15,8 @@ pub mod tensor;
 
 pub use kernel::{Access, AnyKernel, Arg, Binding, Cpu, Data, Kernel, Real, real, uncounted};
 pub use params::{Init, Parameter, Parameters};
-pub use plan::{Dispatch, Grid, Limits, Plan, Program};
+pub use plan::{Grid, Limits, Plan};
+pub use program::{Dispatch, Program};
 pub use record::{Record, rate};
 pub use report::{Report, ReportSpec};
 pub use rows::{Rows, by_rows, each_row, rows_of};

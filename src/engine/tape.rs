@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use crate::engine::kernel::{Kernel, Params};
 use crate::engine::params::{Init, Parameters};
-use crate::engine::plan::{Dispatch, Grid, Plan};
+use crate::engine::plan::{Grid, Plan};
+use crate::engine::program::Dispatch;
 use crate::engine::tensor::Tensor;
 
 type Rule = Box<dyn FnOnce(&mut Tape<'_>)>;

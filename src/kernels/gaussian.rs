@@ -1,5 +1,8 @@
 //! The Gaussian posterior: reparameterised samples, its KL divergence, and their gradients.
 
+mod cases;
+mod reference;
+
 use std::ops::Range;
 
 use crate::config::{Gradient, LOG_VAR_BOUNDS};
@@ -10,10 +13,13 @@ use crate::engine::{
     Arg, Binding, Cover, Cpu, Dtype, Fusion, GradSite, Grid, Kernel, Real, Record, Rows, Schedule,
     Tape, Tensor, real, rows_of, uncounted,
 };
-use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::draw::{Draw, Weighed, weighed};
 use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
+
+pub(crate) use cases::cases;
+pub(super) use reference::{Parts, backward, draw_in_parts};
+use reference::{backward_weighed, draw, given};
 
 params! {
     /// Parameters of the Gaussian kernels.
@@ -138,182 +144,6 @@ pub(super) fn clamped<T: Real>(log_var: T) -> T {
     log_var.max(T::from_f32(lowest)).min(T::from_f32(highest))
 }
 
-fn draw<T: Real>(p: &Gaussian, record: &Record, args: [Arg<'_, T>; 6]) {
-    let [image, h, eps, z, kl, log_ratio] = args;
-    let (image, h, eps, z) = (image.words(), h.read(), eps.write(), z.write());
-    let whole = Parts { count: 1, width: p.latent as usize };
-    draw_in_parts(p, record, (image, h), (eps, z), (kl.write(), whole));
-    ratio(p, record, (h, eps, z), log_ratio.write());
-}
-
-/// Into how many parts the KL of a row is cut, and of how many dimensions each is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parts {
-    pub(super) count: usize,
-    pub(super) width: usize,
-}
-
-/// The draw of z, and the KL of each row in parts.
-pub(super) fn draw_in_parts<T: Real>(
-    p: &Gaussian,
-    record: &Record,
-    (image, h): (&[u32], &[T]),
-    (eps, z): (&mut [T], &mut [T]),
-    kl: (&mut [T], Parts),
-) {
-    let key = key(record.seed);
-    let purpose = (p.site << 16) + 16 * record.stream + purpose::NOISE;
-    let (latent, stride) = (p.latent as usize, p.z_stride as usize);
-    for row in 0..p.rows as usize {
-        let (of, nth) = (row / p.samples as usize, row as u32 % p.samples);
-        for j in (0..latent).step_by(4) {
-            let counter = [j as u32 / 4 + nth * SAMPLE, image[of], record.step, purpose];
-            let noise = normals_of::<T>(philox(counter, key));
-            for k in j..latent.min(j + 4) {
-                let inside = of < record.rows as usize;
-                eps[row * stride + k] = if inside { noise[k - j] } else { T::zero() };
-            }
-        }
-    }
-    sample(p, record.rows as usize, (h, eps), z, kl);
-}
-
-fn given<T: Real>(p: &Gaussian, record: &Record, args: [Arg<'_, T>; 5]) {
-    let [h, eps, z, kl, log_ratio] = args;
-    let (h, eps, z) = (h.read(), eps.read(), z.write());
-    let whole = Parts { count: 1, width: p.latent as usize };
-    sample(p, record.rows as usize, (h, eps), z, (kl.write(), whole));
-    ratio(p, record, (h, eps, z), log_ratio.write());
-}
-
-/// log p(z) − log q(z | x) of each row, together, since both are far larger than their difference.
-fn ratio<T: Real>(
-    p: &Gaussian,
-    record: &Record,
-    (h, eps, z): (&[T], &[T], &[T]),
-    log_ratio: &mut [T],
-) {
-    let latent = p.latent as usize;
-    for (row, log_ratio) in log_ratio.iter_mut().enumerate().take(p.rows as usize) {
-        let of = row / p.samples as usize;
-        *log_ratio = T::zero();
-        if of >= record.rows as usize {
-            continue;
-        }
-        for j in 0..latent {
-            let at = row * p.z_stride as usize + j;
-            let log_var = clamped(h[of * p.h_stride as usize + latent + j]);
-            *log_ratio += (eps[at] * eps[at] + log_var - z[at] * z[at]) * real(0.5);
-        }
-    }
-}
-
-fn sample<T: Real>(
-    p: &Gaussian,
-    rows: usize,
-    (h, eps): (&[T], &[T]),
-    z: &mut [T],
-    (kl, parts): (&mut [T], Parts),
-) {
-    let (latent, stride) = (p.latent as usize, p.z_stride as usize);
-    for row in 0..p.rows as usize {
-        let (of, first) = (row / p.samples as usize, row.is_multiple_of(p.samples as usize));
-        let kl = &mut kl[of * parts.count..(of + 1) * parts.count];
-        if first {
-            kl.fill(T::zero());
-        }
-        z[row * stride..row * stride + latent].fill(T::zero());
-        if of >= rows {
-            continue;
-        }
-        for j in 0..latent {
-            let mu = h[of * p.h_stride as usize + j];
-            let log_var = clamped(h[of * p.h_stride as usize + latent + j]);
-            let sigma = (log_var * real(0.5)).exp();
-            z[row * stride + j] = mu + eps[row * stride + j] * sigma;
-            if first {
-                kl[j / parts.width] += (mu * mu + log_var.exp_m1() - log_var) * real(0.5);
-            }
-        }
-    }
-}
-
-pub(super) fn backward<T: Real>(p: &Gaussian, record: &Record, [h, eps, dz, dh]: [Arg<'_, T>; 4]) {
-    let dz = dz.read();
-    // ∂KL/∂μ = μ, ∂KL/∂log σ² = ½ (σ² − 1).
-    let of_kl = |mu: T, log_var: T| (mu, log_var.exp_m1());
-    to_posterior(p, record, (h.read(), eps.read()), dh.write(), |at, _, _| dz[at], of_kl);
-}
-
-fn backward_weighed<T: Real>(p: &Gaussian, record: &Record, args: [Arg<'_, T>; 6]) {
-    let [h, eps, dz, dh, z, omega] = args;
-    let (eps, dz, z, omega) = (eps.read(), dz.read(), z.read(), omega.read());
-    let rate = |place: usize| real::<T>(record.rates[place]);
-    let weight = rate(rate::LOSS_SCALE) * rate(rate::KL_WEIGHT) / real(f64::from(p.samples));
-    let gradient = Gradient::ALL[p.gradient as usize];
-    let through_z = |at: usize, row: usize, sigma: T| {
-        // −∂log p(z)/∂z = z, −∂log q(z | x)/∂z = (z − μ) / σ² = ε / σ.
-        let (omega, prior, posterior) = (omega[row], z[at], eps[at] / sigma);
-        match gradient {
-            Gradient::Standard => dz[at] + weight * omega * prior,
-            Gradient::Stl => dz[at] + weight * omega * (prior - posterior),
-            Gradient::Dreg => {
-                let share = omega / real(f64::from(p.importance));
-                share * (dz[at] + weight * omega * (prior - posterior))
-            }
-        }
-    };
-    let of_entropy = |_, _| match gradient {
-        Gradient::Standard => (T::zero(), -T::one()),
-        Gradient::Stl | Gradient::Dreg => (T::zero(), T::zero()),
-    };
-    to_posterior(p, record, (h.read(), eps), dh.write(), through_z, of_entropy);
-}
-
-/// The gradient at h: by way of z, `through_z` of an element, its row and σ, and of the weighted KL, of which
-/// `of_kl` says the slope at μ and twice that at log σ².
-fn to_posterior<T: Real>(
-    p: &Gaussian,
-    record: &Record,
-    (h, eps): (&[T], &[T]),
-    dh: &mut [T],
-    through_z: impl Fn(usize, usize, T) -> T,
-    of_kl: impl Fn(T, T) -> (T, T),
-) {
-    let (latent, stride) = (p.latent as usize, p.z_stride as usize);
-    let rate = |place: usize| real::<T>(record.rates[place]);
-    let weight = rate(rate::KL_WEIGHT) * rate(rate::LOSS_SCALE);
-    let (rows, samples) = (p.rows as usize, p.samples as usize);
-    for of in 0..rows.div_ceil(samples) {
-        let inside = of < record.rows as usize;
-        for j in 0..latent {
-            let at = of * p.h_stride as usize + j;
-            let (mu, raw) = (h[at], h[at + latent]);
-            let sigma = (clamped(raw) * real(0.5)).exp();
-            let (mut up, mut along) = (T::zero(), T::zero());
-            for row in of * samples..rows.min((of + 1) * samples) {
-                let place = row * stride + j;
-                let dz = if inside { through_z(place, row, sigma) } else { T::zero() };
-                up += dz;
-                // ∂z/∂log σ² = ½ ε σ.
-                along += dz * eps[place] * sigma;
-            }
-            let (kl_mu, kl_log_var) = of_kl(mu, clamped(raw));
-            let mut d_mu = up + weight * kl_mu;
-            let mut d_log_var = (along + weight * kl_log_var) * real(0.5);
-            if raw != clamped(raw) {
-                d_log_var = T::zero();
-            }
-            if !inside {
-                (d_mu, d_log_var) = (T::zero(), T::zero());
-            }
-            let before = |at: usize| if p.accumulate != 0 { dh[at] } else { T::zero() };
-            let (first, second) = (before(at) + d_mu, before(at + latent) + d_log_var);
-            (dh[at], dh[at + latent]) = (first, second);
-        }
-    }
-}
-
 /// Images with so many elements of each binding, which depend on how many samples an image has, and on the
 /// elements of its h and z.
 fn rows<const N: usize>(
@@ -433,61 +263,4 @@ pub(super) fn alone(tape: &mut Tape<'_>, z: Tensor) -> Option<Normal> {
         tape.note(z, Done);
     }
     can.then_some(of)
-}
-
-/// Drawn and given noise, latents round a multiple of four, several z of an image, a partial batch,
-/// log σ² past both bounds, a later draw of a model, and more than 65,535 workgroups.
-pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = Vec::new();
-    let one = |images, latent, inside| [images, latent, inside, 1];
-    for (shape, reach) in [
-        (one(1, 1, 1), 2.0),
-        (one(7, 3, 7), 2.0),
-        (one(33, 20, 30), 2.0),
-        (one(20, 9, 20), 60.0),
-        (one(128, 20, 128), 2.0),
-        ([13, 5, 11, 3], 2.0),
-        ([17, 6, 17, 16], 60.0),
-    ] {
-        cases.push(case(shape, reach, true, 0));
-        cases.push(case(shape, reach, false, 0));
-    }
-    cases.push(case([19, 5, 18, 4], 2.0, true, 3));
-    cases.push(case(one(1024, 2049, 1000), 2.0, true, 0));
-    cases
-}
-
-fn case(
-    [images, latent, inside, samples]: [usize; 4],
-    reach: f32,
-    drawn: bool,
-    site: usize,
-) -> Case {
-    let kind = if drawn { "draw" } else { "given" };
-    let name = format!(
-        "gaussian.{kind} {inside}/{images}×{latent} within ±{reach}, {samples} z, draw {site}"
-    );
-    let mut case = Case::new(name, inside);
-    let rows = images * samples;
-    let h = case.input("h", [images, 2 * latent], Fill::Uniform(1, -reach, reach));
-    let weight = case.weight([rows, latent]);
-    let image = case.input_line("image", images, Dtype::U32, Fill::RandomWords(7));
-    let (eps, noise) = if drawn {
-        (case.plan.matrix("eps", rows, latent), Noise::Drawn { image })
-    } else {
-        (case.input("eps", [rows, latent], Fill::Uniform(5, -2.0, 2.0)), Noise::Given)
-    };
-    let (z, kl) = (case.plan.matrix("z", rows, latent), case.plan.vector("kl", images));
-    let log_ratio = Some(case.plan.vector("log-ratio", rows));
-    let dh = case.record(|tape| {
-        gaussian(tape, Normal { h, eps, site }, noise, Draw { z, log_ratio, kl });
-        tape.set_grad(z, weight);
-        tape.backward();
-        tape.grad(h, GradSite::Output).expect("the rule wrote it")
-    });
-    let kl_weight = case.record.rates[rate::KL_WEIGHT] * case.record.rates[rate::LOSS_SCALE];
-    case.outputs = vec![(z, Weight::Of(weight)), (kl, Weight::Same(kl_weight))];
-    case.gradients.push((h, dh));
-    case.tolerance = 3e-6;
-    case
 }

@@ -4,6 +4,7 @@ pub(crate) mod likelihood;
 mod network;
 mod objective;
 mod programs;
+mod uses;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use crate::kernels::reduce::reports;
 use programs::{Made, Recorder};
 
 pub use network::Architecture;
-pub use programs::{Part, Use};
+pub use uses::{Part, Use};
 
 /// The name that Σ −log p(x | z) of a minibatch is reported under, in nats.
 pub const RECON: &str = "recon";

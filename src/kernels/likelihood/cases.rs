@@ -1,0 +1,105 @@
+//! What the kernels of likelihoods are tested by.
+
+use super::*;
+use crate::kernels::case::{Case, Fill, Weight};
+
+/// Every family with every scale: one, ragged, a partial batch, several samples of an image, scales and
+/// locations past all bounds, the classic size, and more than 65,535 workgroups.
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for likelihood in Likelihood::ALL.into_iter().filter(|&l| l != Likelihood::Bernoulli) {
+        let scales = [Scale::Fixed, Scale::Shared, Scale::Pixel];
+        for scale in scales.into_iter().filter(|&s| s == Scale::Fixed || likelihood.has_scale()) {
+            let mut model = ModelConfig { likelihood, scale, sigma: 0.7, ..ModelConfig::default() };
+            if likelihood == Likelihood::Categorical {
+                model.levels = 10;
+            }
+            for (shape, samples, rows) in
+                [([1, 1], 1, 1), ([5, 37], 1, 5), ([17, 21], 1, 11), ([6, 75], 3, 5)]
+            {
+                cases.push(case(&model, shape, samples, rows, false));
+            }
+            cases.push(case(&model, [9, 50], 1, 9, true));
+        }
+        let model = ModelConfig { likelihood, ..ModelConfig::default() };
+        cases.push(case(&model, [32, 784], 1, 32, false));
+    }
+    let shared = ModelConfig {
+        likelihood: Likelihood::Normal,
+        scale: Scale::Shared,
+        ..ModelConfig::default()
+    };
+    cases.push(case(&shared, [65_600, 3], 1, 65_599, false));
+    cases
+}
+
+/// Logits, or locations round the pixels' range, then log-scales; `far` goes past all that models make.
+fn made_of(model: &ModelConfig, [rows, pixels]: [usize; 2], far: bool) -> Fill {
+    let blocks = model.likelihood.outputs(model);
+    let (locations, scales) = match model.likelihood {
+        Likelihood::LogisticMixture => (model.components, 2 * model.components),
+        likelihood if likelihood.has_scale() => (0, 1),
+        _ => (blocks, blocks),
+    };
+    let value = |i: usize| {
+        let word = philox([i as u32, 0, 0, 0], [11, 0x0ca5_e000])[0];
+        let unit = f64::from(word >> 8) / 16_777_216.0;
+        let (low, high) = match i % (blocks * pixels) / pixels {
+            // Steeper ones have no central differences; they are compared with the reference alone.
+            block if block >= scales => {
+                if far {
+                    (-10.0, 10.0)
+                } else {
+                    (-2.5, 9.0)
+                }
+            }
+            block if block >= locations => {
+                if far {
+                    (-20.0, 20.0)
+                } else {
+                    (-0.5, 1.5)
+                }
+            }
+            _ => {
+                if far {
+                    (-60.0, 60.0)
+                } else {
+                    (-3.0, 3.0)
+                }
+            }
+        };
+        ((low + unit * (high - low)) as f32).to_bits()
+    };
+    Fill::Words((0..rows * blocks * pixels).map(value).collect())
+}
+
+fn case(model: &ModelConfig, shape: [usize; 2], samples: usize, rows: usize, far: bool) -> Case {
+    let ([images, pixels], all) = (shape, shape[0] * samples);
+    let (name, scale) = (model.likelihood.name(), model.scale);
+    let far_away = if far { ", far" } else { "" };
+    let name = format!("{name} {scale:?} {rows}/{images}×{samples}×{pixels}{far_away}");
+    let mut case = Case::new(name, rows);
+    let cols = model.likelihood.outputs(model) * pixels;
+    let made = case.input("made", [all, cols], made_of(model, [all, pixels], far));
+    // The ends of the range are among the levels; those of bytes do for all families.
+    let level = |i: usize| ((i * 89 + i / 5) % model.levels) as f32 / (model.levels - 1) as f32;
+    let levels = (0..images * pixels).map(|i| level(i).to_bits()).collect();
+    let x = case.input("x", [images, pixels], Fill::Words(levels));
+    let log_scale = (model.scale == Scale::Shared)
+        .then(|| case.input_line("log_scale", 1, Dtype::F32, Fill::Uniform(3, -0.9, -0.8)));
+    let nll = case.plan.vector("nll", all);
+    let gradients = case.record(|tape| {
+        likelihood(tape, model, samples, Observed { made, x, nll }, log_scale);
+        tape.backward();
+        let gradient = |of| (of, tape.grad(of, GradSite::Output).expect("the loss made it"));
+        [made].into_iter().chain(log_scale).map(gradient).collect::<Vec<_>>()
+    });
+    if !far {
+        let weight = case.record.rates[rate::LOSS_SCALE] / samples as f64;
+        case.outputs.push((nll, Weight::Same(weight)));
+        case.gradients = gradients;
+    }
+    // Far from the pixels, and at steep scales, elements are differences of numbers a hundred times as large.
+    case.tolerance = if far { 5e-6 } else { 3e-6 };
+    case
+}

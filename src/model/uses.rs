@@ -1,0 +1,70 @@
+//! What a model can be asked for.
+
+use crate::config::Config;
+use crate::engine::Fusion;
+
+/// What a model can be asked to do. Each is a program, recorded when it is first wanted, and a function of
+/// its record's number of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Use {
+    /// A minibatch of the training images: losses, gradients, update. With nothing fused every activation
+    /// and every gradient is stored.
+    Step(Fusion),
+    /// A part of a step whose minibatch is not computed at once; nothing is fused.
+    Part(Part),
+    /// A minibatch of the test images: losses with sampled z.
+    Evaluate,
+    /// A minibatch of the test images: losses at z = μ.
+    EvaluateAtMean,
+    /// A minibatch of the test images: their posteriors, and one z of each.
+    Encode,
+    /// One more z of the posteriors that were encoded: its importance weights, which a point has not.
+    Weigh,
+    /// z from the prior.
+    Prior,
+    /// z decoded.
+    Decode,
+}
+
+/// Which part of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Part {
+    /// Stores the gradients of parameters.
+    First,
+    /// Adds to them.
+    Middle,
+    /// Adds to them, and updates the parameters.
+    Last,
+}
+
+impl Use {
+    /// All that a model of this configuration can be asked for.
+    #[must_use]
+    pub fn all(config: &Config) -> Vec<Self> {
+        let steps = [Fusion::All, Fusion::Updates, Fusion::Nothing].map(Self::Step);
+        let parts = [Part::First, Part::Middle, Part::Last].map(Self::Part);
+        let parts = parts.into_iter().filter(|_| config.train.accumulate > 1);
+        let looks = [Self::Evaluate, Self::EvaluateAtMean, Self::Encode, Self::Weigh];
+        let looks = looks.into_iter().chain([Self::Prior, Self::Decode]);
+        steps.into_iter().chain(parts).chain(looks).collect()
+    }
+
+    /// What it is called in lists and errors.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Step(Fusion::Nothing) => "step",
+            Self::Step(Fusion::Updates) => "step on a CPU",
+            Self::Step(Fusion::All) => "step on a GPU",
+            Self::Part(Part::First) => "first part of a step",
+            Self::Part(Part::Middle) => "middle part of a step",
+            Self::Part(Part::Last) => "last part of a step",
+            Self::Evaluate => "evaluate",
+            Self::EvaluateAtMean => "evaluate at the mean",
+            Self::Encode => "encode",
+            Self::Weigh => "weigh",
+            Self::Prior => "prior",
+            Self::Decode => "decode",
+        }
+    }
+}
