@@ -257,7 +257,7 @@ macro_rules! params {
         }
     };
 }
-pub use crate::params;
+pub use params;
 
 /// A reference or a CPU schedule of a kernel, for one number type. It runs one step at a time, whose
 /// metric slot is the first.

@@ -27,7 +27,7 @@ fn steps_of_every_model_are_fused() {
         |c| {
             (c.model.layer_norm, c.model.activation) = (true, Activation::Gelu);
         },
-        [23, 18],
+        [23, 16],
     );
     takes("importance", |c| c.objective.importance = 5, [16, 12]);
     takes("classes", |c| c.model.classes = 10, [16, 12]);

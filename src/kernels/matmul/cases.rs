@@ -295,8 +295,19 @@ fn fused_step(
         (tape.take(), losses)
     };
     case.program = Program::new(&case.name, &[&dispatches]);
+    fill_parameters(&mut case, &shapes.map(|[_, inputs]| inputs));
+    let scale = case.record.rates[rate::LOSS_SCALE];
+    let weights = [scale, scale * case.record.rates[rate::KL_WEIGHT]];
+    case.outputs = losses.into_iter().zip(weights.map(Weight::Same)).collect();
+    // Errors of the whole step add up, and moments divide by small numbers.
+    case.tolerance = 1e-5;
+    case
+}
+
+/// Weights, biases and moments of layers of so many inputs.
+fn fill_parameters(case: &mut Case, inputs: &[usize]) {
     for (i, layer) in case.parameters.list().to_vec().into_iter().enumerate() {
-        let (seed, spread) = (i as u32, 1.0 / (shapes[i / 2][1] as f32).sqrt());
+        let (seed, spread) = (i as u32, 1.0 / (inputs[i / 2] as f32).sqrt());
         let filled = [
             (layer.value, Fill::Uniform(10 + seed, -spread, spread)),
             (layer.first, Fill::Uniform(20 + seed, -0.5, 0.5)),
@@ -304,12 +315,6 @@ fn fused_step(
         ];
         case.inputs.extend(filled);
     }
-    let scale = case.record.rates[rate::LOSS_SCALE];
-    let weights = [scale, scale * case.record.rates[rate::KL_WEIGHT]];
-    case.outputs = losses.into_iter().zip(weights.map(Weight::Same)).collect();
-    // Errors of the whole step add up, and moments divide by small numbers.
-    case.tolerance = 1e-5;
-    case
 }
 
 /// A fused step where some gradients are finite, but have no finite square.

@@ -24,7 +24,7 @@ const RECORDERS: [&str; 2] = ["nn", "model"];
 const SESSIONS: [&str; 4] = ["cpu", "gpu", "session", "selftest"];
 
 /// Files of kernels without a shader: the table, the cases, and functions of the CPU schedules.
-const WITHOUT_SHADER: [&str; 3] = ["mod", "case", "fast"];
+const WITHOUT_SHADER: [&str; 4] = ["mod", "case", "draw", "fast"];
 
 /// The only files with `unsafe`: the call of `gemm`, the consent to experimental features, and what a
 /// driver is given of its own cache.

@@ -71,7 +71,7 @@ impl Tile {
         let unrolled = if self.a_along { 16 } else { 4 };
         // Lavapipe compiles a shader anew at each dispatch where a uniform alone bounds a loop and much
         // of it folds; of a subgroup's value it knows nothing.
-        line!(s, "    let depth = subgroupBroadcastFirst(p.depth);");
+        line!(s, "    let depth = subgroupBroadcast(p.depth, 0u);");
         line!(s, "    for (var k = 0u; k < depth; k += {unrolled}u) {{");
         self.loads(&mut s, unrolled);
         (0..unrolled).for_each(|term| self.term(&mut s, term));
