@@ -112,7 +112,7 @@ fn what_does_not_fit_is_refused() {
         &place(),
         &[
             // 64,000 · 640 floats are 164 MB; WebGPU promises bindings of 128 MiB.
-            ("--device gpu --hidden 64000,640 --latent 1", 1, "`parameters` takes 163840000 bytes"),
+            ("--device gpu --hidden 64000,640 --latent 1", 1, "`parameters` takes 163842560 bytes"),
             // Sums of so many terms are loops that llvmpipe leaves.
             ("--hidden 900000 --latent 1", 2, "`matmul.forward`"),
             // Ten times 46,000 · 46,000 weights with gradients and moments are 339 GB.

@@ -99,11 +99,11 @@ pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     flops: |_, [dy, x, ..]| operations(dy.rows(), dy.cols(), x.cols()),
 };
 
-/// Loop turns over the depth, of which the tile of the smaller matrices has most: sixteen terms a turn,
-/// and five for the copy of its operands; and those of what is done with the sums, by the tile
-/// that has most.
+/// Loop turns over the depth, of which the register tile has most, four terms a turn; and those of what is
+/// done with the sums, by the tile that has most. The tiles with cooperative matrices have more, but run
+/// only on hardware, which ends no loop.
 fn turns_of(p: &Product, ending: u64) -> u64 {
-    6 * u64::from(p.depth.div_ceil(16)) + 1 + ending
+    4 * u64::from(p.depth.div_ceil(16)) + 1 + ending
 }
 
 /// Floating-point operations of a product: each term is multiplied and added.
