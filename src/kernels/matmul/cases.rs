@@ -288,11 +288,10 @@ fn fused_step(
         let kl = draw.kl;
         let top = linear(&mut tape, "fc3", Input::Made(z), layers[2], Activation::Tanh);
         let Compared { nll, .. } = linear_bernoulli(&mut tape, top, layers[3], seen);
-        let losses = [nll, kl];
         let terms = [("nll", nll), ("kl", kl), ("extra", extra)];
         let terms = terms.map(|(name, of)| Term { name, of, each: 1 });
         learn(&mut tape, rule, guard, |tape| reduce(tape, &reports, &terms, true));
-        (tape.take(), losses)
+        (tape.take(), [nll, kl])
     };
     case.program = Program::new(&case.name, &[&dispatches]);
     fill_parameters(&mut case, &shapes.map(|[_, inputs]| inputs));
