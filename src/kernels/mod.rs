@@ -82,6 +82,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &likelihood::FORWARD,
     &likelihood::FORWARD_SHARED,
     &likelihood::SUM,
+    &likelihood::SUM_ADAM,
     &reduce::TERMS,
     &finite::CHECK,
     &optimizer::ADAM,

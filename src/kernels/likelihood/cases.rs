@@ -1,7 +1,9 @@
 //! What the kernels of likelihoods are tested by.
 
 use super::*;
+use crate::config::OptimizerConfig;
 use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::common::optimizer_rates;
 
 /// Every family with every scale: one, ragged, a partial batch, several samples of an image, scales and
 /// locations past all bounds, the classic size, and more than 65,535 workgroups.
@@ -30,7 +32,27 @@ pub(crate) fn cases() -> Vec<Case> {
         ..ModelConfig::default()
     };
     cases.push(case(&shared, [65_600, 3], 1, 65_599, false));
+    cases.extend([1, 70, 300].map(updated));
     cases
+}
+
+/// Adam's update of a shared scale by what so many rows have of its gradient.
+fn updated(rows: usize) -> Case {
+    let mut case = Case::new(format!("the update of a shared scale by {rows} rows"), rows);
+    case.record.rates = optimizer_rates(&OptimizerConfig::default(), 1e-3, 3);
+    let each = case.input_line("each", rows, Dtype::F32, Fill::Uniform(1, 0.1, 1.0));
+    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![0, 0]));
+    let one = |case: &mut Case, name, seed| {
+        case.input_line(name, 1, Dtype::F32, Fill::Uniform(seed, 0.1, 0.5))
+    };
+    let weight = one(&mut case, "log_scale", 2);
+    let [first, second] = [one(&mut case, "first", 3), one(&mut case, "second", 4)];
+    let p = Pixelwise { rows: size(rows), ..Pixelwise::default() };
+    case.record(|tape| {
+        tape.dispatch(&SUM_ADAM, p, [each, guard, weight, first, second], Grid::Rows(1));
+    });
+    case.tolerance = 3e-6;
+    case
 }
 
 /// Logits, or locations round the pixels' range, then log-scales; `far` goes past all that models make.
