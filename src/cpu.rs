@@ -101,11 +101,13 @@ impl<T: Real> Session<T> {
     /// # Errors
     ///
     /// If the system gives no memory.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer that had room has another size now, since what it holds would be lost.
     pub fn extend(&mut self, plan: &Plan) -> Result<()> {
-        let is_new = |&(i, spec): &(usize, &BufferSpec)| {
-            self.buffers.get(i).is_none_or(|buffer| buffer.len() != spec.words)
-        };
-        let new: Vec<_> = plan.buffers().iter().enumerate().filter(is_new).collect();
+        let made: Vec<_> = self.buffers.iter().map(|buffer| 4 * buffer.len() as u64).collect();
+        let new = plan.lacking(&made);
         fits_memory(new.iter().map(|(_, spec)| spec.bytes()).sum())?;
         for (i, spec) in new {
             let made = Buffer::zeros(spec).ok_or_else(|| {

@@ -153,6 +153,10 @@ impl Session {
     /// # Errors
     ///
     /// If the plan does not fit the device or its memory.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer that had room has another size now, since what it holds would be lost.
     pub fn extend(&mut self, plan: &Plan) -> Result<()> {
         match self {
             Self::Cpu(session) => session.extend(plan),

@@ -293,7 +293,8 @@ pub struct Kernel<P: 'static, const N: usize> {
     /// How the CPU session runs it.
     pub cpu: Cpu<P, N>,
     /// An upper bound of the turns that one invocation makes in all its loops together, by any of the
-    /// schedules; the look that ends a loop is a turn too. Adapters may leave loops that turn more often
+    /// schedules but those with cooperative matrices, which no adapter has that leaves loops; the look
+    /// that ends a loop is a turn too. Adapters may leave loops that turn more often
     /// than [`MOST_TURNS`](crate::engine::plan::MOST_TURNS).
     pub turns: fn(&P) -> u64,
     /// The floating-point operations of a dispatch, of its tensors without their padding;

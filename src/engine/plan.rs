@@ -1,4 +1,4 @@
-//! Every buffer a model needs, and the programs that run over them.
+//! Every buffer a model needs.
 
 use std::collections::{HashMap, HashSet};
 
@@ -157,6 +157,24 @@ impl Plan {
         self.buffers[buffer.0].words = self.buffers[other.0].words;
     }
 
+    /// The buffers that a session lacks whose buffers are of these sizes, in bytes: those that the plan has
+    /// got since, and those that had no room yet.
+    ///
+    /// # Panics
+    ///
+    /// If one that had room has another size now, since what it holds would be lost.
+    pub(crate) fn lacking(&self, made: &[u64]) -> Vec<(usize, &BufferSpec)> {
+        let lacks = |&(i, spec): &(usize, &BufferSpec)| {
+            let (name, before, now) = (&spec.name, made.get(i).copied().unwrap_or(0), spec.bytes());
+            assert!(
+                before == 0 || before == now,
+                "`{name}`, in use, was {before} bytes and is {now}"
+            );
+            i >= made.len() || before != now
+        };
+        self.buffers.iter().enumerate().filter(lacks).collect()
+    }
+
     /// A matrix of floats in a buffer of its own, rows and columns padded to [`PAD`](crate::engine::PAD).
     pub fn matrix(&mut self, name: &str, rows: usize, cols: usize) -> Tensor {
         let shape = Tensor::matrix(BufferId(0), self.margin, rows, cols);
@@ -241,5 +259,28 @@ impl Plan {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_gets_what_it_lacks_and_loses_nothing() {
+        let mut plan = Plan::new();
+        let [used, late] = ["used", "late"].map(|name| plan.buffer(name, 0, Dtype::F32));
+        plan.grow(used, 16);
+        let made: Vec<_> = plan.buffers().iter().map(BufferSpec::bytes).collect();
+        assert_eq!(made, [64, 0], "bytes at first");
+        assert!(plan.lacking(&made).is_empty(), "nothing is new");
+        plan.grow(late, 32);
+        plan.vector("new", 16);
+        let lacks = |plan: &Plan| plan.lacking(&made).iter().map(|&(i, _)| i).collect::<Vec<_>>();
+        assert_eq!(lacks(&plan), [1, 2], "one that had no room, and one that was not there");
+        plan.grow(used, 16);
+        let grown = std::panic::catch_unwind(|| lacks(&plan)).expect_err("what it holds is lost");
+        let text = grown.downcast_ref::<String>().expect("a text");
+        assert!(text.contains("`used`, in use, was 64 bytes"), "{text}");
     }
 }

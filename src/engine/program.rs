@@ -143,7 +143,7 @@ impl Program {
                 ))
                 .hint(
                     "choose a smaller batch, fewer `samples` or less `importance`, smaller images, \
-                     or a smaller `latent`",
+                     smaller layers or a smaller `latent`",
                 ));
             }
         }

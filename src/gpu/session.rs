@@ -91,11 +91,13 @@ impl Session {
     /// # Errors
     ///
     /// If the plan does not fit the device's limits or its memory.
+    ///
+    /// # Panics
+    ///
+    /// If a buffer that had room has another size now, since what it holds would be lost.
     pub fn extend(&mut self, plan: &Plan) -> Result<()> {
-        let is_new = |&(i, spec): &(usize, &BufferSpec)| {
-            self.buffers.get(i).is_none_or(|buffer| buffer.size() != spec.bytes())
-        };
-        let new: Vec<_> = plan.buffers().iter().enumerate().filter(is_new).collect();
+        let made: Vec<_> = self.buffers.iter().map(wgpu::Buffer::size).collect();
+        let new = plan.lacking(&made);
         if new.is_empty() {
             return Ok(());
         }

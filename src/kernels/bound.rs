@@ -34,7 +34,7 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "bound.wgsl"), Cover::Items(32))];
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("bound.wgsl"), Cover::Items(32))];
 
 /// The weight ω (images · S) = K w / Σ w of each z, of mean 1 among the K of a group, and extra
 /// (images): what the bound −1/M Σ log 1/K Σ w over the M = S / K groups, in nats, is more than

@@ -21,7 +21,7 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "importance.wgsl"), Cover::Items(32))];
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("importance.wgsl"), Cover::Items(32))];
 
 /// One more importance weight w = p(x | z) p(z) / q(z | x) of each image, log w = `log_ratio` − nll in nats, of
 /// the first sample's nll and `log_ratio` = log p(z) − log q(z | x) (images · samples; Burda et al. 2016,

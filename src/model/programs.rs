@@ -1,8 +1,7 @@
 //! Records a model's programs, each from the images to what it is for.
 
 use crate::config::{Activation, Config, Corruption, Layer, Likelihood, Pixels, Posterior};
-use crate::engine::Dispatch;
-use crate::engine::{Dtype, Fusion, Program, Tape, Tensor};
+use crate::engine::{Dispatch, Dtype, Fusion, Program, Tape, Tensor};
 use crate::kernels::bound::{self, bound};
 use crate::kernels::corrupt::{PixelNoise, corrupt};
 use crate::kernels::draw::Draw;

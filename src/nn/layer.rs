@@ -170,11 +170,11 @@ impl Network<'_, '_> {
                     let affine = self.parameters(placed, top.cols());
                     linear(self.tape, path, top, affine, next)
                 }
-                Layer::Norm if next.slope_from_output() => {
-                    layers.next_if(|placed| placed.layer == Layer::Activation(next));
-                    self.norm(path, top.tensor(), next)
+                Layer::Norm => {
+                    let kind = if next.slope_from_output() { next } else { Activation::Identity };
+                    layers.next_if(|placed| placed.layer == Layer::Activation(kind));
+                    self.norm(path, top.tensor(), kind)
                 }
-                Layer::Norm => self.norm(path, top.tensor(), Activation::Identity),
                 Layer::Activation(Activation::Identity) => continue,
                 Layer::Activation(kind) => activation(self.tape, kind, top.tensor()),
                 Layer::Dropout(share) => {

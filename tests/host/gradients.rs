@@ -27,6 +27,7 @@ const WITHOUT: &[&str] = &[
     "gather.floats",
     "corrupt.pixels",
     "importance.weigh",
+    "likelihood.sum_adam",
     "label.gather",
     "reduce.terms",
     "finite.check",

@@ -41,6 +41,22 @@ impl Builder {
         }
     }
 
+    /// Adds what an operation makes and then an activation of it, under a name; what is between them gets
+    /// that name and an ending.
+    pub(super) fn then(
+        &mut self,
+        kind: Activation,
+        (name, ending): (&str, &str),
+        operation: impl FnOnce(&mut Self, &str),
+    ) {
+        if kind == Activation::Identity {
+            return operation(self, name);
+        }
+        let between = format!("{name}.{ending}");
+        operation(self, &between);
+        self.activation(kind, &between, name);
+    }
+
     /// Adds an operation, which is named by what it makes.
     pub(super) fn node(
         &mut self,

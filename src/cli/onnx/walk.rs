@@ -74,14 +74,9 @@ impl<'w> Walk<'w> {
         let x = self.value(bound(dispatch, "x"))?;
         let [w, b] = ["w", "b"].map(|of| self.learned(bound(dispatch, of), rows.clone(), ending));
         let kind = activation_of(dispatch);
-        let linear = match kind {
-            Activation::Identity => name.to_owned(),
-            _ => format!("{name}.linear"),
-        };
-        self.graph.node("Gemm", &[&x, &w, &b], &linear, vec![integer("transB", 1)]);
-        if kind != Activation::Identity {
-            self.graph.activation(kind, &linear, name);
-        }
+        self.graph.then(kind, (name, "linear"), |graph, linear| {
+            graph.node("Gemm", &[&x, &w, &b], linear, vec![integer("transB", 1)]);
+        });
         Ok(name.to_owned())
     }
 
@@ -143,15 +138,9 @@ fn layer_norm(walk: &mut Walk<'_>, dispatch: &Dispatch, name: &str) -> Result<St
     let learned = ["gain", "bias"].map(|of| walk.learned(bound(dispatch, of), 0..x.cols(), ""));
     let (x, epsilon) = (walk.value(x)?, float("epsilon", EPSILON as f32));
     let inputs = [x.as_str(), &learned[0], &learned[1]];
-    let kind = activation_of(dispatch);
-    let normal = match kind {
-        Activation::Identity => name.to_owned(),
-        _ => format!("{name}.shifted"),
-    };
-    walk.graph.node("LayerNormalization", &inputs, &normal, vec![epsilon]);
-    if kind != Activation::Identity {
-        walk.graph.activation(kind, &normal, name);
-    }
+    walk.graph.then(activation_of(dispatch), (name, "shifted"), |graph, shifted| {
+        graph.node("LayerNormalization", &inputs, shifted, vec![epsilon]);
+    });
     Ok(name.to_owned())
 }
 
