@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::engine::plan::BufferSpec;
 use crate::engine::report::{Report, SLOT, Slots, Untaken, VALUES};
-use crate::engine::{Access, Arg, Dispatch, Dtype, Plan, Program, Real, Record, Tensor};
+use crate::engine::{Access, Arg, BufferId, Dispatch, Dtype, Plan, Program, Real, Record, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Names a program that a session has loaded.
@@ -138,6 +138,11 @@ impl<T: Real> Session<T> {
     pub fn load(&mut self, program: &Program) -> ProgramId {
         self.programs.push(program.clone());
         ProgramId(self.programs.len() - 1)
+    }
+
+    /// Words of a buffer, of which there are none before a program needs it.
+    pub(crate) fn room(&self, buffer: BufferId) -> usize {
+        self.buffers.get(buffer.index()).map_or(0, Buffer::len)
     }
 
     fn floats(&mut self, tensor: Tensor) -> &mut [T] {

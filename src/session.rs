@@ -180,12 +180,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the device is lost.
+    /// If the session has no room for the tensor, or the device is lost.
     ///
     /// # Panics
     ///
     /// If there are more or fewer than the tensor has, or if it holds words.
     pub fn write(&mut self, tensor: Tensor, values: &[f32]) -> Result<()> {
+        self.has_room(tensor)?;
         match self {
             Self::Cpu(session) => {
                 session.write(tensor, values);
@@ -199,8 +200,13 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the device is lost.
+    /// If the session has no room for the tensor, or the device is lost.
+    ///
+    /// # Panics
+    ///
+    /// If they do not fit the tensor.
     pub fn write_bits(&mut self, tensor: Tensor, first: usize, bits: &[u32]) -> Result<()> {
+        self.has_room(tensor)?;
         match self {
             Self::Cpu(session) => {
                 session.write_bits(tensor, first, bits);
@@ -214,12 +220,34 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// If the device is lost or does not answer in time.
+    /// If the session has no room for the tensor, or the device is lost or does not answer in time.
+    ///
+    /// # Panics
+    ///
+    /// If it holds words.
     pub fn read(&mut self, tensor: Tensor) -> Result<Vec<f32>> {
+        self.has_room(tensor)?;
         match self {
             Self::Cpu(session) => Ok(session.read(tensor)),
             Self::Gpu(session) => session.read(tensor),
         }
+    }
+
+    /// Buffers have room once a program that uses them was recorded and the session extended: a step that
+    /// updates weights where their gradients are made has none for those gradients.
+    fn has_room(&self, tensor: Tensor) -> Result<()> {
+        let words = match self {
+            Self::Cpu(session) => session.room(tensor.buffer()),
+            Self::Gpu(session) => session.room(tensor.buffer()),
+        };
+        let range = tensor.range();
+        if range.end <= words {
+            return Ok(());
+        }
+        let what =
+            format!("words {range:?} of a buffer for which the session has room for {words}");
+        Err(Error::new(ErrorKind::Config, what)
+            .hint("record a program that uses the tensor, and extend the session by its plan"))
     }
 
     /// Runs a program once for each record; gives the tick of the first. A device may still be at

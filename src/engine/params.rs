@@ -32,7 +32,8 @@ pub struct Parameter {
     pub name: String,
     /// Where the values lie.
     pub value: Tensor,
-    /// Where the gradient lies.
+    /// Where the gradient lies. A step that updates the parameter where its gradient is made has no room
+    /// for it.
     pub grad: Tensor,
     /// Where the first moments lie, or the momentum.
     pub first: Tensor,

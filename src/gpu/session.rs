@@ -9,7 +9,7 @@ use crate::cpu::{ProgramId, fits_memory};
 use crate::engine::plan::BufferSpec;
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::report::{Report, Slots};
-use crate::engine::{Dispatch, Plan, Program, Tensor};
+use crate::engine::{BufferId, Dispatch, Plan, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::Gpu;
 use crate::gpu::pace::Submit;
@@ -332,6 +332,11 @@ impl Session {
     pub(super) fn note<R>(&mut self, result: Result<R>) -> Result<R> {
         self.broken |= result.as_ref().is_err_and(|e| e.kind() != ErrorKind::Timeout);
         result
+    }
+
+    /// Words of a buffer, of which there are none before a program needs it.
+    pub(crate) fn room(&self, buffer: BufferId) -> usize {
+        self.buffers.get(buffer.index()).map_or(0, |buffer| buffer.size() as usize / 4)
     }
 
     /// The buffer of a tensor, and where in it the tensor starts, in bytes.

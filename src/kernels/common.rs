@@ -50,6 +50,12 @@ pub(crate) fn turns(elements: u32, lanes: u32) -> u64 {
     u64::from(elements.div_ceil(lanes)) + 1
 }
 
+/// Turns of the same where each lane's sum is one of short sums, of 32 elements each.
+pub(crate) fn turns_in_parts(elements: u32, lanes: u32) -> u64 {
+    // The look that ends a short sum, and the turn that adds it.
+    turns(elements, lanes) + 2 * u64::from(elements.div_ceil(32 * lanes))
+}
+
 /// Turns of adding up a workgroup's lanes by halves.
 pub(crate) fn halvings(lanes: u32) -> u64 {
     u64::from(lanes.ilog2()) + 1

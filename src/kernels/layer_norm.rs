@@ -11,7 +11,9 @@ use crate::engine::{
 };
 use crate::kernels::activation::{gradient_before, note_applied};
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::common::{activate, activation_of, halvings, plain, turns, wgsl};
+use crate::kernels::common::{
+    activate, activation_of, halvings, plain, turns, turns_in_parts, wgsl,
+};
 
 /// What is added to the variance; that of `PyTorch`'s `LayerNorm`.
 pub const EPSILON: f64 = 1e-5;
@@ -93,7 +95,7 @@ pub static BACKWARD_PARAMETERS: Kernel<LayerNorm, 4> = Kernel {
     schedules: SCHEDULES,
     reference: (backward_parameters::<f32, false>, backward_parameters::<f64, false>),
     cpu: Cpu::Own(backward_parameters::<f32, true>),
-    turns: |p| turns(p.rows, LANES) + 2 * halvings(LANES),
+    turns: |p| turns_in_parts(p.rows, LANES) + 2 * halvings(LANES),
     flops: uncounted,
 };
 

@@ -63,8 +63,7 @@ pub static TERMS: Kernel<Reduce, 5> = Kernel {
 fn terms_turns(p: &Reduce) -> u64 {
     const LANES: u32 = 128;
     let added = [p.first_len, p.second_len, p.third_len].map(|len| turns(len, LANES));
-    // Each lane's sum is one of short sums, whose loops are looked at as well.
-    2 * added.iter().sum::<u64>() + 3 + halvings(LANES)
+    added.iter().sum::<u64>() + halvings(LANES)
 }
 
 fn terms<T: Real>(p: &Reduce, _: &Record, args: [Arg<'_, T>; 5]) {

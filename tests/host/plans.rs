@@ -1,8 +1,10 @@
 //! What models take: dispatches of a fused step, and memory of a model that is only used.
 
+use elbo::ErrorKind;
 use elbo::config::{Activation, Config, Likelihood, Scale};
 use elbo::engine::Fusion;
 use elbo::model::{DataSpec, Use, Vae};
+use elbo::session::{Device, Session};
 
 const MNIST: DataSpec = DataSpec { images: 60_000, pixels: 784, bytes: true };
 
@@ -63,4 +65,30 @@ fn a_model_that_is_used_holds_what_it_runs() {
         (config.model.latent, config.train.batch_size) = (64, 512);
     });
     assert!(big <= 72_000, "the big model takes {big} KiB");
+}
+
+/// A fused update leaves no gradient behind, and to ask for it is an error that says so.
+#[test]
+fn what_no_program_makes_is_refused() {
+    let data = DataSpec { images: 200, pixels: 36, bytes: true };
+    let mut vae = Vae::new(&Config::default(), data, data).expect("a valid configuration");
+    vae.program(Use::Step(Fusion::Updates)).expect("a program");
+    let [first, ..] = vae.parameters.list() else { panic!("a model has parameters") };
+    let (value, grad) = (first.value, first.grad);
+    let slots = vae.ports.reports.slots;
+    let mut session = Session::new(&Device::Cpu(1), &vae.plan, slots).expect("memory");
+    assert_eq!(session.read(value).map(|values| values.len()).ok(), Some(400 * 36));
+    let found = [
+        session.read(grad).map(|_| ()),
+        session.write(grad, &[0.0; 400 * 36]),
+        session.write_bits(grad, 0, &[0]),
+    ];
+    for found in found {
+        let error = found.expect_err("nothing makes it");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.to_string().contains("room for 0"), "{error}");
+    }
+    vae.program(Use::Step(Fusion::Nothing)).expect("a program");
+    session.extend(&vae.plan).expect("memory");
+    assert_eq!(session.read(grad).map(|values| values.len()).ok(), Some(400 * 36));
 }

@@ -13,7 +13,7 @@ use crate::engine::{
     Arg, Binding, Cover, Cpu, Dtype, GradSite, Grid, Kernel, Real, Record, Rows, Schedule, Tape,
     Tensor, Update, real, rows_of, uncounted,
 };
-use crate::kernels::common::{Sum, halvings, plain, turns, wgsl};
+use crate::kernels::common::{self, Sum, halvings, plain, turns, turns_in_parts, wgsl};
 use crate::kernels::optimizer::{Optimizer, adam_by};
 use crate::kernels::philox::philox;
 
@@ -108,7 +108,7 @@ pub static SUM: Kernel<Pixelwise, 2> = Kernel {
     schedules: SCHEDULES,
     reference: (sum, sum),
     cpu: Cpu::Reference,
-    turns: |p| turns(p.rows, LANES) + halvings(LANES),
+    turns: |p| turns_in_parts(p.rows, LANES) + halvings(LANES),
     flops: uncounted,
 };
 
@@ -139,7 +139,7 @@ fn row_turns(p: &Pixelwise) -> u64 {
         Likelihood::Categorical => 2 * turns(p.levels, 1),
         _ => 0,
     };
-    let pixels = u64::from(p.pixels.div_ceil(LANES)) * (1 + of_a_pixel) + 1;
+    let pixels = turns_in_parts(p.pixels, LANES) + u64::from(p.pixels.div_ceil(LANES)) * of_a_pixel;
     let filled = pixels + turns(p.stride - p.cols, LANES);
     filled.max(turns(p.stride, LANES)) + halvings(LANES)
 }
@@ -226,13 +226,9 @@ fn forward_shared<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 6]
     }
 }
 
-/// The sum over the rows, in parts, since a long sum in f32 loses digits.
+/// The sum over the rows.
 fn sum_of<T: Real>(p: &Pixelwise, each: &[T]) -> T {
-    let mut total = T::zero();
-    for part in each[..p.rows as usize].chunks(256) {
-        total += part.iter().fold(T::zero(), |sum, &v| sum + v);
-    }
-    total
+    common::sum(each[..p.rows as usize].iter().copied())
 }
 
 fn sum<T: Real>(p: &Pixelwise, _: &Record, [each, whole]: [Arg<'_, T>; 2]) {
