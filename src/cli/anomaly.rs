@@ -4,7 +4,6 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use elbo::checkpoint::{State, write_new};
-use elbo::config::Posterior;
 use elbo::evaluate::Z;
 use elbo::probe::auroc;
 use elbo::{Dataset, Device, Error, Model, Result};
@@ -240,10 +239,8 @@ fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Told>) ->
 fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> Vec<String> {
     let by = match args.samples {
         Some(samples) => format!("NLL with {samples} importance samples"),
-        None => match state.config.model.posterior {
-            Posterior::Normal => "−ELBO with one sampled z".to_owned(),
-            Posterior::Point => "reconstruction".to_owned(),
-        },
+        None if state.config.model.posterior.is_density() => "−ELBO with one sampled z".to_owned(),
+        None => "reconstruction".to_owned(),
     };
     let (split, step) = (args.images.split.name(), state.trained.step);
     let images = match (&args.against, &told) {

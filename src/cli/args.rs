@@ -136,11 +136,11 @@ pub(super) struct ConfigArgs {
     /// p(x | z)
     #[arg(long, value_parser = words::<Likelihood>())]
     likelihood: Option<Likelihood>,
-    /// Where the scale of a normal, Laplace or logistic likelihood comes from: it is --sigma, one learned
-    /// for all pixels, or one that the decoder makes for each
+    /// Where the likelihood's scale comes from, if it has one: it is --sigma, one learned for all pixels, or
+    /// one that the decoder makes for each
     #[arg(long, value_parser = words::<Scale>())]
     scale: Option<Scale>,
-    /// The fixed scale of a normal, Laplace or logistic likelihood
+    /// The fixed scale of a likelihood that has one
     #[arg(long, value_name = "SIGMA", allow_negative_numbers = true)]
     sigma: Option<f64>,
     /// Tell encoder and decoder each image's class, one of N: a model that samples by class

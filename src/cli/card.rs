@@ -3,7 +3,7 @@
 mod words;
 
 use elbo::checkpoint::State;
-use elbo::config::{Config, Likelihood, ObjectiveConfig, Posterior, Reduction};
+use elbo::config::{Config, Likelihood, ObjectiveConfig, Reduction};
 use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
@@ -66,13 +66,14 @@ fn model(state: &State) -> Result<String> {
     let likelihood = likelihood(model);
     let objective = &state.config.objective;
     let goal = goal(model.posterior, objective);
-    let (name, kind, made) = match model.posterior {
-        Posterior::Normal => (
+    let makes: Vec<_> = model.posterior.makes().iter().map(|(_, words)| *words).collect();
+    let (name, kind, made) = match model.posterior.is_density() {
+        true => (
             "variational",
             "variational autoencoder (Kingma and Welling 2014) with a standard normal prior",
-            "to the mean and to the log-variance of q(z \\| x)",
+            format!("to the {} of q(z \\| x)", makes.join(" and to the ")),
         ),
-        Posterior::Point => ("plain", "plain autoencoder, which has no prior", "to z"),
+        false => ("plain", "plain autoencoder, which has no prior", "to z".to_owned()),
     };
     let over = match objective.reduction {
         Reduction::Sum => "summed",

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::checkpoint::{Weight, weights_to_bytes, write_new};
-use elbo::config::Posterior;
 use elbo::data::npy;
 use elbo::evaluate::Codes;
 use elbo::{Error, ErrorKind, Result};
@@ -105,9 +104,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     check_free(&args.out)?;
     let state = args.model.state()?;
     let data = args.images.open(&state)?.limited(args.limit);
-    if matches!(format, Format::Npy(What::LogVar))
-        && state.config.model.posterior == Posterior::Point
-    {
+    if matches!(format, Format::Npy(What::LogVar)) && !state.config.model.posterior.is_density() {
         let what = "`--what log-var`, but a plain autoencoder's codes are points";
         return Err(Error::config(what).hint("leave it out: a point is its mean and its z"));
     }

@@ -161,7 +161,7 @@ impl Report {
     fn bits_per_dimension(&self) -> Option<f64> {
         let nats = self.nll.as_ref().map_or(self.loss.mean, |nll| nll.nll.mean);
         // A density of pixels, which depends on their units, has no bits; nor has what is no bound.
-        let told = self.posterior == Posterior::Normal && self.likelihood.is_discrete();
+        let told = self.posterior.is_density() && self.likelihood.is_discrete();
         told.then(|| nats / (LN_2 * self.pixels as f64))
     }
 
@@ -190,12 +190,12 @@ impl Report {
             "{images} {} images, weights after step {step}; nats per image",
             split.name()
         )];
-        lines.extend(match self.posterior {
-            Posterior::Point => vec![format!(
+        lines.extend(match self.posterior.is_density() {
+            false => vec![format!(
                 "loss (reconstruction, no ELBO)  {:9.3} ± {:.3}",
                 loss.mean, loss.margin
             )],
-            Posterior::Normal => vec![
+            true => vec![
                 format!("loss (−ELBO, one sampled z)     {:9.3} ± {:.3}", loss.mean, loss.margin),
                 format!("  reconstruction, −log p(x|z)   {recon:9.3}"),
                 format!("  KL divergence                 {kl:9.3}"),
@@ -219,7 +219,7 @@ impl Report {
             self.dimensions.len()
         ));
         lines.push("± is half a 95 % confidence interval over images".to_owned());
-        if self.posterior == Posterior::Point {
+        if !self.posterior.is_density() {
             return lines;
         }
         let mut order: Vec<_> = self.dimensions.iter().enumerate().collect();
@@ -233,8 +233,7 @@ impl Report {
     /// A warning if most of z says nothing of the image, where there are images enough to tell.
     fn collapse(&self) -> Option<String> {
         let (active, all) = (self.active(), self.dimensions.len());
-        let drawn = self.posterior == Posterior::Normal;
-        (drawn && few(active, all, self.images)).then(|| {
+        (self.posterior.is_density() && few(active, all, self.images)).then(|| {
             format!(
                 "warning: the posterior has collapsed in {} of {all} dimensions, which say nothing of \
                  the image: train with a smaller `--beta`, with `warmup-steps` or `free-bits`, or with \

@@ -92,21 +92,25 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
 fn describe(state: &State, part: Part) -> String {
     let ([height, width], step) = (state.size, state.trained.step);
     let model = &state.config.model;
-    let (posterior, conditional) = (model.posterior, model.classes > 0);
-    let does = match (part, posterior, conditional) {
-        (Part::Encoder, Posterior::Point, _) => "the codes z of images",
-        (Part::Encoder, Posterior::Normal, false) => {
-            "the approximate posterior q(z | x) of images: mean and log-variance"
+    let (density, conditional) = (model.posterior.is_density(), model.classes > 0);
+    let makes: Vec<_> = model.posterior.makes().iter().map(|(_, words)| *words).collect();
+    let makes = makes.join(" and ");
+    let does = match (part, density, conditional) {
+        (Part::Encoder, false, _) => "the codes z of images".to_owned(),
+        (Part::Encoder, true, false) => {
+            format!("the approximate posterior q(z | x) of images: {makes}")
         }
-        (Part::Encoder, Posterior::Normal, true) => {
-            "the approximate posterior q(z | x, y) of images and their classes: mean and log-variance"
+        (Part::Encoder, true, true) => {
+            format!("the approximate posterior q(z | x, y) of images and their classes: {makes}")
         }
-        (Part::Decoder, _, false) => "the means of the pixels of p(x | z)",
-        (Part::Decoder, _, true) => "the means of the pixels of p(x | z, y), where y is the class",
+        (Part::Decoder, _, false) => "the means of the pixels of p(x | z)".to_owned(),
+        (Part::Decoder, _, true) => {
+            "the means of the pixels of p(x | z, y), where y is the class".to_owned()
+        }
     };
-    let kind = match posterior {
-        Posterior::Normal => "a variational autoencoder (Kingma and Welling 2014)",
-        Posterior::Point => "a plain autoencoder",
+    let kind = match density {
+        true => "a variational autoencoder (Kingma and Welling 2014)",
+        false => "a plain autoencoder",
     };
     format!(
         "The {} of {kind} for images of {height}×{width} after {step} training steps: {does}.",

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use layer::{Entry, Layer, Layers};
-pub use model::{Activation, Init, Likelihood, ModelConfig, OutputBias, Posterior, Scale, Support};
+pub use model::{
+    Activation, Init, Likelihood, Makes, ModelConfig, OutputBias, Posterior, Scale, Support,
+};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use preset::{PRESETS, Preset, Published, Quantity};
@@ -89,14 +91,11 @@ impl Config {
     ///
     /// If its posterior is a point.
     pub fn check_density(&self) -> Result<()> {
-        match self.model.posterior {
-            Posterior::Normal => Ok(()),
-            Posterior::Point => {
-                let what = "a plain autoencoder (`posterior = \"point\"`) has no likelihood p(x)";
-                Err(Error::config(what)
-                    .hint("train a model with `posterior = \"normal\"` for that"))
-            }
+        if self.model.posterior.is_density() {
+            return Ok(());
         }
+        let what = "a plain autoencoder (`posterior = \"point\"`) has no likelihood p(x)";
+        Err(Error::config(what).hint("train a model with `posterior = \"normal\"` for that"))
     }
 
     /// Refuses a model whose codes were never held to a prior.
@@ -105,15 +104,11 @@ impl Config {
     ///
     /// If its posterior is a point and no discrepancy from the prior was minimised.
     pub fn check_prior(&self) -> Result<()> {
-        match self.model.posterior {
-            Posterior::Point if self.objective.mmd == 0.0 => {
-                let what =
-                    "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
-                Err(Error::config(what)
-                    .hint("train with `posterior = \"normal\"`, or with `mmd` above 0"))
-            }
-            _ => Ok(()),
+        if self.model.posterior.is_density() || self.objective.mmd > 0.0 {
+            return Ok(());
         }
+        let what = "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
+        Err(Error::config(what).hint("train with `posterior = \"normal\"`, or with `mmd` above 0"))
     }
 
     /// Writes the configuration as TOML.

@@ -10,7 +10,7 @@ use crate::error::Result;
 const HIDDEN: &str = "a hidden layer whose units are given as a number";
 
 /// What `scale` and `sigma` belong to.
-const LOCATED: &str = "the likelihood `normal`, `laplace` or `logistic`";
+const LOCATED: &str = "a likelihood with a scale (`normal`, `laplace`, `logistic`)";
 
 /// A function applied to each unit of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -136,6 +136,19 @@ pub enum Support {
     Line,
 }
 
+/// What the decoder makes of a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    /// A logit.
+    Logit,
+    /// A location and, where the scale is each pixel's own, its logarithm.
+    Location,
+    /// For each component of a mixture a logit, a location and a log-scale.
+    Components,
+    /// A logit for each level.
+    Levels,
+}
+
 impl Likelihood {
     /// All of them.
     pub const ALL: [Self; 7] = [
@@ -178,6 +191,17 @@ impl Likelihood {
         }
     }
 
+    /// What the decoder makes of a pixel.
+    #[must_use]
+    pub fn makes(self) -> Makes {
+        match self {
+            Self::Bernoulli | Self::ContinuousBernoulli => Makes::Logit,
+            Self::Normal | Self::Laplace | Self::Logistic => Makes::Location,
+            Self::LogisticMixture => Makes::Components,
+            Self::Categorical => Makes::Levels,
+        }
+    }
+
     /// Whether it gives probabilities, not densities, so that −log p(x) can be told in bits.
     #[must_use]
     pub fn is_discrete(self) -> bool {
@@ -187,7 +211,7 @@ impl Likelihood {
     /// Whether it is a location and a scale, which `scale` and `sigma` are of.
     #[must_use]
     pub fn has_scale(self) -> bool {
-        matches!(self, Self::Normal | Self::Laplace | Self::Logistic)
+        self.makes() == Makes::Location
     }
 
     /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, or the logit for
@@ -195,11 +219,11 @@ impl Likelihood {
     #[must_use]
     pub fn output_of_mean(self, mean: f64) -> Option<f64> {
         let within = mean.clamp(0.001, 0.999);
-        match self {
-            Self::Bernoulli => Some((within / (1.0 - within)).ln()),
-            Self::ContinuousBernoulli => Some(continuous_logit(within)),
-            Self::Normal | Self::Laplace | Self::Logistic => Some(mean),
-            Self::LogisticMixture | Self::Categorical => None,
+        match (self, self.makes()) {
+            (Self::ContinuousBernoulli, _) => Some(continuous_logit(within)),
+            (_, Makes::Logit) => Some((within / (1.0 - within)).ln()),
+            (_, Makes::Location) => Some(mean),
+            (_, Makes::Components | Makes::Levels) => None,
         }
     }
 
@@ -207,14 +231,12 @@ impl Likelihood {
     /// or locations first.
     #[must_use]
     pub fn outputs(self, model: &ModelConfig) -> usize {
-        match self {
-            Self::Bernoulli | Self::ContinuousBernoulli => 1,
-            Self::Normal | Self::Laplace | Self::Logistic => {
-                1 + usize::from(model.scale == Scale::Pixel)
-            }
+        match self.makes() {
+            Makes::Logit => 1,
+            Makes::Location => 1 + usize::from(model.scale == Scale::Pixel),
             // Logits of the components, then their locations, then their log-scales.
-            Self::LogisticMixture => 3 * model.components,
-            Self::Categorical => model.levels,
+            Makes::Components => 3 * model.components,
+            Makes::Levels => model.levels,
         }
     }
 }
@@ -269,6 +291,27 @@ pub enum Posterior {
     Point,
 }
 
+impl Posterior {
+    /// Whether it is a density, from which z is drawn. A point has none, and so no divergence from a prior
+    /// and no bound on p(x).
+    #[must_use]
+    pub fn is_density(self) -> bool {
+        match self {
+            Self::Normal => true,
+            Self::Point => false,
+        }
+    }
+
+    /// What the encoder's last layer makes for each dimension of z: the names in files, and in words.
+    #[must_use]
+    pub fn makes(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Normal => &[("mean", "mean"), ("log_var", "log-variance")],
+            Self::Point => &[("code", "z")],
+        }
+    }
+}
+
 /// The network and its distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -295,7 +338,7 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// p(x | z).
     pub likelihood: Likelihood,
-    /// Where the scale of a normal, Laplace or logistic likelihood comes from.
+    /// Where the scale of a likelihood comes from that [has one](Likelihood::has_scale).
     pub scale: Scale,
     /// The fixed scale: the deviation of a normal, b of a Laplace, s of a logistic likelihood, in units of
     /// a pixel's range from 0 to 1.

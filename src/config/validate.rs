@@ -15,8 +15,9 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.objective.validate()?;
-        if self.model.posterior == Posterior::Point {
-            self.objective.has_no_divergence()?;
+        match self.model.posterior {
+            Posterior::Normal => {}
+            Posterior::Point => self.objective.has_no_divergence()?,
         }
         self.optimizer.validate()?;
         self.train.validate()?;

@@ -27,7 +27,7 @@ impl Dataset {
                 false => format!("{what}the likelihood `{}` needs [0, 1]", likelihood.name()),
             };
             return Err(Error::new(ErrorKind::Data, what)
-                .hint("scale the data, or take the likelihood `normal` or `laplace`"));
+                .hint("scale the data, or take a likelihood of any numbers, as `normal`"));
         }
         match likelihood.support() {
             // Coins are on the first and the last level.

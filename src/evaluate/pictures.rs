@@ -102,7 +102,7 @@ impl Model {
     }
 
     /// What the decoder makes of z (images, latent), as is [shown](Self::show), (images, pixels): from 0 to
-    /// 1 but for the likelihoods normal and Laplace. The mean of a logistic pixel is its location within
+    /// 1 but for likelihoods of any numbers, as the normal. The mean of a logistic pixel is its location within
     /// 0 to 1, that of a mixture or of levels the expectation.
     ///
     /// # Errors

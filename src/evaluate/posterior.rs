@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::config::LOG_VAR_BOUNDS;
+use crate::config::{LOG_VAR_BOUNDS, Posterior};
 use crate::error::Result;
 use crate::evaluate::Model;
 use crate::model::Use;
@@ -12,8 +12,10 @@ use crate::model::Use;
 pub const ACTIVE: f64 = 0.01;
 
 /// The posteriors of images, each (images, latent).
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Codes {
+    /// Whose parameters these are.
+    pub posterior: Posterior,
     /// μ, or the point.
     pub mean: Vec<f32>,
     /// log σ², within its bounds; a point has none, so that this is empty.
@@ -48,7 +50,9 @@ impl Model {
     pub fn encode(&mut self, images: Range<usize>) -> Result<Codes> {
         self.within(&images)?;
         let program = self.load(Use::Encode)?;
-        let (mut codes, latent) = (Codes::default(), self.config.model.latent);
+        let (posterior, latent) = (self.config.model.posterior, self.config.model.latent);
+        let [mean, log_var, z] = [const { Vec::new() }; 3];
+        let mut codes = Codes { posterior, mean, log_var, z };
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(program, self.place(part))?;
@@ -57,10 +61,15 @@ impl Model {
                 .read(self.vae.ports.h.first_rows(rows))?
                 .chunks(self.vae.ports.h.cols())
             {
-                let (mean, log_var) = h.split_at(latent);
-                let (lowest, highest) = LOG_VAR_BOUNDS;
+                let (mean, rest) = h.split_at(latent);
                 codes.mean.extend(mean);
-                codes.log_var.extend(log_var.iter().map(|v| v.clamp(lowest, highest)));
+                match posterior {
+                    Posterior::Normal => {
+                        let (lowest, highest) = LOG_VAR_BOUNDS;
+                        codes.log_var.extend(rest.iter().map(|v| v.clamp(lowest, highest)));
+                    }
+                    Posterior::Point => {}
+                }
             }
             let all = rows * self.config.objective.z_per_image();
             let z = self.session.read(self.vae.ports.z.first_rows(all))?;
@@ -80,7 +89,10 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
             values.iter().skip(j).step_by(latent).map(|&v| f64::from(v)).collect()
         };
         let (mean, log_var) = (column(&codes.mean), column(&codes.log_var));
-        let kl = |(m, v): (&f64, &f64)| 0.5 * (m * m + v.exp_m1() - v);
+        let kl = |(m, v): (&f64, &f64)| match codes.posterior {
+            Posterior::Normal => 0.5 * (m * m + v.exp_m1() - v),
+            Posterior::Point => 0.0,
+        };
         let middle = mean.iter().sum::<f64>() / images;
         Dimension {
             kl: mean.iter().zip(&log_var).map(kl).sum::<f64>() / images,
@@ -92,13 +104,14 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Codes, dimensions};
+    use super::{Codes, Posterior, dimensions};
 
     /// By hand: KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e − 1 − 1), and nothing where the posterior is the prior.
     #[test]
     fn dimensions_are_judged_each_by_itself() {
         let mean = vec![1.0, 0.0, -1.0, 0.0];
-        let codes = Codes { mean, log_var: vec![1.0, 0.0, 1.0, 0.0], z: vec![0.0; 4] };
+        let (log_var, z) = (vec![1.0, 0.0, 1.0, 0.0], vec![0.0; 4]);
+        let codes = Codes { posterior: Posterior::Normal, mean, log_var, z };
         let [used, idle] = dimensions(&codes, 2)[..] else { panic!("two dimensions") };
         let kl = 0.5 * (1.0_f64.exp() - 1.0);
         assert!((used.kl - kl).abs() < 1e-12 && (used.variance - 1.0).abs() < 1e-12, "{used:?}");

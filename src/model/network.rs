@@ -1,6 +1,6 @@
 //! The encoder and the decoder of a configuration, as lists of layers.
 
-use crate::config::{Entry, Layer, Layers, ModelConfig, Posterior};
+use crate::config::{Entry, Layer, Layers, ModelConfig};
 use crate::error::Result;
 use crate::nn::{Dims, Placed, Sequential};
 
@@ -30,16 +30,18 @@ impl Architecture {
             false => path,
         };
         let mut encoder = placed(model, &model.encoder, |i| name("fc1", format!("encoder.{i}")));
-        encoder.push(match model.posterior {
-            Posterior::Normal => Placed {
-                layer: Layer::Linear(model.latent.saturating_mul(2)),
+        let makes = model.posterior.makes();
+        let layer = Layer::Linear(model.latent.saturating_mul(makes.len()));
+        encoder.push(match makes {
+            [(alone, _)] => Placed::new(layer, *alone),
+            parts => Placed {
+                layer,
                 path: name("fc2", "posterior".to_owned()),
-                parts: vec![
-                    name("fc21", "posterior.mean".to_owned()),
-                    name("fc22", "posterior.log_var".to_owned()),
-                ],
+                parts: (1..)
+                    .zip(parts)
+                    .map(|(i, (part, _))| name(&format!("fc2{i}"), format!("posterior.{part}")))
+                    .collect(),
             },
-            Posterior::Point => Placed::new(Layer::Linear(model.latent), "code"),
         });
         let mut decoder = placed(model, &model.decoder, |i| name("fc3", format!("decoder.{i}")));
         let outputs = pixels.saturating_mul(model.likelihood.outputs(model));

@@ -247,15 +247,15 @@ impl<'v> Recorder<'v> {
             && updates_at_once(self.tape.fusion(), optimizer)
             && self.ports.x.padded_rows() <= BLOCK;
         Fused {
-            draw: all && one && self.draws() && noise == Sampling::Drawn,
+            draw: all && one && model.posterior == Posterior::Normal && noise == Sampling::Drawn,
             bernoulli,
             bytes: bernoulli && data && products,
         }
     }
 
-    /// Whether z is drawn: a point is its own mean and its own draw, and has no density to weigh.
+    /// Whether z is drawn: a point is its own draw, and has no density to weigh.
     fn draws(&self) -> bool {
-        self.config.model.posterior == Posterior::Normal
+        self.config.model.posterior.is_density()
     }
 
     /// Records the minibatch, and the classes of its images.
@@ -301,17 +301,19 @@ impl<'v> Recorder<'v> {
     /// Records a draw from the posterior h, or takes the point, whose KL is zero.
     fn draw(&mut self, h: Tensor, noise: Sampling) -> Draw {
         let &Ports { eps, at_mean, z, kl, log_ratio, image, .. } = self.ports;
-        if !self.draws() {
-            return Draw { z: h, log_ratio: None, kl };
-        }
         let (noise, eps) = match noise {
             Sampling::Drawn => (Noise::Drawn { image }, eps),
             Sampling::Given => (Noise::Given, eps),
             Sampling::Mean => (Noise::Given, at_mean),
         };
         let draw = Draw { z, log_ratio: Some(log_ratio), kl };
-        gaussian(&mut self.tape, Normal { h, eps, site: 0 }, noise, draw);
-        draw
+        match self.config.model.posterior {
+            Posterior::Normal => {
+                gaussian(&mut self.tape, Normal { h, eps, site: 0 }, noise, draw);
+                draw
+            }
+            Posterior::Point => Draw { z: h, log_ratio: None, kl },
+        }
     }
 
     /// Records the hidden layers of the decoder.

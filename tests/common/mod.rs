@@ -4,6 +4,7 @@
 pub(crate) mod golden;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use elbo::Dataset;
 use elbo::config::{Config, Rule};
@@ -19,24 +20,38 @@ use elbo::session::{Device, Session};
 ///
 /// There must be one. Mesa's software Vulkan is enough:
 /// `apt-get install -y mesa-vulkan-drivers libvulkan1`, which the README's test command does.
+///
+/// All tests of a program share one device, so that a pipeline is compiled once; each has sessions of its
+/// own. One that breaks its device opens another.
 pub(crate) fn gpu() -> Gpu {
-    let found = adapters();
-    let best = found.iter().position(|adapter| !adapter.software).unwrap_or(0);
-    assert!(!found.is_empty(), "these tests need an adapter; install mesa-vulkan-drivers");
-    Gpu::open(best).expect("the adapter gives a device")
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    let open = || {
+        let found = adapters();
+        let best = found.iter().position(|adapter| !adapter.software).unwrap_or(0);
+        assert!(!found.is_empty(), "these tests need an adapter; install mesa-vulkan-drivers");
+        Gpu::open(best).expect("the adapter gives a device")
+    };
+    GPU.get_or_init(open).clone()
 }
 
-/// The training and the test images of MNIST.
+/// The training and the test images of MNIST, inflated once.
 pub(crate) fn mnist() -> (Dataset, Dataset) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
-    Dataset::from_idx_folder(&folder).expect("assets/mnist holds MNIST")
+    static MNIST: OnceLock<(Dataset, Dataset)> = OnceLock::new();
+    let read = || {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
+        Dataset::from_idx_folder(&folder).expect("assets/mnist holds MNIST")
+    };
+    MNIST.get_or_init(read).clone()
 }
 
 /// The pixels of the first training images of MNIST, as bytes.
 pub(crate) fn mnist_bytes(count: usize) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
-    let images = elbo::data::idx::read_folder(&folder).expect("assets/mnist holds MNIST").train;
-    images.pixels[..count * 784].to_vec()
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let read = || {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
+        elbo::data::idx::read_folder(&folder).expect("assets/mnist holds MNIST").train.pixels
+    };
+    BYTES.get_or_init(read)[..count * 784].to_vec()
 }
 
 /// The distance of two vectors as a share of the second's norm.

@@ -1,8 +1,8 @@
 //! What a configuration says, in words.
 
 use elbo::config::{
-    Corruption, Gradient, KlEstimate, Likelihood, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    Pixels, Posterior, Rule, Scale, Schedule,
+    Corruption, Gradient, KlEstimate, Makes, ModelConfig, ObjectiveConfig, OptimizerConfig, Pixels,
+    Posterior, Rule, Scale, Schedule, Support,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -15,10 +15,10 @@ pub(super) fn written(model: &ModelConfig) -> String {
 /// What was minimised, in words.
 pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) -> String {
     let ObjectiveConfig { beta, samples, importance, gradient, kl, .. } = *objective;
-    let mut text = match (posterior, importance, beta) {
-        (Posterior::Point, ..) => "the reconstruction".to_owned(),
-        (Posterior::Normal, 1, 1.0) => "the negative ELBO".to_owned(),
-        (Posterior::Normal, 1, beta) => {
+    let mut text = match (posterior.is_density(), importance, beta) {
+        (false, ..) => "the reconstruction".to_owned(),
+        (true, 1, 1.0) => "the negative ELBO".to_owned(),
+        (true, 1, beta) => {
             format!("reconstruction + β KL with β = {beta} (Higgins et al. 2017)")
         }
         _ => format!("the importance-weighted bound of K = {importance} z (Burda et al. 2016)"),
@@ -67,26 +67,21 @@ pub(in crate::cli) fn corruption(corruption: Corruption, level: f64) -> String {
 
 /// The likelihood in words, with its numbers.
 pub(in crate::cli) fn likelihood(model: &ModelConfig) -> String {
-    let (name, levels) = (model.likelihood.name(), model.levels);
+    let name = model.likelihood.name();
+    let levels = match model.likelihood.support() {
+        Support::Levels => format!(", {} levels", model.levels),
+        Support::Unit | Support::Line => String::new(),
+    };
     let scale = match model.scale {
         Scale::Fixed => format!("scale {}", model.sigma),
         Scale::Shared => "one learned scale".to_owned(),
         Scale::Pixel => "a scale for each pixel".to_owned(),
     };
-    match model.likelihood {
-        Likelihood::Bernoulli | Likelihood::ContinuousBernoulli => {
-            format!("{name}, of the decoder's logits")
-        }
-        Likelihood::Normal | Likelihood::Laplace => {
-            format!("{name} round the decoder's locations, {scale}")
-        }
-        Likelihood::Logistic => {
-            format!("{name} round the decoder's locations, {scale}, {levels} levels")
-        }
-        Likelihood::LogisticMixture => {
-            format!("{name} of {} components, {levels} levels", model.components)
-        }
-        Likelihood::Categorical => format!("{name}, {levels} levels"),
+    match model.likelihood.makes() {
+        Makes::Logit => format!("{name}, of the decoder's logits"),
+        Makes::Location => format!("{name} round the decoder's locations, {scale}{levels}"),
+        Makes::Components => format!("{name} of {} components{levels}", model.components),
+        Makes::Levels => format!("{name}{levels}"),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use elbo::checkpoint::{Course, Trained};
-use elbo::config::{Activation, Corruption, Likelihood, ModelConfig, Scale};
+use elbo::config::{Activation, Corruption, Likelihood, Makes, ModelConfig, Scale, Support};
 
 use super::proto::{FLOAT, Type, Value};
 use super::*;
@@ -284,12 +284,12 @@ fn pixels_are_means_of_every_likelihood() {
             known.push(&node.output[0]);
         }
         let last = graph.node.last().expect("a node").op_type.as_str();
-        let expected = match likelihood {
-            Likelihood::Bernoulli => "Sigmoid",
-            Likelihood::ContinuousBernoulli => "Where",
-            Likelihood::Normal | Likelihood::Laplace => "Gemm",
-            Likelihood::Logistic => "Clip",
-            Likelihood::LogisticMixture | Likelihood::Categorical => "ReduceSum",
+        let expected = match (likelihood.makes(), likelihood.support()) {
+            (Makes::Logit, _) if likelihood == Likelihood::ContinuousBernoulli => "Where",
+            (Makes::Logit, _) => "Sigmoid",
+            (Makes::Location, Support::Levels) => "Clip",
+            (Makes::Location, _) => "Gemm",
+            (Makes::Components | Makes::Levels, _) => "ReduceSum",
         };
         assert_eq!(last, expected, "{likelihood:?}");
         if likelihood.has_scale() {

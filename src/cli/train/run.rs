@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use elbo::checkpoint::{Best, Course, State, Trained, write_whole};
-use elbo::config::Posterior;
 use elbo::evaluate::dimensions;
 use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use serde_json::json;
@@ -174,7 +173,7 @@ impl<'a> Run<'a> {
     /// Warns as soon as most of z says nothing of images, and tells when that is over.
     fn tell_of_collapse(&mut self, active: usize, images: usize) {
         let model = &self.trainer.config().model;
-        let collapsed = model.posterior == Posterior::Normal && few(active, model.latent, images);
+        let collapsed = model.posterior.is_density() && few(active, model.latent, images);
         if collapsed != self.collapsed {
             self.log.collapse(collapsed, active, model.latent);
             self.collapsed = collapsed;
