@@ -1,6 +1,8 @@
 //! Every case of every kernel and schedule equals the f64 reference, on the GPU and on the CPU.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
+use elbo::engine::AnyKernel;
+use elbo::gpu::Gpu;
 use elbo::kernels;
 use elbo::selftest::{Outcome, Target, check, expected};
 
@@ -12,9 +14,9 @@ fn assert_all_pass(outcomes: &[Outcome]) {
     assert!(failed.is_empty(), "{} of {} cases failed", failed.len(), outcomes.len());
 }
 
+/// On the GPU by every schedule that it can run, with cooperative matrices where it has them, and on the CPU.
 #[test]
-fn gpu_equals_reference() {
-    // With cooperative matrices, where the adapter has them.
+fn gpu_and_cpu_equal_the_reference() {
     let (gpu, precision) = crate::common::gpu().with_mixed_precision().expect("the adapter works");
     println!("precision: {precision}");
     let mut names: Vec<&'static str> =
@@ -25,12 +27,10 @@ fn gpu_equals_reference() {
     let mut ran = Vec::new();
     for case in kernels::cases() {
         let expected = expected(&case).expect("enough memory");
+        outcomes.push(check(&case, &expected, Target::Cpu).expect("the CPU works"));
         for &name in &names {
             let gpu = gpu.clone().with_schedule(name);
-            let uses = |d: &elbo::engine::Dispatch| {
-                d.kernel.schedules().iter().any(|s| s.name == name && gpu.can_run(s))
-            };
-            if case.program.dispatches.iter().any(uses) {
+            if case.program.dispatches.iter().any(|d| runs(&gpu, d.kernel, name)) {
                 let outcome = check(&case, &expected, Target::Gpu(&gpu)).expect("the device works");
                 ran.push(name);
                 outcomes.push(outcome);
@@ -41,25 +41,15 @@ fn gpu_equals_reference() {
         let count = ran.iter().filter(|&&n| n == name).count();
         println!("{name}: {count} cases");
         // A schedule that the device has what it needs for must not be left out in silence.
-        let can = |kernel: &&&dyn elbo::engine::AnyKernel| {
-            kernel.schedules().iter().any(|s| s.name == name && gpu.can_run(s))
-        };
-        let possible = kernels::ALL.iter().find(can).is_some();
+        let possible = kernels::ALL.iter().any(|kernel| runs(&gpu, *kernel, name));
         assert_eq!(count > 0, possible, "cases by {name}, which the device can run or cannot");
     }
     assert_all_pass(&outcomes);
 }
 
-#[test]
-fn cpu_schedules_equal_reference() {
-    let outcomes: Vec<_> = kernels::cases()
-        .iter()
-        .map(|case| {
-            let expected = expected(case).expect("enough memory");
-            check(case, &expected, Target::Cpu).expect("the CPU works")
-        })
-        .collect();
-    assert_all_pass(&outcomes);
+/// Whether a device can run a kernel by a schedule of this name.
+pub(crate) fn runs(gpu: &Gpu, kernel: &dyn AnyKernel, name: &str) -> bool {
+    kernel.schedules().iter().any(|s| s.name == name && gpu.can_run(s))
 }
 
 #[test]

@@ -127,6 +127,16 @@ fn sum<T: Real>(p: &Product, f: impl Fn(usize) -> T) -> T {
     total
 }
 
+/// A row of C: Σ a(k) · row k of B over the depth. Of every column a term at a time, whose neighbours lie
+/// side by side; a column's terms are still added in their order.
+fn sum_rows<T: Real>(p: &Product, a: impl Fn(usize) -> T, b: &[T], totals: &mut [T]) {
+    totals.fill(T::zero());
+    for (k, b) in b.chunks(p.b_stride as usize).enumerate().take(p.depth as usize) {
+        let a = a(k);
+        totals.iter_mut().zip(b).for_each(|(total, &b)| *total += a * b);
+    }
+}
+
 fn forward<T: Real>(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, T>; 4]) {
     let (x, b, w, y) = (x.read(), b.read(), w.read(), y.write());
     let kind = activation_of(p.activation);
@@ -140,23 +150,27 @@ fn forward<T: Real>(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, T>; 4]) {
 fn backward_x<T: Real>(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
     let (dy, x, w, dx) = (dy.read(), x.read(), w.read(), dx.write());
     let kind = activation_of(p.activation);
-    each(p, |row, col, at| {
-        let dy = &dy[row * p.a_stride as usize..];
-        let total = sum(p, |k| dy[k] * w[k * p.b_stride as usize + col]);
-        let before = if p.accumulate != 0 { dx[at] } else { T::zero() };
-        let inside = col < p.inside as usize;
-        let value = before + total * slope_at_output(kind, x[at]);
-        dx[at] = if inside { value } else { T::zero() };
-    });
+    let mut totals = vec![T::zero(); p.cols as usize];
+    for (row, dy) in dy.chunks(p.a_stride as usize).enumerate().take(p.rows as usize) {
+        sum_rows(p, |k| dy[k], w, &mut totals);
+        for (col, &total) in totals.iter().enumerate() {
+            let at = row * p.c_stride as usize + col;
+            let before = if p.accumulate != 0 { dx[at] } else { T::zero() };
+            let value = before + total * slope_at_output(kind, x[at]);
+            dx[at] = if col < p.inside as usize { value } else { T::zero() };
+        }
+    }
 }
 
 fn backward_w<T: Real>(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, T>; 4]) {
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
-    let (a, b) = (p.a_stride as usize, p.b_stride as usize);
+    let a = p.a_stride as usize;
     let before = |value: T| if p.accumulate != 0 { value } else { T::zero() };
-    each(p, |row, col, at| {
-        dw[at] = before(dw[at]) + sum(p, |k| dy[k * a + row] * x[k * b + col]);
-    });
+    let mut totals = vec![T::zero(); p.cols as usize];
+    for (row, dw) in dw.chunks_mut(p.c_stride as usize).enumerate().take(p.rows as usize) {
+        sum_rows(p, |k| dy[k * a + row], x, &mut totals);
+        dw.iter_mut().zip(&totals).for_each(|(dw, &total)| *dw = before(*dw) + total);
+    }
     for (row, db) in db.iter_mut().enumerate() {
         *db = before(*db) + sum(p, |k| dy[k * a + row]);
     }
