@@ -224,7 +224,7 @@ impl<T: Real> Session<T> {
         for record in records {
             let (buffers, schedules) = (&mut self.buffers, self.schedules);
             let program = &self.programs[program.0];
-            self.pool.install(|| {
+            on_threads::<T, _>(&self.pool, || {
                 for dispatch in &program.dispatches {
                     execute(buffers, dispatch, record, schedules);
                 }
@@ -253,7 +253,7 @@ impl<T: Real> Session<T> {
     pub fn profile(&mut self, program: ProgramId, record: Record) -> Vec<(String, f64)> {
         let (buffers, schedules) = (&mut self.buffers, self.schedules);
         let dispatches = &self.programs[program.0].dispatches;
-        self.pool.install(|| {
+        on_threads::<T, _>(&self.pool, || {
             let timed = dispatches.iter().map(|dispatch| {
                 let start = Instant::now();
                 execute(buffers, dispatch, &record, schedules);
@@ -267,6 +267,14 @@ impl<T: Real> Session<T> {
     pub fn next_report(&mut self) -> Option<Report> {
         self.untaken.take()
     }
+}
+
+/// Does something on a pool's threads if kernels share work; to hand plain loops to one would only cost.
+fn on_threads<T: Real, R: Send>(
+    pool: &rayon::ThreadPool,
+    something: impl FnOnce() -> R + Send,
+) -> R {
+    if T::PARALLEL { pool.install(something) } else { something() }
 }
 
 /// Refuses buffers that take more than the machine's free memory, where the system tells how much that

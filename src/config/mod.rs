@@ -1,6 +1,7 @@
 //! What a user can choose: plain values and closed enums, read from TOML, checked in one place.
 
 mod layer;
+mod likelihood;
 mod model;
 mod objective;
 mod optimizer;
@@ -13,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use layer::{Entry, Layer, Layers};
-pub use model::{
-    Activation, Init, Likelihood, Makes, ModelConfig, OutputBias, Posterior, Scale, Support,
-};
+pub use likelihood::{Likelihood, Makes, Scale, Support};
+pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use preset::{PRESETS, Preset, Published, Quantity};

@@ -96,6 +96,8 @@ impl Binding {
 
 /// The number type of a reference: f32 in the CPU session, f64 in the oracle.
 pub trait Real: num_traits::Float + num_traits::NumAssign + Pod + Send + Sync + Debug {
+    /// Whether kernels share their work among threads; the oracle's are plain loops.
+    const PARALLEL: bool;
     /// Runs a kernel: its CPU schedule if it has one for this type, unless the `reference` is asked
     /// for.
     fn run(
@@ -114,6 +116,8 @@ pub trait Real: num_traits::Float + num_traits::NumAssign + Pod + Send + Sync + 
 }
 
 impl Real for f32 {
+    const PARALLEL: bool = true;
+
     fn run(
         kernel: &dyn AnyKernel,
         params: &[u8],
@@ -135,6 +139,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    const PARALLEL: bool = false;
+
     fn run(
         kernel: &dyn AnyKernel,
         params: &[u8],

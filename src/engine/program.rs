@@ -131,7 +131,7 @@ impl Program {
     ///
     /// # Errors
     ///
-    /// A [`Config`](ErrorKind::Config) error that names the kernel, what it makes and the turns.
+    /// A [`Config`](crate::ErrorKind::Config) error that names the kernel, what it makes and the turns.
     pub fn check(&self, plan: &Plan) -> Result<()> {
         for dispatch in &self.dispatches {
             let (kernel, turns) = (dispatch.kernel.name(), dispatch.kernel.turns(&dispatch.params));

@@ -5,6 +5,7 @@ pub(crate) mod golden;
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use elbo::Dataset;
 use elbo::config::{Config, Rule};
@@ -21,17 +22,19 @@ use elbo::session::{Device, Session};
 /// There must be one. Mesa's software Vulkan is enough:
 /// `apt-get install -y mesa-vulkan-drivers libvulkan1`, which the README's test command does.
 ///
-/// All tests of a program share one device, so that a pipeline is compiled once; each has sessions of its
-/// own. One that breaks its device opens another.
+/// The tests of a program share two devices, so that pipelines are compiled twice and not once a test, and
+/// one test's work need not wait for another's. Each has sessions of its own; what breaks a device opens one.
 pub(crate) fn gpu() -> Gpu {
-    static GPU: OnceLock<Gpu> = OnceLock::new();
+    static GPUS: [OnceLock<Gpu>; 2] = [const { OnceLock::new() }; 2];
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed) % GPUS.len();
     let open = || {
         let found = adapters();
         let best = found.iter().position(|adapter| !adapter.software).unwrap_or(0);
         assert!(!found.is_empty(), "these tests need an adapter; install mesa-vulkan-drivers");
         Gpu::open(best).expect("the adapter gives a device")
     };
-    GPU.get_or_init(open).clone()
+    GPUS[next].get_or_init(open).clone()
 }
 
 /// The training and the test images of MNIST, inflated once.

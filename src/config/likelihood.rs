@@ -1,0 +1,184 @@
+//! p(x | z), and the facts of its families.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::ModelConfig;
+
+/// p(x | z): how what the decoder makes is compared with the image, pixel by pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Likelihood {
+    /// Each pixel is a coin with the decoder's logit; grey pixels are soft targets.
+    Bernoulli,
+    /// Each pixel has the density C(λ) λˣ (1 − λ)¹⁻ˣ on [0, 1], with the decoder's logit of λ
+    /// (Loaiza-Ganem and Cunningham 2019, eq. 4 to 8).
+    ContinuousBernoulli,
+    /// Each pixel is normal round the decoder's location.
+    Normal,
+    /// Each pixel has a Laplace density round the decoder's location.
+    Laplace,
+    /// Each pixel is one of `levels` levels, whose bin a logistic distribution round the decoder's
+    /// location hits (Kingma et al. 2016, appendix; Salimans et al. 2017, eq. 2).
+    Logistic,
+    /// As `Logistic`, of a mixture of `components` (Salimans et al. 2017, section 2.1).
+    LogisticMixture,
+    /// Each pixel is one of `levels` levels, with a logit each.
+    Categorical,
+}
+
+/// The pixels that a likelihood has a meaning for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// Numbers from 0 to 1.
+    Unit,
+    /// The levels k / (levels − 1).
+    Levels,
+    /// Any numbers.
+    Line,
+}
+
+/// What the decoder makes of a pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Makes {
+    /// A logit.
+    Logit,
+    /// A location and, where the scale is each pixel's own, its logarithm.
+    Location,
+    /// For each component of a mixture a logit, a location and a log-scale.
+    Components,
+    /// A logit for each level.
+    Levels,
+}
+
+impl Likelihood {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Bernoulli,
+        Self::ContinuousBernoulli,
+        Self::Normal,
+        Self::Laplace,
+        Self::Logistic,
+        Self::LogisticMixture,
+        Self::Categorical,
+    ];
+
+    /// The number that shaders know it by.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+
+    /// The name in configurations.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Bernoulli => "bernoulli",
+            Self::ContinuousBernoulli => "continuous-bernoulli",
+            Self::Normal => "normal",
+            Self::Laplace => "laplace",
+            Self::Logistic => "logistic",
+            Self::LogisticMixture => "logistic-mixture",
+            Self::Categorical => "categorical",
+        }
+    }
+
+    /// The pixels that it has a meaning for.
+    #[must_use]
+    pub fn support(self) -> Support {
+        match self {
+            Self::Bernoulli | Self::ContinuousBernoulli => Support::Unit,
+            Self::Normal | Self::Laplace => Support::Line,
+            Self::Logistic | Self::LogisticMixture | Self::Categorical => Support::Levels,
+        }
+    }
+
+    /// What the decoder makes of a pixel.
+    #[must_use]
+    pub fn makes(self) -> Makes {
+        match self {
+            Self::Bernoulli | Self::ContinuousBernoulli => Makes::Logit,
+            Self::Normal | Self::Laplace | Self::Logistic => Makes::Location,
+            Self::LogisticMixture => Makes::Components,
+            Self::Categorical => Makes::Levels,
+        }
+    }
+
+    /// Whether it gives probabilities, not densities, so that −log p(x) can be told in bits.
+    #[must_use]
+    pub fn is_discrete(self) -> bool {
+        self == Self::Bernoulli || self.support() == Support::Levels
+    }
+
+    /// Whether it is a location and a scale, which `scale` and `sigma` are of.
+    #[must_use]
+    pub fn has_scale(self) -> bool {
+        self.makes() == Makes::Location
+    }
+
+    /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, or the logit for
+    /// a mean that is kept within [0.001, 0.999]; of families with no such number, nothing.
+    #[must_use]
+    pub fn output_of_mean(self, mean: f64) -> Option<f64> {
+        let within = mean.clamp(0.001, 0.999);
+        match (self, self.makes()) {
+            (Self::ContinuousBernoulli, _) => Some(continuous_logit(within)),
+            (_, Makes::Logit) => Some((within / (1.0 - within)).ln()),
+            (_, Makes::Location) => Some(mean),
+            (_, Makes::Components | Makes::Levels) => None,
+        }
+    }
+
+    /// How many numbers the decoder makes of each pixel: they lie in so many blocks of all pixels, logits
+    /// or locations first.
+    #[must_use]
+    pub fn outputs(self, model: &ModelConfig) -> usize {
+        match self.makes() {
+            Makes::Logit => 1,
+            Makes::Location => 1 + usize::from(model.scale == Scale::Pixel),
+            // Logits of the components, then their locations, then their log-scales.
+            Makes::Components => 3 * model.components,
+            Makes::Levels => model.levels,
+        }
+    }
+}
+
+/// The logit l of a continuous Bernoulli pixel of this mean, which is not σ(l) but 1 / (1 − exp −l) − 1 / l
+/// (Loaiza-Ganem and Cunningham 2019, eq. 9): by halving, from the means of the logits 0 to 1000, which are
+/// ½ to 0.999, and their mirror images.
+fn continuous_logit(mean: f64) -> f64 {
+    if mean < 0.5 {
+        return -continuous_logit(1.0 - mean);
+    }
+    let (mut low, mut high) = (0.0_f64, 1000.0_f64);
+    for _ in 0..60 {
+        let l = 0.5 * (low + high);
+        if -1.0 / (-l).exp_m1() - 1.0 / l < mean {
+            low = l;
+        } else {
+            high = l;
+        }
+    }
+    high
+}
+
+/// Where the scale of a likelihood comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Scale {
+    /// It is `sigma`.
+    Fixed,
+    /// One for all pixels and images, learned from 1 on (Rybkin et al. 2021, section 3, σ-VAE).
+    Shared,
+    /// The decoder makes the logarithm of one for each pixel, behind the locations.
+    Pixel,
+}
+
+impl Scale {
+    /// The number that shaders know it by.
+    #[must_use]
+    pub fn code(self) -> u32 {
+        self as u32
+    }
+}
