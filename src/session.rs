@@ -186,7 +186,7 @@ impl Session {
     ///
     /// If there are more or fewer than the tensor has, or if it holds words.
     pub fn write(&mut self, tensor: Tensor, values: &[f32]) -> Result<()> {
-        self.has_room(tensor)?;
+        self.check_room(tensor)?;
         match self {
             Self::Cpu(session) => {
                 session.write(tensor, values);
@@ -206,7 +206,7 @@ impl Session {
     ///
     /// If they do not fit the tensor.
     pub fn write_bits(&mut self, tensor: Tensor, first: usize, bits: &[u32]) -> Result<()> {
-        self.has_room(tensor)?;
+        self.check_room(tensor)?;
         match self {
             Self::Cpu(session) => {
                 session.write_bits(tensor, first, bits);
@@ -226,16 +226,16 @@ impl Session {
     ///
     /// If it holds words.
     pub fn read(&mut self, tensor: Tensor) -> Result<Vec<f32>> {
-        self.has_room(tensor)?;
+        self.check_room(tensor)?;
         match self {
             Self::Cpu(session) => Ok(session.read(tensor)),
             Self::Gpu(session) => session.read(tensor),
         }
     }
 
-    /// Buffers have room once a program that uses them was recorded and the session extended: a step that
-    /// updates weights where their gradients are made has none for those gradients.
-    fn has_room(&self, tensor: Tensor) -> Result<()> {
+    /// Refuses a tensor that there is no room for. There is some once a program that uses it was recorded and
+    /// the session extended: a step that updates weights where their gradients are made has none for those.
+    fn check_room(&self, tensor: Tensor) -> Result<()> {
         let words = match self {
             Self::Cpu(session) => session.room(tensor.buffer()),
             Self::Gpu(session) => session.room(tensor.buffer()),
@@ -246,7 +246,7 @@ impl Session {
         }
         let what =
             format!("words {range:?} of a buffer for which the session has room for {words}");
-        Err(Error::new(ErrorKind::Config, what)
+        Err(Error::config(what)
             .hint("record a program that uses the tensor, and extend the session by its plan"))
     }
 
