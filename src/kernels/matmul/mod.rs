@@ -111,15 +111,6 @@ fn operations(rows: usize, cols: usize, depth: usize) -> u64 {
     2 * rows as u64 * cols as u64 * depth as u64
 }
 
-/// Calls `f` with each row, column and place in C.
-fn each(p: &Product, mut f: impl FnMut(usize, usize, usize)) {
-    for row in 0..p.rows as usize {
-        for col in 0..p.cols as usize {
-            f(row, col, row * p.c_stride as usize + col);
-        }
-    }
-}
-
 /// Σ f(k) over the depth.
 fn sum<T: Real>(p: &Product, f: impl Fn(usize) -> T) -> T {
     let mut total = T::zero();
@@ -140,11 +131,15 @@ fn sum_rows<T: Real>(p: &Product, a: impl Fn(usize) -> T, b: &[T], totals: &mut 
 fn forward<T: Real>(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, T>; 4]) {
     let (x, b, w, y) = (x.read(), b.read(), w.read(), y.write());
     let kind = activation_of(p.activation);
-    each(p, |row, col, at| {
-        let (x, w) = (&x[row * p.a_stride as usize..], &w[col * p.b_stride as usize..]);
-        let total = b[col] + sum(p, |k| x[k] * w[k]);
-        y[at] = if col < p.inside as usize { activate(kind, total) } else { T::zero() };
-    });
+    for row in 0..p.rows as usize {
+        for col in 0..p.cols as usize {
+            let (x, w) = (&x[row * p.a_stride as usize..], &w[col * p.b_stride as usize..]);
+            let total = b[col] + sum(p, |k| x[k] * w[k]);
+            let inside = col < p.inside as usize;
+            y[row * p.c_stride as usize + col] =
+                if inside { activate(kind, total) } else { T::zero() };
+        }
+    }
 }
 
 fn backward_x<T: Real>(p: &Product, _: &Record, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
