@@ -9,7 +9,8 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, MOST};
+use crate::config::{Config, DataConfig, ImageSize, MOST};
+use crate::data::Reading;
 use crate::error::{Error, ErrorKind, Result};
 pub use crate::files::{read_whole, sync_folder, write_new, write_whole};
 use crate::metrics::Sums;
@@ -24,7 +25,7 @@ pub const FORMAT: u32 = 1;
 const KEY: &str = "elbo";
 
 /// The most bytes that a state's metadata may have.
-const MOST_METADATA: usize = 256 << 10;
+const MOST_METADATA: usize = 768 << 10;
 
 /// The most bytes of a header, of which the reader makes several times as many: room for 8,000
 /// tensors and the metadata.
@@ -184,8 +185,10 @@ pub struct Course {
 pub struct State {
     /// The configuration.
     pub config: Config,
-    /// Height and width of an image.
-    pub size: [usize; 2],
+    /// The size of an image.
+    pub size: ImageSize,
+    /// How the values of files became pixels.
+    pub reading: Reading,
     /// The [fingerprint](crate::Dataset::fingerprint_for) of the training and the test images, if it was
     /// ever trained.
     pub data: Option<[String; 2]>,
@@ -207,7 +210,10 @@ pub struct State {
 struct About {
     format: u32,
     version: String,
-    size: [usize; 2],
+    size: ImageSize,
+    /// Older runs have none.
+    #[serde(default)]
+    reading: Reading,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<[String; 2]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,6 +221,17 @@ struct About {
     trained: Trained,
     course: Course,
     config: Config,
+}
+
+/// What a state says of its data, whatever else there is: older runs say nothing.
+#[derive(Deserialize)]
+struct Said {
+    config: SaidOfData,
+}
+
+#[derive(Deserialize)]
+struct SaidOfData {
+    data: Option<toml::Table>,
 }
 
 /// The format alone, whatever else there is.
@@ -239,6 +256,7 @@ impl State {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             size: self.size,
+            reading: self.reading.clone(),
             data: self.data.clone(),
             device: self.device.clone(),
             trained: self.trained,
@@ -279,7 +297,11 @@ impl State {
             let what = format!("is of format {found}, expected {FORMAT} (elbo {version} wrote it)");
             return Err(fail(what).hint(format!("use elbo {version}")));
         }
-        let about: About = toml::from_str(about).map_err(unclear)?;
+        let said: Said = toml::from_str(about).map_err(unclear)?;
+        let mut about: About = toml::from_str(about).map_err(unclear)?;
+        if said.config.data.is_none() {
+            about.config.data = DataConfig::before();
+        }
         about.config.validate().map_err(|e| fail(format!("its configuration: {e}")))?;
         let (epochs, best) = (about.course.epochs, about.course.best.map_or(0, |best| best.epoch));
         let no_best = about.course.best.is_some() && best == 0;
@@ -305,13 +327,13 @@ impl State {
         if !(scale > 0.0 && scale <= 1.0) {
             return Err(fail(format!("its rates are scaled by {scale}, expected 0 to 1")));
         }
-        if about.size.contains(&0) || about.size[0].checked_mul(about.size[1]).is_none() {
-            let [height, width] = about.size;
-            return Err(fail(format!("its images are {height}×{width}, expected 1×1 or more")));
+        if about.size.checked_len().is_none() {
+            return Err(fail(format!("its images are {}, expected 1 × 1 or more", about.size)));
         }
         Ok(Self {
             config: about.config,
             size: about.size,
+            reading: about.reading,
             data: about.data,
             device: about.device,
             trained: about.trained,
@@ -334,14 +356,12 @@ impl State {
 
     /// Refuses images of another size than the state's. Weights that were never trained here do not know
     /// how their pixels lie, and take any size of as many.
-    pub(crate) fn check_size(&self, size: [usize; 2]) -> Result<()> {
-        let pixels = |[height, width]: [usize; 2]| height * width;
-        let as_many = self.data.is_none() && pixels(self.size) == pixels(size);
+    pub(crate) fn check_size(&self, size: ImageSize) -> Result<()> {
+        let as_many = self.data.is_none() && self.size.len() == size.len();
         if self.size == size || as_many {
             return Ok(());
         }
-        let ([a, b], [c, d]) = (self.size, size);
-        let what = format!("the checkpoint is of images of {a}×{b}, the data's are {c}×{d}");
+        let what = format!("the checkpoint is of images of {}, the data's are {size}", self.size);
         Err(Error::new(ErrorKind::Data, what).hint(OWN_DATA))
     }
 }

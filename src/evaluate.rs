@@ -10,9 +10,9 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::checkpoint::{STATE, State, check_tensors};
-use crate::config::Config;
+use crate::config::{Config, ImageSize};
 use crate::cpu::ProgramId;
-use crate::data::Dataset;
+use crate::data::{Dataset, Reading};
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::{Access, Dtype, PAD, Parameter, Program, Record, rate};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +26,7 @@ use crate::session::{Device, Session};
 
 pub use likelihood::{Estimate, estimate};
 pub use pictures::Shown;
-pub use posterior::{ACTIVE, Codes, Dimension, dimensions};
+pub use posterior::{ACTIVE, Codes, Dimension, dimensions, used};
 pub(crate) use weights::Place;
 
 /// What noise is for: the streams of the generator.
@@ -74,7 +74,9 @@ pub struct Model {
     /// Where its reports have the terms of the losses.
     pub(crate) places: Places,
     images: usize,
-    pub(crate) size: [usize; 2],
+    pub(crate) size: ImageSize,
+    /// How the values of files became pixels.
+    pub(crate) reading: Reading,
     /// The steps that its weights were trained for, which the noise of looks depends on.
     pub(crate) step: u64,
     /// Steps that share a submit, if the user said so.
@@ -120,7 +122,7 @@ impl Model {
     /// A recorded model on a device, with parameters of zero, and the images to look at.
     pub(crate) fn on(device: &Device, config: Config, vae: Vae, data: &Dataset) -> Result<Self> {
         let session = Session::new(device, &vae.plan, vae.ports.reports.slots)?;
-        let (images, size) = (data.len(), data.size());
+        let (images, size, reading) = (data.len(), data.size(), data.reading().clone());
         let (loaded, step, steps_per_submit) = (BTreeMap::new(), 0, None);
         let (places, shown) = (Places::of(&vae.ports.reports), Shown::default());
         let mut model = Self {
@@ -131,6 +133,7 @@ impl Model {
             places,
             images,
             size,
+            reading,
             step,
             steps_per_submit,
             shown,
@@ -145,10 +148,16 @@ impl Model {
         &self.config
     }
 
-    /// Height and width of an image.
+    /// The size of an image.
     #[must_use]
-    pub fn image_size(&self) -> [usize; 2] {
+    pub fn image_size(&self) -> ImageSize {
         self.size
+    }
+
+    /// How the values of files became pixels.
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// The number of images that it looks at.
@@ -335,10 +344,9 @@ impl Model {
 
 /// How many images are looked at together: more than were trained on only where a layer of so many
 /// still fits a binding.
-fn batch(config: &Config, [height, width]: [usize; 2]) -> Result<usize> {
+fn batch(config: &Config, size: ImageSize) -> Result<usize> {
     let trained = config.train.part_size();
-    let Architecture { encoder, decoder } =
-        Architecture::of(&config.model, height.saturating_mul(width))?;
+    let Architecture { encoder, decoder } = Architecture::of(&config.model, size.len())?;
     let widest = encoder.dims().chain(decoder.dims()).map(Dims::count).max().unwrap_or(1);
     let fit =
         MAX_BINDING_BYTES as usize / 4 / (widest.saturating_add(PAD - 1) / PAD * PAD).max(PAD);
@@ -347,12 +355,11 @@ fn batch(config: &Config, [height, width]: [usize; 2]) -> Result<usize> {
 
 /// So many black images of a state's size, that nobody looks at.
 fn blank(state: &State, count: usize) -> Result<Dataset> {
-    let [height, width] = state.size;
-    let pixels = height.saturating_mul(width);
+    let (size, pixels) = (state.size, state.size.len());
     // Each pixel has a bias at the least, so a size that the file does not bear out takes no memory.
     let numbers = state.tensors.iter().map(|tensor| tensor.values.len()).sum::<usize>();
     if pixels > numbers {
-        let what = format!("{STATE} is of images of {height}×{width}, and has {numbers} numbers");
+        let what = format!("{STATE} is of images of {size}, and has {numbers} numbers");
         return Err(Error::new(ErrorKind::Data, what).hint("name a whole checkpoint"));
     }
     Dataset::from_bytes(state.size, vec![0; pixels * count])?.with_labels(vec![0; count])

@@ -1,6 +1,7 @@
 //! The trainer: steps are queued, and reports come back when they do.
 
 mod broken;
+mod diagnosis;
 mod looks;
 mod parts;
 mod state;
@@ -8,9 +9,9 @@ mod state;
 use std::collections::VecDeque;
 
 use crate::checkpoint::{MOST_STEPS, State, Trained};
-use crate::config::{Config, NonFinite, OutputBias};
+use crate::config::{Config, ImageSize, NonFinite, OutputBias, Range};
 use crate::cpu::ProgramId;
-use crate::data::Dataset;
+use crate::data::{Dataset, Reading};
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Fusion, Init, Program, Tensor};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,6 +23,7 @@ use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
+pub use diagnosis::{Diagnosis, scale_is_far};
 use parts::{Pending, Submit, parts_of};
 
 /// What a training step on a device is. One that may have to be left out is not fused: there every
@@ -72,6 +74,10 @@ pub struct Trainer {
     /// The programs of its parts, if it has more than one.
     in_parts: Option<[ProgramId; 3]>,
     images: usize,
+    /// The loss of the best model that makes the same of every image, where it has a closed form.
+    constant: Option<f64>,
+    /// The deviation of pixels, the root of their mean variance.
+    deviation: f64,
     schedules: &'static str,
     /// What computes, for whom its bits matter.
     device: String,
@@ -100,8 +106,7 @@ impl Trainer {
     /// device.
     pub fn new(device: &Device, config: &Config, train: &Dataset, test: &Dataset) -> Result<Self> {
         if train.size() != test.size() {
-            let ([a, b], [c, d]) = (train.size(), test.size());
-            let what = format!("training images are {a}×{b}, test images {c}×{d}");
+            let what = format!("training images are {}, test images {}", train.size(), test.size());
             return Err(Error::config(what).hint("both must be of one size"));
         }
         if config.objective.total_correlation != 1.0 && config.train.batch_size == 1 {
@@ -122,6 +127,11 @@ impl Trainer {
         let step = model.load(step_use)?;
         let in_parts = parts::load(&mut model)?;
         model.load_evaluation()?;
+        // The run's is that of what it learns from.
+        model.reading = match config.data.range {
+            Range::ByFile => Reading::default(),
+            _ => train.reading().clone(),
+        };
         upload(&mut model.session, &model.vae.ports.train, train)?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
             let bias = model.vae.output_bias();
@@ -130,7 +140,10 @@ impl Trainer {
             }
             model.session.write(tensor, &values)?;
         }
+        let moments = train.moments();
         let mut trainer = Self {
+            constant: moments.constant_loss(&config.model),
+            deviation: moments.deviation(),
             model,
             step_use,
             step,
@@ -183,9 +196,9 @@ impl Trainer {
         &self.model.config
     }
 
-    /// Height and width of an image.
+    /// The size of an image.
     #[must_use]
-    pub fn image_size(&self) -> [usize; 2] {
+    pub fn image_size(&self) -> ImageSize {
         self.model.size
     }
 

@@ -5,6 +5,6 @@ use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let path = Path::new("fuzzed");
-    let _ = elbo::data::idx::images_from_bytes(path, data);
-    let _ = elbo::data::idx::labels_from_bytes(path, data);
+    let _ = elbo::data::formats::idx::images_from_bytes(path, data);
+    let _ = elbo::data::formats::idx::labels_from_bytes(path, data);
 });

@@ -5,5 +5,5 @@ use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let path = Path::new("fuzzed");
-    let _ = elbo::data::npy::from_bytes(path, data);
+    let _ = elbo::data::formats::npy::read(path, data, &elbo::config::DataConfig::default());
 });

@@ -5,5 +5,5 @@ use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let path = Path::new("fuzzed");
-    let _ = elbo::data::pictures::from_bytes(path, data);
+    let _ = elbo::data::formats::pictures::from_bytes(path, data);
 });

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use elbo::checkpoint::{State, write_new};
+use elbo::data::Sources;
 use elbo::evaluate::Z;
 use elbo::probe::auroc;
 use elbo::{Dataset, Device, Error, Model, Result};
@@ -93,8 +94,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let marks = marks(args, &state, &data)?;
     let others = args.against.as_deref().map(|path| {
         // Named twice, images that are not divided are all of each set.
-        let (train, test) = Dataset::open(path, Some(path))?;
-        let others = if args.images.split == Split::Test { test } else { train };
+        let (config, reading) = (&state.config, Some(&state.reading));
+        let opened = Sources { data: path, test: Some(path), config, reading }.open()?;
+        let others = if args.images.split == Split::Test { opened.test } else { opened.train };
         Ok::<_, Error>(others.limited(args.limit))
     });
     let others = others.transpose()?;

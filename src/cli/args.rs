@@ -12,6 +12,7 @@ use elbo::{Device, Error, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::config_file::ConfigFile;
+use crate::cli::reading::ReadingArgs;
 use crate::cli::settings::Settings;
 
 /// What products are computed in.
@@ -200,6 +201,14 @@ pub(super) struct ConfigArgs {
     /// Use only the first N training images
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    #[command(flatten)]
+    reading: ReadingArgs,
+    /// The share of images that is kept to test on, where none are given for that
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    test_fraction: Option<f64>,
+    /// The seed that draws them, apart from that of training
+    #[arg(long, value_name = "SEED")]
+    split_seed: Option<u64>,
     /// Stop after so many epochs without a lower test loss
     #[arg(long, value_name = "EPOCHS")]
     patience: Option<u64>,
@@ -213,7 +222,7 @@ pub(super) struct ConfigArgs {
 
 /// Reads the words of an enum of the configuration. What they mean is for `elbo config` to say, so that the
 /// help has them without their documentation.
-fn words<T: ValueEnum + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
+pub(super) fn words<T: ValueEnum + Send + Sync + 'static>() -> impl TypedValueParser<Value = T> {
     let words = T::value_variants().iter().filter_map(ValueEnum::to_possible_value);
     PossibleValuesParser::new(words.map(|word| word.help(Resettable::Reset)))
         .map(|word| T::from_str(&word, false).expect("the parser lets no other word through"))
@@ -252,6 +261,21 @@ impl ConfigArgs {
     pub(super) fn names_layers(&self) -> bool {
         let typed = self.hidden.is_some() || self.latent.is_some();
         typed || self.config.is_some() || self.preset.is_some()
+    }
+
+    /// Whether nobody said how large a minibatch is.
+    pub(super) fn batch_is_default(&self) -> bool {
+        self.batch_size.is_none() && self.accumulate.is_none() && self.is_preset()
+    }
+
+    /// Whether nobody said what p(x | z) is.
+    pub(super) fn likelihood_is_default(&self) -> bool {
+        let said = self.likelihood.is_some() || self.scale.is_some() || self.sigma.is_some();
+        !said && self.pixels.is_none() && self.preset.is_none() && self.is_preset()
+    }
+
+    fn is_preset(&self) -> bool {
+        self.config.is_none() && self.base.is_none()
     }
 
     /// The configuration that the flags mean, judged.
@@ -320,6 +344,9 @@ impl ConfigArgs {
         set(&mut config.optimizer.clip_norm, self.clip_norm);
         set(&mut config.optimizer.schedule, self.schedule);
         set(&mut config.optimizer.average, self.average);
+        self.reading.over(&mut config.data)?;
+        set(&mut config.data.test_fraction, self.test_fraction);
+        set(&mut config.data.split_seed, self.split_seed);
         set(&mut config.train.batch_size, self.batch_size);
         set(&mut config.train.accumulate, self.accumulate);
         set(&mut config.train.epochs, self.epochs);

@@ -49,8 +49,8 @@ pub(super) fn sampled_z(objective: &ObjectiveConfig) -> String {
 }
 
 fn model(state: &State) -> Result<String> {
-    let (model, [height, width]) = (&state.config.model, state.size);
-    let pixels = height * width;
+    let (model, size) = (&state.config.model, state.size);
+    let pixels = size.len();
     let networks = Architecture::of(model, pixels)?;
     let encoder = dashed(&widths([pixels + model.classes, model.latent], &networks.encoder));
     let decoder = dashed(&widths([model.latent + model.classes, pixels], &networks.decoder));
@@ -86,7 +86,7 @@ fn model(state: &State) -> Result<String> {
         hidden += &format!("; dropout {}", model.dropout);
     }
     let mut text = format!(
-        "# A {name} autoencoder for images of {height}×{width}\n\n\
+        "# A {name} autoencoder for images of {size}\n\n\
          A fully connected {kind}, trained by elbo {}.\n\n\
          | | |\n| --- | --- |\n\
          | encoder | {encoder}, {made} |\n\
@@ -177,7 +177,9 @@ fn results(tested: Option<&Evaluation>, config: &Config) -> String {
 }
 
 fn usage(state: &State) -> String {
-    let (latent, [height, width]) = (state.config.model.latent, state.size);
+    let (latent, size) = (state.config.model.latent, Vec::from(state.size));
+    let sides: Vec<_> = size.iter().map(usize::to_string).collect();
+    let sides = sides.join(", ");
     // What else the decoder takes, and its line.
     let (told, y) = match state.config.model.classes {
         0 => ("", String::new()),
@@ -207,7 +209,7 @@ fn usage(state: &State) -> String {
          import numpy, onnxruntime\n\
          z = numpy.random.standard_normal((16, {latent})).astype(\"float32\")\n\
          {y}decoder = onnxruntime.InferenceSession(\"decoder.onnx\")\n\
-         images = decoder.run(None, {{\"z\": z{told}}})[0].reshape(16, {height}, {width})  # {like}\n\
+         images = decoder.run(None, {{\"z\": z{told}}})[0].reshape(16, {sides})  # {like}\n\
          ```\n\n\
          In elbo, training goes on with this folder, or anew from its weights:\n\n\
          ```sh\n\
@@ -220,10 +222,10 @@ fn usage(state: &State) -> String {
 }
 
 fn limits(state: &State) -> String {
-    let [height, width] = state.size;
+    let (size, reading) = (state.size, &state.reading);
     format!(
-        "## Limits\n\nIt fits grey images of {height}×{width} of the kind that it was trained on, with \
-         pixels from 0 to 1, and no others: of anything else it makes something like its training \
+        "## Limits\n\nIt fits images of {size} of the kind that it was trained on, read as those were \
+         ({reading}), and no others: of anything else it makes something like its training \
          images. Its decoder gives means of pixels, which are smoother than images are. What is rare \
          or missing in the training images is so in its samples. Nothing was done to keep training \
          images private, and nobody has judged it fit for decisions about people.\n"
@@ -251,7 +253,8 @@ mod tests {
         };
         State {
             config,
-            size: [3, 4],
+            size: [3, 4].into(),
+            reading: elbo::data::Reading::default(),
             data: Some(["aa11".to_owned(), "bb22".to_owned()]),
             device: None,
             trained: Trained { step: 321, ..Trained::default() },

@@ -5,7 +5,9 @@ mod fault;
 use std::path::Path;
 
 use elbo::checkpoint::read_whole;
-use elbo::config::{Config, MOST_TOML, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig};
+use elbo::config::{
+    Config, DataConfig, MOST_TOML, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig,
+};
 use elbo::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,7 @@ pub(super) struct ConfigFile {
     model: Option<ModelConfig>,
     objective: Option<ObjectiveConfig>,
     optimizer: Option<OptimizerConfig>,
+    data: Option<DataConfig>,
     train: Option<TrainConfig>,
     run: Option<Settings>,
 }
@@ -47,11 +50,12 @@ impl ConfigFile {
 
     /// A file that says all.
     pub(super) fn whole(config: Config, settings: Settings) -> Self {
-        let Config { model, objective, optimizer, train } = config;
+        let Config { model, objective, optimizer, data, train } = config;
         Self {
             model: Some(model),
             objective: Some(objective),
             optimizer: Some(optimizer),
+            data: Some(data),
             train: Some(train),
             run: Some(settings),
         }
@@ -68,6 +72,7 @@ impl ConfigFile {
             model: self.model.unwrap_or_default(),
             objective: self.objective.unwrap_or_default(),
             optimizer: self.optimizer.unwrap_or_default(),
+            data: self.data.unwrap_or_default(),
             train: self.train.unwrap_or_default(),
         };
         (config, self.run.unwrap_or_default())

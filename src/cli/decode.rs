@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{State, read_whole, weights_from_bytes, write_new};
-use elbo::data::npy;
+use elbo::data::formats::npy;
 use elbo::data::rows::{self, Rows};
 use elbo::{Error, Result};
 use serde_json::json;
 
-use crate::cli::picture::{Labels, grid};
+use crate::cli::picture::{Labels, Look, grid};
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
 use crate::cli::subject::{self, ModelArgs};
@@ -84,18 +84,19 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let made = subject::decode(&mut model, &values, classes.as_deref())?;
     let size = model.image_size();
     let bytes = match format {
-        Format::Npy => npy::to_bytes(&[count, size[0], size[1]], &made)?,
-        Format::Png => picture(&args.file, &state, &made, size)?,
+        Format::Npy => npy::to_bytes(&[vec![count], size.into()].concat(), &made)?,
+        Format::Png => picture(&args.file, &state, &made)?,
     };
     write_new(&args.out, &bytes)?;
-    let ([height, width], step, out) = (size, state.trained.step, args.out.display());
+    let (step, out) = (state.trained.step, args.out.display());
     print_line(&match args.json {
         true => json!({
-            "event": "images", "images": count, "height": height, "width": width, "step": step,
+            "event": "images", "images": count, "height": size.height, "width": size.width,
+            "channels": size.channels, "step": step,
             "out": args.out.to_string_lossy(),
         })
         .to_string(),
-        false => format!("{count} images of {height} x {width} after step {step}: {out}"),
+        false => format!("{count} images of {size} after step {step}: {out}"),
     })?;
     Ok(0)
 }
@@ -135,11 +136,12 @@ fn tensor(path: &Path, bytes: &[u8]) -> Result<Rows> {
     }
 }
 
-fn picture(file: &Path, state: &State, images: &[f32], size: [usize; 2]) -> Result<Vec<u8>> {
-    let count = images.len() / (size[0] * size[1]);
+fn picture(file: &Path, state: &State, images: &[f32]) -> Result<Vec<u8>> {
+    let look = Look::of(state);
+    let count = images.len() / look.size.len();
     let columns = (1..).find(|columns| columns * columns >= count).unwrap_or(count).max(8);
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let step = state.trained.step;
     let caption = format!("The decoder's means at z in {name}, after step {step}");
-    grid(images, size, columns, Labels { caption: &caption, ..Labels::default() })
+    grid(images, look, columns, Labels { caption: &caption, ..Labels::default() })
 }

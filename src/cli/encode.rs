@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::checkpoint::{Weight, weights_to_bytes, write_new};
-use elbo::data::npy;
+use elbo::data::formats::npy;
 use elbo::evaluate::Codes;
 use elbo::{Error, ErrorKind, Result};
 use serde_json::json;

@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 use std::time::Instant;
 
 use elbo::config::{Likelihood, Posterior};
-use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, dimensions, estimate};
+use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, dimensions, estimate, used};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -37,14 +37,6 @@ pub(super) struct Args {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// The fewest images whose means have a variance that says something.
-const ENOUGH: usize = 50;
-
-/// Whether so few dimensions are active that the posterior has collapsed, as far as so many images tell.
-pub(super) fn few(active: usize, all: usize, images: usize) -> bool {
-    2 * active < all && images >= ENOUGH
 }
 
 /// The marginal likelihood.
@@ -119,11 +111,10 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
     let mean = |of: fn(&[f64; 2]) -> f64| estimate(&each.iter().map(of).collect::<Vec<_>>());
     let at_mean: Vec<_> = model.each(Z::Mean)?.iter().map(|[nll, kl]| nll + kl).collect();
     let codes = model.encode(0..model.images())?;
-    let [height, width] = model.image_size();
     Ok(Report {
         step,
         images: each.len(),
-        pixels: height * width,
+        pixels: model.image_size().len(),
         loss: mean(|[nll, kl]| nll + kl),
         recon: mean(|[nll, _]| *nll).mean,
         kl: mean(|[_, kl]| *kl).mean,
@@ -233,7 +224,7 @@ impl Report {
     /// A warning if most of z says nothing of the image, where there are images enough to tell.
     fn collapse(&self) -> Option<String> {
         let (active, all) = (self.active(), self.dimensions.len());
-        (self.posterior.is_density() && few(active, all, self.images)).then(|| {
+        (self.posterior.is_density() && 2 * used(&self.dimensions, self.images) < all).then(|| {
             format!(
                 "warning: the posterior has collapsed in {} of {all} dimensions, which say nothing of \
                  the image: train with a smaller `--beta`, with `warmup-steps` or `free-bits`, or with \

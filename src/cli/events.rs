@@ -164,7 +164,7 @@ fn masked_crc(data: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::picture::{Labels, grid};
+    use crate::cli::picture::{Labels, Look, grid};
 
     /// The records of a file: whole ones with right checksums, then what is left.
     fn records(mut bytes: &[u8]) -> (Vec<Event>, &[u8]) {
@@ -203,7 +203,7 @@ mod tests {
         let mut file = EventFile::create(folder.path()).expect("a file");
         file.go_on(4).expect("a record");
         file.scalars(5, &[("train/loss", 0.5), ("test/loss", -2.0)]).expect("a record");
-        let picture = grid(&[0.5; 6], [2, 3], 1, Labels::default()).expect("a picture");
+        let picture = grid(&[0.5; 6], Look::unit([2, 3]), 1, Labels::default()).expect("a picture");
         file.image(6, "images/sample", &picture).expect("a record");
         assert!(file.image(7, "no picture", b"text").is_err(), "what is no picture is refused");
         let name = file.path.file_name().expect("a name").to_string_lossy().into_owned();

@@ -6,7 +6,7 @@ use elbo::Result;
 use elbo::checkpoint::write_new;
 use serde_json::json;
 
-use crate::cli::picture::{Labels, grid, show, show_images};
+use crate::cli::picture::{Labels, Look, grid, show, show_images};
 use crate::cli::place::check_free;
 use crate::cli::print_line;
 use crate::cli::subject::ModelArgs;
@@ -29,17 +29,17 @@ impl PictureArgs {
         self.out.as_deref().map_or(Ok(()), check_free)
     }
 
-    /// Draws grey images of `size` in so many columns, and delivers them.
+    /// Draws images in so many columns, and delivers them.
     pub(super) fn images(
         &self,
         model: &ModelArgs,
         name: &str,
-        (images, size, columns): (&[f32], [usize; 2], usize),
+        (images, look, columns): (&[f32], Look, usize),
         labels: Labels<'_>,
     ) -> Result<u8> {
-        let path = self.write(model, name, &grid(images, size, columns, labels)?)?;
+        let path = self.write(model, name, &grid(images, look, columns, labels)?)?;
         if !self.json && !model.quiet {
-            show_images(images, size, columns, labels.caption)?;
+            show_images(images, look, columns, labels.caption)?;
         }
         self.tell(name, &path)
     }

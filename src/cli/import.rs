@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{AVERAGE, Course, State, Trained, Weight, prefixes};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
+use elbo::data::Reading;
 use elbo::model::{Architecture, DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use serde_json::json;
@@ -112,7 +113,8 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
     let size = if side * side == pixels { [side, side] } else { [1, pixels] };
     Ok(State {
         config,
-        size,
+        size: size.into(),
+        reading: Reading::default(),
         data: None,
         device: None,
         trained: Trained::default(),

@@ -3,7 +3,7 @@
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::{Labels, check};
+use crate::cli::picture::{Labels, Look, check};
 use crate::cli::subject::{ImageArgs, ModelArgs, decode};
 
 pub(super) const EXAMPLES: &str = "\
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     args.picture.check()?;
     let state = args.model.state()?;
     let data = args.images.open(&state)?;
-    let size = data.size();
+    let look = Look::of(&state);
     if from.is_empty() {
         from = (0..5).map(|pair| 2 * pair).filter(|i| i + 1 < data.len()).collect();
         to = from.iter().map(|i| i + 1).collect();
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         return Err(Error::config("there is one image, and a way goes from one to another")
             .hint("name more images by `--data`"));
     }
-    check((steps + 2) * from.len(), size, steps + 2)?;
+    check((steps + 2) * from.len(), look, steps + 2)?;
     let mut model = args.model.open(&state, Some(&data))?;
     let conditional = state.config.model.classes > 0;
     let (mut all, mut rows) = (Vec::new(), Vec::new());
@@ -95,5 +95,5 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         state.trained.step
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
-    args.picture.images(&args.model, "interpolate", (&all, size, steps + 2), labels)
+    args.picture.images(&args.model, "interpolate", (&all, look, steps + 2), labels)
 }

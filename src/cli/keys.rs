@@ -1,5 +1,6 @@
 //! Every key of a configuration file with its unit, range, choices and source, as it is printed.
 
+mod data;
 mod tables;
 
 use elbo::Result;

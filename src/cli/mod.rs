@@ -6,6 +6,7 @@ mod card;
 mod completions;
 mod config;
 mod config_file;
+mod data;
 mod decode;
 mod devices;
 mod encode;
@@ -23,6 +24,7 @@ mod onnx;
 mod picture;
 mod place;
 mod probe;
+mod reading;
 mod reconstruct;
 mod report;
 mod reproduce;
@@ -60,6 +62,9 @@ enum Command {
     /// Trains a model on images, by default the classic VAE on MNIST.
     #[command(after_help = train::EXAMPLES)]
     Train(train::Args),
+    /// Says what would be read of images, and how, without training on them.
+    #[command(after_help = data::EXAMPLES)]
+    Data(data::Args),
     /// Says what a trained model is worth: its losses, likelihood and used dimensions.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
@@ -129,6 +134,7 @@ enum Command {
 pub(crate) fn run(start: Instant) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Bench(args) => bench::run(&args, start),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Sample(args) => sample::run(&args),

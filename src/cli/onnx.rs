@@ -9,7 +9,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use elbo::checkpoint::{State, Weight, check_tensors};
-use elbo::config::{LOG_VAR_BOUNDS, Posterior};
+use elbo::config::{ImageSize, LOG_VAR_BOUNDS, Posterior};
 use elbo::model::{DataSpec, Use, Vae};
 use elbo::{Config, Error, Result};
 use prost::Message;
@@ -58,7 +58,7 @@ pub(super) fn to_bytes(path: &Path, state: &State, part: Part) -> Result<Vec<u8>
 }
 
 fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<Model> {
-    let pixels = state.size[0] * state.size[1];
+    let pixels = state.size.len();
     let mut vae = recorded(path, &state.config, pixels, weights)?;
     let mut graph = match part {
         Part::Encoder => encoder(&mut vae, weights, &state.config, pixels)?,
@@ -67,10 +67,12 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
     graph.name = part.name().to_owned();
     let (doc, step) = (describe(state, part), state.trained.step);
     graph.doc_string.clone_from(&doc);
-    let [height, width] = state.size;
+    let ImageSize { height, width, channels } = state.size;
     let mut about = vec![
         ("height", height.to_string()),
         ("width", width.to_string()),
+        ("channels", channels.to_string()),
+        ("pixels", state.reading.to_string()),
         ("likelihood", likelihood(&state.config.model)),
         ("step", step.to_string()),
     ];
@@ -90,7 +92,7 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
 }
 
 fn describe(state: &State, part: Part) -> String {
-    let ([height, width], step) = (state.size, state.trained.step);
+    let (size, step) = (state.size, state.trained.step);
     let model = &state.config.model;
     let (density, conditional) = (model.posterior.is_density(), model.classes > 0);
     let makes: Vec<_> = model.posterior.makes().iter().map(|(_, words)| *words).collect();
@@ -113,7 +115,7 @@ fn describe(state: &State, part: Part) -> String {
         false => "a plain autoencoder",
     };
     format!(
-        "The {} of {kind} for images of {height}×{width} after {step} training steps: {does}.",
+        "The {} of {kind} for images of {size} after {step} training steps: {does}.",
         part.name()
     )
 }

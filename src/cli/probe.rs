@@ -145,9 +145,8 @@ fn kinds(device: &Device, state: &State, data: &Dataset, pixels: bool) -> Result
     let columns = model.config().model.latent;
     let mut kinds = vec![Kind { name: "means", columns, values: model.encode(all.clone())?.mean }];
     if pixels {
-        let [height, width] = model.image_size();
         let values = model.pixels(all)?;
-        kinds.push(Kind { name: "pixels", columns: height * width, values });
+        kinds.push(Kind { name: "pixels", columns: data.size().len(), values });
     }
     Ok(kinds)
 }

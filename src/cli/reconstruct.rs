@@ -3,7 +3,7 @@
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::{Labels, check};
+use crate::cli::picture::{Labels, Look, check};
 use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
@@ -45,13 +45,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     args.picture.check()?;
     let state = args.model.state()?;
     let data = args.images.open(&state)?;
-    let size = data.size();
+    let look = Look::of(&state);
     let count = args.count.unwrap_or(data.len().saturating_sub(first).clamp(1, SHOWN));
-    check(count.next_multiple_of(ACROSS).saturating_mul(2), size, ACROSS)?;
+    check(count.next_multiple_of(ACROSS).saturating_mul(2), look, ACROSS)?;
     let mut model = args.model.open(&state, Some(&data))?;
     let (images, means) = model.reconstruct(first..first.saturating_add(count))?;
     let across = count.min(ACROSS);
-    let row = across * size[0] * size[1];
+    let row = across * look.size.len();
     let (mut all, mut rows) = (Vec::new(), Vec::new());
     for (images, means) in images.chunks(row).zip(means.chunks(row)) {
         for (name, values) in [("image", images), ("reconstruction", means)] {
@@ -68,5 +68,5 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         state.trained.step
     );
     let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
-    args.picture.images(&args.model, "reconstruct", (&all, size, across), labels)
+    args.picture.images(&args.model, "reconstruct", (&all, look, across), labels)
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::State;
 use elbo::config::{Config, PRESETS, Preset, Published, Quantity};
+use elbo::data::Sources;
 use elbo::evaluate::{Estimate, Z, estimate};
-use elbo::{Dataset, Error, Model, Result};
+use elbo::{Error, Model, Result};
 use serde_json::json;
 
 use crate::cli::evaluate::{check_samples, nlls};
@@ -185,7 +186,8 @@ fn measure(
 ) -> Result<Outcome> {
     let config = &state.config.train;
     let data = config.data.as_deref().unwrap_or(Path::new("assets/mnist"));
-    let (_, test) = Dataset::open(data, config.test_data.as_deref())?;
+    let (test, reading) = (config.test_data.as_deref(), Some(&state.reading));
+    let test = Sources { data, test, config: &state.config, reading }.open()?.test;
     let (device, ..) = args.run.over(Settings::default())?.open()?;
     let mut model = Model::new(&device, state, Some(&test))?;
     let samples = args.samples.unwrap_or(if args.short { 1000 } else { 5000 });

@@ -5,7 +5,7 @@ use elbo::evaluate::Shown;
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::{Labels, check};
+use crate::cli::picture::{Labels, Look, check};
 use crate::cli::subject::{ModelArgs, classes_in_turn};
 
 pub(super) const EXAMPLES: &str = "\
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         0 | 1 => count.isqrt() + usize::from(count.isqrt().pow(2) < count),
         of => of,
     };
-    check(count, state.size, columns)?;
+    check(count, Look::of(&state), columns)?;
     let all = (0..=255).take(state.config.model.classes).collect();
     let classes = classes_in_turn(&state, &args.class, (count, Some(all)))?;
     let mut model = args.model.open(&state, None)?;
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let step = state.trained.step;
     let caption = format!("{what} at z drawn from {prior}{told}, after step {step}");
     let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
-    args.picture.images(&args.model, "sample", (&images, state.size, columns), labels)
+    args.picture.images(&args.model, "sample", (&images, Look::of(&state), columns), labels)
 }
 
 /// The names of the columns, whose classes take turns.

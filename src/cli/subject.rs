@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use elbo::checkpoint::State;
+use elbo::data::Sources;
 use elbo::{Dataset, Device, Error, Model, Result};
 
 use crate::cli::args::DeviceArgs;
@@ -174,10 +175,21 @@ impl DataArgs {
     /// The training and the test images.
     pub(super) fn both(&self, state: &State) -> Result<(Dataset, Dataset)> {
         let (path, test) = self.places(state)?;
-        Dataset::open(&path, test.as_deref()).map_err(|e| match &self.data {
+        let mut config = state.config.clone();
+        if self.data.is_some() {
+            // Those that the run names belong to its own images.
+            (config.data.labels, config.data.test_labels) = (None, None);
+        }
+        let (config, reading) = (&config, Some(&state.reading));
+        let opened = Sources { data: &path, test: test.as_deref(), config, reading }.open();
+        let opened = opened.map_err(|e| match &self.data {
             Some(_) => e,
             None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
-        })
+        })?;
+        if self.data.is_some() || self.test_data.is_some() {
+            opened.said.iter().for_each(|said| talk(said));
+        }
+        Ok((opened.train, opened.test))
     }
 
     /// The images of one kind. If they should be the run's own and are not, that is said.

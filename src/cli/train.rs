@@ -9,9 +9,11 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use elbo::checkpoint::Course;
-use elbo::config::Gradient;
-use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
+use elbo::checkpoint::{Course, State};
+use elbo::config::{Gradient, Likelihood, Scale};
+use elbo::data::{Opened, Sources};
+use elbo::train::scale_is_far;
+use elbo::{Config, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_places;
@@ -94,22 +96,29 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.out.is_some() {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
-    let (train, test) = open_data(args, &mut config)?;
+    let opened = open_data(args, &mut config, state.as_ref())?;
     let (device, why, precision) = settings.open()?;
     if !args.quiet {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
     }
-    let mut trainer = Trainer::new(&device, &config, &train, &test)?;
+    let mut trainer = Trainer::new(&device, &config, &opened.train, &opened.test)?;
     if let Some(steps) = settings.steps_per_submit {
         trainer.set_steps_per_submit(steps);
     }
     if !args.quiet {
-        talk(&about(&trainer, &train, &test));
-        train.notice(&config.model, config.train.pixels).into_iter().for_each(talk);
+        talk(&about(&trainer, &opened));
+        opened.said.iter().for_each(|said| talk(said));
+        opened.train.notice(&config.model, config.train.pixels).into_iter().for_each(talk);
+        if let Some([sigma, deviation]) = scale_is_far(&config.model, trainer.deviation()) {
+            talk(&format!(
+                "note: the likelihood's scale is fixed at {sigma}, and pixels deviate by {deviation:.3}: \
+                 `--scale shared` learns it"
+            ));
+        }
         tell_of_bias(&config);
     }
     // The data lies on the device now.
-    drop((train, test));
+    drop(opened);
     let mut folder = match folder {
         Some(folder) => folder,
         None => RunFolder::claim(None)?,
@@ -165,19 +174,40 @@ fn tell_of_bias(config: &Config) {
     }
 }
 
+/// What colour is modelled by, and why.
+const COLOUR: &str = "colours are modelled by `--likelihood normal --scale shared`, one learned scale for \
+                      all (Rybkin et al. 2021): a coin for each colour would call grey the most likely";
+
 /// The images to train and to test on; the configuration names them from now on.
-fn open_data(args: &Args, config: &mut Config) -> Result<(Dataset, Dataset)> {
+fn open_data(args: &Args, config: &mut Config, state: Option<&State>) -> Result<Opened> {
     let (data, test_data) =
         data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
-    let opened = Dataset::open(&data, test_data.as_deref());
-    let (train, test) = match &args.resume {
+    let (test, reading) = (test_data.as_deref(), state.map(|state| &state.reading));
+    let opened = Sources { data: &data, test, config, reading }.open();
+    let mut opened = match &args.resume {
         Some(_) if args.data.is_none() => opened.map_err(|e| {
             e.hint("the run began with this data, from another folder perhaps: name it by `--data`")
         })?,
         _ => opened?,
     };
+    if state.is_none() {
+        if args.config.likelihood_is_default() && opened.train.size().channels > 2 {
+            (config.model.likelihood, config.model.scale) = (Likelihood::Normal, Scale::Shared);
+            opened.said.push(COLOUR.to_owned());
+        }
+        opened.train = opened.train.limited(config.train.limit);
+        let images = opened.train.len();
+        if args.config.batch_is_default() && images < config.train.batch_size {
+            config.train.batch_size = images;
+            opened
+                .said
+                .push(format!("a minibatch has all {images} images, since there are no more"));
+        }
+    } else {
+        opened.train = opened.train.limited(config.train.limit);
+    }
     (config.train.data, config.train.test_data) = (Some(data), test_data);
-    Ok((train.limited(config.train.limit), test))
+    Ok(opened)
 }
 
 /// Refuses a course that cannot be that of so many steps.
@@ -203,13 +233,14 @@ fn other_device(was: Option<&str>, is: &str) {
 }
 
 /// What is trained, in words.
-fn about(trainer: &Trainer, train: &Dataset, test: &Dataset) -> String {
+fn about(trainer: &Trainer, Opened { train, test, reading, .. }: &Opened) -> String {
     let (parameters, bytes) = (trainer.vae().parameters.count(), trainer.vae().plan.bytes() >> 20);
-    let (images, tests, config) = (train.len(), test.len(), &trainer.config().train);
+    let (images, tests, size) = (train.len(), test.len(), train.size());
+    let config = &trainer.config().train;
     let data = config.data.as_deref().unwrap_or(Path::new("")).display();
     format!(
         "{parameters} parameters, {bytes} MiB planned, {images} images of `{data}` to train on, \
-         {tests} to test, seed {}, schedules by {}",
+         {tests} to test, seed {}, schedules by {}\nimages are {size}: {reading}",
         config.seed,
         trainer.schedules()
     )

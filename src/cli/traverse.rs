@@ -4,7 +4,7 @@ use elbo::evaluate::dimensions;
 use elbo::{Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::{Labels, check};
+use crate::cli::picture::{Labels, Look, check};
 use crate::cli::subject::{DataArgs, ModelArgs, Split, classes_in_turn, decode};
 
 pub(super) const EXAMPLES: &str = "\
@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let what = format!("`--plane` needs a model of 2 dimensions; this one has {latent}");
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
-        check(steps * steps, state.size, steps)?;
+        check(steps * steps, Look::of(&state), steps)?;
         let classes = classes_in_turn(&state, args.class.as_slice(), (steps * steps, None))?;
         let mut model = args.model.open(&state, None)?;
         return plane(args, &mut model, classes.as_deref(), step);
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         of_image = args.image.map(|image| labels.get(image).copied().unwrap_or_default());
     }
     let rows = if args.dimensions.is_empty() { SHOWN.min(latent) } else { args.dimensions.len() };
-    check(rows.saturating_mul(steps), data.size(), steps)?;
+    check(rows.saturating_mul(steps), Look::of(&state), steps)?;
     let classes = classes_in_turn(
         &state,
         args.class.or(of_image).as_slice(),
@@ -140,7 +140,7 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
         told(classes)
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
-    args.picture.images(&args.model, "traverse", (&images, model.image_size(), args.steps), labels)
+    args.picture.images(&args.model, "traverse", (&images, Look::new(model), args.steps), labels)
 }
 
 /// The images of a plane of z, each at the middle of an equal share of the prior (Kingma and Welling
@@ -161,7 +161,7 @@ fn plane(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
         told(classes)
     );
     let labels = Labels { caption: &caption, joined: true, ..Labels::default() };
-    args.picture.images(&args.model, "plane", (&images, model.image_size(), side), labels)
+    args.picture.images(&args.model, "plane", (&images, Look::new(model), side), labels)
 }
 
 /// The class of all images, in words.

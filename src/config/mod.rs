@@ -1,5 +1,6 @@
 //! What a user can choose: plain values and closed enums, read from TOML, checked in one place.
 
+pub mod data;
 mod layer;
 mod likelihood;
 mod model;
@@ -13,6 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+pub use data::{
+    Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
+};
 pub use layer::{Entry, Layer, Layers};
 pub use likelihood::{Likelihood, Makes, Scale, Support};
 pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior};
@@ -54,6 +58,8 @@ pub struct Config {
     pub objective: ObjectiveConfig,
     /// How the parameters follow their gradients.
     pub optimizer: OptimizerConfig,
+    /// How files become images.
+    pub data: DataConfig,
     /// The data and how long to train on it.
     pub train: TrainConfig,
 }

@@ -20,6 +20,7 @@ impl Config {
             Posterior::Point => self.objective.has_no_divergence()?,
         }
         self.optimizer.validate()?;
+        self.data.validate()?;
         self.train.validate()?;
         self.in_parts()
     }

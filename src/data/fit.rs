@@ -1,8 +1,14 @@
 //! Whether pixels are what a likelihood, or the tossing of coins, has a meaning for.
 
 use crate::config::{Likelihood, ModelConfig, Pixels, Support};
-use crate::data::{Dataset, Values};
+use crate::data::Dataset;
+use crate::data::raw::Values;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Whether pixels must be in [0, 1].
+pub(super) fn must_be_unit(model: &ModelConfig, pixels: Pixels) -> bool {
+    model.likelihood.support() != Support::Line || pixels != Pixels::Grey
+}
 
 /// How far from its level a float may be.
 const NEAR: f32 = 1e-6;
@@ -16,7 +22,7 @@ impl Dataset {
     /// where all must be, with the first such.
     pub fn check(&self, model: &ModelConfig, pixels: Pixels) -> Result<()> {
         let (likelihood, tossed) = (model.likelihood, pixels != Pixels::Grey);
-        if likelihood.support() == Support::Line && !tossed {
+        if !must_be_unit(model, pixels) {
             return Ok(());
         }
         let (low, high) = self.range();
@@ -47,7 +53,7 @@ impl Dataset {
             }
         };
         let Some(at) = off else { return Ok(()) };
-        let (pixels, name) = (self.height * self.width, likelihood.name());
+        let (pixels, name) = (self.size.len(), likelihood.name());
         let value = match &self.values {
             Values::Bytes(v) => format!("{} / 255", v[at]),
             Values::Floats(v) => v[at].to_string(),

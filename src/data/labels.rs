@@ -14,12 +14,60 @@ pub(super) const CLASSES: &str =
     "number the classes from 0 to 255, one for each image, or leave the labels out";
 
 /// The class of each image.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Labels {
     /// A class for each image.
     pub(super) values: Vec<u8>,
     /// The names of the classes, if they have names.
     pub(super) names: Option<Vec<String>>,
+}
+
+impl Labels {
+    /// Classes that are numbers: as they are if they are whole and from 0 to 255, else by their order, with
+    /// the numbers as names.
+    ///
+    /// # Errors
+    ///
+    /// If there are more than 256 of them, in words.
+    pub(super) fn of_numbers(numbers: &[f64]) -> std::result::Result<Self, String> {
+        let fits = |v: &f64| (0.0..=255.0).contains(v) && v.trunc() == *v;
+        if numbers.iter().all(fits) {
+            return Ok(Self { values: numbers.iter().map(|&v| v as u8).collect(), names: None });
+        }
+        let mut order: Vec<f64> = numbers.to_vec();
+        order.sort_by(f64::total_cmp);
+        order.dedup();
+        let names: Vec<String> = order.iter().take(MOST_CLASSES + 1).map(f64::to_string).collect();
+        let place = |v: &f64| order.binary_search_by(|o| o.total_cmp(v)).unwrap_or_default();
+        Self::named(numbers.iter().map(place), names)
+    }
+
+    /// Classes that are words, by the order of their letters.
+    ///
+    /// # Errors
+    ///
+    /// If there are more than 256 of them, in words.
+    pub(super) fn of_words(words: &[String]) -> std::result::Result<Self, String> {
+        let numbers: Option<Vec<f64>> = words.iter().map(|word| word.parse().ok()).collect();
+        if let Some(numbers) = numbers.filter(|all| all.iter().all(|v| v.is_finite())) {
+            return Self::of_numbers(&numbers);
+        }
+        let mut names = words.to_vec();
+        names.sort();
+        names.dedup();
+        let place = |word: &String| names.binary_search(word).unwrap_or_default();
+        Self::named(words.iter().map(place), names.clone())
+    }
+
+    fn named(
+        places: impl Iterator<Item = usize>,
+        names: Vec<String>,
+    ) -> std::result::Result<Self, String> {
+        if names.len() > MOST_CLASSES {
+            return Err(format!("there are more than {MOST_CLASSES} different classes"));
+        }
+        Ok(Self { values: places.map(|place| place as u8).collect(), names: Some(names) })
+    }
 }
 
 impl Dataset {
@@ -55,9 +103,10 @@ impl Dataset {
             return Ok(());
         }
         let Some(labels) = self.labels() else {
-            let what = format!(
-                "the images have no labels, and a model of {classes} classes must be told the class of each"
-            );
+            let none =
+                self.label_fault().map_or("the images have no labels".to_owned(), str::to_owned);
+            let what =
+                format!("{none}, and a model of {classes} classes must be told the class of each");
             return Err(Error::new(ErrorKind::Data, what)
                 .hint("give images with labels, or leave out `classes` to model images alone"));
         };
@@ -81,16 +130,46 @@ impl Dataset {
         self.labels.as_ref()?.names.as_deref()
     }
 
-    /// The same images with the labels of a file, if there are such.
-    pub(super) fn labelled(self, path: &Path, labels: Option<Vec<u8>>) -> Result<Self> {
-        match labels {
-            Some(labels) if labels.len() != self.count => {
-                let what = format!("holds {}, expected {}", self.counted(&labels), self.count);
-                Err(Error::data(path, what).hint(CLASSES))
-            }
-            Some(labels) => self.with_labels(labels),
-            None => Ok(self),
+    /// What is known of the classes of the images to train on and of those to test on.
+    pub(super) fn classes_in_words(&self, test: &Self) -> Option<String> {
+        if let Some(fault) = self.label_fault() {
+            return Some(format!("labels are not used: {fault}"));
         }
+        let counts = |data: &Self| {
+            let mut counts = [0_usize; MOST_CLASSES];
+            for &label in data.labels().unwrap_or_default() {
+                let count = &mut counts[usize::from(label)];
+                *count = count.saturating_add(1);
+            }
+            counts
+        };
+        let (train, tests) = (counts(self), counts(test));
+        let known =
+            (0..MOST_CLASSES).filter(|&class| train[class].saturating_add(tests[class]) > 0);
+        let known: Vec<usize> = known.collect();
+        let (first, last) = (known.first()?, known.last()?);
+        let range = |counts: [usize; MOST_CLASSES]| {
+            let of = known.iter().map(|&class| counts[class]);
+            match (of.clone().min().unwrap_or(0), of.max().unwrap_or(0)) {
+                (least, most) if least == most => least.to_string(),
+                (least, most) => format!("{least} to {most}"),
+            }
+        };
+        let tested = match test.labels() {
+            Some(_) => format!(", {} to test on", range(tests)),
+            None => String::new(),
+        };
+        Some(format!(
+            "{} classes, {first} to {last}: {} images of each to train on{tested}",
+            known.len(),
+            range(train)
+        ))
+    }
+
+    /// Why there are labels that cannot be used, if there are such.
+    #[must_use]
+    pub fn label_fault(&self) -> Option<&str> {
+        self.label_fault.as_deref()
     }
 
     fn counted(&self, labels: &[u8]) -> String {

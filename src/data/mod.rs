@@ -1,74 +1,82 @@
 //! Datasets: images in memory as bytes or floats, as they will lie on the device.
 
-pub mod csv;
+mod constant;
 mod fit;
-pub mod idx;
+pub mod formats;
 mod labels;
-pub mod npy;
-pub mod npz;
 mod open;
-pub mod pictures;
+mod raw;
+pub mod reading;
 pub mod rows;
 mod source;
+mod split;
 
+use std::ops::Range;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use crate::config::ImageSize;
 use crate::data::labels::Labels;
+use crate::data::raw::Values;
 use crate::engine::PAD;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::philox::{key, normals_of, philox};
 use crate::model::DataSpec;
 
-#[derive(Clone, Debug, PartialEq)]
-enum Values {
-    Bytes(Vec<u8>),
-    Floats(Vec<f32>),
-}
+pub use open::{Opened, Sources};
+pub use raw::{Found, Raw};
+pub use reading::Reading;
 
 /// Images of one size, one row of pixels after another, and the class of each if that is known.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    height: usize,
-    width: usize,
+    size: ImageSize,
     count: usize,
     values: Values,
     labels: Option<Labels>,
-}
-
-/// The images that were found in one place.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sets {
-    /// The images to learn from, or all that there are.
-    pub train: Dataset,
-    /// The images kept apart for evaluation, if there are such.
-    pub test: Option<Dataset>,
+    /// Why there are labels that cannot be used.
+    label_fault: Option<String>,
+    /// How the values became pixels.
+    reading: Reading,
 }
 
 impl Dataset {
-    /// Images of `height` × `width` bytes, which are taken as byte / 255.
+    /// Images of bytes, which are taken as byte / 255: of `[height, width]`, or of `[height, width,
+    /// channels]`.
     ///
     /// # Errors
     ///
     /// If the bytes are not a whole number of images, at least one.
-    pub fn from_bytes([height, width]: [usize; 2], bytes: Vec<u8>) -> Result<Self> {
-        let count = whole_images([height, width], bytes.len())?;
-        Ok(Self { height, width, count, values: Values::Bytes(bytes), labels: None })
+    pub fn from_bytes(size: impl Into<ImageSize>, bytes: Vec<u8>) -> Result<Self> {
+        Self::whole(size.into(), Values::Bytes(bytes))
     }
 
-    /// Images of `height` × `width` floats.
+    /// Images of floats, of `[height, width]`, or of `[height, width, channels]`.
     ///
     /// # Errors
     ///
     /// If the floats are not a whole number of images, at least one, or if one is not finite.
-    pub fn from_floats([height, width]: [usize; 2], floats: Vec<f32>) -> Result<Self> {
-        let count = whole_images([height, width], floats.len())?;
+    pub fn from_floats(size: impl Into<ImageSize>, floats: Vec<f32>) -> Result<Self> {
         if let Some(at) = floats.iter().position(|v| !v.is_finite()) {
             let what = format!("pixel {at} of the dataset is {}; pixels are finite", floats[at]);
             return Err(Error::new(ErrorKind::Data, what));
         }
-        Ok(Self { height, width, count, values: Values::Floats(floats), labels: None })
+        Self::whole(size.into(), Values::Floats(floats))
+    }
+
+    fn whole(size: ImageSize, values: Values) -> Result<Self> {
+        let count = whole_images(size, values.len())?;
+        let reading = Reading::of_values(&values);
+        Ok(Self { size, count, values, labels: None, label_fault: None, reading })
+    }
+
+    /// Images that were read.
+    fn of(path: &Path, size: ImageSize, values: Values) -> Result<Self> {
+        if let Values::Floats(floats) = &values {
+            source::check_finite(path, floats)?;
+        }
+        Self::whole(size, values)
     }
 
     /// Made images: blots of a random place and width, as bytes. The same for the same seed.
@@ -98,32 +106,12 @@ impl Dataset {
         Self::from_bytes([height, width], bytes)
     }
 
-    /// The training and the test images of a folder of IDX files, plain or gz, with their labels if
-    /// there are files of them.
-    ///
-    /// # Errors
-    ///
-    /// If a file of images is missing, or one cannot be read or does not hold what it should.
-    pub fn from_idx_folder(folder: &Path) -> Result<(Self, Self)> {
-        let files = idx::read_folder(folder)?;
-        let dataset = |images: idx::Images, labels| {
-            let data = Self::from_bytes([images.height, images.width], images.pixels)?;
-            data.labelled(folder, labels)
-        };
-        let train = dataset(files.train, files.train_labels)?;
-        Ok((train, dataset(files.test, files.test_labels)?))
-    }
-
     /// The same dataset with only its first `count` images and their labels; 0 keeps them all.
     #[must_use]
     pub fn limited(mut self, count: usize) -> Self {
         if count > 0 && count < self.count {
             self.count = count;
-            let len = count * self.height * self.width;
-            match &mut self.values {
-                Values::Bytes(bytes) => bytes.truncate(len),
-                Values::Floats(floats) => floats.truncate(len),
-            }
+            self.values.truncate(count * self.size.len());
             if let Some(labels) = &mut self.labels {
                 labels.values.truncate(count);
             }
@@ -143,17 +131,23 @@ impl Dataset {
         self.count == 0
     }
 
-    /// Height and width of an image.
+    /// The size of an image.
     #[must_use]
-    pub fn size(&self) -> [usize; 2] {
-        [self.height, self.width]
+    pub fn size(&self) -> ImageSize {
+        self.size
+    }
+
+    /// How the values became pixels.
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        &self.reading
     }
 
     /// What a model must know to make room.
     #[must_use]
     pub fn spec(&self) -> DataSpec {
         let bytes = matches!(self.values, Values::Bytes(_));
-        DataSpec { images: self.count, pixels: self.height * self.width, bytes }
+        DataSpec { images: self.count, pixels: self.size.len(), bytes }
     }
 
     /// The smallest and the largest pixel, as the model sees them.
@@ -171,7 +165,7 @@ impl Dataset {
     /// of their probabilities.
     #[must_use]
     pub fn mean_image(&self) -> Vec<f64> {
-        let pixels = self.height * self.width;
+        let pixels = self.size.len();
         let mean = |values: &mut dyn Iterator<Item = f64>| {
             let mut sums = vec![0.0; pixels];
             values.enumerate().for_each(|(i, value)| sums[i % pixels] += value);
@@ -180,6 +174,27 @@ impl Dataset {
         match &self.values {
             Values::Bytes(v) => mean(&mut v.iter().map(|&v| f64::from(v) / 255.0)),
             Values::Floats(v) => mean(&mut v.iter().map(|&v| f64::from(v))),
+        }
+    }
+
+    /// A hash of each image's values: equal images have the same one.
+    #[must_use]
+    pub fn hashes(&self) -> Vec<u128> {
+        split::hashes(&self.values, self.size.len(), 0)
+    }
+
+    /// The pixels of images that there are, as the model sees them.
+    ///
+    /// # Panics
+    ///
+    /// If there are no such images.
+    #[must_use]
+    pub fn pixels(&self, images: Range<usize>) -> Vec<f32> {
+        let len = self.size.len();
+        let range = images.start * len..images.end * len;
+        match &self.values {
+            Values::Bytes(v) => v[range].iter().map(|&v| f32::from(v) / 255.0).collect(),
+            Values::Floats(v) => v[range].to_vec(),
         }
     }
 
@@ -205,8 +220,12 @@ impl Dataset {
 
     fn hashed(&self) -> Sha256 {
         let mut hash = Sha256::new();
-        for size in [self.count, self.height, self.width] {
+        let ImageSize { height, width, channels } = self.size;
+        for size in [self.count, height, width] {
             hash.update((size as u64).to_le_bytes());
+        }
+        if channels > 1 {
+            hash.update((channels as u64).to_le_bytes());
         }
         match &self.values {
             Values::Bytes(bytes) => {
@@ -228,7 +247,7 @@ impl Dataset {
     /// The elements of images `first` to `first + rows` as they lie on the device: bytes four to a
     /// word, or the bits of floats, each row padded with zeros.
     pub(crate) fn device_words(&self, first: usize, rows: usize) -> Vec<u32> {
-        let pixels = self.height * self.width;
+        let pixels = self.size.len();
         let stride = pixels.next_multiple_of(PAD);
         let range = first * pixels..(first + rows) * pixels;
         match &self.values {
@@ -262,12 +281,11 @@ fn digits(hash: Sha256) -> String {
 }
 
 /// The number of images in so many elements.
-fn whole_images([height, width]: [usize; 2], elements: usize) -> Result<usize> {
-    let pixels = height.checked_mul(width).filter(|&pixels| pixels > 0);
-    match pixels {
-        Some(pixels) if elements > 0 && elements.is_multiple_of(pixels) => Ok(elements / pixels),
+fn whole_images(size: ImageSize, elements: usize) -> Result<usize> {
+    match size.checked_len() {
+        Some(len) if elements > 0 && elements.is_multiple_of(len) => Ok(elements / len),
         _ => {
-            let what = format!("{elements} pixels are no whole number of {height}×{width} images");
+            let what = format!("{elements} values are no whole number of {size} images");
             Err(Error::new(ErrorKind::Data, what).hint("give height × width values for each image"))
         }
     }

@@ -1,129 +1,143 @@
 //! What lies at a path decides how it is read: the content of a file, the entries of a folder.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
-use crate::data::labels::Labels;
-use crate::data::{Dataset, Sets, Values, csv, idx, npy, npz, pictures, source};
+use crate::config::{Config, DataConfig};
+use crate::data::formats::{classes, csv, idx, npy, npz, pictures};
+use crate::data::raw::{Found, Raw};
+use crate::data::reading::Reading;
+use crate::data::{Dataset, source, split};
 use crate::error::{Error, Result};
 
-/// Where no test images are given, every so many-th image is one.
-const TEST_EVERY: usize = 10;
+/// Where images lie, and by what they are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Sources<'a> {
+    /// The images, and those to test on if they are there too.
+    pub data: &'a Path,
+    /// The images to test on, if they are elsewhere.
+    pub test: Option<&'a Path>,
+    /// How files become images, and the model that they must fit.
+    pub config: &'a Config,
+    /// How the values of the run's own images became pixels; without one it is decided by these images.
+    pub reading: Option<&'a Reading>,
+}
 
-const FORMATS: &str = "give a folder of IDX files or of PNGs, or a file: IDX, IDX.gz, .npy, .npz \
-                       or .csv";
+/// Images that were read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// The images to learn from.
+    pub train: Dataset,
+    /// The images kept apart for evaluation.
+    pub test: Dataset,
+    /// How their values became pixels.
+    pub reading: Reading,
+    /// What was taken for what, left out or converted, a sentence each.
+    pub said: Vec<String>,
+}
 
-impl Dataset {
-    /// The training and the test images of what lies at a path: a folder of IDX files, a folder of
-    /// PNGs or with folders of them named `train` and `test`, a NumPy `.npz` or `.npy`, one IDX
-    /// file, each plain or gz, or a `.csv`. The modules of [`data`](crate::data) say what each may
-    /// hold.
+impl Sources<'_> {
+    /// Reads the training and the test images of what lies at a path: a folder of IDX files, a folder of
+    /// pictures or with folders of them named `train` and `test`, a NumPy `.npz` or `.npy`, an IDX
+    /// file, each plain or gz, or a table. The modules of [`formats`](crate::data::formats) say what each
+    /// may hold.
     ///
-    /// With `test`, which may be of another kind, its test images are taken, or all its images if
-    /// they are not divided, and those of `data` but the training images are left out. Where there
-    /// are no test images at all, every tenth image of `data` is one (the 10th, the 20th and so on)
-    /// and the others are for training: the same ones each time.
+    /// With `test`, which may be of another kind, its test images are taken, or all its images if they are
+    /// not divided, and those of `data` but the training images are left out. Where there are no test
+    /// images at all, a share of `data` is drawn, as [`Split`](crate::config::Split) says.
     ///
-    /// Labels come along where there are such, and are read with the images, so broken ones are an
-    /// error here. Classes that have names, as folders do, have the same numbers in both sets.
+    /// Labels come along where there are such. Classes that have names, as folders do, have the same
+    /// numbers in both sets.
     ///
     /// # Errors
     ///
-    /// If something cannot be read or is not of a kind named above, the two sets differ in the size
-    /// of their images, there are less than ten images to divide, or labels are not one for each
-    /// image and from 0 to 255.
-    pub fn open(data: &Path, test: Option<&Path>) -> Result<(Self, Self)> {
-        let found = look(data)?;
+    /// If something cannot be read or is of no kind that is, the two sets differ in the size of their
+    /// images, there are too few to divide, or values are not what the likelihood or the run needs.
+    pub fn open(self) -> Result<Opened> {
+        let Self { data, test, config, reading } = self;
+        let mut said = Vec::new();
+        let DataConfig { labels, test_labels, .. } = &config.data;
+        let mut found = look(data, &config.data)?;
+        found.train = with_labels(found.train, labels.as_deref())?;
         let (train, test, of) = match (test, found) {
             (Some(path), found) => {
-                let other = look(path)?;
+                let other = look(path, &config.data)?;
                 (found.train, other.test.unwrap_or(other.train), path)
             }
-            (None, Sets { train, test: Some(test) }) => (train, test, data),
-            (None, Sets { train, test: None }) => {
-                let (train, test) = train.divided(data)?;
+            (None, Found { train, test: Some(test) }) => (train, test, data),
+            (None, Found { train, test: None }) => {
+                let (train, test) = split::divide(data, train, &config.data)?;
                 (train, test, data)
             }
         };
-        if train.size() != test.size() {
-            let ([a, b], [c, d]) = (train.size(), test.size());
-            let what = format!("its test images are of {c} x {d}, expected {a} x {b} as to train");
+        let test = with_labels(test, test_labels.as_deref())?;
+        if train.size != test.size {
+            let what = format!(
+                "its test images are of {}, expected {} as to train",
+                test.size, train.size
+            );
             return Err(Error::data(of, what).hint("take both sets from one dataset"));
         }
-        let test = test.numbered_as(of, &train)?;
-        Ok((train, test))
-    }
-
-    /// Takes every tenth image out.
-    fn divided(mut self, path: &Path) -> Result<(Self, Self)> {
-        if self.count < TEST_EVERY {
-            let count = self.count;
-            let what = format!("holds {count} images, expected {TEST_EVERY} or more to divide");
-            return Err(Error::data(path, what).hint("give test images of their own, or more"));
-        }
-        let pixels = self.height * self.width;
-        let (values, kept) = match &mut self.values {
-            Values::Bytes(all) => {
-                let taken = take_out(all, pixels);
-                (Values::Bytes(taken), all.len())
-            }
-            Values::Floats(all) => {
-                let taken = take_out(all, pixels);
-                (Values::Floats(taken), all.len())
+        let train = train.with_channels(&config.data);
+        let test = test.with_channels(&config.data);
+        said.extend(train.notes.iter().chain(&test.notes).cloned());
+        let reading = match reading {
+            Some(reading) => reading.clone(),
+            None => {
+                let model = (&config.model, config.train.pixels);
+                let (reading, more) = Reading::decide((data, &train), config.data.range, model)?;
+                said.extend(more);
+                reading
             }
         };
-        let labels = self.labels.as_mut().map(|labels| {
-            let values = take_out(&mut labels.values, 1);
-            Labels { values, names: labels.names.clone() }
-        });
-        let all = std::mem::replace(&mut self.count, kept / pixels);
-        let test = Self { count: all - self.count, values, labels, ..self };
-        Ok((self, test))
+        let train = reading.apply(data, train, &mut said)?;
+        said.extend(reading.beyond(&test));
+        let test = reading.apply(of, test, &mut said)?.numbered_as(of, &train)?;
+        said.extend(train.classes_in_words(&test));
+        let mut seen = HashSet::new();
+        said.retain(|line| seen.insert(line.clone()));
+        Ok(Opened { train, test, reading, said })
     }
 }
 
-/// Moves every tenth row out, and the others together.
-fn take_out<T: Copy>(all: &mut Vec<T>, row: usize) -> Vec<T> {
-    let rows = all.len() / row;
-    let mut taken = Vec::with_capacity(rows / TEST_EVERY * row);
-    let mut kept = 0;
-    for at in 0..rows {
-        let range = at * row..(at + 1) * row;
-        if (at + 1).is_multiple_of(TEST_EVERY) {
-            taken.extend_from_slice(&all[range]);
-        } else {
-            all.copy_within(range, kept);
-            kept += row;
-        }
+/// Images with the classes of a file of their own, if one is named.
+fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
+    let Some(path) = path else { return Ok(images) };
+    let labels = classes::read(path)?;
+    let (found, count) = (labels.values.len(), images.count);
+    if found != count {
+        let what = format!("holds {found} labels, expected {count} as there are images");
+        return Err(Error::data(path, what).hint("give one class for each image, in their order"));
     }
-    all.truncate(kept);
-    taken
+    Ok(Raw { labels: Some(labels), label_fault: None, ..images })
 }
+
+const FORMATS: &str =
+    "give a folder of IDX files or of pictures, or a file: IDX, IDX.gz, .npy, .npz or .csv";
 
 /// Reads what lies at a path.
-fn look(path: &Path) -> Result<Sets> {
-    if path.is_dir() { look_into(path) } else { look_at(path) }
+fn look(path: &Path, config: &DataConfig) -> Result<Found> {
+    if path.is_dir() { look_into(path, config) } else { look_at(path, config) }
 }
 
 /// Reads a file by how it starts; only text is told by its name.
-fn look_at(path: &Path) -> Result<Sets> {
-    let one = |train| Sets { train, test: None };
+fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
     let (file, _) = source::open(path)?;
     let mut start = Vec::new();
     let read = file.take(8).read_to_end(&mut start);
     read.map_err(|error| Error::io("read", path, error).hint(FORMATS))?;
     if start.starts_with(&idx::GZIP) || start.starts_with(&[0, 0]) {
-        let idx::Images { height, width, pixels, .. } = idx::read_images(path)?;
-        return Ok(one(Dataset::from_bytes([height, width], pixels)?));
+        return Ok(idx::raw(path, idx::read_images(path)?)?.into());
     }
     if start.starts_with(&npy::MAGIC) {
-        return npy::from_bytes(path, &source::read(path)?).map(one);
+        return Ok(npy::read(path, &source::read(path)?, config)?.into());
     }
     if start.starts_with(&npz::MAGIC) {
-        return npz::from_bytes(path, &source::read(path)?);
+        return npz::read(path, &source::read(path)?, config);
     }
     if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
-        return csv::from_bytes(path, &source::read(path)?).map(one);
+        return Ok(csv::read(path, &source::read(path)?, config)?.into());
     }
     let found = match start.as_slice() {
         [] => "is empty".to_owned(),
@@ -134,15 +148,14 @@ fn look_at(path: &Path) -> Result<Sets> {
 }
 
 /// Reads a folder by what is in it.
-fn look_into(folder: &Path) -> Result<Sets> {
+fn look_into(folder: &Path, config: &DataConfig) -> Result<Found> {
     if idx::is_in(folder) {
-        let (train, test) = Dataset::from_idx_folder(folder)?;
-        return Ok(Sets { train, test: Some(test) });
+        return idx::read_raw(folder);
     }
     let [train, test] = ["train", "test"].map(|name| folder.join(name));
     if train.is_dir() && test.is_dir() {
-        let test = Some(pictures::read_folder(&test)?);
-        return Ok(Sets { train: pictures::read_folder(&train)?, test });
+        let test = Some(pictures::read_folder(&test, config)?);
+        return Ok(Found { train: pictures::read_folder(&train, config)?, test });
     }
-    pictures::read_folder(folder).map(|train| Sets { train, test: None })
+    pictures::read_folder(folder, config).map(Raw::into)
 }

@@ -41,15 +41,6 @@ pub(super) fn check_unpacked(path: &Path, packed: u64, unpacked: u64) -> Result<
     Err(Error::data(path, what).hint("if the file is to be trusted, unpack it first"))
 }
 
-/// Makes black and white of bytes that are all 0 or 1, as masks and binarised images are stored: as
-/// they are they would be two shades of black.
-pub(super) fn spread(mut bytes: Vec<u8>) -> Vec<u8> {
-    if bytes.iter().all(|&byte| byte <= 1) {
-        bytes.iter_mut().for_each(|byte| *byte = byte.saturating_mul(255));
-    }
-    bytes
-}
-
 /// Refuses floats that are not finite, with the first one.
 pub(super) fn check_finite(path: &Path, floats: &[f32]) -> Result<()> {
     match floats.iter().position(|v| !v.is_finite()) {

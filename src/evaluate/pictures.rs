@@ -202,7 +202,7 @@ impl Model {
             }
             Scale::Fixed | Scale::Pixel => 0.0,
         };
-        let (model, pixels) = (&self.config.model, self.size[0] * self.size[1]);
+        let (model, pixels) = (&self.config.model, self.size.len());
         let key = key(self.config.train.seed);
         let purpose = 16 * stream::PRIOR + purpose::DRAWN;
         let mut shown = Vec::with_capacity(images.len() * pixels);

@@ -33,6 +33,20 @@ pub struct Dimension {
     pub variance: f64,
 }
 
+/// The fewest images whose means have a variance that says something.
+const ENOUGH: usize = 50;
+
+/// A dimension whose KL is below this many nats is the prior's for every image.
+const IDLE: f64 = 0.01;
+
+/// How many dimensions say something of so many images: by the variance of their means, or where images are
+/// few, by whether the posterior differs from the prior.
+#[must_use]
+pub fn used(dimensions: &[Dimension], images: usize) -> usize {
+    let says = |d: &&Dimension| if images >= ENOUGH { d.is_active() } else { d.kl > IDLE };
+    dimensions.iter().filter(says).count()
+}
+
 impl Dimension {
     /// Whether the code says anything of the image here.
     #[must_use]

@@ -226,7 +226,7 @@ impl<'v> Recorder<'v> {
 
     /// What of a step can be fused, if all is that can.
     fn fused(&self, noise: Sampling) -> Fused {
-        let Config { model, objective, optimizer, train } = self.config;
+        let Config { model, objective, optimizer, train, .. } = self.config;
         let all = self.tape.fusion() == Fusion::All;
         // Its log-ratio is not stored.
         let one = objective.z_per_image() == 1 && !objective.weighs();

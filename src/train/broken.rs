@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::WEIGHT;
 use crate::model::Use;
 use crate::train::Trainer;
+use crate::train::diagnosis::LARGE;
 
 /// How often training goes back to one state, with half the rate each time, before it stops.
 const MOST_RETURNS: u32 = 20;
@@ -53,7 +54,7 @@ impl Trainer {
 
     /// Goes on after a step that broke, counted from zero, or does not.
     pub(super) fn broke(&mut self, step: u64, status: u32) -> Result<()> {
-        let what = self.diagnose(step, status);
+        let what = self.name_broken(step, status);
         let step = step + 1;
         // What is in flight changes nothing, and its reports say nothing new.
         self.pending.clear();
@@ -108,7 +109,12 @@ impl Trainer {
     }
 
     fn stopped(&self, step: u64, what: &str) -> Error {
+        let pixel = self.model.reading.shown.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
         let hint = match self.model.config.optimizer.clip_norm {
+            _ if pixel > LARGE => {
+                "pixels are so large that no learning rate fits them: `--range standardise` brings them near 1, \
+                 `--range columns` each column"
+            }
             0.0 => "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)",
             _ => "lower the learning rate (`--lr`)",
         };
@@ -119,7 +125,7 @@ impl Trainer {
     /// Says what broke. If it was a loss or a gradient, the step runs again, and the first tensor that
     /// is not finite is named, in the program's order. A fused step may have updated other weights
     /// by then, and what broke need not break again.
-    fn diagnose(&mut self, step: u64, status: u32) -> String {
+    fn name_broken(&mut self, step: u64, status: u32) -> String {
         let found = if status == WEIGHT { Ok(None) } else { self.replay(step) };
         match found {
             Ok(Some(found)) => found,

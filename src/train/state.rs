@@ -50,6 +50,7 @@ impl Trainer {
         Ok(State {
             config: self.model.config.clone(),
             size: self.model.size,
+            reading: self.model.reading.clone(),
             data: Some(self.data.clone()),
             device: Some(self.device.clone()),
             trained: self.trained,
@@ -114,6 +115,7 @@ impl Trainer {
             self.model.put(prefix, place(prefix), &state.tensors)?;
         }
         self.clear_guard()?;
+        self.model.reading = state.reading.clone();
         self.trained = state.trained;
         self.target = state.trained.step;
         Ok(())

@@ -105,7 +105,7 @@ fn a_state_of_something_else_is_refused() {
     };
     let says = |error: String, what: &str| assert!(error.contains(what), "{error}: {what}");
     says(refused(&|state| state.config.optimizer.lr = 0.5), "configuration");
-    says(refused(&|state| state.size = [6, 5]), "6×5");
+    says(refused(&|state| state.size = [6, 5].into()), "6 × 5");
     says(refused(&|state| state.data = Some(["00".to_owned(), "11".to_owned()])), "SHA-256");
     says(refused(&|state| drop(state.tensors.remove(0))), "fc1.weight");
     says(refused(&|state| state.tensors[1].key.push('x')), "fc1.bias");

@@ -98,7 +98,7 @@ fn decoded_means_are_reconstructions() {
     }
     fs::write(at("plain.csv"), "0.5,-1\n0,2e0\n").expect("a table");
     let said = run(&dir, "decode out plain.csv --out plain.png");
-    assert_eq!(said, "2 images of 8 x 8 after step 38: plain.png\n", "what was written");
+    assert_eq!(said, "2 images of 8 × 8 after step 38: plain.png\n", "what was written");
     let file = std::io::BufReader::new(fs::File::open(at("plain.png")).expect("a picture"));
     let mut reader = png::Decoder::new(file).read_info().expect("a PNG header");
     let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];

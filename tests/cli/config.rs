@@ -147,7 +147,11 @@ fn json_has_every_table() {
     let json: Value =
         serde_json::from_str(&succeed(elbo(&place(), "config --json"))).expect("one object");
     let names: Vec<_> = json.as_object().expect("an object").keys().map(String::as_str).collect();
-    assert_eq!(names, ["event", "model", "objective", "optimizer", "train", "run"], "tables");
+    assert_eq!(
+        names,
+        ["event", "model", "objective", "optimizer", "data", "train", "run"],
+        "tables"
+    );
 }
 
 /// What is minimised stands beside the loss where it is another, and nowhere else.

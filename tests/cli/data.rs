@@ -2,11 +2,20 @@
 
 use std::fs;
 
-use crate::program::{elbo, output, place, refusal_fault, succeed, text, train};
+use tempfile::TempDir;
+
+use crate::program::{elbo, events, output, place, refusal_fault, succeed, text, train, tree};
+
+/// The one object that was printed.
+fn one(printed: &str) -> serde_json::Value {
+    let mut lines = events(printed);
+    assert_eq!(lines.len(), 1, "{printed}");
+    lines.remove(0).1
+}
 
 /// `count` lines of 64 pixels.
 fn lines(count: usize, factor: usize) -> String {
-    let line = |i: usize| (0..64).map(move |j| ((i * 64 + j) * factor % 256).to_string());
+    let line = |i: usize| (0..64).map(move |j| (((i * 64 + j) * factor + i * i) % 256).to_string());
     (0..count).map(|i| line(i).collect::<Vec<_>>().join(",") + "\n").collect()
 }
 
@@ -26,8 +35,166 @@ fn a_run_remembers_its_test_images() {
     let says = "the training images are not the checkpoint's";
     let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 1, says);
     assert_eq!(fault, None, "divided otherwise");
-    // Every tenth image of 40.
+    // A tenth of 40.
     let done = output(train(&dir, "--data x.csv --out divided"));
     let said = text(&done.stderr);
     assert!(said.contains("36 images of `x.csv` to train on, 4 to test"), "{said}");
+}
+
+/// A .npy of f32 of this shape.
+fn array(dir: &TempDir, name: &str, shape: &[usize], value: impl Fn(usize) -> f32) {
+    let values: Vec<f32> = (0..shape.iter().product()).map(value).collect();
+    let bytes = elbo::data::formats::npy::to_bytes(shape, &values).expect("a shape");
+    fs::write(dir.path().join(name), bytes).expect("the temporary folder takes a file");
+}
+
+/// Blots of three colours, which differ from image to image.
+fn colour(i: usize) -> f32 {
+    let (image, pixel, channel) = (i / 192, i % 192 / 3, i % 3);
+    let place = ((image * 37 + channel * 11) % 64) as f32;
+    ((-0.01 * (pixel as f32 - place).powi(2)).exp() * 255.0).round()
+}
+
+#[test]
+fn what_would_be_read_is_told() {
+    let dir = place();
+    array(&dir, "x.npy", &[100, 8, 8, 3], colour);
+    let said = succeed(elbo(&dir, "data x.npy --out sheet.png"));
+    for part in
+        ["90 images of 8 × 8 × 3 to train on, 10 to test on", "divided by 255", "held as bytes"]
+    {
+        assert!(said.contains(part), "`{part}` is not in {said}");
+    }
+    let sheet = fs::read(dir.path().join("sheet.png")).expect("a contact sheet");
+    assert!(is_coloured(&sheet), "the sheet has colours");
+    let before = tree(dir.path());
+    let told = one(&succeed(elbo(&dir, "data x.npy --grey --json")));
+    assert_eq!(tree(dir.path()), before, "nothing is written unless asked for");
+    assert_eq!((&told["channels"], &told["images"]), (&1.into(), &90.into()), "{told}");
+    // 64 images are there of each blot, a hundred in all.
+    assert_eq!(told["duplicates"], 36, "{told}");
+    assert_eq!(told["duplicates_across"], 0, "equal images are on one side: {told}");
+    let flags = "data x.npy --likelihood bernoulli --range none";
+    let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 1, "pixels go from 0 to 255");
+    assert_eq!(fault, None, "what does not fit a likelihood");
+}
+
+/// Whether a PNG has a pixel whose red and blue differ.
+fn is_coloured(png: &[u8]) -> bool {
+    let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a small one")];
+    reader.next_frame(&mut pixels).expect("its pixels");
+    pixels.chunks_exact(3).any(|pixel| pixel[0].abs_diff(pixel[2]) > 16)
+}
+
+#[test]
+fn colour_is_trained_on_and_shown() {
+    let dir = place();
+    array(&dir, "x.npy", &[100, 8, 8, 3], colour);
+    let done = output(train(&dir, "--data x.npy --epochs 30 --hidden 32"));
+    let said = text(&done.stderr);
+    assert!(said.contains("images are 8 × 8 × 3: values from 0 to 255, divided by 255"), "{said}");
+    assert!(said.contains("`--likelihood normal --scale shared`"), "{said}");
+    let config = fs::read_to_string(dir.path().join("out/config.toml")).expect("a configuration");
+    assert!(
+        config.contains("likelihood = \"normal\"\n") && config.contains("scale = \"shared\""),
+        "{config}"
+    );
+    let card = fs::read_to_string(dir.path().join("out/README.md")).expect("a card");
+    assert!(card.contains("8 × 8 × 3") && card.contains("divided by 255"), "{card}");
+    for flags in ["sample out", "reconstruct out", "traverse out", "interpolate out"] {
+        succeed(elbo(&dir, &format!("{flags} --device cpu --quiet --out picture.png")));
+        let picture = dir.path().join("picture.png");
+        assert!(is_coloured(&fs::read(&picture).expect("a picture")), "{flags} shows colours");
+        fs::remove_file(picture).expect("the picture");
+    }
+    succeed(elbo(&dir, "encode out --out z.npy --device cpu --quiet"));
+    let told =
+        one(&succeed(elbo(&dir, "decode out z.npy --out x.npy.npy --device cpu --json --quiet")));
+    assert_eq!(told["channels"], 3, "{told}");
+    // Grey images are not those of the run.
+    let flags = "evaluate out --data data --device cpu";
+    let says = "the checkpoint is of images of 8 × 8 × 3, the data's are 8 × 8";
+    let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 1, says);
+    assert_eq!(fault, None, "grey images");
+}
+
+/// The values of a later file are those that they were to the run, whatever else is in it.
+#[test]
+fn a_later_file_is_read_as_the_run_was() {
+    let dir = place();
+    let value = |i: usize| ((i * 7 + i / 64 * 13) % 17) as f32;
+    array(&dir, "digits.npy", &[100, 8, 8], value);
+    let done = output(train(&dir, "--data digits.npy"));
+    let said = text(&done.stderr);
+    assert!(said.contains("values from 0 to 16, divided by 16"), "{said}");
+    // Its largest is 8, which is a half and not white.
+    array(&dir, "dark.npy", &[100, 8, 8], |i| value(i).min(8.0));
+    succeed(elbo(&dir, "reconstruct out --data dark.npy --device cpu --quiet --out dark.png"));
+    let sheet = fs::read(dir.path().join("dark.png")).expect("a picture");
+    let mut reader = png::Decoder::new(std::io::Cursor::new(sheet)).read_info().expect("a PNG");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a small one")];
+    reader.next_frame(&mut pixels).expect("its pixels");
+    assert!(pixels.contains(&128) && !pixels.contains(&254), "half of white is the brightest");
+    array(&dir, "shares.npy", &[100, 8, 8], |i| value(i) / 16.0);
+    let flags = "evaluate out --data shares.npy --device cpu";
+    let says = "those of the run's data are whole numbers, divided by 16";
+    let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 1, says);
+    assert_eq!(fault, None, "floats");
+    // The run goes on with its own reading.
+    succeed(elbo(&dir, "train --resume out --epochs 2 --device cpu --quiet"));
+}
+
+#[test]
+fn the_default_batch_fits_itself() {
+    let dir = place();
+    array(&dir, "few.npy", &[20, 4, 4], |i| (i % 7) as f32 / 6.0);
+    let done =
+        output(elbo(&dir, "train --data few.npy --device cpu --hidden 4 --epochs 1 --out out"));
+    let said = text(&done.stderr);
+    assert!(said.contains("a minibatch has all 18 images"), "{said}");
+    let flags = "train --data few.npy --device cpu --batch-size 64 --out other";
+    let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 2, "`batch-size` is 64");
+    assert_eq!(fault, None, "one that was asked for is not changed");
+}
+
+/// Each hint mends what it is said of.
+#[test]
+fn what_is_wrong_is_told_and_its_hint_mends_it() {
+    let dir = place();
+    // Faint signals under a scale of 1: nothing is to be gained by a code.
+    let faint = |i: usize| 0.05 * ((i % 32) as f32 * (1 + i / 32 % 5) as f32).sin();
+    array(&dir, "faint.npy", &[200, 1, 32], faint);
+    let flags =
+        "--data faint.npy --likelihood normal --epochs 60 --latent 4 --lr 0.003 --hidden 32";
+    let said = text(&output(train(&dir, flags)).stderr).to_owned();
+    assert!(
+        said.contains("the likelihood's scale is fixed at 1, and pixels deviate by 0.0"),
+        "{said}"
+    );
+    assert!(said.contains("only 0 of 4 dimensions of z are active"), "{said}");
+    assert!(said.contains("hint: `--scale shared` learns the scale"), "{said}");
+    let mended = text(&output(train(&dir, &format!("{flags} --scale shared --out shared"))).stderr)
+        .to_owned();
+    assert!(!mended.contains("warning:"), "{mended}");
+    // In the first steps there is nothing to say.
+    let first =
+        text(&output(train(&dir, "--latent 4 --max-steps 3 --out first")).stderr).to_owned();
+    assert!(!first.contains("warning:"), "{first}");
+    // A rate so high that the codes run away.
+    let fast = "--epochs 40 --lr 0.3 --latent 4 --hidden 32 --out fast";
+    let said = text(&output(train(&dir, fast)).stderr).to_owned();
+    assert!(said.contains("which the best model has that makes the same of every image"), "{said}");
+    assert!(!said.contains("dimensions of z are active, the others"), "no collapse: {said}");
+    let slow = "--epochs 40 --lr 0.003 --latent 4 --hidden 32 --out slow";
+    let mended = text(&output(train(&dir, slow)).stderr).to_owned();
+    assert!(!mended.contains("which the best model has"), "{mended}");
+    // Numbers that no rate fits.
+    array(&dir, "huge.npy", &[100, 1, 16], |i| 1e30 * ((i * 31 % 17) as f32 - 8.0));
+    let flags = "--data huge.npy --likelihood normal --scale shared --epochs 3 --out huge";
+    let broke = output(train(&dir, flags));
+    let said = text(&broke.stderr);
+    assert_eq!(broke.status.code(), Some(3), "{said}");
+    assert!(said.contains("`--range standardise` brings them near 1"), "{said}");
+    succeed(train(&dir, &format!("{flags}r --range standardise")));
 }

@@ -141,7 +141,7 @@ fn what_cannot_be_shown_is_refused() {
         ("evaluate data/train-images-idx3-ubyte", 1, "no safetensors"),
         ("evaluate out/weights.safetensors", 1, "no state of a run"),
         ("evaluate foreign.safetensors", 1, "fc4.weight"),
-        ("evaluate out --data wide", 1, "9×9"),
+        ("evaluate out --data wide", 1, "9 × 9"),
         ("evaluate out --data missing", 74, "missing"),
         ("evaluate out --samples 0", 2, "--samples"),
         ("evaluate out/checkpoint.safetensors --best", 2, "--best"),
@@ -158,7 +158,7 @@ fn what_cannot_be_shown_is_refused() {
         ("traverse out --dimensions 4", 2, "--dimensions"),
         ("traverse out --image 99999", 2, "counted from 0"),
         ("scatter out --dimensions 0", 2, "--dimensions"),
-        ("scatter out --data wide", 1, "9×9"),
+        ("scatter out --data wide", 1, "9 × 9"),
     ];
     for (flags, code, says) in cases {
         let told = output(elbo(&dir, &format!("{flags} --device cpu --quiet")));

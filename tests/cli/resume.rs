@@ -128,7 +128,8 @@ fn a_run_that_is_over_keeps_its_card() {
 fn pictures_are_no_reason_to_stop() {
     let dir = place();
     let wide = vec!["0.5"; 90_001].join(",");
-    let rows = [wide.as_str(); 12].join("\n");
+    let row = |i: usize| format!("0.{i},{wide}");
+    let rows = (10..22).map(row).collect::<Vec<_>>().join("\n");
     fs::write(dir.path().join("wide.csv"), rows).expect("a file");
     let flags = "train --data wide.csv --device cpu --hidden 2 --latent 2 --batch-size 2 --epochs 2 --out out";
     let told = output(elbo(&dir, flags));

@@ -6,9 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use elbo::checkpoint::State;
+use elbo::data::Sources;
 use elbo::evaluate::Z;
 use elbo::probe::{Features, Logistic, accuracy, nearest};
-use elbo::{Dataset, Device, Model};
+use elbo::{Config, Dataset, Device, Model};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,8 +42,9 @@ pub(crate) fn model(dir: &TempDir, data: &Dataset) -> Model {
 }
 
 pub(crate) fn datasets(dir: &TempDir) -> [Dataset; 2] {
-    let (train, test) = Dataset::open(&dir.path().join("data"), None).expect("images");
-    [train, test]
+    let (data, config) = (dir.path().join("data"), Config::default());
+    let opened = Sources { data: &data, test: None, config: &config, reading: None }.open();
+    opened.map(|opened| [opened.train, opened.test]).expect("images")
 }
 
 pub(crate) fn run(dir: &TempDir, flags: &str) -> String {
@@ -251,7 +253,7 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("anomaly missing --out old.csv", 74, "`old.csv`"),
     ("encode out --out nowhere/a.npy", 74, "`nowhere/a.npy`"),
     ("encode out --out a.npy --data missing", 74, "`missing`"),
-    ("encode out --out a.npy --data large", 1, "images of 8×8, the data's are 16×8"),
+    ("encode out --out a.npy --data large", 1, "images of 8 × 8, the data's are 16 × 8"),
     ("decode out three.csv --out a.npy", 1, "`three.csv`: has rows of 3 numbers, expected 2"),
     ("decode out bad.csv --out a.npy", 1, "`bad.csv`: line 2: `x` is no number"),
     ("decode out bytes.npy --out a.npy", 1, "`bytes.npy`: ends in the length"),
@@ -280,8 +282,8 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("anomaly out --normal 0 --anomalous 1", 2, "cannot be used with"),
     ("anomaly out --normal 0 --against bare", 2, "cannot be used with"),
     ("anomaly out --anomalous 1 --data bare", 1, "no file `t10k-labels-idx1-ubyte`"),
-    ("anomaly out --data large", 1, "images of 8×8, the data's are 16×8"),
-    ("anomaly out --against large --out a.csv", 1, "images of 8×8, the data's are 16×8"),
+    ("anomaly out --data large", 1, "images of 8 × 8, the data's are 16 × 8"),
+    ("anomaly out --against large --out a.csv", 1, "images of 8 × 8, the data's are 16 × 8"),
     ("anomaly out --against missing", 74, "`missing`"),
     ("anomaly data/t10k-images-idx3-ubyte", 1, "no safetensors"),
 ];

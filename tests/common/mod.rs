@@ -42,7 +42,11 @@ pub(crate) fn mnist() -> (Dataset, Dataset) {
     static MNIST: OnceLock<(Dataset, Dataset)> = OnceLock::new();
     let read = || {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
-        Dataset::from_idx_folder(&folder).expect("assets/mnist holds MNIST")
+        let (data, config) = (folder.as_path(), Config::default());
+        let opened =
+            elbo::data::Sources { data, test: None, config: &config, reading: None }.open();
+        let opened = opened.expect("assets/mnist holds MNIST");
+        (opened.train, opened.test)
     };
     MNIST.get_or_init(read).clone()
 }
@@ -52,7 +56,10 @@ pub(crate) fn mnist_bytes(count: usize) -> Vec<u8> {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     let read = || {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
-        elbo::data::idx::read_folder(&folder).expect("assets/mnist holds MNIST").train.pixels
+        elbo::data::formats::idx::read_folder(&folder)
+            .expect("assets/mnist holds MNIST")
+            .train
+            .pixels
     };
     BYTES.get_or_init(read)[..count * 784].to_vec()
 }

@@ -6,9 +6,11 @@ use std::io::{Cursor, Write};
 use std::path::Path;
 
 use elbo::checkpoint::{Course, State, Trained, Weight, weights_from_bytes, weights_to_bytes};
+use elbo::config::DataConfig;
+use elbo::data::formats::{csv, idx, npy, npz, pictures};
 use elbo::data::rows::{Rows, from_csv, from_npy};
-use elbo::data::{csv, idx, npy, npz, pictures};
-use elbo::{Config, Dataset, ErrorKind, Result};
+use elbo::data::{Found, Raw};
+use elbo::{Config, Dataset, Error, ErrorKind, Result};
 use flate2::{Compression, write::GzEncoder};
 
 const CASES: u64 = 100_000;
@@ -127,13 +129,25 @@ fn fixtures(ending: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| std::fs::read(path).expect("a fixture")).collect()
 }
 
+/// What a reader makes of a file by its own content.
+fn by_file(
+    read: fn(&Path, &[u8], &DataConfig) -> Result<Raw>,
+) -> impl Fn(&Path, &[u8]) -> Result<Dataset> {
+    move |path, bytes| read(path, bytes, &DataConfig::default())?.by_file(path)
+}
+
+fn archive_by_file(path: &Path, bytes: &[u8]) -> Result<[Option<Dataset>; 2]> {
+    let Found { train, test } = npz::read(path, bytes, &DataConfig::default())?;
+    Ok([Some(train.by_file(path)?), test.map(|test| test.by_file(path)).transpose()?])
+}
+
 /// As many finite pixels as the images have.
 fn whole(data: &Dataset) -> bool {
-    let ([height, width], (low, high)) = (data.size(), data.range());
+    let (size, (low, high)) = (data.size(), data.range());
     let pixels = data.spec().pixels;
     let labels = data.labels().is_none_or(|labels| labels.len() == data.len());
     let finite = low.is_finite() && high.is_finite();
-    !data.is_empty() && pixels == height * width && finite && labels
+    !data.is_empty() && pixels == size.len() && finite && labels
 }
 
 fn idx_files() -> Vec<Vec<u8>> {
@@ -168,23 +182,33 @@ fn idx_files_are_read_or_refused() {
 
 #[test]
 fn arrays_are_read_or_refused() {
-    mutations("npy", &fixtures("npy"), as_it_is, npy::from_bytes, whole);
+    mutations("npy", &fixtures("npy"), as_it_is, by_file(npy::read), whole);
 }
 
 #[test]
 fn archives_are_read_or_refused() {
-    let holds = |sets: &elbo::data::Sets| whole(&sets.train) && sets.test.iter().all(whole);
-    mutations("npz", &fixtures("npz"), as_it_is, npz::from_bytes, holds);
+    let holds = |[train, test]: &[Option<Dataset>; 2]| train.iter().chain(test).all(whole);
+    mutations("npz", &fixtures("npz"), as_it_is, archive_by_file, holds);
     // Mutated arrays in a sound archive.
     let wrap = |file: Vec<u8>, random: &mut Random| archive(&[("x.npy", &file)], random);
-    mutations("npy in npz", &fixtures("npy"), wrap, npz::from_bytes, holds);
+    mutations("npy in npz", &fixtures("npy"), wrap, archive_by_file, holds);
     // Mutated labels beside three sound images.
     let images = std::fs::read("tests/data/u1.npy").expect("a fixture");
     let wrap = |file: Vec<u8>, random: &mut Random| {
         archive(&[("x.npy", &images), ("y.npy", &file)], random)
     };
-    mutations("labels in npz", &labels(), wrap, npz::from_bytes, |sets| {
-        holds(sets) && sets.train.labels().is_some()
+    // Labels that cannot be used refuse no images, and why is told.
+    let labelled = |path: &Path, bytes: &[u8]| {
+        let sets = archive_by_file(path, bytes)?;
+        match sets[0].as_ref().and_then(Dataset::label_fault) {
+            Some(fault) => {
+                Err(Error::new(ErrorKind::Data, format!("{NAME}: {fault}")).hint("labels"))
+            }
+            None => Ok(sets),
+        }
+    };
+    mutations("labels in npz", &labels(), wrap, labelled, |sets| {
+        holds(sets) && sets[0].as_ref().is_some_and(|train| train.labels().is_some())
     });
 }
 
@@ -216,7 +240,7 @@ fn tables_are_read_or_refused() {
     let seeds =
         ["label,a,b\n3,0,255\n4,7,9\n", "0,1\r\n1,0\r\n", "0.5,-1e3\n\n\"7\",8", "1\n2\n3\n"];
     let seeds: Vec<_> = seeds.iter().map(|text| text.as_bytes().to_vec()).collect();
-    mutations("csv", &seeds, as_it_is, csv::from_bytes, whole);
+    mutations("csv", &seeds, as_it_is, by_file(csv::read), whole);
 }
 
 #[test]
@@ -295,7 +319,8 @@ fn states() -> Vec<Vec<u8>> {
     };
     let state = State {
         config: Config::default(),
-        size: [2, 2],
+        size: [2, 2].into(),
+        reading: elbo::data::Reading::default(),
         data: Some(["00".to_owned(), "11".to_owned()]),
         device: None,
         trained: Trained::default(),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use elbo::data::idx::{Folder, Images, read_folder, read_images, read_labels};
+use elbo::data::formats::idx::{Folder, Images, read_folder, read_images, read_labels};
 use elbo::{Error, ErrorKind};
 use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;

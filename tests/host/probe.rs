@@ -141,7 +141,7 @@ const NEIGHBOURS: f64 = 0.9542;
 /// MNIST's images as means of 4 x 4 pixels, from 0 to 1, with their labels.
 fn mnist() -> [(Vec<f32>, Vec<u8>); 2] {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
-    let files = elbo::data::idx::read_folder(&folder).expect("MNIST lies in assets/mnist");
+    let files = elbo::data::formats::idx::read_folder(&folder).expect("MNIST lies in assets/mnist");
     let sets = [(files.train, files.train_labels), (files.test, files.test_labels)];
     sets.map(|(images, labels)| {
         let mut features = Vec::new();

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use elbo::bench::{self, Begun, Figure, Pace, Quality, Stress};
+use elbo::data::{Opened, Sources};
 use elbo::model::Architecture;
-use elbo::{Config, Dataset, Device, Error, Result};
+use elbo::{Config, Device, Error, Result};
 
 use crate::cli::args::DeviceArgs;
 use crate::cli::bench::compare::Old;
@@ -261,14 +262,16 @@ fn to_loss(
     let given = args.data.as_deref().or(config.train.data.as_deref());
     // Test images that a configuration names belong to the data that it names.
     let tests = config.train.test_data.as_deref().filter(|_| args.data.is_none());
-    let (train, test) = Dataset::open(&data_folder(given)?, tests)?;
+    let data = data_folder(given)?;
+    let Opened { train, test, .. } =
+        Sources { data: &data, test: tests, config: &config, reading: None }.open()?;
     let train = train.limited(config.train.limit);
     let Quality { reached, epochs, loss, training, total } =
         bench::to_loss(device, &config, (&train, &test), target, |epoch, loss| {
             args.talk(&format!("epoch {epoch}: test loss {loss:.2}"));
         })?;
     printer.start()?;
-    printer.row(workload.row(train.size().iter().product())?)?;
+    printer.row(workload.row(train.size().len())?)?;
     let figures = [
         Figure::new("target", "nats", vec![target]),
         Figure::new("test loss", "nats", vec![loss]),

@@ -1,5 +1,6 @@
 //! The tables of a configuration file and their keys.
 
+use super::data::DATA;
 use super::{Table, key, optional};
 
 /// The tables in the order they are printed in. A test holds that no key is missing, and no choice.
@@ -245,7 +246,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             optional(
                 "test-data",
                 "\"test-images\"",
-                "The images to test on, where `data` does not hold them; else every tenth is one.",
+                "The images to test on, where `data` does not hold them; else a share is drawn, as [data] says.",
             ),
             key("epochs", "Passes over the training images, 1 to 1000000."),
             key(
@@ -290,6 +291,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             ),
         ],
     },
+    DATA,
     Table {
         name: "run",
         about: "How `elbo train` runs: device, precision and tune round its numbers otherwise, the rest\n\

@@ -27,7 +27,8 @@ fn state_with(
     config.model.latent = 2;
     config.model.activation = activation;
     State {
-        size: [3, 4],
+        size: [3, 4].into(),
+        reading: elbo::data::Reading::default(),
         data: None,
         device: None,
         trained: Trained::default(),

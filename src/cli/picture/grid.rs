@@ -1,5 +1,6 @@
-//! Grey images side by side, with words that say what they are.
+//! Images side by side, with words that say what they are.
 
+use elbo::config::ImageSize;
 use elbo::{Error, Result};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::{Drawable, Point, Primitive, Size};
@@ -9,6 +10,8 @@ use embedded_graphics::text::Alignment;
 use super::canvas::{
     Canvas, LARGE, MEDIUM, MOST_PIXELS, SMALL, cut, lines_height, text_width, too_large, wrap,
 };
+use super::look::Look;
+use super::raster::{drawable, fitted};
 
 /// What a picture is made to fit, in pixels, unless its images do not even at their own size.
 const MOST_WIDTH: usize = 1600;
@@ -45,26 +48,33 @@ pub(in crate::cli) struct Labels<'a> {
     pub(in crate::cli) joined: bool,
 }
 
-/// Draws grey images of `size` (height, width) row by row from the top left, and returns the bytes
-/// of a PNG file.
+/// Draws images row by row from the top left, and returns the bytes of a PNG file.
 ///
-/// `images` holds one image after another, values from 0 (black) to 1 (white); values outside are
-/// clamped, and what is not a number is black. Small images are scaled up by a whole factor; large
-/// ones keep their size, whatever the picture's is then.
+/// `images` holds one image after another; values outside of the look's range are clamped, and what is
+/// not a number is black. Small images are scaled up by a whole factor; what
+/// would make the picture too wide is made smaller, and a row of numbers is drawn as a curve.
 pub(in crate::cli) fn grid(
     images: &[f32],
-    size: [usize; 2],
+    look: Look,
     columns: usize,
     labels: Labels<'_>,
 ) -> Result<Vec<u8>> {
-    let layout = Layout::new(images.len(), size, columns, &labels)?;
-    layout.draw(images, &labels)?.to_png()
+    let (images, look) = drawable(images, look, room(columns));
+    let layout = Layout::new(images.len(), look, columns, &labels)?;
+    layout.draw(&images, &labels)?.to_png()
+}
+
+/// Columns of images, and the pixels that they have together.
+fn room(columns: usize) -> (usize, usize) {
+    (columns, (MOST_WIDTH - 2 * MARGIN).saturating_sub(GAP.saturating_mul(columns)))
 }
 
 /// Refuses so many images, before they are made, if they could not be drawn.
-pub(in crate::cli) fn check(count: usize, size: [usize; 2], columns: usize) -> Result<()> {
+pub(in crate::cli) fn check(count: usize, look: Look, columns: usize) -> Result<()> {
     let [rows, columns] = [count.div_ceil(columns.max(1)), columns.min(count)];
-    let [height, width] = [rows.saturating_mul(size[0]), columns.saturating_mul(size[1])];
+    let look = fitted(look, room(columns));
+    let [height, width] =
+        [rows.saturating_mul(look.size.height), columns.saturating_mul(look.size.width)];
     match height.checked_mul(width).is_some_and(|area| area <= MOST_PIXELS) {
         true => Ok(()),
         false => Err(too_large(width, height)),
@@ -72,15 +82,17 @@ pub(in crate::cli) fn check(count: usize, size: [usize; 2], columns: usize) -> R
 }
 
 /// The same without words, frames and scale, for who has few pixels.
-pub(super) fn bare(images: &[f32], size: [usize; 2], columns: usize) -> Result<Canvas> {
-    let mut layout = Layout::new(images.len(), size, columns, &Labels::default())?;
+pub(super) fn bare(images: &[f32], look: Look, columns: usize) -> Result<Canvas> {
+    let (images, look) = drawable(images, look, room(columns));
+    let mut layout = Layout::new(images.len(), look, columns, &Labels::default())?;
     (layout.scale, layout.gap, layout.margin, layout.frame) = (1, 1, 0, 0);
-    layout.draw(images, &Labels::default())
+    layout.draw(&images, &Labels::default())
 }
 
 /// Where everything is, in pixels.
 #[derive(Debug)]
 struct Layout {
+    look: Look,
     size: [usize; 2],
     /// Rows and columns of images.
     shape: [usize; 2],
@@ -97,16 +109,12 @@ struct Layout {
 }
 
 impl Layout {
-    fn new(
-        values: usize,
-        [height, width]: [usize; 2],
-        columns: usize,
-        labels: &Labels<'_>,
-    ) -> Result<Self> {
-        let area = height.checked_mul(width).filter(|&area| area > 0);
-        let whole = area.filter(|&area| values > 0 && values.is_multiple_of(area));
+    fn new(values: usize, look: Look, columns: usize, labels: &Labels<'_>) -> Result<Self> {
+        let ImageSize { height, width, .. } = look.size;
+        let whole =
+            look.size.checked_len().filter(|&area| values > 0 && values.is_multiple_of(area));
         let Some(area) = whole else {
-            let what = format!("a grid of {height} x {width} images cannot hold {values} values");
+            let what = format!("a grid of images of {} cannot hold {values} values", look.size);
             return Err(Error::config(what).hint("give one or more whole images"));
         };
         if columns == 0 {
@@ -117,7 +125,7 @@ impl Layout {
         let rows = count.div_ceil(columns);
         let longest = labels.rows.iter().map(|label| text_width(label, MEDIUM)).max();
         let left = longest.map_or(0, |longest| longest.min(MOST_ROW_LABEL) + 2 * GAP);
-        let below = if labels.images.is_empty() { 0 } else { lines_height(1, SMALL) };
+        let mut below = if labels.images.is_empty() { 0 } else { lines_height(1, SMALL) };
         let gap = if labels.joined { 0 } else { GAP };
         let most = |most: usize, taken: usize, each: usize, count: usize| {
             let free = most.saturating_sub(taken + 2 * MARGIN) / count;
@@ -128,9 +136,13 @@ impl Layout {
         let filling = (WANTED_ROW / columns / width).min(MOST_SCALE);
         let scale = WANTED_IMAGE.div_ceil(height.max(width)).max(filling).min(fits).max(1);
         let frame = usize::from(!labels.joined);
+        if !labels.rows.is_empty() {
+            // So that the label of a row of low images does not overlap the next.
+            below = below.max(lines_height(1, MEDIUM).saturating_sub(height * scale + gap));
+        }
         let shape = [rows, columns];
         let size = [height, width];
-        Ok(Self { size, shape, scale, gap, margin: MARGIN, frame, left, below })
+        Ok(Self { look, size, shape, scale, gap, margin: MARGIN, frame, left, below })
     }
 
     /// The sides of all images with their gaps, if they can be told.
@@ -167,7 +179,7 @@ impl Layout {
         canvas.write_lines(&caption, LARGE, caption_at);
         self.write_columns(&mut canvas, labels.columns, columns_at);
         self.write_rows(&mut canvas, labels.rows, top);
-        let area = self.size[0] * self.size[1];
+        let area = self.look.size.len();
         for (index, image) in images.chunks_exact(area).enumerate() {
             let at = self.place(index / columns, index % columns, top);
             self.draw_image(&mut canvas, image, at);
@@ -221,19 +233,17 @@ impl Layout {
             let Ok(()) = frame.into_styled(PrimitiveStyle::with_stroke(FRAME, 1)).draw(canvas);
         }
         for y in 0..high {
-            let row = &image[y / self.scale * self.size[1]..][..self.size[1]];
+            let channels = self.look.size.channels;
+            let wide_row = self.size[1] * channels;
+            let row = &image[y / self.scale * wide_row..][..wide_row];
             let start = ((at.y as usize + y) * canvas.width + at.x as usize) * 3;
             let pixels = canvas.pixels[start..start + wide * 3].chunks_exact_mut(3 * self.scale);
-            for (pixels, value) in pixels.zip(row) {
-                pixels.fill(shade(*value));
+            for (pixels, pixel) in pixels.zip(row.chunks_exact(channels)) {
+                let color = self.look.color(pixel);
+                pixels.chunks_exact_mut(3).for_each(|place| place.copy_from_slice(&color));
             }
         }
     }
-}
-
-/// The nearest of 256 shades; the cast takes what is not a number to 0.
-fn shade(value: f32) -> u8 {
-    (value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8
 }
 
 #[cfg(test)]
@@ -241,6 +251,7 @@ mod tests {
     use elbo::ErrorKind;
 
     use super::*;
+    use crate::cli::picture::look::shade;
 
     fn words(count: usize) -> Vec<String> {
         (0..count).map(|i| format!("word {i}")).collect()
@@ -253,18 +264,6 @@ mod tests {
     }
 
     #[test]
-    fn every_shade_is_its_own_nearest() {
-        for byte in 0..=255_u8 {
-            let value = f32::from(byte) / 255.0;
-            for near in [value - 0.4 / 255.0, value, value + 0.4 / 255.0] {
-                assert_eq!(shade(near), byte, "the shade of {near}");
-            }
-        }
-        let odd = [f32::NAN, f32::NEG_INFINITY, -0.0, 1.5, f32::INFINITY].map(shade);
-        assert_eq!(odd, [0, 0, 0, 255, 255], "what lies outside");
-    }
-
-    #[test]
     fn impossible_grids_are_refused() {
         for (case, values, height, width, columns) in [
             ("no image", 0, 2, 2, 1),
@@ -274,12 +273,14 @@ mod tests {
             ("no columns", 4, 2, 2, 0),
             ("area overflows to 4", 4, usize::MAX / 2 + 3, 2, 1),
         ] {
-            let found = grid(&vec![0.5; values], [height, width], columns, Labels::default());
+            let found =
+                grid(&vec![0.5; values], Look::unit([height, width]), columns, Labels::default());
             let error = found.expect_err(case);
             assert_eq!(error.kind(), ErrorKind::Config, "{case}: the kind of `{error}`");
             assert!(error.advice().is_some(), "{case}: `{error}` has no hint");
         }
-        let error = grid(&vec![0.5; 1 << 20], [1, 1], 1, Labels::default()).expect_err("too high");
+        let error = grid(&vec![0.5; 1 << 20], Look::unit([1, 1]), 1, Labels::default())
+            .expect_err("too high");
         assert_eq!(error.kind(), ErrorKind::Limit, "the kind of `{error}`");
     }
 
@@ -302,8 +303,8 @@ mod tests {
             ),
         ] {
             let (wide, high, found) =
-                reds(&grid(&images, [3, 4], 2, labels).expect("a small grid"));
-            let layout = Layout::new(60, [3, 4], 2, &labels).expect("a layout");
+                reds(&grid(&images, Look::unit([3, 4]), 2, labels).expect("a small grid"));
+            let layout = Layout::new(60, Look::unit([3, 4]), 2, &labels).expect("a layout");
             let [grid_high, grid_wide] = layout.sides().expect("small sides");
             let top = high - MARGIN - grid_high;
             assert!(wide >= MARGIN * 2 + layout.left + grid_wide, "{case}: {wide} wide");
@@ -337,11 +338,12 @@ mod tests {
         ] {
             let values = vec![0.5; count * side * side];
             let labels = Labels { rows: &few, caption: "a caption", ..Labels::default() };
-            let layout = Layout::new(values.len(), [side, side], columns, &labels);
+            let layout = Layout::new(values.len(), Look::unit([side, side]), columns, &labels);
             let layout = layout.expect("a layout");
             let case = format!("{count} images of {side} in {columns}");
             assert_eq!(layout.scale, scale, "{case}");
-            let (wide, _, _) = reds(&grid(&values, [side, side], columns, labels).expect("a grid"));
+            let (wide, _, _) =
+                reds(&grid(&values, Look::unit([side, side]), columns, labels).expect("a grid"));
             assert!((LEAST_WIDTH..=MOST_WIDTH).contains(&wide) || scale == 1, "{case}: {wide}");
         }
     }
@@ -351,7 +353,8 @@ mod tests {
         let images = vec![1.0; 4 * 64];
         let some = words(4);
         let dark = |labels: Labels<'_>| {
-            let (_, _, found) = reds(&grid(&images, [8, 8], 2, labels).expect("a grid"));
+            let (_, _, found) =
+                reds(&grid(&images, Look::unit([8, 8]), 2, labels).expect("a grid"));
             found.iter().filter(|red| **red < 0x80).count()
         };
         assert_eq!(dark(Labels::default()), 0, "white images without words");

@@ -2,11 +2,15 @@
 
 mod canvas;
 mod grid;
+mod look;
+mod raster;
 mod scatter;
 mod terminal;
 mod ticks;
 
 pub(super) use grid::{Labels, check, grid};
+pub(super) use look::Look;
+pub(super) use raster::shown;
 pub(super) use scatter::{Axes, scatter};
 pub(super) use terminal::{show, show_images};
 pub(super) use ticks::{short, ticks};

@@ -8,6 +8,7 @@ use ratatui::crossterm::terminal;
 
 use super::canvas::Canvas;
 use super::grid::bare;
+use super::look::Look;
 use crate::cli::print_line;
 
 /// Shows a PNG file of ours in the terminal that reads stdout; elsewhere it does nothing.
@@ -18,17 +19,16 @@ pub(in crate::cli) fn show(png: &[u8]) -> Result<()> {
     }
 }
 
-/// Shows grey images of `size` (height, width) and words below them in the terminal that reads
-/// stdout; elsewhere it does nothing. A terminal has too few pixels for the words of
+/// Shows images and words below them in the terminal that reads stdout; elsewhere it does nothing. A terminal has too few pixels for the words of
 /// [`grid`](super::grid).
 pub(in crate::cli) fn show_images(
     images: &[f32],
-    size: [usize; 2],
+    look: Look,
     across: usize,
     caption: &str,
 ) -> Result<()> {
     let Some(columns) = columns() else { return Ok(()) };
-    print(&bare(images, size, across)?, columns)?;
+    print(&bare(images, look, across)?, columns)?;
     print_line(caption)
 }
 
@@ -138,7 +138,7 @@ mod tests {
         if !std::io::stdout().is_terminal() {
             assert_eq!(columns(), None, "the columns of no terminal");
             show(b"no picture").expect("nothing is shown");
-            show_images(&[], [0, 0], 0, "nothing").expect("nothing is shown");
+            show_images(&[], Look::unit([0, 0]), 0, "nothing").expect("nothing is shown");
         }
     }
 }

@@ -1,17 +1,18 @@
 //! What a run tells of itself: to its folder, to TensorBoard, to who watches it.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
 use elbo::model::Architecture;
-use elbo::train::{Broken, Way};
+use elbo::train::{Broken, Diagnosis, Way};
 use elbo::{Device, Error, Evaluation, Losses, Model, Result, Trainer};
 use serde_json::{Value, json};
 
 use crate::cli::card::{dashed, widths};
 use crate::cli::events::EventFile;
-use crate::cli::picture::{Labels, grid};
+use crate::cli::picture::{Labels, Look, grid, shown};
 use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS};
 use crate::cli::signals::Signals;
@@ -84,8 +85,7 @@ impl Log {
         precision: &str,
         signals: &Signals,
     ) -> Result<()> {
-        let (config, [height, width]) = (trainer.config(), trainer.image_size());
-        let pixels = height * width;
+        let (config, pixels) = (trainer.config(), trainer.image_size().len());
         let networks = Architecture::of(&config.model, pixels)?;
         let layers = dashed(&widths([pixels, config.model.latent], &networks.encoder));
         let count = trainer.vae().parameters.count();
@@ -151,14 +151,11 @@ impl Log {
         Ok(())
     }
 
-    /// Tells that so many dimensions of z came to say nothing of images, or that this is over.
-    pub(super) fn collapse(&mut self, collapsed: bool, active: usize, all: usize) {
-        self.screen.say(&match collapsed {
-            true => format!(
-                "warning: only {active} of {all} dimensions of z are active, the others say nothing of \
-                 the image\nhint: a smaller `beta`, `warmup-steps` or `free-bits` may keep them"
-            ),
-            false => format!("{active} of {all} dimensions of z are active again"),
+    /// Tells what is wrong with the model, or that it is no more.
+    pub(super) fn diagnosis(&mut self, found: Option<&Diagnosis>, active: usize, all: usize) {
+        self.screen.say(&match found {
+            Some(found) => format!("warning: {found}\nhint: {}", found.hint()),
+            None => format!("{active} of {all} dimensions of z are active again"),
         });
     }
 
@@ -207,7 +204,7 @@ impl Log {
     /// Eight test images above their reconstructions, and 64 samples of the prior, or 8 of each class in a
     /// column of its own.
     pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
-        let (size, count) = (model.image_size(), model.images().min(8));
+        let (look, count) = (Look::new(model), model.images().min(8));
         let (tests, made) = model.reconstruct(0..count)?;
         let prior = model.config().check_prior().is_ok();
         let classes = model.config().model.classes;
@@ -220,11 +217,11 @@ impl Log {
         let rows = ["test image", "reconstruction"].map(str::to_owned);
         let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
-        let reconstruction = grid(&[tests.as_slice(), &made].concat(), size, count, labels);
+        let reconstruction = grid(&[tests.as_slice(), &made].concat(), look, count, labels);
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
         let names: Vec<_> = (0..classes).map(|class| class.to_string()).collect();
         let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
-        let sample = prior.then(|| ("sample", grid(&samples, size, columns, labels)));
+        let sample = prior.then(|| ("sample", grid(&samples, look, columns, labels)));
         for (name, picture) in [("reconstruction", reconstruction)].into_iter().chain(sample) {
             let picture = match picture {
                 Ok(picture) => picture,
@@ -240,7 +237,11 @@ impl Log {
             self.events.image(step, &format!("images/{name}"), &picture)?;
         }
         if self.screen.takes_pictures() {
-            self.screen.pictures(Pictures { epoch, size, tests, made, samples });
+            let [(tests, seen), (made, _), (samples, _)] =
+                [&tests, &made, &samples].map(|images| shown(images, look));
+            let [tests, made, samples] = [tests, made, samples].map(Cow::into_owned);
+            let look = seen;
+            self.screen.pictures(Pictures { epoch, look, tests, made, samples });
         }
         Ok(())
     }

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use elbo::checkpoint::{Best, Course, State, Trained, write_whole};
-use elbo::evaluate::dimensions;
+use elbo::train::Diagnosis;
 use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
 use serde_json::json;
 
 use crate::cli::card::{card, sampled_z};
-use crate::cli::evaluate::few;
 use crate::cli::report;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
@@ -51,9 +50,6 @@ impl End {
     }
 }
 
-/// Test images that tell which dimensions of z are active.
-const ASKED: usize = 1000;
-
 pub(super) struct Run<'a> {
     args: &'a Args,
     settings: Settings,
@@ -67,8 +63,8 @@ pub(super) struct Run<'a> {
     until: Option<Instant>,
     /// The last evaluation, and the step that it is of.
     last: Option<(u64, Evaluation)>,
-    /// Whether most of z said nothing of images when it was last asked.
-    collapsed: bool,
+    /// What was wrong with the model when it was last asked.
+    diagnosis: Option<Diagnosis>,
 }
 
 impl<'a> Run<'a> {
@@ -90,7 +86,7 @@ impl<'a> Run<'a> {
             saved,
             until,
             last: None,
-            collapsed: false,
+            diagnosis: None,
         }
     }
 
@@ -140,9 +136,10 @@ impl<'a> Run<'a> {
             let Some(evaluation) = evaluation else { continue };
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
-            let (train, test, active) = (losses, evaluation, self.active()?);
+            let (active, found) = self.trainer.diagnose(&evaluation)?;
+            let (train, test) = (losses, evaluation);
             self.log.epoch(&Epoch { epoch, step, train, objective, test, active, speed })?;
-            self.tell_of_collapse(active, test.images);
+            self.tell(found, active);
             self.log.pictures(epoch, step, self.trainer.model()?)?;
             if !whole {
                 return Ok(End::Done);
@@ -162,22 +159,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The dimensions of z that say something of the first test images.
-    fn active(&mut self) -> Result<usize> {
-        let model = self.trainer.model()?;
-        let codes = model.encode(0..model.images().min(ASKED))?;
-        let all = dimensions(&codes, model.config().model.latent);
-        Ok(all.iter().filter(|dimension| dimension.is_active()).count())
-    }
-
-    /// Warns as soon as most of z says nothing of images, and tells when that is over.
-    fn tell_of_collapse(&mut self, active: usize, images: usize) {
-        let model = &self.trainer.config().model;
-        let collapsed = model.posterior.is_density() && few(active, model.latent, images);
-        if collapsed != self.collapsed {
-            self.log.collapse(collapsed, active, model.latent);
-            self.collapsed = collapsed;
+    /// Says what is wrong with the model as soon as it can be known, and when that is over.
+    fn tell(&mut self, found: Option<Diagnosis>, active: usize) {
+        let new = match (&found, &self.diagnosis) {
+            (Some(found), Some(was)) => !found.is_like(was),
+            (found, was) => found.is_some() != was.is_some(),
+        };
+        if new {
+            self.log.diagnosis(found.as_ref(), active, self.trainer.config().model.latent);
         }
+        self.diagnosis = found;
     }
 
     fn patience_is_over(&self) -> bool {

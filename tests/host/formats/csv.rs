@@ -2,9 +2,14 @@
 
 use std::path::Path;
 
-use elbo::data::csv::from_bytes;
+use elbo::Dataset;
+use elbo::data::formats::csv::read;
 
-use super::{Corpus, NAME, assert_all_refused, bytes, floats, labelled};
+use super::{Corpus, NAME, assert_all_refused, by_file, bytes, floats, labelled};
+
+fn from_bytes(path: &Path, bytes: &[u8]) -> elbo::Result<Dataset> {
+    by_file(read)(path, bytes)
+}
 
 #[rustfmt::skip]
 fn malformed() -> Corpus {

@@ -6,10 +6,13 @@ mod npy;
 mod npz;
 mod open;
 mod pictures;
+mod reading;
 mod rows;
 
 use std::path::{Path, PathBuf};
 
+use elbo::config::{Config, DataConfig};
+use elbo::data::{Raw, Sources};
 use elbo::{Dataset, Error, ErrorKind};
 
 /// What errors call a file that is in memory only.
@@ -20,6 +23,20 @@ fn fixture(name: &str) -> (PathBuf, Vec<u8>) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name);
     let bytes = std::fs::read(&path).expect(name);
     (path, bytes)
+}
+
+/// What a reader makes of a file where each is read by its own content.
+fn by_file(
+    read: impl Fn(&Path, &[u8], &DataConfig) -> elbo::Result<Raw>,
+) -> impl Fn(&Path, &[u8]) -> elbo::Result<Dataset> {
+    move |path, bytes| read(path, bytes, &DataConfig::before())?.by_file(path)
+}
+
+/// The two sets of a place, divided and read as before there was a choice.
+fn open(data: &Path, test: Option<&Path>) -> elbo::Result<(Dataset, Dataset)> {
+    let config = Config { data: DataConfig::before(), ..Config::default() };
+    let opened = Sources { data, test, config: &config, reading: None }.open()?;
+    Ok((opened.train, opened.test))
 }
 
 /// The three images of 2 x 4 in the fixtures.

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use elbo::data::npy::from_bytes;
+use elbo::Dataset;
+use elbo::data::formats::npy::read;
 
-use super::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, floats, images};
+use super::{Corpus, assert_all_refused, assert_refusal, by_file, bytes, fixture, floats, images};
 
 /// An array of format version `version` with a header and what follows it.
 fn npy(version: [u8; 2], header: &str, body: &[u8]) -> Vec<u8> {
@@ -23,6 +24,10 @@ fn array(descr: &str, shape: &str, body: usize) -> Vec<u8> {
 /// Version 1, with this header and 24 bytes.
 fn header(text: &str) -> Vec<u8> {
     npy([1, 0], text, &[7; 24])
+}
+
+fn from_bytes(path: &Path, bytes: &[u8]) -> elbo::Result<Dataset> {
+    by_file(read)(path, bytes)
 }
 
 #[rustfmt::skip]
@@ -146,7 +151,6 @@ fn what_numpy_wrote_is_read() {
 #[test]
 fn what_numpy_wrote_of_other_things_is_refused() {
     for (name, says) in [
-        ("range", "go from -7 to 499, expected 0 to 255"),
         ("complex", "type `<c8`"),
         ("text", "type `<U3`"),
         ("record", "structured arrays are not read"),

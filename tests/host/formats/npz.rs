@@ -3,11 +3,26 @@
 use std::io::{Cursor, Write};
 use std::path::Path;
 
-use elbo::data::npz::from_bytes;
+use elbo::Dataset;
+use elbo::config::DataConfig;
+use elbo::data::formats::npz::read;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use super::{Corpus, assert_all_refused, assert_refusal, bytes, fixture, images, labelled};
+use super::{Corpus, NAME, assert_all_refused, assert_refusal, bytes, fixture, images, labelled};
+
+/// The two sets of an archive, each array read by its own content.
+#[derive(Debug)]
+struct Sets {
+    train: Dataset,
+    test: Option<Dataset>,
+}
+
+fn from_bytes(path: &Path, bytes: &[u8]) -> elbo::Result<Sets> {
+    let found = read(path, bytes, &DataConfig::before())?;
+    let test = found.test.map(|test| test.by_file(path)).transpose()?;
+    Ok(Sets { train: found.train.by_file(path)?, test })
+}
 
 /// A deflated or stored archive of these members.
 fn zip(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
@@ -79,10 +94,6 @@ fn malformed() -> Corpus {
     let many: Vec<_> = (0..4097).map(|i| format!("{i}.npy")).collect();
     let many: Vec<_> = many.iter().map(|name| (name.as_str(), [].as_slice())).collect();
     let archive = "cannot be read as an archive";
-    let with = |y: Vec<u8>| stored(&[("x.npy", &good), ("y.npy", &y)]);
-    let claim = "{'descr': '|u1', 'fortran_order': False, 'shape': (18446744073709551615,)}";
-    let claim = [b"\x93NUMPY\x01\0", (claim.len() as u16).to_le_bytes().as_slice(), claim.as_bytes()].concat();
-    let zeros = zip(&[("x.npy", &good), ("y.npy", &labels("|u1", "(20000000,)", &vec![0; 20_000_000]))], CompressionMethod::Deflated);
     vec![
         ("empty", vec![], archive),
         ("magic alone", LOCAL.to_vec(), archive),
@@ -117,22 +128,69 @@ fn malformed() -> Corpus {
         ("many members", stored(&many), "4097 members or more"),
         ("2^60 members in 64 bits", [one.as_slice(), &end_64(1 << 50)].concat(), "1125899906842624 members"),
         ("a bomb", bomb, "unpack to 1000000"),
-        ("too few labels", with(labels("|u1", "(2,)", &[1, 2])), "some/file/y`: holds 2 labels for 3 images, expected 3"),
-        ("too many labels", with(labels("|u1", "(4,)", &[1, 2, 3, 4])), "holds 4 labels for 3 images"),
+    ]
+}
+
+/// Archives of three images whose labels cannot be used, with what the reason must say.
+#[rustfmt::skip]
+fn unusable_labels() -> Corpus {
+    let good = array("(3, 2, 4)", &images());
+    let with = |y: Vec<u8>| stored(&[("x.npy", &good), ("y.npy", &y)]);
+    let claim = "{'descr': '|u1', 'fortran_order': False, 'shape': (18446744073709551615,)}";
+    let claim = [b"\x93NUMPY\x01\0", (claim.len() as u16).to_le_bytes().as_slice(), claim.as_bytes()].concat();
+    let zeros = zip(&[("x.npy", &good), ("y.npy", &labels("|u1", "(20000000,)", &vec![0; 20_000_000]))], CompressionMethod::Deflated);
+    vec![
+        ("too few labels", with(labels("|u1", "(2,)", &[1, 2])), "there are 2 labels for 3 images"),
+        ("too many labels", with(labels("|u1", "(4,)", &[1, 2, 3, 4])), "there are 4 labels for 3 images"),
         ("no labels", with(labels("|u1", "(0,)", &[])), "1 or more"),
-        ("a negative label", with(labels("|i1", "(3,)", &[1, 255, 3])), "some/file/y`: its integers go from -1 to 3, expected 0 to 255"),
-        ("256 as a label", with(labels("<i2", "(3,)", &[1, 0, 0, 1, 2, 0])), "go from 1 to 256"),
-        ("2^64 - 1 as a label", with(labels("<u8", "(3,)", &[255; 24])), "to 18446744073709551615"),
-        ("floats as labels", with(labels("<f4", "(3,)", &[0; 12])), "holds labels of type `<f4`, expected integers"),
-        ("one of a kind", with(labels("|u1", "(3, 2)", &[0; 6])), "has the shape [3, 2], expected [images]"),
+        ("rows without a one", with(labels("|u1", "(3, 2)", &[0; 6])), "its rows of 2 are not zeros with a one"),
+        ("rows with two", with(labels("|u1", "(3, 2)", &[0, 1, 1, 1, 1, 0])), "its rows of 2 are not zeros with a one"),
+        ("NaN", with(labels("<f4", "(3,)", &f32::NAN.to_le_bytes().repeat(3))), "value 0 is NaN"),
         ("one label", with(labels("|u1", "()", &[7])), "has the shape [], expected [images]"),
         ("words as labels", with(labels("<U3", "(3,)", &[0; 36])), "values of type `<U3`"),
         ("labels cut", with(labels("<i8", "(3,)", &[0; 23])), "expected 24 bytes after the header, found 23"),
         ("2^64 - 1 labels", with(claim), "expected 18446744073709551615 bytes after the header, found 0"),
         ("labels that are no array", with(b"1,2,3".to_vec()), "some/file/y`: is no NumPy array"),
         ("a bomb of labels", zeros, "unpack to 20000"),
-        ("labels of test images", stored(&[("x_train.npy", &good), ("x_test.npy", &good), ("y_test.npy", b"x")]), "some/file/y_test`: is no NumPy array"),
     ]
+}
+
+/// Nobody asked for them, so the images are read.
+#[test]
+fn unusable_labels_are_told_and_refuse_no_images() {
+    for (case, file, says) in unusable_labels() {
+        let train = from_bytes(Path::new(NAME), &file).expect(case).train;
+        assert_eq!((train.len(), train.labels()), (3, None), "{case}");
+        let fault = train.label_fault().unwrap_or_default();
+        assert!(fault.contains(says), "{case}: `{fault}` does not say `{says}`");
+        let refused = train.check_classes(3).expect_err(case).to_string();
+        assert!(refused.contains(fault), "{case}: `{refused}` when there must be classes");
+    }
+}
+
+/// Classes that are no numbers from 0 to 255 are numbered by their order, and keep their names.
+#[test]
+fn other_labels_become_classes() {
+    let good = array("(3, 2, 4)", &images());
+    let one_hot = [0, 1, 0, 0, 0, 1, 1, 0, 0];
+    let floats: Vec<u8> = [2.0_f32, 0.0, 1.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+    for (case, y, classes, names) in [
+        ("one of a kind", labels("|u1", "(3, 3)", &one_hot), [1, 2, 0], None),
+        ("floats", labels("<f4", "(3,)", &floats), [2, 0, 1], None),
+        ("signs", labels("|i1", "(3,)", &[1, 255, 1]), [1, 0, 1], Some(["-1", "1"])),
+        (
+            "beyond a byte",
+            labels("<i2", "(3,)", &[0, 1, 0, 1, 7, 0]),
+            [1, 1, 0],
+            Some(["7", "256"]),
+        ),
+    ] {
+        let file = stored(&[("X.npy", &good), ("Y.npy", &y)]);
+        let train = from_bytes(Path::new(NAME), &file).expect(case).train;
+        assert_eq!(train.labels(), Some(classes.as_slice()), "{case}: {:?}", train.label_fault());
+        let names = names.map(|names| names.map(str::to_owned).to_vec());
+        assert_eq!(train.class_names().map(<[_]>::to_vec), names, "{case}");
+    }
 }
 
 #[test]
@@ -151,7 +209,7 @@ fn what_numpy_wrote_is_read() {
         ("one", false, false),
         ("named", false, true),
     ] {
-        let with = |images: &elbo::Dataset, labels: &[u8]| match has_labels {
+        let with = |images: &Dataset, labels: &[u8]| match has_labels {
             true => labelled(images.clone(), labels),
             false => images.clone(),
         };
@@ -195,7 +253,7 @@ fn labels_of_every_type_are_read() {
             for (x, name) in [("x", "y"), ("images", "labels"), ("train_images", "train_labels")] {
                 let [x, name] = [x, name].map(|name| format!("{name}.npy"));
                 let file = stored(&[(&x, &good), (&name, &y)]);
-                let sets = from_bytes(Path::new(super::NAME), &file).expect(descr);
+                let sets = from_bytes(Path::new(NAME), &file).expect(descr);
                 assert_eq!(sets.train, expected, "{name} of {descr} and {shape}");
             }
         }
@@ -205,7 +263,7 @@ fn labels_of_every_type_are_read() {
 #[test]
 fn training_images_alone_are_read() {
     let file = stored(&[("y.npy", b"x"), ("x_train.npy", &array("(1, 2, 2)", &[1, 2, 3, 4]))]);
-    let sets = from_bytes(Path::new(super::NAME), &file).expect("one array of images");
+    let sets = from_bytes(Path::new(NAME), &file).expect("one array of images");
     assert_eq!(sets.train, bytes([2, 2], vec![1, 2, 3, 4]), "the images");
     assert_eq!(sets.test, None, "no test images");
 }

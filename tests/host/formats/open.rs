@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use elbo::{Dataset, Error, ErrorKind};
 use tempfile::TempDir;
 
-use super::{bytes, fixture, images, labelled};
+use super::{bytes, fixture, images, labelled, open};
 
 struct Folder(TempDir);
 
@@ -45,7 +45,7 @@ fn column(values: &[u8]) -> Dataset {
 
 #[track_caller]
 fn refused(data: &Path, test: Option<&Path>, kind: ErrorKind, says: &str) {
-    let error: Error = Dataset::open(data, test).expect_err(says);
+    let error: Error = open(data, test).expect_err(says);
     let text = error.to_string();
     assert_eq!(error.kind(), kind, "the kind of `{text}`");
     assert!(text.contains(says), "`{text}` does not say `{says}`");
@@ -56,31 +56,30 @@ fn refused(data: &Path, test: Option<&Path>, kind: ErrorKind, says: &str) {
 fn every_tenth_image_is_a_test_image() {
     let folder = Folder::new();
     let lines: String = (0..25).map(|i| format!("{}\n", 100 + i)).collect();
-    let (train, test) = Dataset::open(&folder.put("x.csv", lines.as_bytes()), None).expect("a CSV");
+    let (train, test) = open(&folder.put("x.csv", lines.as_bytes()), None).expect("a CSV");
     assert_eq!(test, column(&[109, 119]), "the 10th and the 20th");
     let others: Vec<u8> = (100..125).filter(|v| ![109, 119].contains(v)).collect();
     assert_eq!(train, column(&others), "the others");
     let halves: String = (0..10).map(|i| format!("{}.5\n", 100 + i)).collect();
-    let (train, test) =
-        Dataset::open(&folder.put("x.csv", halves.as_bytes()), None).expect("floats");
+    let (train, test) = open(&folder.put("x.csv", halves.as_bytes()), None).expect("floats");
     assert_eq!((train.len(), test.len(), test.range()), (9, 1, (109.5, 109.5)), "floats");
-    refused(&folder.put("9", &idx(9, 1)), None, ErrorKind::Data, "holds 9 images, expected 10");
+    refused(&folder.put("9", &idx(9, 1)), None, ErrorKind::Data, "9 images cannot be divided");
 }
 
 #[test]
 fn test_images_of_their_own_are_taken() {
     let folder = Folder::new();
     let (data, tests) = (folder.put("data", &idx(3, 1)), folder.put("tests", &idx(2, 7)));
-    let (train, test) = Dataset::open(&data, Some(&tests)).expect("two files");
+    let (train, test) = open(&data, Some(&tests)).expect("two files");
     assert_eq!((train, test), (column(&[1, 2, 3]), column(&[7, 8])), "two IDX files");
     // Of what is divided, the training images of one and the test images of the other.
     let both = fixture("keras.npz").0;
-    let (train, test) = Dataset::open(&both, Some(&fixture("packed.npz").0)).expect("two archives");
+    let (train, test) = open(&both, Some(&fixture("packed.npz").0)).expect("two archives");
     assert_eq!((train.len(), test.len()), (3, 2), "two archives");
-    let (train, test) = Dataset::open(&both, Some(&fixture("u1.npy").0)).expect("two kinds");
+    let (train, test) = open(&both, Some(&fixture("u1.npy").0)).expect("two kinds");
     assert_eq!(train.fingerprint(), test.fingerprint(), "an archive and an array");
     assert_eq!((train.labels(), test.labels()), (Some([0, 1, 2].as_slice()), None), "labels");
-    refused(&both, Some(&data), ErrorKind::Data, "its test images are of 1 x 1, expected 2 x 4");
+    refused(&both, Some(&data), ErrorKind::Data, "its test images are of 1 × 1, expected 2 × 4");
     refused(&both, Some(&folder.0.path().join("none")), ErrorKind::Io, "none");
 }
 
@@ -89,7 +88,7 @@ fn the_content_decides() {
     let folder = Folder::new();
     let array = fixture("keras.npz").1;
     for name in ["x.npz", "x.csv", "x", "x.png"] {
-        let (train, test) = Dataset::open(&folder.put(name, &array), None).expect(name);
+        let (train, test) = open(&folder.put(name, &array), None).expect(name);
         let expected = labelled(bytes([2, 4], images()), &[0, 1, 2]);
         assert_eq!(train, expected, "the training images of {name}");
         assert_eq!(test.len(), 2, "the test images of {name}");
@@ -98,7 +97,7 @@ fn the_content_decides() {
     let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut gz, &many).expect("memory takes what is written");
     for (name, content) in [("x.csv", many), ("y.csv", gz.finish().expect("an end"))] {
-        let (train, test) = Dataset::open(&folder.put(name, &content), None).expect(name);
+        let (train, test) = open(&folder.put(name, &content), None).expect(name);
         assert_eq!((train.len(), test), (18, column(&[9, 19])), "{name}");
     }
     for (name, content, says) in [
@@ -122,13 +121,13 @@ fn folders_are_told_by_their_entries() {
     for i in 0..10 {
         folder.put(&format!("{i}.png"), &png([i, i + 1]));
     }
-    let (train, test) = Dataset::open(path, None).expect("ten pictures");
+    let (train, test) = open(path, None).expect("ten pictures");
     assert_eq!((train.len(), test), (9, bytes([1, 2], vec![9, 10])), "pictures");
     folder.put("train/0.png", &png([50, 51]));
-    let (train, _) = Dataset::open(path, None).expect("still those of the folder itself");
+    let (train, _) = open(path, None).expect("still those of the folder itself");
     assert_eq!(train.len(), 9, "`train` alone");
     folder.put("test/cats/0.png", &png([60, 61]));
-    let (train, test) = Dataset::open(path, None).expect("two folders");
+    let (train, test) = open(path, None).expect("two folders");
     assert_eq!(train, bytes([1, 2], vec![50, 51]), "the training pictures");
     let pictures = bytes([1, 2], vec![60, 61]);
     assert_eq!(test.fingerprint(), pictures.fingerprint(), "the test pictures");
@@ -136,7 +135,7 @@ fn folders_are_told_by_their_entries() {
     folder.put("train-images-idx3-ubyte", &idx(3, 1));
     refused(path, None, ErrorKind::Io, "cannot find `t10k-images-idx3-ubyte`");
     folder.put("t10k-images-idx3-ubyte", &idx(2, 7));
-    let (train, test) = Dataset::open(path, None).expect("IDX files");
+    let (train, test) = open(path, None).expect("IDX files");
     assert_eq!((train, test), (column(&[1, 2, 3]), column(&[7, 8])), "IDX files");
 }
 
@@ -145,7 +144,7 @@ fn labels_stay_with_their_images() {
     let folder = Folder::new();
     let lines: String = (0..25).map(|i| format!("{},{}\n", 200 + i, 100 + i)).collect();
     let file = folder.put("x.csv", format!("label,pixel\n{lines}").as_bytes());
-    let (train, test) = Dataset::open(&file, None).expect("a CSV");
+    let (train, test) = open(&file, None).expect("a CSV");
     assert_eq!(test, labelled(column(&[109, 119]), &[209, 219]), "the 10th and the 20th");
     let of = |first: u8| (first..first + 25).filter(move |i| ![9, 19].contains(&(i - first)));
     let others: (Vec<u8>, Vec<u8>) = of(100).zip(of(200)).unzip();
@@ -166,7 +165,7 @@ fn classes_have_the_same_number_in_both_sets() {
         folder.put(&format!("{name}.png"), &png([1, 2]));
     }
     folder.put("test/dog/0.png", &png([3, 4]));
-    let (train, test) = Dataset::open(folder.0.path(), None).expect("two folders");
+    let (train, test) = open(folder.0.path(), None).expect("two folders");
     assert_eq!(train.labels(), Some([0, 1, 2].as_slice()), "bird, cat, dog");
     // The ant that training does not know comes behind.
     assert_eq!(test.labels(), Some([3, 1, 2].as_slice()), "ant, cat, dog");
@@ -181,7 +180,7 @@ fn labels_beside_idx_files_are_read() {
     let labels = |values: &[u8]| [&[0, 0, 8, 1, 0, 0, 0, values.len() as u8], values].concat();
     folder.put("train-images-idx3-ubyte", &idx(3, 1));
     folder.put("t10k-images-idx3-ubyte", &idx(2, 7));
-    let open = || Dataset::open(folder.0.path(), None);
+    let open = || open(folder.0.path(), None);
     folder.put("train-labels-idx1-ubyte", &labels(&[4, 5, 255]));
     let (train, test) = open().expect("labels to train");
     let expected = labelled(column(&[1, 2, 3]), &[4, 5, 255]);

@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::Path;
 
-use elbo::data::pictures::{Picture, from_bytes, read_folder};
+use elbo::config::DataConfig;
+use elbo::data::formats::pictures::{self, Picture, from_bytes};
 use flate2::{Compression, Crc, write::ZlibEncoder};
 use png::{BitDepth, ColorType};
 
@@ -101,6 +102,10 @@ fn malformed() -> Corpus {
         ("an unknown critical chunk", png(&[ihdr.clone(), chunk(b"ABCD", &[]), idat.clone(), iend.clone()]), bad),
         ("a chunk of 4 GiB", png(&[ihdr, vec![0xff, 0xff, 0xff, 0xff, b't', b'E', b'X', b't'], idat, iend]), bad),
     ]
+}
+
+fn read_folder(folder: &Path) -> elbo::Result<elbo::Dataset> {
+    pictures::read_folder(folder, &DataConfig::before())?.by_file(folder)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use elbo::data::npy::to_bytes;
+use elbo::data::formats::npy::to_bytes;
 use elbo::data::rows::{Rows, from_csv, from_npy};
 
 use super::{Corpus, NAME, assert_all_refused, fixture};

@@ -49,8 +49,7 @@ impl Mosaic<'_> {
             1 => (&self.0.made, column),
             _ => (&self.0.samples, (row - 2) * columns + column),
         };
-        let area = self.0.size[0] * self.0.size[1];
-        images.chunks_exact(area.max(1)).nth(index)
+        images.chunks_exact(self.0.look.size.len().max(1)).nth(index)
     }
 }
 
@@ -58,16 +57,19 @@ impl Widget for Mosaic<'_> {
     fn render(self, area: Rect, buffer: &mut Buffer) {
         let area = area.intersection(buffer.area);
         let pixels = [usize::from(area.height) * 2, usize::from(area.width)];
-        let Some(tiles) = Tiles::fit(self.0.size, pixels) else { return };
+        let sides = self.0.look.size.sides();
+        let Some(tiles) = Tiles::fit(sides, pixels) else { return };
         let Tiles { height, width, columns, rows } = tiles;
         let mut canvas = vec![None; pixels[0] * pixels[1]];
         for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |c| (row, c))) {
             let Some(image) = self.image(row, column, columns) else { continue };
-            let small = average(image, self.0.size, [height, width]);
-            for (y, values) in small.chunks_exact(width).enumerate() {
+            let [red, green, blue] =
+                [0, 1, 2].map(|c| average(&self.0.look.plane(image, c), sides, [height, width]));
+            for y in 0..height {
                 let start = (row * (height + 1) + y) * pixels[1] + column * (width + 1);
-                for (pixel, &value) in canvas[start..start + width].iter_mut().zip(values) {
-                    *pixel = Some(Color::Rgb(value, value, value));
+                for (x, pixel) in canvas[start..start + width].iter_mut().enumerate() {
+                    let at = y * width + x;
+                    *pixel = Some(Color::Rgb(red[at], green[at], blue[at]));
                 }
             }
         }

@@ -12,6 +12,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Color;
 use ratatui::widgets::Widget;
 
+use crate::cli::picture::Look;
+
 use super::curves::{DIM, TEST, TRAIN, label, y_range};
 use super::draw::{draw, thousands, time};
 use super::mosaic::{Mosaic, Tiles, average};
@@ -49,8 +51,8 @@ fn view(epochs: u64, loss: impl Fn(u64) -> f64) -> (View, Instant) {
     let image: Vec<f32> = (0..28 * 28).map(|i| (i % 28) as f32 / 27.0).collect();
     if epochs > 0 {
         let [tests, made] = [0, 1].map(|_| image.repeat(8));
-        let (size, samples) = ([28, 28], image.repeat(64));
-        view.pictures = Some(Arc::new(Pictures { epoch: epochs, size, tests, made, samples }));
+        let (look, samples) = (Look::unit([28, 28]), image.repeat(64));
+        view.pictures = Some(Arc::new(Pictures { epoch: epochs, look, tests, made, samples }));
     }
     (view, start + Duration::from_secs(30))
 }
@@ -242,7 +244,7 @@ fn a_picture_is_two_pixels_a_cell() {
     let area = Rect::new(1, 1, 3, 4);
     let mut buffer = Buffer::empty(Rect::new(0, 0, 5, 6));
     let (tests, made) = (vec![1.0, 0.0, 0.2, 0.4], vec![0.0; 4]);
-    Mosaic(&Pictures { epoch: 1, size: [2, 2], tests, made, samples: Vec::new() })
+    Mosaic(&Pictures { epoch: 1, look: Look::unit([2, 2]), tests, made, samples: Vec::new() })
         .render(area, &mut buffer);
     let grey = |value| Color::Rgb(value, value, value);
     let tiles = Tiles::fit([2, 2], [8, 3]).expect("there is room");

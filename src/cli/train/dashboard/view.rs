@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use elbo::Losses;
 
+use crate::cli::picture::Look;
+
 /// As many messages as the tallest pane shows.
 const MESSAGES: usize = 50;
 /// As many rates as the widest line shows.
@@ -32,13 +34,12 @@ pub(in crate::cli::train) struct Point {
     pub(in crate::cli::train) test: Losses,
 }
 
-/// Test images, the same images reconstructed, and samples of the prior, one after another, with
-/// values from 0 to 1.
-#[derive(Clone, Debug, Default)]
+/// Test images, the same images reconstructed, and samples of the prior, one after another.
+#[derive(Clone, Debug)]
 pub(in crate::cli::train) struct Pictures {
     pub(in crate::cli::train) epoch: u64,
-    /// Height and width of an image.
-    pub(in crate::cli::train) size: [usize; 2],
+    /// How they are shown.
+    pub(in crate::cli::train) look: Look,
     pub(in crate::cli::train) tests: Vec<f32>,
     pub(in crate::cli::train) made: Vec<f32>,
     pub(in crate::cli::train) samples: Vec<f32>,

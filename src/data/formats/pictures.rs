@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use png::{ColorType, Decoder, DecodingError, Limits, Transformations};
 
-use crate::data::Dataset;
+use crate::config::DataConfig;
 use crate::data::labels::{Labels, check_class};
+use crate::data::raw::{Kind, Raw, Values};
 use crate::data::source::{self, WHOLE, check_unpacked, reserved};
 use crate::error::{Error, Result};
 
 /// How every PNG starts.
-pub(super) const MAGIC: [u8; 4] = *b"\x89PNG";
+pub(in crate::data) const MAGIC: [u8; 4] = *b"\x89PNG";
 
 /// The most bytes of one picture with all its channels: 2896 × 2896 in colour, 5792 × 5792 in grey.
 /// A larger one is no image for a fully connected layer.
@@ -126,7 +127,7 @@ fn grey(mut pixels: Vec<u8>, color: ColorType) -> Vec<u8> {
 /// If there is no picture, one is not as [`from_bytes`] reads it or of another size than the first,
 /// all would unpack to more than 8 MiB and 256 times their files, or there are more than 256
 /// classes.
-pub fn read_folder(folder: &Path) -> Result<Dataset> {
+pub fn read_folder(folder: &Path, _config: &DataConfig) -> Result<Raw> {
     let (paths, labels) = list(folder)?;
     let Some(first) = paths.first() else {
         let none = io::Error::from(io::ErrorKind::NotFound);
@@ -159,7 +160,9 @@ pub fn read_folder(folder: &Path) -> Result<Dataset> {
         }
         all.extend_from_slice(&pixels);
     }
-    Ok(Dataset { labels, ..Dataset::from_bytes(size.unwrap_or_default(), all)? })
+    let size = size.unwrap_or_default().into();
+    let raw = Raw::new(folder, size, Values::Bytes(all), Kind::Pictures { white: 255 })?;
+    Ok(Raw { labels, ..raw })
 }
 
 /// The pictures of a folder, or of its subfolders, which then are their classes.

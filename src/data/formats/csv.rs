@@ -5,12 +5,14 @@ use std::path::Path;
 
 use csv_core::{ReadFieldResult, Reader};
 
-use crate::data::Dataset;
-use crate::data::source::{reserved, spread, square};
+use crate::config::DataConfig;
+use crate::data::labels::Labels;
+use crate::data::raw::{Kind, Raw, Values};
+use crate::data::source::{reserved, square};
 use crate::error::{Error, Result};
 
 /// The longest field; a double written out has 24 characters.
-pub(super) const MOST_FIELD: usize = 64;
+pub(in crate::data) const MOST_FIELD: usize = 64;
 
 const NUMBERS: &str = "write an image a line, its pixels as numbers with commas between them; the \
                        column `label` holds classes from 0 to 255";
@@ -26,7 +28,7 @@ const NUMBERS: &str = "write an image a line, its pixels as numbers with commas 
 ///
 /// A [`Data`](crate::ErrorKind::Data) error, with the line, if a field is no finite number, a label
 /// is no integer from 0 to 255, lines are of different lengths, or there are none.
-pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
+pub fn read(path: &Path, bytes: &[u8], _config: &DataConfig) -> Result<Raw> {
     // Each value has a character and one that ends it, and nothing else does.
     let ends = bytes.iter().filter(|byte| matches!(byte, b',' | b'\n' | b'\r')).count();
     let most = ends.saturating_add(1).min(bytes.len().div_ceil(2).saturating_add(1));
@@ -44,18 +46,23 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
         let what = "holds no line of numbers, expected an image a line";
         return Err(Error::data(path, what).hint(NUMBERS));
     }
-    if small {
+    let values = if small {
         let mut levels = reserved(path, values.len() as u64)?;
         // Each was read as a byte.
         levels.extend(values.iter().map(|&value| value as u8));
-        drop(values);
-        return Dataset::from_bytes(square(pixels), spread(levels))?.labelled(path, labels);
-    }
-    Dataset::from_floats(square(pixels), values)?.labelled(path, labels)
+        Values::Bytes(levels)
+    } else {
+        Values::Floats(values)
+    };
+    let raw = Raw::new(path, square(pixels).into(), values, Kind::Numbers)?;
+    Ok(match labels {
+        Some(values) => raw.with(Ok(Labels { values, names: None })),
+        None => raw,
+    })
 }
 
 /// The fields of a file, one by one: a line may be as long as the file.
-pub(super) struct Fields<'a> {
+pub(in crate::data) struct Fields<'a> {
     path: &'a Path,
     reader: Reader,
     all: &'a [u8],
@@ -65,12 +72,12 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Those of a file that is named in errors, whose hint says what it should hold.
-    pub(super) fn new(path: &'a Path, all: &'a [u8], hint: &'static str) -> Self {
+    pub(in crate::data) fn new(path: &'a Path, all: &'a [u8], hint: &'static str) -> Self {
         Self { path, reader: Reader::new(), all, rest: all, hint }
     }
 
     /// The next one without the white space around it, and whether it is the last of its line.
-    pub(super) fn next<'b>(
+    pub(in crate::data) fn next<'b>(
         &mut self,
         buffer: &'b mut [u8; MOST_FIELD],
     ) -> Result<Option<(&'b str, bool)>> {
@@ -98,7 +105,7 @@ impl<'a> Fields<'a> {
     }
 
     /// An error in the line of the last field.
-    pub(super) fn refuse(&self, what: &str) -> Error {
+    pub(in crate::data) fn refuse(&self, what: &str) -> Error {
         let read = self.all.len().saturating_sub(self.rest.len()).saturating_sub(1);
         let before = self.all.get(..read).unwrap_or_default();
         let line = before.iter().filter(|&&byte| byte == b'\n').count().saturating_add(1);

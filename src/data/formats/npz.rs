@@ -7,13 +7,14 @@ use std::path::Path;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::data::npy;
+use crate::config::DataConfig;
+use crate::data::formats::npy;
+use crate::data::raw::{Found, Raw};
 use crate::data::source::{WHOLE, check_unpacked};
-use crate::data::{Dataset, Sets};
 use crate::error::{Error, Result};
 
 /// How every zip file with a member starts.
-pub(super) const MAGIC: [u8; 4] = *b"PK\x03\x04";
+pub(in crate::data) const MAGIC: [u8; 4] = *b"PK\x03\x04";
 
 /// How the entry of a member in the central directory starts.
 const ENTRY: [u8; 4] = *b"PK\x01\x02";
@@ -32,7 +33,7 @@ const PAIRS: [(&str, &str); 3] =
 const LABELS: [[&str; 2]; 2] = [["y_train", "train_labels"], ["y_test", "test_labels"]];
 
 /// Under which names the labels of the only images are looked for.
-const SINGLE_LABELS: [&str; 2] = ["y", "labels"];
+const SINGLE_LABELS: [&str; 4] = ["y", "labels", "label", "target"];
 
 /// Under which names the only images are looked for.
 const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
@@ -40,17 +41,18 @@ const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
 /// Reads the images of an archive; `path` is named in errors.
 ///
 /// They are the arrays `x_train` and `x_test`, as in the `mnist.npz` of Keras, `train` and `test`,
-/// or `train_images` and `test_images`; else `images`, `imgs`, `x` or `data`; else the only array
-/// there is. Each is read as by [`npy::from_bytes`]. Labels are read where they are: in `y_train` and
-/// `y_test` or `train_labels` and `test_labels`, else in `y` or `labels`, as `[images]` or
-/// `[images, 1]` integers from 0 to 255. Other arrays are not looked at.
+/// or `train_images` and `test_images`, as in MedMNIST; else `images`, `imgs`, `x` or `data`; else the only
+/// array there is. Small and capital letters are alike. Each is read as by [`npy::read`]. Labels are read
+/// where they are: in `y_train` and `y_test` or `train_labels` and `test_labels`, else in `y`, `labels`,
+/// `label` or `target`, as `[images]` or `[images, 1]` numbers, or `[images, classes]` with a one in each
+/// row; of what cannot be classes, the reason is kept. Other arrays are not looked at.
 ///
 /// # Errors
 ///
 /// A [`Data`](crate::ErrorKind::Data) error if the bytes are no such archive, an array is not of
-/// images or of one label for each, or a member is encrypted, compressed by another method than
-/// deflate, or would unpack to more than 8 MiB and 256 times its size.
-pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Sets> {
+/// images, or a member is encrypted, compressed by another method than deflate, or would unpack to more
+/// than 8 MiB and 256 times its size.
+pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
     check_directory(path, bytes)?;
     let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(path, &error))?;
     let mut names = Vec::new();
@@ -59,19 +61,21 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Sets> {
         names.extend(name.strip_suffix(".npy").map(str::to_owned));
     }
     let mut archive = Archive { path, zip, names, len: bytes.len() };
-    if let Some((train, test)) = PAIRS.into_iter().find(|(train, _)| archive.has(train)) {
+    if let Some((train, test)) = PAIRS.into_iter().find(|(train, _)| archive.find(train).is_some())
+    {
         let [train_labels, test_labels] = LABELS;
-        let train = archive.images(train, &train_labels)?;
-        let test = archive.has(test).then(|| archive.images(test, &test_labels));
-        return Ok(Sets { train, test: test.transpose()? });
+        let train = archive.images(train, &train_labels, config)?;
+        let test = archive.find(test).map(|name| archive.images(&name, &test_labels, config));
+        return Ok(Found { train, test: test.transpose()? });
     }
-    let single = SINGLE.into_iter().find(|name| archive.has(name)).map(str::to_owned);
+    let single = SINGLE.into_iter().find_map(|name| archive.find(name));
     let only = archive.names.first().filter(|_| archive.names.len() == 1);
     if let Some(name) = single.or(only.cloned()) {
-        return Ok(Sets { train: archive.images(&name, &SINGLE_LABELS)?, test: None });
+        return Ok(archive.images(&name, &SINGLE_LABELS, config)?.into());
     }
     let names = archive.names;
-    let listed: Vec<_> = names.iter().take(16).map(|name| format!("`{name}`")).collect();
+    let listed: Vec<_> =
+        names.iter().take(16).map(|name| format!("`{}`", name.escape_debug())).collect();
     let listed = if listed.is_empty() { "no array".to_owned() } else { listed.join(", ") };
     let what = format!("holds {listed}; expected `x_train` and `x_test`, or one array");
     Err(Error::data(path, what)
@@ -113,27 +117,31 @@ struct Archive<'a> {
 }
 
 impl Archive<'_> {
-    fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|other| other == name)
+    /// The array of this name, however its letters are written.
+    fn find(&self, name: &str) -> Option<String> {
+        let exact = self.names.iter().find(|other| *other == name);
+        exact.or_else(|| self.names.iter().find(|other| other.eq_ignore_ascii_case(name))).cloned()
     }
 
-    /// The images of one array, and the labels of the first of these arrays that is there.
-    fn images(&mut self, name: &str, labels: &[&str]) -> Result<Dataset> {
-        let images = self.array(name, npy::read)?;
-        match labels.iter().find(|name| self.has(name)) {
-            Some(name) => {
-                let labels = self.array(name, npy::read_labels)?;
-                images.labelled(&self.path.join(name), Some(labels))
-            }
-            None => Ok(images),
-        }
+    /// The images of one array, with the labels of the first of these arrays that is there.
+    fn images(&mut self, name: &str, labels: &[&str], config: &DataConfig) -> Result<Raw> {
+        let name = self.find(name).unwrap_or_else(|| name.to_owned());
+        let images = self.array(&name, npy::read_stream, config)?;
+        let Some(labels) = labels.iter().find_map(|name| self.find(name)) else {
+            return Ok(images);
+        };
+        let found = self.array(&labels, npy::read_labels, ());
+        // Nobody may have asked for them.
+        let found = found.unwrap_or_else(|error| Err(error.to_string()));
+        Ok(images.with(found.map_err(|fault| format!("the labels `{labels}`: {fault}"))))
     }
 
     /// Reads one array.
-    fn array<T>(
+    fn array<T, C>(
         &mut self,
         name: &str,
-        read: fn(&Path, &mut dyn Read, u64, bool) -> Result<T>,
+        read: fn(&Path, &mut dyn Read, (u64, bool), C) -> Result<T>,
+        config: C,
     ) -> Result<T> {
         let path = self.path;
         let member = self.zip.by_name(&format!("{name}.npy"));
@@ -142,7 +150,7 @@ impl Archive<'_> {
         // Errors name the array as if it lay in a folder.
         let inside = path.join(name);
         check_unpacked(&inside, packed, unpacked)?;
-        read(&inside, &mut member, unpacked, unpacked <= packed)
+        read(&inside, &mut member, (unpacked, unpacked <= packed), config)
     }
 }
 

@@ -5,72 +5,99 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod header;
+mod layout;
 
 use std::io::{self, Read};
 use std::path::Path;
 
 use half::f16;
 
-use crate::data::Dataset;
-use crate::data::labels::CLASSES;
-use crate::data::npy::header::{Content, Dtype, Header};
-use crate::data::source::{WHOLE, check_finite, reserved, spread};
+use crate::config::DataConfig;
+use crate::data::formats::npy::header::{Axes, Content, Dtype, Header};
+use crate::data::labels::Labels;
+use crate::data::raw::{Kind, Raw, Values};
+use crate::data::source::{WHOLE, check_finite, reserved};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How every `.npy` file starts.
-pub(super) const MAGIC: [u8; 6] = *b"\x93NUMPY";
+pub(in crate::data) const MAGIC: [u8; 6] = *b"\x93NUMPY";
 
 /// Values are taken over from a buffer of so many bytes, a multiple of each size of a value.
 const BUFFER: usize = 1 << 14;
 
 /// Reads the images of an array; `path` is named in errors.
 ///
-/// The shape is `[images, height, width]`, the same with an axis of one channel before or after the
-/// pixels, or `[images, pixels]`, where the images are squares if the pixels make one, else rows.
-/// C order or Fortran order, little or big endian. Integers from 0 to 255 become bytes; if all are
-/// 0 or 1, and for booleans, black and white. Floats of 16, 32 or 64 bits become f32.
+/// The shape is `[images, height, width]`, the same with an axis of 1 to 4 channels before or after the
+/// pixels, or `[images, pixels]`, where the images are squares if the pixels make one, else rows; what
+/// could be read in two ways is said by `layout` or `image-size`. C order or Fortran order, little or big
+/// endian. Integers, booleans, and floats of 16, 32 or 64 bits.
 ///
 /// # Errors
 ///
-/// A [`Data`](crate::ErrorKind::Data) error if the bytes are not exactly such an array, integers
-/// leave 0 to 255, with the range that was seen, or a float is not finite in f32.
-pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Dataset> {
+/// A [`Data`](crate::ErrorKind::Data) error if the bytes are not exactly such an array, its shape could be
+/// read in two ways, or a float is not finite in f32.
+pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Raw> {
     let mut from = bytes;
-    read(path, &mut from, bytes.len() as u64, true)
+    read_stream(path, &mut from, (bytes.len() as u64, true), config)
 }
 
-/// Reads an array from a stream that is to have `len` bytes. If `stored`, those bytes exist;
+/// Reads an array from a stream that is to have so many bytes. If they are `stored`, they exist;
 /// otherwise they are a promise, and room is made only for what arrives.
-pub(super) fn read(
+pub(super) fn read_stream(
     path: &Path,
     mut from: &mut dyn Read,
-    len: u64,
-    stored: bool,
-) -> Result<Dataset> {
-    let header = Header::read(path, &mut from, len, Content::Images)?;
-    let [count, height, width] = header.images;
-    let data = if header.dtype.is_float() {
-        let mut floats: Vec<f32> = reserved(path, header.room(stored))?;
-        each(path, &mut from, &header, |value| floats.push(float(header.dtype, value)))?;
+    (len, stored): (u64, bool),
+    config: &DataConfig,
+) -> Result<Raw> {
+    let header = Header::read(path, &mut from, len, Content::Images(config))?;
+    let values = match numbers(path, &mut from, &header, stored)? {
+        Values::Bytes(v) => Values::Bytes(in_order(path, v, &header.axes)?),
+        Values::Floats(v) => Values::Floats(in_order(path, v, &header.axes)?),
+    };
+    let kind = if header.dtype.is_byte() { Kind::Bytes } else { Kind::Numbers };
+    let raw = Raw::new(path, header.axes.image(), values, kind)?;
+    Ok(match header.note {
+        Some(note) => raw.noted(note),
+        None => raw,
+    })
+}
+
+/// The numbers of an array as they stand there: bytes, if all are integers from 0 to 255.
+fn numbers(path: &Path, from: &mut impl Read, header: &Header, stored: bool) -> Result<Values> {
+    let dtype = header.dtype;
+    let room = header.room(stored);
+    if dtype.is_float() {
+        let mut floats: Vec<f32> = reserved(path, room)?;
+        each(path, from, header, |value| floats.push(float(dtype, value)))?;
         check_finite(path, &floats)?;
-        Dataset::from_floats([height, width], in_c_order(path, floats, &header)?)
-    } else {
-        let levels =
-            integers(path, &mut from, &header, stored, "scale them to bytes, or save floats")?;
-        Dataset::from_bytes([height, width], in_c_order(path, spread(levels), &header)?)
-    }?;
-    debug_assert_eq!(data.len(), count, "the images of an array of {:?}", header.images);
-    Ok(data)
+        return Ok(Values::Floats(floats));
+    }
+    let (mut bytes, mut floats): (Vec<u8>, Vec<f32>) = (reserved(path, room)?, Vec::new());
+    let mut small = true;
+    each(path, from, header, |value| {
+        let value = integer(dtype, value);
+        match u8::try_from(value) {
+            Ok(byte) if small => bytes.push(byte),
+            _ => {
+                if small {
+                    small = false;
+                    floats.extend(std::mem::take(&mut bytes).iter().map(|&v| f32::from(v)));
+                }
+                floats.push(value as f32);
+            }
+        }
+    })?;
+    Ok(if small { Values::Bytes(bytes) } else { Values::Floats(floats) })
 }
 
 /// Reads an array of `[rows, columns]` floats in either order; the columns, and the values row by row.
-pub(super) fn read_rows(path: &Path, mut bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
+pub(crate) fn read_rows(path: &Path, mut bytes: &[u8]) -> Result<(usize, Vec<f32>)> {
     let len = bytes.len() as u64;
     let header = Header::read(path, &mut bytes, len, Content::Rows)?;
     let mut floats: Vec<f32> = reserved(path, header.room(true))?;
     each(path, &mut bytes, &header, |value| floats.push(float(header.dtype, value)))?;
     check_finite(path, &floats)?;
-    Ok((header.images[2], in_c_order(path, floats, &header)?))
+    Ok((header.axes.image().len(), in_order(path, floats, &header.axes)?))
 }
 
 /// The bytes of an array of f32 of this shape, in C order and little endian, as `numpy.load` reads
@@ -100,38 +127,35 @@ pub fn to_bytes(shape: &[usize], values: &[f32]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads the labels of an array of `[images]` or `[images, 1]` integers from 0 to 255, of any width;
-/// of the stream as [`read`].
-pub(super) fn read_labels(
+/// Reads the classes of an array of `[images]` or `[images, 1]` numbers, or of `[images, classes]` zeros
+/// with a one in each row; of the stream as [`read_stream`]. In place of classes, why they are none.
+pub(in crate::data) fn read_labels(
     path: &Path,
     mut from: &mut dyn Read,
-    len: u64,
-    stored: bool,
-) -> Result<Vec<u8>> {
+    (len, stored): (u64, bool),
+    (): (),
+) -> Result<std::result::Result<Labels, String>> {
     let header = Header::read(path, &mut from, len, Content::Labels)?;
-    integers(path, &mut from, &header, stored, CLASSES)
-}
-
-/// The integers of an array, which must be from 0 to 255; the hint says what to do if they are not.
-fn integers(
-    path: &Path,
-    from: &mut impl Read,
-    header: &Header,
-    stored: bool,
-    hint: &str,
-) -> Result<Vec<u8>> {
-    let mut levels: Vec<u8> = reserved(path, header.room(stored))?;
-    let (mut low, mut high) = (i128::MAX, i128::MIN);
-    each(path, from, header, |value| {
-        let value = integer(header.dtype, value);
-        (low, high) = (low.min(value), high.max(value));
-        levels.push(value as u8);
-    })?;
-    if low < 0 || high > 255 {
-        let what = format!("its integers go from {low} to {high}, expected 0 to 255");
-        return Err(Error::data(path, what).hint(hint));
+    let values = numbers(path, &mut from, &header, stored)?;
+    let columns = header.axes.image().len();
+    let floats = match values {
+        Values::Bytes(v) if columns == 1 => return Ok(Ok(Labels { values: v, names: None })),
+        Values::Bytes(v) => v.iter().map(|&v| f32::from(v)).collect(),
+        Values::Floats(v) => v,
+    };
+    let floats = in_order(path, floats, &header.axes)?;
+    if columns == 1 {
+        return Ok(Labels::of_numbers(&floats.iter().map(|&v| f64::from(v)).collect::<Vec<_>>()));
     }
-    Ok(levels)
+    let one = |row: &[f32]| {
+        let ones = row.iter().filter(|&&v| v == 1.0).count();
+        let others = row.iter().all(|&v| v == 0.0 || v == 1.0);
+        row.iter().position(|&v| v == 1.0).filter(|_| ones == 1 && others).map(|at| at as f64)
+    };
+    let classes: Option<Vec<f64>> = floats.chunks_exact(columns).map(one).collect();
+    Ok(classes
+        .ok_or_else(|| format!("its rows of {columns} are not zeros with a one"))
+        .and_then(|classes| Labels::of_numbers(&classes)))
 }
 
 /// Hands on the bytes of each value, and refuses a stream that ends before or after the last.
@@ -202,22 +226,23 @@ fn float(dtype: Dtype, value: &[u8]) -> f32 {
     }
 }
 
-/// The values image by image and row by row, as Fortran does not store them.
-fn in_c_order<T: Copy>(path: &Path, values: Vec<T>, header: &Header) -> Result<Vec<T>> {
-    if !header.fortran {
+/// The values image by image, row by row and pixel by pixel.
+fn in_order<T: Copy>(path: &Path, values: Vec<T>, axes: &Axes) -> Result<Vec<T>> {
+    if axes.in_order() {
         return Ok(values);
     }
-    let [count, height, width] = header.images;
-    // The image is the fastest index; rows of a square that was given as pixels are not an axis.
-    let (lines, line) =
-        if header.flat { (1, height.saturating_mul(width)) } else { (height, width) };
+    let ([images, height, width, channels], steps) = (axes.sizes, axes.steps);
     let mut ordered = reserved(path, values.len() as u64)?;
-    for image in 0..count {
-        for y in 0..lines {
-            // The first of a line, and then one value of each column: all below the length.
-            let first = image.saturating_add(count.saturating_mul(y));
-            let step = count.saturating_mul(lines).max(1);
-            ordered.extend(values.iter().skip(first).step_by(step).take(line).copied());
+    // All below the number of values.
+    let at = |place: [usize; 4]| {
+        let terms = place.iter().zip(steps).map(|(&place, step)| place.saturating_mul(step));
+        terms.fold(0, usize::saturating_add)
+    };
+    for image in 0..images {
+        for y in 0..height {
+            for x in 0..width {
+                ordered.extend((0..channels).map(|channel| values[at([image, y, x, channel])]));
+            }
         }
     }
     Ok(ordered)

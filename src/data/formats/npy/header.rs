@@ -4,9 +4,10 @@
 use std::io::Read;
 use std::path::Path;
 
+use crate::config::{DataConfig, ImageSize};
+use crate::data::formats::npy::{MAGIC, broken, layout};
 use crate::data::labels::CLASSES;
-use crate::data::npy::{MAGIC, broken};
-use crate::data::source::{WHOLE, reserved, square};
+use crate::data::source::{WHOLE, reserved};
 use crate::error::{Error, Result};
 
 /// The longest header that is read; NumPy's own limit is 10,000 bytes.
@@ -18,7 +19,7 @@ const MOST_DIMS: usize = 8;
 /// Room is made at once for what so many bytes hold; beyond, only for what arrives.
 const TRUSTED: u64 = 8 << 20;
 
-const KINDS: &str = "save bytes, integers of 0 to 255, booleans, float16, float32 or float64";
+const KINDS: &str = "save integers, booleans, float16, float32 or float64";
 
 const FLOATS: &str = "save a row of numbers for each image, as float16, float32 or float64";
 
@@ -39,6 +40,11 @@ impl Dtype {
 
     pub(super) fn is_float(self) -> bool {
         self.kind == b'f'
+    }
+
+    /// Whether the values are unsigned bytes, as pixels are stored.
+    pub(super) fn is_byte(self) -> bool {
+        self.kind == b'u' && self.size == 1
     }
 
     /// Reads a description as `<f4`.
@@ -63,41 +69,37 @@ impl Dtype {
 }
 
 /// What an array is to hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Content {
-    Images,
-    /// Integers, one for each image.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Content<'a> {
+    Images(&'a DataConfig),
+    /// Numbers, one for each image, or a row of zeros with a one.
     Labels,
     /// Floats, a row of them for each image.
     Rows,
 }
 
-impl Content {
-    /// The shapes that are looked for, and which others are read.
-    fn shapes(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Images => (
-                "[images, height, width]",
-                "also read: [images, pixels], and an axis of one channel before or after the pixels",
-            ),
-            Self::Labels => ("[images]", CLASSES),
-            Self::Rows => ("[rows, columns]", FLOATS),
-        }
+/// Where the images, their rows, columns and channels lie in an array: how many there are, and how many
+/// values from one to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Axes {
+    pub(super) sizes: [usize; 4],
+    pub(super) steps: [usize; 4],
+}
+
+impl Axes {
+    /// Whether the values lie as they are wanted.
+    pub(super) fn in_order(&self) -> bool {
+        let mut step = 1_usize;
+        self.sizes.iter().zip(self.steps).rev().all(|(&size, found)| {
+            let expected = step;
+            step = step.saturating_mul(size);
+            size == 1 || found == expected
+        })
     }
 
-    /// The images of a shape, and whether their pixels are one axis; a label is one pixel.
-    fn images(self, shape: &[u64]) -> Option<([u64; 3], bool)> {
-        match (self, shape) {
-            (Self::Labels, &[n] | &[n, 1]) => Some(([n, 1, 1], true)),
-            (Self::Rows, &[n, d]) => Some(([n, 1, d], true)),
-            (Self::Labels | Self::Rows, _) => None,
-            (_, &[n, d]) => {
-                let [height, width] = square(usize::try_from(d).ok()?);
-                Some(([n, height as u64, width as u64], true))
-            }
-            (_, &[n, h, w] | &[n, 1, h, w] | &[n, h, w, 1]) => Some(([n, h, w], false)),
-            _ => None,
-        }
+    pub(super) fn image(&self) -> ImageSize {
+        let [_, height, width, channels] = self.sizes;
+        [height, width, channels].into()
     }
 }
 
@@ -105,11 +107,9 @@ impl Content {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Header {
     pub(super) dtype: Dtype,
-    pub(super) fortran: bool,
-    /// The images, and their height and width.
-    pub(super) images: [usize; 3],
-    /// Whether the pixels of an image are one axis.
-    pub(super) flat: bool,
+    pub(super) axes: Axes,
+    /// What was taken for what, where it could be something else.
+    pub(super) note: Option<String>,
     /// Bytes of all values, which are all that follows the header.
     pub(super) bytes: u64,
 }
@@ -126,7 +126,7 @@ impl Header {
         path: &Path,
         from: &mut impl Read,
         len: u64,
-        content: Content,
+        content: Content<'_>,
     ) -> Result<Self> {
         let fail = |what: String| Err(Error::data(path, what).hint(WHOLE));
         let mut take = |most: u64| {
@@ -179,46 +179,39 @@ struct Entries {
 
 impl Entries {
     /// Compares the entries with what can be read and with the bytes that follow.
-    fn check(self, path: &Path, rest: u64, content: Content) -> Result<Header> {
+    fn check(self, path: &Path, rest: u64, content: Content<'_>) -> Result<Header> {
         let Self { descr, fortran, shape } = self;
         let Some(dtype) = Dtype::parse(&descr) else {
             let what = format!("holds values of type `{}`, expected numbers", descr.escape_debug());
             return Err(Error::data(path, what).hint(KINDS));
         };
-        if content == Content::Labels && dtype.is_float() {
-            let what = format!("holds labels of type `{descr}`, expected integers");
-            return Err(Error::data(path, what).hint(CLASSES));
-        }
-        if content == Content::Rows && !dtype.is_float() {
+        if matches!(content, Content::Rows) && !dtype.is_float() {
             let what = format!("holds values of type `{descr}`, expected floats");
             return Err(Error::data(path, what).hint(FLOATS));
         }
-        let Some((images, flat)) = content.images(&shape) else {
-            let (expected, hint) = content.shapes();
-            let what = format!("has the shape {shape:?}, expected {expected}");
-            return Err(Error::data(path, what).hint(hint));
-        };
-        if images.contains(&0) {
+        if shape.contains(&0) {
             let what = format!("has the shape {shape:?}, expected 1 or more in each dimension");
             return Err(Error::data(path, what).hint("save at least one image"));
         }
         let sizes = shape.iter().copied();
         let bytes = sizes.chain([u64::from(dtype.size)]).try_fold(1_u64, u64::checked_mul);
-        match bytes {
-            Some(bytes) if bytes == rest => {
-                // Each is at most the number of bytes in memory.
-                let images = images.map(|size| size as usize);
-                Ok(Header { dtype, fortran, images, flat, bytes })
-            }
-            _ => {
-                let need = bytes.map_or("more than 2^64 - 1".to_owned(), |bytes| bytes.to_string());
-                let what = format!(
-                    "has the shape {shape:?} of `{descr}`, expected {need} bytes after the header, \
-                     found {rest}"
-                );
-                Err(Error::data(path, what).hint(WHOLE))
-            }
+        if bytes != Some(rest) {
+            let need = bytes.map_or("more than 2^64 - 1".to_owned(), |bytes| bytes.to_string());
+            let what = format!(
+                "has the shape {shape:?} of `{descr}`, expected {need} bytes after the header, \
+                 found {rest}"
+            );
+            return Err(Error::data(path, what).hint(WHOLE));
         }
+        // Each is at most the number of bytes in memory.
+        let sizes: Vec<usize> = shape.iter().map(|&size| size as usize).collect();
+        let (axes, note) = match content {
+            Content::Images(config) => layout::of_images(&sizes, fortran, config),
+            Content::Labels => layout::of_rows(&sizes, fortran, "[images]", CLASSES),
+            Content::Rows => layout::of_rows(&sizes, fortran, "[rows, columns]", FLOATS),
+        }
+        .map_err(|(what, hint)| Error::data(path, what).hint(hint))?;
+        Ok(Header { dtype, axes, note, bytes: rest })
     }
 }
 

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::data::labels::Labels;
+use crate::data::raw::{Found, Kind, Raw, Values};
 use crate::data::source::{self, WHOLE, check_unpacked};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How every gzip file starts; the content decides, since a name may lie.
-pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
+pub(in crate::data) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The third byte of the magic that says "unsigned bytes"; the fourth is the number of dimensions.
 const UNSIGNED_BYTES: u32 = 0x0800;
@@ -139,6 +141,26 @@ pub fn read_folder(dir: &Path) -> Result<Folder> {
     Ok(Folder { train, test, train_labels, test_labels })
 }
 
+/// The images of a folder as [`read_folder`] finds them.
+pub(in crate::data) fn read_raw(folder: &Path) -> Result<Found> {
+    let files = read_folder(folder)?;
+    let with = |images: Images, labels: Option<Vec<u8>>| {
+        let images = raw(folder, images)?;
+        Ok::<_, Error>(match labels {
+            Some(values) => images.with(Ok(Labels { values, names: None })),
+            None => images,
+        })
+    };
+    let test = with(files.test, files.test_labels)?;
+    Ok(Found { train: with(files.train, files.train_labels)?, test: Some(test) })
+}
+
+/// Images whose values are still bytes.
+pub(in crate::data) fn raw(path: &Path, images: Images) -> Result<Raw> {
+    let Images { height, width, pixels, .. } = images;
+    Raw::new(path, [height, width].into(), Values::Bytes(pixels), Kind::Bytes)
+}
+
 /// The labels of one set in a folder, if there is a file of them.
 fn labels_beside(dir: &Path, set: &str, images: &Images) -> Result<Option<Vec<u8>>> {
     let Some(path) = find(dir, set, LABELS)? else { return Ok(None) };
@@ -152,7 +174,7 @@ fn labels_beside(dir: &Path, set: &str, images: &Images) -> Result<Option<Vec<u8
 }
 
 /// Whether a folder holds images under one of these names.
-pub(super) fn is_in(dir: &Path) -> bool {
+pub(in crate::data) fn is_in(dir: &Path) -> bool {
     ["train", "t10k"].iter().any(|set| find_images(dir, set).is_ok())
 }
 

@@ -1,0 +1,80 @@
+//! The flags that say how files become images.
+
+use std::path::PathBuf;
+
+use elbo::Result;
+use elbo::config::{Background, Channels, DataConfig, Layout, Range, image_size};
+
+/// How files become images. What is not given is the configuration's.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(super) struct ReadingArgs {
+    /// How values become pixels: auto, bytes (over 255), none, LOW,HIGH (mapped to [0, 1]), standardise, or
+    /// columns (each standardised) [default: auto, which is said]
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    range: Option<Range>,
+    /// Height x width, and perhaps channels, of images that lie as flat rows: 28x20, 32x32x3
+    #[arg(long, value_name = "SIZE")]
+    image_size: Option<String>,
+    /// The order of an array's axes: images, height, width, channels (nhwc); channels first (nchw); images
+    /// last (hwn)
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "ORDER")]
+    layout: Option<Layout>,
+    /// The column of a table that holds the class: its name, first, last or none
+    #[arg(long, value_name = "COLUMN")]
+    label_column: Option<String>,
+    /// The column of a table whose equal values are not divided into train and test, such as a patient
+    #[arg(long, value_name = "COLUMN")]
+    group_column: Option<String>,
+    /// A file of the training images' classes: IDX, .npy, or a class a line
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// A file of the test images' classes
+    #[arg(long, value_name = "FILE")]
+    test_labels: Option<PathBuf>,
+    /// Make images grey
+    #[arg(long, conflicts_with = "color")]
+    grey: bool,
+    /// Make images colour, if they are grey
+    #[arg(long)]
+    color: bool,
+    /// Scale pictures until the short side is so long, and cut out the middle
+    #[arg(long, value_name = "PIXELS")]
+    resize: Option<usize>,
+    /// Pad pictures with the background, where they would be cut or are of different sizes
+    #[arg(long)]
+    pad: bool,
+    /// What lies behind what is transparent [default: auto: black, or white where all would be black]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "COLOUR")]
+    background: Option<Background>,
+}
+
+impl ReadingArgs {
+    /// What was typed, over a configuration.
+    pub(super) fn over(&self, config: &mut DataConfig) -> Result<()> {
+        config.range = self.range.unwrap_or(config.range);
+        if let Some(size) = &self.image_size {
+            config.image_size = Some(image_size(size)?);
+        }
+        config.layout = self.layout.or(config.layout);
+        for (to, from) in [
+            (&mut config.label_column, &self.label_column),
+            (&mut config.group_column, &self.group_column),
+        ] {
+            *to = from.clone().or(to.take());
+        }
+        for (to, from) in
+            [(&mut config.labels, &self.labels), (&mut config.test_labels, &self.test_labels)]
+        {
+            *to = from.clone().or(to.take());
+        }
+        match (self.grey, self.color) {
+            (true, _) => config.channels = Channels::Grey,
+            (_, true) => config.channels = Channels::Color,
+            _ => {}
+        }
+        config.resize = self.resize.unwrap_or(config.resize);
+        config.pad |= self.pad;
+        config.background = self.background.unwrap_or(config.background);
+        Ok(())
+    }
+}

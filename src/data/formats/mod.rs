@@ -1,0 +1,8 @@
+//! The kinds of files that images are read from, a module each.
+
+pub(super) mod classes;
+pub mod csv;
+pub mod idx;
+pub mod npy;
+pub mod npz;
+pub mod pictures;

@@ -1,0 +1,298 @@
+//! How the values of files become pixels: decided once, by the training images, and kept with the run.
+#![warn(clippy::arithmetic_side_effects)]
+
+mod apply;
+mod warn;
+
+use std::fmt::{self, Display};
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{ModelConfig, Pixels, Range};
+use crate::data::fit;
+use crate::data::raw::{Kind, Raw, Values};
+use crate::error::{Error, Result};
+
+/// The byte of white.
+const WHITE: f32 = 255.0;
+
+/// How far outside [0, 1] a float may be and still be taken for its bound, as resizing makes them.
+const OVERSHOOT: f32 = 1e-5;
+
+/// Values are looked through in parts of so many.
+const PART: usize = 1 << 16;
+
+/// What becomes of a value v.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum How {
+    /// Whatever the file's own values suggest, as older runs read.
+    ByFile,
+    /// v.
+    AsItIs,
+    /// v / white.
+    Over {
+        /// The value of white.
+        white: f32,
+    },
+    /// (v − low) / (high − low).
+    Between {
+        /// The value of black.
+        low: f32,
+        /// The value of white.
+        high: f32,
+    },
+    /// (v − mean) / deviation.
+    Standardise {
+        /// The mean of all values.
+        mean: f32,
+        /// Their deviation.
+        deviation: f32,
+    },
+    /// (v − mean) / deviation, of each column.
+    Columns {
+        /// The mean of each column.
+        means: Vec<f32>,
+        /// Its deviation, or 1 where all values are alike.
+        deviations: Vec<f32>,
+    },
+}
+
+/// How the values of a run's files become pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Reading {
+    /// The smallest and the largest value of the training images, as they stand in the file.
+    pub seen: [f32; 2],
+    /// The pixels that pictures show in black and in white.
+    pub shown: [f32; 2],
+    /// What becomes of a value.
+    pub how: How,
+}
+
+impl Default for Reading {
+    /// That of runs which began before there was a choice.
+    fn default() -> Self {
+        Self { seen: [0.0, 1.0], shown: [0.0, 1.0], how: How::ByFile }
+    }
+}
+
+impl Display for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [low, high] = self.seen;
+        match &self.how {
+            How::ByFile => write!(f, "each file by its own content, as older runs read"),
+            How::AsItIs => write!(f, "values from {low} to {high}, taken as they are"),
+            How::Over { white } => write!(f, "values from {low} to {high}, divided by {white}"),
+            How::Between { low: black, high: white } => {
+                write!(f, "values from {low} to {high}, mapped from [{black}, {white}] to [0, 1]")
+            }
+            How::Standardise { mean, deviation } => write!(
+                f,
+                "values from {low} to {high}, standardised: less their mean {mean}, over their deviation {deviation}"
+            ),
+            How::Columns { .. } => write!(
+                f,
+                "values from {low} to {high}, each column standardised by its own mean and deviation"
+            ),
+        }
+    }
+}
+
+/// What the values of a dataset are like.
+#[derive(Clone, Copy, Debug)]
+struct Look {
+    low: f32,
+    high: f32,
+    /// Whether all are whole numbers.
+    whole: bool,
+}
+
+fn look(values: &Values) -> Look {
+    let none = Look { low: f32::INFINITY, high: f32::NEG_INFINITY, whole: true };
+    let join = |a: Look, b: Look| Look {
+        low: a.low.min(b.low),
+        high: a.high.max(b.high),
+        whole: a.whole && b.whole,
+    };
+    let one = |v: f32| Look { low: v, high: v, whole: v == v.trunc() };
+    match values {
+        Values::Bytes(v) => v
+            .par_chunks(PART)
+            .map(|part| part.iter().map(|&v| one(v.into())).fold(none, join))
+            .reduce(|| none, join),
+        Values::Floats(v) => v
+            .par_chunks(PART)
+            .map(|part| part.iter().map(|&v| one(v)).fold(none, join))
+            .reduce(|| none, join),
+    }
+}
+
+/// What was decided, and what should be said of it.
+type Decided = (Reading, Vec<String>);
+
+impl Reading {
+    /// Decides how values become pixels, by the training images and what was asked for.
+    pub(super) fn decide(
+        (path, raw): (&Path, &Raw),
+        range: Range,
+        (model, pixels): (&ModelConfig, Pixels),
+    ) -> Result<Decided> {
+        let seen = look(&raw.values);
+        let mut said = Vec::new();
+        let how = match range {
+            Range::ByFile => return Ok((Self::default(), said)),
+            Range::Auto => auto(path, raw, seen, (model, pixels), &mut said)?,
+            Range::None => How::AsItIs,
+            Range::Bytes => How::Over { white: WHITE },
+            Range::Between(low, high) => How::Between { low, high },
+            Range::Standardise => standardise(path, raw)?,
+            Range::Columns => columns(path, raw)?,
+        };
+        let Look { low, high, .. } = seen;
+        let reading = Self { seen: [low, high], shown: [0.0, 1.0], how };
+        let shown = reading.shown_by(&raw.values);
+        Ok((Self { shown, ..reading }, said))
+    }
+
+    /// That of images that were made in memory: bytes over 255, floats as they are.
+    pub(super) fn of_values(values: &Values) -> Self {
+        let (seen, how) = match values {
+            Values::Bytes(_) => ([0.0, WHITE], How::Over { white: WHITE }),
+            Values::Floats(_) => {
+                let Look { low, high, .. } = look(values);
+                ([low, high], How::AsItIs)
+            }
+        };
+        let reading = Self { seen, shown: [0.0, 1.0], how };
+        let shown = reading.shown_by(values);
+        Self { shown, ..reading }
+    }
+
+    /// The pixels that pictures show in black and in white: [0, 1] if pixels are there, else what the
+    /// training images have.
+    fn shown_by(&self, values: &Values) -> [f32; 2] {
+        let [low, high] = match &self.how {
+            How::ByFile | How::Over { .. } | How::Between { .. } => return [0.0, 1.0],
+            How::AsItIs => self.seen,
+            How::Standardise { mean, deviation } => self.seen.map(|v| (v - mean) / deviation),
+            How::Columns { means, deviations } => {
+                let len = means.len().max(1);
+                let of = |i: usize| (values.get(i) - means[i % len]) / deviations[i % len];
+                (0..values.len()).map(of).fold([0.0_f32, 0.0], |[a, b], v| [a.min(v), b.max(v)])
+            }
+        };
+        let unit = low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT;
+        if unit || low >= high { [0.0, 1.0] } else { [low, high] }
+    }
+}
+
+/// What is taken where nothing was asked for.
+fn auto(
+    path: &Path,
+    raw: &Raw,
+    seen: Look,
+    (model, pixels): (&ModelConfig, Pixels),
+    said: &mut Vec<String>,
+) -> Result<How> {
+    let Look { low, high, whole } = seen;
+    if let Kind::Pictures { white } = raw.kind {
+        return Ok(How::Over { white: white_of(white, high, said) });
+    }
+    if whole && low >= 0.0 && high > 1.0 {
+        if high > WHITE || high < 128.0 {
+            return Ok(How::Over { white: high });
+        }
+        // A picture may lack its whitest byte.
+        let white = if raw.kind == Kind::Bytes { WHITE } else { high };
+        return Ok(How::Over { white });
+    }
+    if low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT {
+        return Ok(How::AsItIs);
+    }
+    if !fit::must_be_unit(model, pixels) {
+        said.extend(warn::warnings(&raw.values, raw.size.len()));
+        return Ok(How::AsItIs);
+    }
+    if low >= -1.0 - OVERSHOOT && high <= 1.0 + OVERSHOOT {
+        return Ok(How::Between { low: -1.0, high: 1.0 });
+    }
+    let name = model.likelihood.name();
+    let mut what =
+        format!("holds values from {low} to {high}; the likelihood `{name}` needs [0, 1]");
+    for warning in warn::warnings(&raw.values, raw.size.len()).iter().take(1) {
+        what += &format!("; {warning}");
+    }
+    Err(Error::data(path, what).hint(
+        "`--range standardise --likelihood normal --scale shared` takes any numbers; `--range LOW,HIGH` maps \
+         what lies between to [0, 1]",
+    ))
+}
+
+/// The value of white in pictures of so many: those of 16 bits may use 10, 12 or 14 of them.
+fn white_of(white: u16, high: f32, said: &mut Vec<String>) -> f32 {
+    let full = f32::from(white);
+    if white <= 255 {
+        return full;
+    }
+    let narrow = [1023.0, 4095.0, 16383.0].into_iter().find(|&most| high <= most && high > 255.0);
+    if let Some(narrow) = narrow {
+        said.push(format!(
+            "the pictures have 16 bits and values up to {high}: they are divided by {narrow}, not by {full}"
+        ));
+    }
+    narrow.unwrap_or(full)
+}
+
+/// The mean and the deviation of all values.
+fn standardise(path: &Path, raw: &Raw) -> Result<How> {
+    let len = raw.values.len();
+    let all = 0..len.div_ceil(PART);
+    let sum = |of: &(dyn Fn(f64) -> f64 + Sync)| {
+        let parts: Vec<f64> = all
+            .clone()
+            .into_par_iter()
+            .map(|part| {
+                let first = part.saturating_mul(PART);
+                (first..len.min(first.saturating_add(PART)))
+                    .map(|i| of(raw.values.get(i).into()))
+                    .sum()
+            })
+            .collect();
+        parts.iter().sum::<f64>()
+    };
+    let mean = sum(&|v| v) / len as f64;
+    let deviation = (sum(&|v| (v - mean) * (v - mean)) / len as f64).sqrt();
+    if deviation > 0.0 {
+        return Ok(How::Standardise { mean: mean as f32, deviation: deviation as f32 });
+    }
+    let what = format!("holds nothing but the value {mean}, which cannot be standardised");
+    Err(Error::data(path, what).hint("give images that differ"))
+}
+
+/// The mean and the deviation of each column.
+fn columns(path: &Path, raw: &Raw) -> Result<How> {
+    const MOST: usize = 8192;
+    let (cols, rows) = (raw.size.len(), raw.count as f64);
+    if cols > MOST {
+        let what =
+            format!("has {cols} columns, of which at most {MOST} are standardised one by one");
+        return Err(Error::data(path, what).hint("`--range standardise` has one mean for all"));
+    }
+    let (mut means, mut squares) = (vec![0.0_f64; cols], vec![0.0_f64; cols]);
+    for i in 0..raw.values.len() {
+        means[i % cols] += f64::from(raw.values.get(i));
+    }
+    means.iter_mut().for_each(|mean| *mean /= rows);
+    for i in 0..raw.values.len() {
+        squares[i % cols] += (f64::from(raw.values.get(i)) - means[i % cols]).powi(2);
+    }
+    let deviation = |square: &f64| match (square / rows).sqrt() as f32 {
+        deviation if deviation > 0.0 => deviation,
+        _ => 1.0,
+    };
+    let deviations = squares.iter().map(deviation).collect();
+    Ok(How::Columns { means: means.iter().map(|&mean| mean as f32).collect(), deviations })
+}

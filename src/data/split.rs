@@ -1,0 +1,210 @@
+//! A fair division: which images test is drawn by a hash, a share of each class.
+#![warn(clippy::arithmetic_side_effects)]
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::config::{DataConfig, Split};
+use crate::data::raw::{Raw, Values};
+use crate::error::{Error, Result};
+
+/// Every so many-th image tests in the division of older runs.
+const TEST_EVERY: usize = 10;
+
+/// Divides images into those to train and those to test on, as the configuration says.
+///
+/// Images lie in units that are not divided: equal images, and those of one group. Units follow one another
+/// by a hash of the seed and their images' values, so that neither the order of the images nor their number
+/// decides; of each class, the first are taken until its share is full: exactly the rounded share, if each
+/// image is a unit of its own.
+pub(super) fn divide(path: &Path, raw: Raw, config: &DataConfig) -> Result<(Raw, Raw)> {
+    let count = raw.count;
+    let mut raw = raw;
+    let taken: Vec<bool> = match config.split {
+        Split::EveryTenth => (1..=count).map(|i| i.is_multiple_of(TEST_EVERY)).collect(),
+        Split::Drawn => drawn(&mut raw, config),
+    };
+    let tests = taken.iter().filter(|&&taken| taken).count();
+    if tests == 0 || tests == count {
+        let what =
+            format!("its {count} images cannot be divided: {tests} of them would be to test on");
+        return Err(Error::data(path, what).hint(
+            "give test images of their own with `--test-data`, more images, or another `--test-fraction`",
+        ));
+    }
+    let (test, train) = raw.divided(&taken);
+    Ok((train, test))
+}
+
+fn drawn(raw: &mut Raw, config: &DataConfig) -> Vec<bool> {
+    let hashes = hashes(&raw.values, raw.size.len(), config.split_seed);
+    let mut units = units(raw, &hashes);
+    if units.len() == 1 && raw.count > 1 {
+        let what = if raw.groups.is_some() {
+            "images are equal or of one group"
+        } else {
+            "images are equal"
+        };
+        raw.notes.push(format!("all {what}, so that those to test on are none that are new"));
+        units = (0..raw.count).map(|image| vec![image]).collect();
+    }
+    // The smallest hash of a unit is its place, which no order of the images changes.
+    units.sort_by_cached_key(|unit| unit.iter().map(|&i| hashes[i]).min());
+    let class = |image: usize| raw.labels.as_ref().map_or(0, |labels| labels.values[image]);
+    let mut left = [0_usize; 256];
+    (0..raw.count).for_each(|i| {
+        let place = &mut left[usize::from(class(i))];
+        *place = place.saturating_add(1);
+    });
+    for share in &mut left {
+        *share = (*share as f64 * config.test_fraction).round() as usize;
+    }
+    let mut taken = vec![false; raw.count];
+    for unit in &units {
+        let mut has = [0_usize; 256];
+        for &image in unit {
+            let place = &mut has[usize::from(class(image))];
+            *place = place.saturating_add(1);
+        }
+        // A share may be exceeded where that is nearer to it than to stay below.
+        let fits =
+            left.iter().zip(has).all(|(&left, has)| has == 0 || has < left.saturating_mul(2));
+        if fits {
+            left.iter_mut().zip(has).for_each(|(left, has)| *left = left.saturating_sub(has));
+            unit.iter().for_each(|&image| taken[image] = true);
+        }
+    }
+    // Something must test, where there is more than one thing.
+    if !taken.contains(&true) && units.len() > 1 {
+        let fewest = units.iter().min_by_key(|unit| unit.len());
+        fewest.into_iter().flatten().for_each(|&image| taken[image] = true);
+    }
+    taken
+}
+
+/// A hash of the seed and of each row of so many values: the first 16 bytes of SHA-256.
+pub(super) fn hashes(values: &Values, row: usize, seed: u64) -> Vec<u128> {
+    let start = Sha256::new().chain_update(seed.to_le_bytes());
+    let digest = |hash: Sha256| {
+        let bytes = hash.finalize();
+        bytes.first_chunk().map_or(0, |first| u128::from_le_bytes(*first))
+    };
+    match values {
+        Values::Bytes(v) => {
+            v.par_chunks_exact(row).map(|row| digest(start.clone().chain_update(row))).collect()
+        }
+        Values::Floats(v) => v
+            .par_chunks_exact(row)
+            .map(|row| {
+                let bytes: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
+                digest(start.clone().chain_update(bytes))
+            })
+            .collect(),
+    }
+}
+
+/// The images that belong together.
+fn units(raw: &Raw, hashes: &[u128]) -> Vec<Vec<usize>> {
+    // A forest: each image points to one before it, or to itself.
+    let mut above: Vec<usize> = (0..raw.count).collect();
+    fn root(above: &mut [usize], mut image: usize) -> usize {
+        while above[image] != image {
+            above[image] = above[above[image]];
+            image = above[image];
+        }
+        image
+    }
+    let mut join = |first: usize, second: usize| {
+        let (a, b) = (root(&mut above, first), root(&mut above, second));
+        above[a.max(b)] = a.min(b);
+    };
+    let mut first_of = HashMap::new();
+    for (image, hash) in hashes.iter().enumerate() {
+        join(*first_of.entry(*hash).or_insert(image), image);
+    }
+    let mut first_in = HashMap::new();
+    for (image, group) in raw.groups.iter().flatten().enumerate() {
+        join(*first_in.entry(*group).or_insert(image), image);
+    }
+    let mut units = vec![Vec::new(); raw.count];
+    for image in 0..raw.count {
+        units[root(&mut above, image)].push(image);
+    }
+    units.retain(|unit| !unit.is_empty());
+    units
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::labels::Labels;
+    use crate::data::raw::Kind;
+
+    fn raw(values: Vec<u8>, labels: Option<Vec<u8>>) -> Raw {
+        let raw = Raw::new(Path::new("x"), [1, 1].into(), Values::Bytes(values), Kind::Bytes);
+        let mut raw = raw.expect("images of a byte");
+        raw.labels = labels.map(|values| Labels { values, names: None });
+        raw
+    }
+
+    fn tests_of(raw: Raw, config: &DataConfig) -> (Raw, Raw) {
+        divide(Path::new("x"), raw, config).expect("a division")
+    }
+
+    /// Exactly the rounded share of each class, however the images are ordered, and another with another
+    /// seed.
+    #[test]
+    fn each_class_gives_its_share() {
+        let values: Vec<u8> = (0..=249).collect();
+        let labels: Vec<u8> = values.iter().map(|v| v / 50).collect();
+        let config = DataConfig::default();
+        let (train, test) = tests_of(raw(values.clone(), Some(labels.clone())), &config);
+        assert_eq!((train.count, test.count), (225, 25), "a tenth");
+        let given = test.labels.clone().expect("labels").values;
+        for class in 0..5 {
+            let found = given.iter().filter(|&&c| c == class).count();
+            assert_eq!(found, 5, "a tenth of 50 of the class {class}");
+        }
+        let back = |v: &Vec<u8>| v.iter().rev().copied().collect::<Vec<_>>();
+        let (_, turned) = tests_of(raw(back(&values), Some(back(&labels))), &config);
+        let sorted = |raw: &Raw| {
+            let mut v: Vec<_> = (0..raw.count).map(|i| raw.values.get(i) as u8).collect();
+            v.sort_unstable();
+            v
+        };
+        assert_eq!(sorted(&turned), sorted(&test), "the order of the images decides nothing");
+        let other = DataConfig { split_seed: 2, ..config };
+        let (_, drawn) = tests_of(raw(values, Some(labels)), &other);
+        assert_ne!(sorted(&drawn), sorted(&test), "another seed");
+    }
+
+    #[test]
+    fn equal_images_and_groups_stay_together() {
+        let config = DataConfig { test_fraction: 0.3, ..DataConfig::default() };
+        // Each image four times, and groups of two neighbouring values.
+        let values: Vec<u8> = (0..200).map(|i| i / 4).collect();
+        let mut all = raw(values, None);
+        all.groups = Some((0..200).map(|i| i / 8).collect());
+        let (train, test) = tests_of(all, &config);
+        let groups = |raw: &Raw| -> std::collections::BTreeSet<u8> {
+            (0..raw.count).map(|i| raw.values.get(i) as u8 / 2).collect()
+        };
+        assert!(groups(&train).is_disjoint(&groups(&test)), "no group is on both sides");
+        assert!((53..=60).contains(&test.count), "{} of 200 test", test.count);
+    }
+
+    #[test]
+    fn what_cannot_be_divided_is_refused() {
+        let one = raw(vec![1], None);
+        let error = divide(Path::new("x"), one, &DataConfig::default()).expect_err("one image");
+        assert!(error.to_string().contains("1 images cannot be divided"), "{error}");
+        let (train, test) = tests_of(raw(vec![1, 2, 3, 4], None), &DataConfig::default());
+        assert_eq!((train.count, test.count), (3, 1), "one of four, though a tenth is none");
+        let (train, test) = tests_of(raw(vec![7; 100], None), &DataConfig::default());
+        assert_eq!((train.count, test.count), (90, 10), "all alike");
+        assert_eq!(train.notes.len(), 1, "which is said: {:?}", train.notes);
+    }
+}
