@@ -20,11 +20,16 @@ const NORMAL = 2u;
 const LAPLACE = 3u;
 const LOGISTIC_MIXTURE = 5u;
 const CATEGORICAL = 6u;
+const POISSON = 7u;
+const NEGATIVE_BINOMIAL = 8u;
 // Where the scale comes from.
 const PIXEL = 2u;
 // The bounds of a log-scale, outside of which it has no gradient.
 const LOWEST_SCALE = -8.0;
 const HIGHEST_SCALE = 8.0;
+// Those of the logarithm of a count's mean.
+const LOWEST_MEAN = -60.0;
+const HIGHEST_MEAN = 20.0;
 
 @group(0) @binding(1) var<storage, read> made: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
@@ -79,6 +84,85 @@ fn logistic(x: f32, m: f32, log_scale: f32) -> vec3<f32> {
     return found;
 }
 
+// Binet's c(y) = log Γ(y) − (y − ½) log y + y − ½ log 2π for y > 0, and its slope: Stirling's series from 4 on,
+// within 3·10⁻⁹, and below it by c(y) = c(y + 1) + (y + ½) log(1 + 1 / y) − 1.
+fn binet(least: f32) -> vec2<f32> {
+    var found = vec2<f32>();
+    var y = least;
+    while y < 4.0 {
+        let step = log(1.0 + 1.0 / y);
+        found += vec2<f32>((y + 0.5) * step - 1.0, step - (y + 0.5) / (y * (y + 1.0)));
+        y += 1.0;
+    }
+    let i = 1.0 / y;
+    let q = i * i;
+    let series = 0.083333333 + q * (-0.0027777778 + q * (7.9365079e-4 - q * 5.9523810e-4));
+    let slope = -0.083333333 + q * (0.0083333333 + q * (-0.0039682540 + q * 0.0041666667));
+    return found + vec2<f32>(i * series, q * slope);
+}
+
+// log(1 + u), where 1 + u is known. Near zero by 2 (s + s³/3 + s⁵/5 + …) with s = u / (2 + u).
+fn log_near(u: f32, sum: f32) -> f32 {
+    let s = u / (2.0 + u);
+    let q = s * s;
+    let near = 2.0 * s * (1.0 + q * (0.33333333 + q * (0.2 + q * (0.14285714 + q * 0.11111111))));
+    return select(log(sum), near, abs(u) < 0.25);
+}
+
+// ½ log(2π v).
+fn half_log(v: f32) -> f32 {
+    return 0.5 * log(6.2831853 * v);
+}
+
+// −log of the Poisson probability of x, μ − x m + log Γ(x + 1) with m = log μ, and its slope at m; in terms that are
+// no larger than it: x (exp d − 1 − d) + ½ log(2π x) + c(x), where d = m − log x.
+fn poisson(x: f32, m: f32) -> vec3<f32> {
+    let mean = exp(m);
+    if x <= 0.0 { return vec3<f32>(mean, mean, 0.0); }
+    return vec3<f32>(x * excess(m - log(x)) + half_log(x) + binet(x).x, mean - x, 0.0);
+}
+
+// The same of the negative binomial probability with the mean μ and the inverse dispersion r,
+// log Γ(r) + log Γ(x + 1) − log Γ(x + r) − r log(r / (r + μ)) − x log(μ / (r + μ)), and its slope at log r: with
+// u = (μ − x) / (r + x) and w = −u r / μ it is
+// r log(1 + u) + x log(1 + w) + ½ log(2π x (x + r) / r) + c(r) + c(x) − c(x + r).
+fn negative_binomial(x: f32, m: f32, log_r: f32) -> vec3<f32> {
+    let mean = exp(m);
+    let r = exp(log_r);
+    let by_r = log_near((mean - x) / (r + x), (r + mean) / (r + x));
+    let off = (mean - x) / (r + mean);
+    var found = vec3<f32>(r * by_r, r * off, r * (by_r - off));
+    if x > 0.0 {
+        let high = r * (x - mean);
+        let low = mean * (x + r);
+        var by_x = 0.0;
+        if abs(high) < 0.25 * low {
+            by_x = log_near(high / low, 1.0);
+        } else {
+            // log(1 + r / μ) − log(1 + r / x).
+            by_x = softplus(log_r - m) - log_near(r / x, (x + r) / x);
+        }
+        let of_r = binet(r);
+        let of_both = binet(x + r);
+        let rest = half_log(x * ((x + r) / r)) + of_r.x + binet(x).x - of_both.x;
+        found += vec3<f32>(x * by_x + rest, 0.0, r * (of_r.y - of_both.y) - 0.5 * x / (x + r));
+    }
+    return found;
+}
+
+// −log p of a count and its slopes, of the logarithm of its mean, which has no gradient outside its bounds.
+fn counted(x: f32, raw: f32, log_scale: f32) -> vec3<f32> {
+    let m = clamp(raw, LOWEST_MEAN, HIGHEST_MEAN);
+    var found = vec3<f32>();
+    if family == POISSON {
+        found = poisson(x, m);
+    } else {
+        found = negative_binomial(x, m, log_scale);
+    }
+    found.y *= select(0.0, 1.0, raw == m);
+    return found;
+}
+
 // −log p of a family with a location and a scale, and its slopes at the location and the log-scale.
 fn located(x: f32, m: f32, log_scale: f32) -> vec3<f32> {
     let inverse = exp(-log_scale);
@@ -92,6 +176,7 @@ fn located(x: f32, m: f32, log_scale: f32) -> vec3<f32> {
             let off = abs(error);
             return vec3<f32>(off + log_scale + 0.69314718, -sign(error) * inverse, 1.0 - off);
         }
+        case POISSON, NEGATIVE_BINOMIAL: { return counted(x, m, log_scale); }
         default: { return logistic(x, m, log_scale); }
     }
 }

@@ -116,6 +116,7 @@ impl Model {
         check_tensors(Path::new(STATE), &shapes, &weights)?;
         model.put("", |parameter| parameter.value, &weights)?;
         model.step = state.trained.step;
+        model.reading.total = state.reading.total;
         Ok(model)
     }
 

@@ -132,6 +132,9 @@ impl Trainer {
             Range::ByFile => Reading::default(),
             _ => train.reading().clone(),
         };
+        if config.model.likelihood.is_of_counts() {
+            model.reading.total = Some(train.mean_image().iter().sum::<f64>() as f32);
+        }
         upload(&mut model.session, &model.vae.ports.train, train)?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
             let bias = model.vae.output_bias();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, Resettable, TypedValueParser};
 use elbo::config::{
-    Activation, Config, Init, Likelihood, NonFinite, Pixels, Reduction, Rule, Scale, Schedule,
+    Activation, Config, Init, Likelihood, Mean, NonFinite, Pixels, Reduction, Rule, Scale, Schedule,
 };
 use elbo::gpu::Tune;
 use elbo::{Device, Error, Result};
@@ -137,6 +137,9 @@ pub(super) struct ConfigArgs {
     /// p(x | z)
     #[arg(long, value_parser = words::<Likelihood>())]
     likelihood: Option<Likelihood>,
+    /// The means of counts: the softmax of what the decoder makes, of an image's own total, or free
+    #[arg(long, value_parser = words::<Mean>())]
+    mean: Option<Mean>,
     /// Where the likelihood's scale comes from, if it has one: it is --sigma, one learned for all pixels, or
     /// one that the decoder makes for each
     #[arg(long, value_parser = words::<Scale>())]
@@ -329,6 +332,7 @@ impl ConfigArgs {
         config.model.layer_norm |= self.layer_norm;
         set(&mut config.model.dropout, self.dropout);
         set(&mut config.model.likelihood, self.likelihood);
+        set(&mut config.model.mean, self.mean);
         set(&mut config.model.scale, self.scale);
         set(&mut config.model.sigma, self.sigma);
         set(&mut config.model.classes, self.classes);

@@ -62,7 +62,9 @@ fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<M
     let mut vae = recorded(path, &state.config, pixels, weights)?;
     let mut graph = match part {
         Part::Encoder => encoder(&mut vae, weights, &state.config, pixels)?,
-        Part::Decoder => decoder(&mut vae, weights, &state.config, pixels)?,
+        Part::Decoder => {
+            decoder(&mut vae, weights, &state.config, (pixels, state.reading.total.unwrap_or(1.0)))?
+        }
     };
     graph.name = part.name().to_owned();
     let (doc, step) = (describe(state, part), state.trained.step);
@@ -140,7 +142,10 @@ fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) ->
     let latent = config.model.latent;
     let program = vae.program(Use::Encode)?.clone();
     let mut walk = Walk::new(vae, &program, weights);
-    let range = "images, a row each, top row first: pixels from 0 (black) to 1 (white)";
+    let range = match config.model.likelihood.is_of_counts() {
+        true => "counts as they are, a row for each image",
+        false => "images, a row each, top row first: pixels from 0 (black) to 1 (white)",
+    };
     walk.input(vae.ports.x, value("x", pixels, range));
     classes(&mut walk, vae, config.model.classes);
     let outputs = match config.model.posterior {
@@ -165,8 +170,13 @@ fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) ->
     Ok(Graph { output: outputs, ..walk.graph.0 })
 }
 
-/// z (n, latent), and y (n, classes) if there are any, to the pixels' means (n, pixels).
-fn decoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) -> Result<Graph> {
+/// z (n, latent), and y (n, classes) if there are any, to the pixels' means (n, pixels); counts share a total.
+fn decoder(
+    vae: &mut Vae,
+    weights: &[Weight],
+    config: &Config,
+    (pixels, total): (usize, f32),
+) -> Result<Graph> {
     let program = vae.program(Use::Decode)?.clone();
     let mut walk = Walk::new(vae, &program, weights);
     let prior = match config.check_prior() {
@@ -175,7 +185,7 @@ fn decoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) ->
     };
     walk.input(vae.ports.z, value("z", config.model.latent, prior));
     classes(&mut walk, vae, config.model.classes);
-    let what = walk.pixels(&config.model, pixels)?;
+    let what = walk.pixels(&config.model, pixels, total)?;
     Ok(Graph { output: vec![value("pixels", pixels, what)], ..walk.graph.0 })
 }
 

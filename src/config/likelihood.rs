@@ -25,6 +25,11 @@ pub enum Likelihood {
     LogisticMixture,
     /// Each pixel is one of `levels` levels, with a logit each.
     Categorical,
+    /// Each pixel is a count, of the Poisson distribution of a mean that the decoder makes.
+    Poisson,
+    /// Each pixel is a count, of the negative binomial distribution of a mean μ that the decoder makes and an
+    /// inverse dispersion r, its scale: the variance is μ + μ² / r (Lopez et al. 2018).
+    NegativeBinomial,
 }
 
 /// The pixels that a likelihood has a meaning for.
@@ -36,6 +41,8 @@ pub enum Support {
     Levels,
     /// Any numbers.
     Line,
+    /// Whole numbers from 0 on.
+    Counts,
 }
 
 /// What the decoder makes of a pixel.
@@ -49,11 +56,13 @@ pub enum Makes {
     Components,
     /// A logit for each level.
     Levels,
+    /// The logarithm of a mean, as [`Mean`] says, and where the scale is each pixel's own, its logarithm.
+    LogMean,
 }
 
 impl Likelihood {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Bernoulli,
         Self::ContinuousBernoulli,
         Self::Normal,
@@ -61,6 +70,8 @@ impl Likelihood {
         Self::Logistic,
         Self::LogisticMixture,
         Self::Categorical,
+        Self::Poisson,
+        Self::NegativeBinomial,
     ];
 
     /// The number that shaders know it by.
@@ -80,6 +91,8 @@ impl Likelihood {
             Self::Logistic => "logistic",
             Self::LogisticMixture => "logistic-mixture",
             Self::Categorical => "categorical",
+            Self::Poisson => "poisson",
+            Self::NegativeBinomial => "negative-binomial",
         }
     }
 
@@ -90,6 +103,7 @@ impl Likelihood {
             Self::Bernoulli | Self::ContinuousBernoulli => Support::Unit,
             Self::Normal | Self::Laplace => Support::Line,
             Self::Logistic | Self::LogisticMixture | Self::Categorical => Support::Levels,
+            Self::Poisson | Self::NegativeBinomial => Support::Counts,
         }
     }
 
@@ -101,23 +115,33 @@ impl Likelihood {
             Self::Normal | Self::Laplace | Self::Logistic => Makes::Location,
             Self::LogisticMixture => Makes::Components,
             Self::Categorical => Makes::Levels,
+            Self::Poisson | Self::NegativeBinomial => Makes::LogMean,
         }
     }
 
     /// Whether it gives probabilities, not densities, so that −log p(x) can be told in bits.
     #[must_use]
     pub fn is_discrete(self) -> bool {
-        self == Self::Bernoulli || self.support() == Support::Levels
+        let counted = matches!(self.support(), Support::Levels | Support::Counts);
+        self == Self::Bernoulli || counted
     }
 
-    /// Whether it is a location and a scale, which `scale` and `sigma` are of.
+    /// Whether it has a scale, which `scale` and `sigma` are of: the width round a location, or the inverse
+    /// dispersion of counts.
     #[must_use]
     pub fn has_scale(self) -> bool {
-        self.makes() == Makes::Location
+        self.makes() == Makes::Location || self == Self::NegativeBinomial
     }
 
-    /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, or the logit for
-    /// a mean that is kept within [0.001, 0.999]; of families with no such number, nothing.
+    /// Whether pixels are counts, whose means are as [`Mean`] says.
+    #[must_use]
+    pub fn is_of_counts(self) -> bool {
+        self.support() == Support::Counts
+    }
+
+    /// What the decoder's first block makes for a pixel whose mean is `mean`: the location, the logit for a mean
+    /// that is kept within [0.001, 0.999], or the logarithm of a mean from 0.0001 on; of families with no
+    /// such number, nothing.
     #[must_use]
     pub fn output_of_mean(self, mean: f64) -> Option<f64> {
         let within = mean.clamp(0.001, 0.999);
@@ -125,6 +149,7 @@ impl Likelihood {
             (Self::ContinuousBernoulli, _) => Some(continuous_logit(within)),
             (_, Makes::Logit) => Some((within / (1.0 - within)).ln()),
             (_, Makes::Location) => Some(mean),
+            (_, Makes::LogMean) => Some(mean.max(1e-4).ln()),
             (_, Makes::Components | Makes::Levels) => None,
         }
     }
@@ -135,7 +160,7 @@ impl Likelihood {
     pub fn outputs(self, model: &ModelConfig) -> usize {
         match self.makes() {
             Makes::Logit => 1,
-            Makes::Location => 1 + usize::from(model.scale == Scale::Pixel),
+            Makes::Location | Makes::LogMean => 1 + usize::from(model.scale == Scale::Pixel),
             // Logits of the components, then their locations, then their log-scales.
             Makes::Components => 3 * model.components,
             Makes::Levels => model.levels,
@@ -160,6 +185,18 @@ fn continuous_logit(mean: f64) -> f64 {
         }
     }
     high
+}
+
+/// What the decoder's outputs say of the means of counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Mean {
+    /// Their softmax over an image is the share of each pixel in the image's own total, Σ x (Lopez et al. 2018):
+    /// what is modelled is p(x | z, Σ x).
+    Softmax,
+    /// Each is the logarithm of a mean.
+    Free,
 }
 
 /// Where the scale of a likelihood comes from.

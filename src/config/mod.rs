@@ -18,7 +18,7 @@ pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };
 pub use layer::{Entry, Layer, Layers};
-pub use likelihood::{Likelihood, Makes, Scale, Support};
+pub use likelihood::{Likelihood, Makes, Mean, Scale, Support};
 pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};
@@ -33,6 +33,10 @@ pub const LOG_VAR_BOUNDS: (f32, f32) = (-30.0, 20.0);
 /// and outside these bounds its gradient is zero. They span scales from 3·10⁻⁴, a twelfth of the
 /// distance between two bytes, to 3·10³.
 pub const LOG_SCALE_BOUNDS: (f32, f32) = (-8.0, 8.0);
+
+/// The smallest and the largest logarithm of the mean of a count; it is clamped where it is used, and outside
+/// these bounds its gradient is zero. They span means from 10⁻²⁶ to 5·10⁸.
+pub const LOG_MEAN_BOUNDS: (f32, f32) = (-60.0, 20.0);
 
 /// The most dimensions of z: shaders loop over them, and some software adapters leave a loop after 65,535
 /// turns.

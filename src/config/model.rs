@@ -3,14 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::validate::{count, fail, has_effect, positive, within};
-use crate::config::{Layers, Likelihood, MOST_LATENT, Scale, Support};
+use crate::config::{Layers, Likelihood, MOST_LATENT, Mean, Scale, Support};
 use crate::error::Result;
 
 /// What `layer-norm` and `dropout` belong to.
 const HIDDEN: &str = "a hidden layer whose units are given as a number";
 
 /// What `scale` and `sigma` belong to.
-const LOCATED: &str = "a likelihood with a scale (`normal`, `laplace`, `logistic`)";
+const LOCATED: &str =
+    "a likelihood with a scale (`normal`, `laplace`, `logistic`, `negative-binomial`)";
 
 /// A function applied to each unit of a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -159,10 +160,12 @@ pub struct ModelConfig {
     pub dropout: f64,
     /// p(x | z).
     pub likelihood: Likelihood,
+    /// What the decoder's outputs say of the means of [counts](Likelihood::is_of_counts).
+    pub mean: Mean,
     /// Where the scale of a likelihood comes from that [has one](Likelihood::has_scale).
     pub scale: Scale,
     /// The fixed scale: the deviation of a normal, b of a Laplace, s of a logistic likelihood, in units of
-    /// a pixel's range from 0 to 1.
+    /// a pixel's range from 0 to 1; the inverse dispersion r of a negative binomial one.
     pub sigma: f64,
     /// The number of classes; the encoder and the decoder are told each image's, as a one-hot vector
     /// behind x and behind z: a model of p(x | y) (Kingma et al. 2014, section 2.2, with every y
@@ -188,6 +191,7 @@ impl Default for ModelConfig {
             layer_norm: false,
             dropout: 0.0,
             likelihood: Likelihood::Bernoulli,
+            mean: Mean::Softmax,
             scale: Scale::Fixed,
             sigma: 1.0,
             classes: 0,
@@ -216,7 +220,10 @@ impl ModelConfig {
         }
         let located = self.likelihood.output_of_mean(0.5).is_some();
         let bias = self.output_bias == OutputBias::Init || located;
-        has_effect("output-bias", bias, "a likelihood of one logit or location for each pixel")?;
+        let needs = "a likelihood of one logit, location or mean for each pixel";
+        has_effect("output-bias", bias, needs)?;
+        let means = self.mean == Mean::Softmax || self.likelihood.is_of_counts();
+        has_effect("mean", means, "the likelihood `poisson` or `negative-binomial`")?;
         let has_scale = self.likelihood.has_scale();
         has_effect("scale", self.scale == Scale::Fixed || has_scale, LOCATED)?;
         positive("sigma", self.sigma, 1e6)?;

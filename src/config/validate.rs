@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::config::{Config, MOST, ObjectiveConfig, Posterior};
+use crate::config::{Config, MOST, ObjectiveConfig, Pixels, Posterior};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -22,7 +22,20 @@ impl Config {
         self.optimizer.validate()?;
         self.data.validate()?;
         self.train.validate()?;
+        self.counts()?;
         self.in_parts()
+    }
+
+    /// Refuses to toss coins for pixels that are counts.
+    fn counts(&self) -> Result<()> {
+        let likelihood = self.model.likelihood;
+        if self.train.pixels == Pixels::Grey || !likelihood.is_of_counts() {
+            return Ok(());
+        }
+        let name = likelihood.name();
+        let what = format!("`pixels` tosses coins, and the likelihood `{name}` is of counts");
+        Err(Error::config(what)
+            .hint("leave out `pixels`, or take the likelihood `bernoulli` for coins"))
     }
 
     /// Refuses what needs statistics of a whole minibatch where that is computed in parts.
@@ -88,8 +101,8 @@ pub(super) fn positive(name: &str, value: f64, below: f64) -> Result<()> {
 mod tests {
     use super::*;
     use crate::config::{
-        Corruption, Entry, Gradient, Init, KlEstimate, Layer, Layers, Likelihood, OutputBias, Rule,
-        Scale,
+        Corruption, Entry, Gradient, Init, KlEstimate, Layer, Layers, Likelihood, Mean, OutputBias,
+        Rule, Scale,
     };
 
     type Spoil = fn(&mut Config);
@@ -160,6 +173,14 @@ mod tests {
         ("scale", |c| c.model.scale = Scale::Pixel),
         ("scale", |c| {
             (c.model.likelihood, c.model.scale) = (Likelihood::LogisticMixture, Scale::Shared);
+        }),
+        ("scale", |c| {
+            (c.model.likelihood, c.model.scale) = (Likelihood::Poisson, Scale::Shared);
+        }),
+        ("mean", |c| c.model.mean = Mean::Free),
+        ("pixels", |c| {
+            (c.model.likelihood, c.train.pixels) =
+                (Likelihood::NegativeBinomial, Pixels::Binarised);
         }),
         ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Categorical, 1)),
         ("levels", |c| (c.model.likelihood, c.model.levels) = (Likelihood::Logistic, 257)),

@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Whether pixels must be in [0, 1].
 pub(super) fn must_be_unit(model: &ModelConfig, pixels: Pixels) -> bool {
-    model.likelihood.support() != Support::Line || pixels != Pixels::Grey
+    let unit = matches!(model.likelihood.support(), Support::Unit | Support::Levels);
+    unit || pixels != Pixels::Grey
 }
 
 /// How far from its level a float may be.
@@ -18,12 +19,15 @@ impl Dataset {
     ///
     /// # Errors
     ///
-    /// If pixels leave [0, 1] where they must not, with the range that was seen; or if one is on no level
-    /// where all must be, with the first such.
+    /// If pixels leave [0, 1] where they must not, with the range that was seen; or if one is on no level, or
+    /// is no count, where all must be, with the first such.
     pub fn check(&self, model: &ModelConfig, pixels: Pixels) -> Result<()> {
         let (likelihood, tossed) = (model.likelihood, pixels != Pixels::Grey);
         if !must_be_unit(model, pixels) {
-            return Ok(());
+            return match likelihood.support() {
+                Support::Counts => self.check_counts(likelihood),
+                _ => Ok(()),
+            };
         }
         let (low, high) = self.range();
         if low < 0.0 || high > 1.0 {
@@ -53,20 +57,37 @@ impl Dataset {
             }
         };
         let Some(at) = off else { return Ok(()) };
-        let (pixels, name) = (self.size.len(), likelihood.name());
-        let value = match &self.values {
-            Values::Bytes(v) => format!("{} / 255", v[at]),
-            Values::Floats(v) => v[at].to_string(),
-        };
+        let (found, name) = (self.at(at), likelihood.name());
         let what = format!(
-            "pixel {} of image {} is {value}, on none of the {levels} levels k / {steps} that the \
-             likelihood `{name}` needs",
-            at % pixels,
-            at / pixels
+            "{found}, on none of the {levels} levels k / {steps} that the likelihood `{name}` needs"
         );
         Err(Error::new(ErrorKind::Data, what).hint(
             "set `levels` to as many as the data has, round the data, or take another likelihood",
         ))
+    }
+
+    fn check_counts(&self, likelihood: Likelihood) -> Result<()> {
+        let off = match &self.values {
+            Values::Bytes(v) => v.iter().position(|&v| v != 0 && v != 255),
+            Values::Floats(v) => v.iter().position(|&v| v < 0.0 || v != v.trunc()),
+        };
+        let Some(at) = off else { return Ok(()) };
+        let (found, name) = (self.at(at), likelihood.name());
+        let what = format!("{found}; the likelihood `{name}` needs counts: 0, 1, 2, …");
+        Err(Error::new(ErrorKind::Data, what).hint(
+            "give counts before they are scaled or their logarithm is taken, and no `--range` that changes \
+             them; `--likelihood normal --scale shared` takes any numbers",
+        ))
+    }
+
+    /// What stands at a place, in words.
+    fn at(&self, at: usize) -> String {
+        let value = match &self.values {
+            Values::Bytes(v) => format!("{} / 255", v[at]),
+            Values::Floats(v) => v[at].to_string(),
+        };
+        let pixels = self.size.len();
+        format!("pixel {} of image {} is {value}", at % pixels, at / pixels)
     }
 
     /// What should be known of losses on this data, if anything: that under a Bernoulli likelihood those
@@ -103,7 +124,7 @@ mod tests {
         let (wide, unit) = (floats(&[0.5, 1.5]), floats(&[0.0, 0.3, 1.0, 0.3]));
         let levels = floats(&[0.0, 1.0, 2.0 / 3.0, 1.0 / 3.0 + 5e-7]);
         let bytes = Dataset::from_bytes([1, 2], vec![0, 255, 1, 85]).expect("bytes");
-        for likelihood in Likelihood::ALL {
+        for likelihood in Likelihood::ALL.into_iter().filter(|l| !l.is_of_counts()) {
             let (four, all) = (model(likelihood, 4), model(likelihood, 256));
             let fits = |data: &Dataset, model| data.check(model, Pixels::Grey);
             let support = likelihood.support();
@@ -129,6 +150,27 @@ mod tests {
                     assert!(data.check(&four, tossed).is_ok(), "{likelihood:?}: coins are levels");
                     assert!(wide.check(&four, tossed).is_err(), "{likelihood:?}: no probability");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn counts_are_whole_numbers_from_zero_on() {
+        let taken = floats(&[0.0, 3.0, 12_000.0, 1.0]);
+        let bytes = |last| Dataset::from_bytes([1, 2], vec![0, 255, 0, last]).expect("bytes");
+        for likelihood in Likelihood::ALL.into_iter().filter(|l| l.is_of_counts()) {
+            let check = |data: &Dataset| data.check(&model(likelihood, 256), Pixels::Grey);
+            check(&taken).expect("counts");
+            check(&bytes(255)).expect("0 and 1");
+            for (data, what) in [
+                (floats(&[0.0, 3.0, 2.0, 0.5]), "pixel 1 of image 1 is 0.5"),
+                (floats(&[-1.0, 3.0]), "pixel 0 of image 0 is -1"),
+                (bytes(7), "pixel 1 of image 1 is 7 / 255"),
+            ] {
+                let error = check(&data).expect_err(what);
+                assert!(error.to_string().contains(what), "{likelihood:?}: {error}");
+                assert!(error.to_string().contains(likelihood.name()), "{error}");
+                assert!(error.advice().is_some_and(|hint| hint.contains("--range")), "{error}");
             }
         }
     }

@@ -68,6 +68,10 @@ pub struct Reading {
     pub seen: [f32; 2],
     /// The pixels that pictures show in black and in white.
     pub shown: [f32; 2],
+    /// The mean over the training images of the sum of their pixels, where these are counts: what images that are
+    /// made of z alone share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<f32>,
     /// What becomes of a value.
     pub how: How,
 }
@@ -75,7 +79,7 @@ pub struct Reading {
 impl Default for Reading {
     /// That of runs which began before there was a choice.
     fn default() -> Self {
-        Self { seen: [0.0, 1.0], shown: [0.0, 1.0], how: How::ByFile }
+        Self { seen: [0.0, 1.0], shown: [0.0, 1.0], total: None, how: How::ByFile }
     }
 }
 
@@ -152,7 +156,7 @@ impl Reading {
             Range::Columns => columns(path, raw)?,
         };
         let Look { low, high, .. } = seen;
-        let reading = Self { seen: [low, high], shown: [0.0, 1.0], how };
+        let reading = Self { seen: [low, high], how, ..Self::default() };
         let shown = reading.shown_by(&raw.values);
         Ok((Self { shown, ..reading }, said))
     }
@@ -166,7 +170,7 @@ impl Reading {
                 ([low, high], How::AsItIs)
             }
         };
-        let reading = Self { seen, shown: [0.0, 1.0], how };
+        let reading = Self { seen, how, ..Self::default() };
         let shown = reading.shown_by(values);
         Self { shown, ..reading }
     }
@@ -198,11 +202,18 @@ fn auto(
     said: &mut Vec<String>,
 ) -> Result<How> {
     let Look { low, high, whole } = seen;
+    if model.likelihood.is_of_counts() {
+        return Ok(How::AsItIs);
+    }
     if let Kind::Pictures { white } = raw.kind {
         return Ok(How::Over { white: white_of(white, high, said) });
     }
     if whole && low >= 0.0 && high > 1.0 {
-        if high > WHITE || high < 128.0 {
+        if !(128.0..=WHITE).contains(&high) {
+            said.push(format!(
+                "if whole numbers from {low} to {high} are counts, `--likelihood poisson` and \
+                 `negative-binomial` take them as they are"
+            ));
             return Ok(How::Over { white: high });
         }
         // A picture may lack its whitest byte.

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use crate::config::Scale;
+use crate::config::{Mean, Scale};
 use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Model, stream};
+use crate::kernels::counts::share;
 use crate::kernels::likelihood::{draw, mean};
 use crate::kernels::philox::{key, philox, purpose};
 use crate::model::Use;
@@ -50,8 +51,10 @@ impl Model {
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(program, self.place(part.clone()))?;
-            pixels.extend(self.session.read(self.vae.ports.x.first_rows(rows))?);
-            means.extend(self.shown(part)?);
+            let x = self.session.read(self.vae.ports.x.first_rows(rows))?;
+            let totals: Vec<f32> = x.chunks(self.size.len()).map(|x| x.iter().sum()).collect();
+            means.extend(self.shown(part, &totals)?);
+            pixels.extend(x);
         }
         Ok((pixels, means))
     }
@@ -102,7 +105,8 @@ impl Model {
     }
 
     /// What the decoder makes of z (images, latent), as is [shown](Self::show), (images, pixels): from 0 to
-    /// 1 but for likelihoods of any numbers, as the normal. The mean of a logistic pixel is its location within
+    /// 1 but for likelihoods of any numbers, as the normal, and for counts, which share the mean total of the
+    /// training images, or 1 where that is not known, unless their means are [free](Mean::Free). The mean of a logistic pixel is its location within
     /// 0 to 1, that of a mixture or of levels the expectation.
     ///
     /// # Errors
@@ -183,17 +187,19 @@ impl Model {
             let each: Vec<f32> = z.chunks(latent).flat_map(|z| z.repeat(samples)).collect();
             self.session.write(self.vae.ports.z.first_rows(rows * samples), &each)?;
             self.run_one(program, self.place(0..rows))?;
-            made.extend(self.shown(first..first + rows)?);
+            let totals = vec![self.reading.total.unwrap_or(1.0); rows];
+            made.extend(self.shown(first..first + rows, &totals)?);
             first += rows;
         }
         Ok(made)
     }
 
-    /// The pixels of some images, which the decoder last made, by the first z of each.
-    fn shown(&mut self, images: Range<usize>) -> Result<Vec<f32>> {
+    /// The pixels of some images, which the decoder last made, by the first z of each; counts share these
+    /// totals.
+    fn shown(&mut self, images: Range<usize>, totals: &[f32]) -> Result<Vec<f32>> {
         let (made, samples) = (self.vae.ports.made, self.config.objective.z_per_image());
         let rows = self.session.read(made.first_rows(images.len() * samples))?;
-        let made = self.first_of_each(rows, made.cols());
+        let mut made = self.first_of_each(rows, made.cols());
         let shared = match self.config.model.scale {
             Scale::Shared => {
                 let all = self.vae.parameters.list();
@@ -206,13 +212,17 @@ impl Model {
         let key = key(self.config.train.seed);
         let purpose = 16 * stream::PRIOR + purpose::DRAWN;
         let mut shown = Vec::with_capacity(images.len() * pixels);
-        for (image, made) in images.zip(made.chunks(model.likelihood.outputs(model) * pixels)) {
+        let outputs = model.likelihood.outputs(model);
+        for ((image, made), &total) in images.zip(made.chunks_mut(outputs * pixels)).zip(totals) {
+            if model.likelihood.is_of_counts() && model.mean == Mean::Softmax {
+                share(&mut made[..pixels], total);
+            }
             for j in 0..pixels {
                 let own = made[j..].iter().copied().step_by(pixels);
                 shown.push(match self.shown {
                     Shown::Mean => mean(model, &own.collect::<Vec<_>>()),
                     Shown::Drawn => {
-                        let words = philox([j as u32, image as u32, 0, purpose], key);
+                        let words = |k| philox([j as u32, image as u32, k, purpose], key);
                         let own: Vec<_> = own.map(f64::from).collect();
                         draw(model, &own, f64::from(shared), words) as f32
                     }

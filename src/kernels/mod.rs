@@ -10,6 +10,7 @@ pub mod bound;
 pub mod case;
 pub mod common;
 pub mod corrupt;
+pub mod counts;
 pub mod divergence;
 pub mod draw;
 pub mod dropout;
@@ -40,6 +41,9 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &gather::BYTES,
     &gather::FLOATS,
     &corrupt::PIXELS,
+    &counts::SEEN,
+    &counts::SHARES,
+    &counts::BACKWARD,
     &matmul::FORWARD,
     &matmul::BACKWARD_X,
     &matmul::BACKWARD_W,
@@ -105,6 +109,7 @@ pub fn cases() -> Vec<Case> {
         random::cases,
         gather::cases,
         corrupt::cases,
+        counts::cases,
         matmul::cases,
         activation::cases,
         layer_norm::cases,

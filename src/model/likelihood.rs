@@ -1,8 +1,9 @@
 //! p(x | z): which kernel compares what the decoder made with the image.
 
-use crate::config::{Likelihood, ModelConfig, Scale};
+use crate::config::{Likelihood, Mean, ModelConfig, Scale};
 use crate::engine::{GradSite, Init, Tape, Tensor};
 use crate::kernels::bernoulli::bernoulli;
+use crate::kernels::counts::log_means;
 use crate::kernels::likelihood::{Observed, likelihood as pixelwise};
 
 /// The one learned log-scale of all pixels, where there is one.
@@ -19,6 +20,11 @@ pub(super) fn likelihood(
     // Zero: a scale of 1, the whole range of a pixel (Rybkin et al. 2021).
     let log_scale =
         (model.scale == Scale::Shared).then(|| tape.parameter(LOG_SCALE, 1, Init::Constant(0.0)));
+    let made = match model.mean {
+        Mean::Softmax if model.likelihood.is_of_counts() => log_means(tape, made, x),
+        _ => made,
+    };
+    let observed = Observed { made, x, nll };
     let at_scale = match model.likelihood {
         Likelihood::Bernoulli => {
             bernoulli(tape, made, x, nll);

@@ -4,6 +4,7 @@ use crate::config::{Activation, Config, Corruption, Layer, Likelihood, Pixels, P
 use crate::engine::{Dispatch, Dtype, Fusion, Program, Tape, Tensor};
 use crate::kernels::bound::{self, bound};
 use crate::kernels::corrupt::{PixelNoise, corrupt};
+use crate::kernels::counts;
 use crate::kernels::draw::Draw;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, Normal, gaussian};
@@ -283,6 +284,10 @@ impl<'v> Recorder<'v> {
                     Corruption::None => None,
                     Corruption::Mask => Some(PixelNoise::Mask(level)),
                     Corruption::Normal => Some(PixelNoise::Normal(level)),
+                };
+                let x = match self.config.model.likelihood.is_of_counts() {
+                    true => counts::see(&mut self.tape, x),
+                    false => x,
                 };
                 let seen = noise.map_or(x, |noise| corrupt(&mut self.tape, noise, (image, x)));
                 Input::Data(self.told(seen, false))

@@ -106,6 +106,23 @@ const KINDS: &[(&str, &str)] = &[
         train.corruption = 'normal'
         train.corruption-level = 0.1",
     ),
+    (
+        "IWAE of counts that share a total, told, one learned dispersion",
+        "objective.importance = 3
+        model.likelihood = 'negative-binomial'
+        model.scale = 'shared'
+        model.classes = 3
+        train.corruption = 'mask'
+        train.corruption-level = 0.2",
+    ),
+    (
+        "three samples of free Poisson means, denoising",
+        "objective.samples = 3
+        model.likelihood = 'poisson'
+        model.mean = 'free'
+        train.corruption = 'normal'
+        train.corruption-level = 0.2",
+    ),
 ];
 
 #[test]
@@ -198,8 +215,10 @@ const VALUES: &[(&str, &str)] = &[
     ("model.dropout", "0.0, 0.5, 0.9999999999, 1.0, -0.1"),
     (
         "model.likelihood",
-        "'bernoulli', 'continuous-bernoulli', 'normal', 'laplace', 'logistic', 'logistic-mixture', 'categorical'",
+        "'bernoulli', 'continuous-bernoulli', 'normal', 'laplace', 'logistic', 'logistic-mixture', 'categorical', \
+         'poisson', 'negative-binomial'",
     ),
+    ("model.mean", "'softmax', 'free'"),
     ("model.scale", "'fixed', 'shared', 'pixel'"),
     ("model.sigma", "1.0, 0.1, 1.2e-38, 9e5, 0.0, nan"),
     ("model.classes", "0, 2, 3, 256, 1, 257"),

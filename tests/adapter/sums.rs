@@ -98,10 +98,11 @@ fn terms_of_a_report() {
     none(&faults);
 }
 
-/// Pixels on the levels of bytes.
-fn pixels(case: &mut Case, seed: u32, [rows, cols]: [usize; 2]) -> Tensor {
+/// Pixels on the levels of bytes, or counts.
+fn pixels(case: &mut Case, seed: u32, [rows, cols]: [usize; 2], counts: bool) -> Tensor {
     let level = |i: usize| (i * 89 + i / 5 + seed as usize * 31) % 256;
-    let words = (0..rows * cols).map(|i| (level(i) as f32 / 255.0).to_bits()).collect();
+    let value = |i: usize| if counts { (level(i) / 32) as f32 } else { level(i) as f32 / 255.0 };
+    let words = (0..rows * cols).map(|i| value(i).to_bits()).collect();
     case.input("x", [rows, cols], Fill::Words(words))
 }
 
@@ -122,7 +123,7 @@ fn losses_of_an_image() {
                     let mut case = Case::new("losses".to_owned(), 3);
                     let shape = [3, model.likelihood.outputs(&model) * cols];
                     let made = case.input("made", shape, Fill::Uniform(seed, -1.0, 1.0));
-                    let x = pixels(&mut case, seed, [3, cols]);
+                    let x = pixels(&mut case, seed, [3, cols], family.is_of_counts());
                     let nll = case.plan.vector("nll", 3);
                     case.record(|tape| match family {
                         Likelihood::Bernoulli => bernoulli(tape, made, x, nll),

@@ -8,7 +8,9 @@ that the comparison starts from the same numbers. A case has what the decoder ma
 pixels (rows, pixels), the scale, and of each row −log p in nats; `gradient` and `dlog_scale` are those of
 the sum over the rows.
 
-The densities are those of torch.distributions: ContinuousBernoulli, Normal, Laplace and Categorical. The probability of a
+The densities are those of torch.distributions: ContinuousBernoulli, Normal, Laplace, Categorical, Poisson and
+NegativeBinomial. `mean` says whether what the decoder made of counts are logarithms of means or the logits of their
+shares in the total of the row (Lopez et al. 2018). The probability of a
 bin of the logistic distribution is a difference of two values of its distribution function, taken by logsigmoid and
 log1p from whichever tail keeps the digits.
 """
@@ -18,10 +20,11 @@ import pathlib
 import sys
 
 import torch
-from torch.distributions import Categorical, ContinuousBernoulli, Laplace, Normal
+from torch.distributions import Categorical, ContinuousBernoulli, Laplace, NegativeBinomial, Normal, Poisson
 from torch.nn.functional import logsigmoid
 
 ROWS, PIXELS = 3, 5
+COUNTS = ("poisson", "negative-binomial")
 BOUNDS = (-8.0, 8.0)
 torch.set_num_threads(1)
 torch.set_default_dtype(torch.float64)
@@ -58,16 +61,26 @@ def log_prob(family, model, made, x, log_scale):
         return torch.logsumexp(torch.log_softmax(logits, 1) + each, 1)
     if model["scale"] == "pixel":
         log_scale = made[:, 1].clamp(*BOUNDS)
+    if family in COUNTS:
+        log_mean = made[:, 0]
+        if model["mean"] == "softmax":
+            log_mean = torch.log_softmax(log_mean, 1) + x.sum(1, keepdim=True).log()
+        if family == "poisson":
+            return Poisson(log_mean.exp()).log_prob(x)
+        # Its logits are those of the mean's share: log μ − log r.
+        return NegativeBinomial(log_scale.exp(), logits=log_mean - log_scale).log_prob(x)
     if family == "logistic":
         return logistic(x, made[:, 0], log_scale.expand_as(x), model["levels"])
     density = {"normal": Normal, "laplace": Laplace}[family]
     return density(made[:, 0], log_scale.exp()).log_prob(x)
 
 
-def case(family, scale="fixed", sigma=0.375, levels=256, components=3):
+def case(family, scale="fixed", sigma=0.375, levels=256, components=3, mean=None):
     model = {"likelihood": family, "scale": scale, "sigma": sigma, "levels": levels, "components": components}
+    if mean:
+        model["mean"] = mean
     located = family in ("normal", "laplace", "logistic")
-    blocks = {"categorical": levels, "logistic-mixture": 3 * components}.get(family, 1 + (located and scale == "pixel"))
+    blocks = {"categorical": levels, "logistic-mixture": 3 * components}.get(family, 1 + (scale == "pixel"))
     low, high = (-0.4, 1.4) if located else (-4.0, 4.0)
     made = wave((ROWS, blocks, PIXELS), 0.3, low, high)
     if family == "logistic-mixture":
@@ -83,6 +96,10 @@ def case(family, scale="fixed", sigma=0.375, levels=256, components=3):
     if family in ("logistic", "logistic-mixture", "categorical"):
         x = torch.round(x * (levels - 1)) / (levels - 1)
         x[0, 0], x[0, 1] = 0.0, 1.0
+    if family in COUNTS:
+        # None, few and many.
+        x = torch.floor(torch.exp(9.0 * x) - 1.0)
+        x[0, 0], x[0, 1], x[2] = 0.0, 1.0, torch.floor(x[2] / 300)
     log_scale = torch.tensor(-0.7 if scale == "shared" else math.log(sigma), requires_grad=True)
     made.requires_grad_(True)
     nll = -log_prob(family, model, made, x, log_scale).sum(1)
@@ -100,6 +117,9 @@ cases = [case("continuous-bernoulli"), case("categorical", levels=7), case("logi
 for family in ("normal", "laplace", "logistic"):
     cases += [case(family, scale) for scale in ("fixed", "shared", "pixel")]
 cases += [case("logistic", sigma=0.0009765625), case("logistic", levels=2)]
+cases += [case("poisson", mean=mean) for mean in ("softmax", "free")]
+cases += [case("negative-binomial", scale, mean=mean) for scale in ("fixed", "shared", "pixel") for mean in ("softmax", "free")]
+cases += [case("negative-binomial", sigma=sigma, mean="free") for sigma in (0.0009765625, 900.0)]
 folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else pathlib.Path(__file__).parent
 text = ",\n".join(json.dumps(c) for c in cases)
 (folder / "likelihood.json").write_text(f"[\n{text}\n]\n")

@@ -26,6 +26,7 @@ const WITHOUT: &[&str] = &[
     "gather.bytes",
     "gather.floats",
     "corrupt.pixels",
+    "counts.seen",
     "importance.weigh",
     "likelihood.sum_adam",
     "label.gather",

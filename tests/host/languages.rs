@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use elbo::config::{Activation, Gradient, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likelihood, Scale};
+use elbo::config::{
+    Activation, Gradient, LOG_MEAN_BOUNDS, LOG_SCALE_BOUNDS, LOG_VAR_BOUNDS, Likelihood, Scale,
+};
 use elbo::engine::record::{self, rate};
 use elbo::engine::report::SLOT;
 use elbo::kernels::common;
+use elbo::kernels::counts;
 use elbo::kernels::gather::ONCE;
 use elbo::kernels::gaussian::SAMPLE;
 use elbo::kernels::philox::purpose;
@@ -108,6 +111,9 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
     assert_words(&pixelwise, &[("PIXEL", Scale::Pixel.code() as usize)]);
     let (lowest, highest) = LOG_SCALE_BOUNDS;
     assert_floats(&pixelwise, &[("LOWEST_SCALE", lowest), ("HIGHEST_SCALE", highest)]);
+    let (lowest, highest) = LOG_MEAN_BOUNDS;
+    assert_floats(&pixelwise, &[("LOWEST_MEAN", lowest), ("HIGHEST_MEAN", highest)]);
+    assert_floats(&source("counts.shares"), &[("LEAST", counts::LEAST)]);
     let bound = [("STANDARD", Gradient::Standard), ("DREG", Gradient::Dreg)];
     for (name, gradient) in bound {
         assert_words(&gaussian, &[(name, gradient as usize)]);

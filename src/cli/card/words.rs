@@ -1,8 +1,8 @@
 //! What a configuration says, in words.
 
 use elbo::config::{
-    Corruption, Gradient, KlEstimate, Makes, ModelConfig, ObjectiveConfig, OptimizerConfig, Pixels,
-    Posterior, Rule, Scale, Schedule, Support,
+    Corruption, Gradient, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig, OptimizerConfig,
+    Pixels, Posterior, Rule, Scale, Schedule, Support,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -70,7 +70,7 @@ pub(in crate::cli) fn likelihood(model: &ModelConfig) -> String {
     let name = model.likelihood.name();
     let levels = match model.likelihood.support() {
         Support::Levels => format!(", {} levels", model.levels),
-        Support::Unit | Support::Line => String::new(),
+        Support::Unit | Support::Line | Support::Counts => String::new(),
     };
     let scale = match model.scale {
         Scale::Fixed => format!("scale {}", model.sigma),
@@ -82,6 +82,19 @@ pub(in crate::cli) fn likelihood(model: &ModelConfig) -> String {
         Makes::Location => format!("{name} round the decoder's locations, {scale}{levels}"),
         Makes::Components => format!("{name} of {} components{levels}", model.components),
         Makes::Levels => format!("{name}{levels}"),
+        Makes::LogMean => {
+            let means = match model.mean {
+                Mean::Softmax => "means that share an image's total by a softmax",
+                Mean::Free => "free means",
+            };
+            let dispersion = match model.scale {
+                _ if !model.likelihood.has_scale() => String::new(),
+                Scale::Fixed => format!(", inverse dispersion {}", model.sigma),
+                Scale::Shared => ", one learned inverse dispersion".to_owned(),
+                Scale::Pixel => ", an inverse dispersion for each pixel".to_owned(),
+            };
+            format!("{name} counts of {means}{dispersion}")
+        }
     }
 }
 

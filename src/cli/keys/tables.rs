@@ -60,18 +60,27 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "p(x | z): bernoulli (each pixel a coin; grey pixels are soft targets), continuous-bernoulli\n\
                  (a density on [0, 1]; Loaiza-Ganem and Cunningham 2019), normal or laplace (densities round\n\
                  a location, in units of a pixel's range: the NLL may be negative), logistic (the pixel's\n\
-                 level is where a logistic number falls; Salimans et al. 2017), logistic-mixture, or\n\
-                 categorical (a logit for each level).",
+                 level is where a logistic number falls; Salimans et al. 2017), logistic-mixture,\n\
+                 categorical (a logit for each level), or of counts 0, 1, 2, … as they are, of which the\n\
+                 encoder sees log(1 + x), poisson or negative-binomial (Lopez et al. 2018).",
+            ),
+            key(
+                "mean",
+                "The means of poisson and negative-binomial: softmax (what the decoder makes says which share\n\
+                 each pixel has in the image's own total: the loss is of how counts divide, given how many\n\
+                 there are; Lopez et al. 2018) or free (it makes their logarithms).",
             ),
             key(
                 "scale",
-                "Of normal, laplace and logistic: fixed (sigma), shared (one, learned; Rybkin et al. 2021)\n\
-                 or pixel (one for each pixel, which the decoder makes). Learned ones stay from 3e-4 to 3e3.",
+                "Of normal, laplace, logistic and negative-binomial: fixed (sigma), shared (one, learned;\n\
+                 Rybkin et al. 2021) or pixel (one for each pixel, which the decoder makes). Learned ones stay\n\
+                 from 3e-4 to 3e3. That of negative-binomial is the inverse dispersion r: the variance is\n\
+                 μ + μ²/r.",
             ),
             key(
                 "sigma",
                 "The fixed scale: the deviation of normal, b of laplace, s of logistic, above 0 and below\n\
-                 1e6, in units of a pixel's range from 0 to 1.",
+                 1e6, in units of a pixel's range from 0 to 1; r of negative-binomial.",
             ),
             key(
                 "classes",

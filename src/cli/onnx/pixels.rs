@@ -3,15 +3,20 @@
 use std::ops::Range;
 
 use elbo::Result;
-use elbo::config::{Likelihood, ModelConfig};
+use elbo::config::{LOG_MEAN_BOUNDS, Likelihood, Mean, ModelConfig};
 
 use super::graph::{Builder, integer};
 use super::walk::Walk;
 
 impl Walk<'_> {
     /// Adds what makes the means of so many pixels under the likelihood, and of the decoder's last layer as
-    /// much as they take; what they are, in words.
-    pub(super) fn pixels(&mut self, model: &ModelConfig, pixels: usize) -> Result<&'static str> {
+    /// much as they take; what they are, in words. Counts that share a total share this one.
+    pub(super) fn pixels(
+        &mut self,
+        model: &ModelConfig,
+        pixels: usize,
+        total: f32,
+    ) -> Result<&'static str> {
         let made = self.vae.ports.made;
         // What is no mean, a log-scale, is left out.
         let mut blocks = |name: &str, ending: &str, blocks: Range<usize>| {
@@ -59,6 +64,10 @@ impl Walk<'_> {
                 graph.expectation(&logits, "values");
                 means
             }
+            Likelihood::Poisson | Likelihood::NegativeBinomial => {
+                let made = blocks("made", "", 0..1)?;
+                self.graph.counts(&made, model.mean, total)
+            }
         })
     }
 }
@@ -91,6 +100,26 @@ impl Builder {
             self.node(op, inputs, output, vec![]);
         }
         self.node("Where", &["is_near", "mean_near", "mean_far"], "pixels", vec![]);
+    }
+
+    /// The means of counts, of what was made of them; what they are.
+    fn counts(&mut self, made: &str, mean: Mean, total: f32) -> &'static str {
+        match mean {
+            Mean::Softmax => {
+                self.node("Softmax", &[made], "shares", vec![integer("axis", 1)]);
+                self.constant("total", &[], &[total]);
+                self.node("Mul", &["shares", "total"], "pixels", vec![]);
+                "the means of the counts, which share the mean total of the training images, a row for each z"
+            }
+            Mean::Free => {
+                let (lowest, highest) = LOG_MEAN_BOUNDS;
+                self.constant("lowest", &[], &[lowest]);
+                self.constant("highest", &[], &[highest]);
+                self.node("Clip", &[made, "lowest", "highest"], "log_means", vec![]);
+                self.node("Exp", &["log_means"], "pixels", vec![]);
+                "the means of the counts, a row for each z"
+            }
+        }
     }
 
     fn within(&mut self, x: &str, y: &str) -> String {

@@ -291,6 +291,7 @@ fn pixels_are_means_of_every_likelihood() {
             (Makes::Location, Support::Levels) => "Clip",
             (Makes::Location, _) => "Gemm",
             (Makes::Components | Makes::Levels, _) => "ReduceSum",
+            (Makes::LogMean, _) => "Mul",
         };
         assert_eq!(last, expected, "{likelihood:?}");
         if likelihood.has_scale() {

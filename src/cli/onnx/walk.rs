@@ -23,6 +23,7 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("layer_norm.forward", layer_norm),
     ("activation.forward", activation),
     ("label.append", append),
+    ("counts.seen", log_one_plus),
     // What a training step leaves out, or shows to the encoder otherwise.
     ("dropout.apply", as_it_is),
     ("corrupt.pixels", as_it_is),
@@ -154,6 +155,16 @@ fn append(walk: &mut Walk<'_>, dispatch: &Dispatch, name: &str) -> Result<String
     let [a, label] = ["a", "label"].map(|of| bound(dispatch, of));
     let (a, label) = (walk.value(a)?, walk.value(label)?);
     walk.graph.node("Concat", &[&a, &label], name, vec![integer("axis", 1)]);
+    Ok(name.to_owned())
+}
+
+/// log(1 + x).
+fn log_one_plus(walk: &mut Walk<'_>, dispatch: &Dispatch, name: &str) -> Result<String> {
+    let x = walk.value(bound(dispatch, "counts"))?;
+    walk.graph.constant("one", &[], &[1.0]);
+    let more = format!("{name}.sum");
+    walk.graph.node("Add", &[&x, "one"], &more, vec![]);
+    walk.graph.node("Log", &[&more], name, vec![]);
     Ok(name.to_owned())
 }
 

@@ -22,6 +22,9 @@ pub(crate) fn cases() -> Vec<Case> {
                 cases.push(case(&model, shape, samples, rows, false));
             }
             cases.push(case(&model, [9, 50], 1, 9, true));
+            if likelihood.is_of_counts() {
+                cases.push(many(&model, [7, 90]));
+            }
         }
         let model = ModelConfig { likelihood, ..ModelConfig::default() };
         cases.push(case(&model, [32, 784], 1, 32, false));
@@ -34,6 +37,26 @@ pub(crate) fn cases() -> Vec<Case> {
     cases.push(case(&shared, [65_600, 3], 1, 65_599, false));
     cases.extend([1, 70, 300].map(updated));
     cases
+}
+
+/// Counts up to 30,000 with means round them, of which −log p is a small difference of large terms.
+fn many(model: &ModelConfig, [images, pixels]: [usize; 2]) -> Case {
+    let name = format!("many counts, {} {:?}", model.likelihood.name(), model.scale);
+    let mut case = Case::new(name, images);
+    let count = |i: usize| ((i % 90) as f32 * 0.11 + 0.5).exp().floor();
+    let counts = (0..images * pixels).map(|i| count(i).to_bits()).collect();
+    let x = case.input("x", [images, pixels], Fill::Words(counts));
+    let cols = model.likelihood.outputs(model) * pixels;
+    let value = |i: usize| match i % cols {
+        j if j < pixels => count(i / cols * pixels + j).ln() + 0.02 * (i * 41 % 29) as f32 - 0.28,
+        _ => -3.0 + 0.4 * (i * 17 % 23) as f32,
+    };
+    let made = (0..images * cols).map(|i| value(i).to_bits()).collect();
+    let made = case.input("made", [images, cols], Fill::Words(made));
+    compared(&mut case, model, (made, x, 1), true);
+    // A mean of 10⁴ is the exponential of 9, which devices may have within 21 roundings of f32.
+    case.tolerance = 6e-6;
+    case
 }
 
 /// Adam's update of a shared scale by what so many rows have of its gradient.
@@ -60,6 +83,8 @@ fn made_of(model: &ModelConfig, [rows, pixels]: [usize; 2], far: bool) -> Fill {
     let blocks = model.likelihood.outputs(model);
     let (locations, scales) = match model.likelihood {
         Likelihood::LogisticMixture => (model.components, 2 * model.components),
+        // Logarithms of means lie as logits do.
+        Likelihood::NegativeBinomial => (1, 1),
         likelihood if likelihood.has_scale() => (0, 1),
         _ => (blocks, blocks),
     };
@@ -103,25 +128,38 @@ fn case(model: &ModelConfig, shape: [usize; 2], samples: usize, rows: usize, far
     let mut case = Case::new(name, rows);
     let cols = model.likelihood.outputs(model) * pixels;
     let made = case.input("made", [all, cols], made_of(model, [all, pixels], far));
-    // The ends of the range are among the levels; those of bytes do for all families.
-    let level = |i: usize| ((i * 89 + i / 5) % model.levels) as f32 / (model.levels - 1) as f32;
+    // The ends of the range are among the levels; those of bytes do for all families but of counts.
+    let level = |i: usize| match model.likelihood.is_of_counts() {
+        true => ((i * 89 + i / 5) % 17 / 2 * (i % 3)) as f32,
+        false => ((i * 89 + i / 5) % model.levels) as f32 / (model.levels - 1) as f32,
+    };
     let levels = (0..images * pixels).map(|i| level(i).to_bits()).collect();
     let x = case.input("x", [images, pixels], Fill::Words(levels));
+    compared(&mut case, model, (made, x, samples), !far);
+    // Far from the pixels, and at steep scales, elements are differences of numbers a hundred times as large.
+    case.tolerance = if far { 5e-6 } else { 3e-6 };
+    case
+}
+
+/// Records the comparison of what was made with the pixels, and what gradients are taken of, if they are.
+fn compared(
+    case: &mut Case,
+    model: &ModelConfig,
+    (made, x, samples): (Tensor, Tensor, usize),
+    differentiated: bool,
+) {
     let log_scale = (model.scale == Scale::Shared)
         .then(|| case.input_line("log_scale", 1, Dtype::F32, Fill::Uniform(3, -0.9, -0.8)));
-    let nll = case.plan.vector("nll", all);
+    let nll = case.plan.vector("nll", made.rows());
     let gradients = case.record(|tape| {
         likelihood(tape, model, samples, Observed { made, x, nll }, log_scale);
         tape.backward();
         let gradient = |of| (of, tape.grad(of, GradSite::Output).expect("the loss made it"));
         [made].into_iter().chain(log_scale).map(gradient).collect::<Vec<_>>()
     });
-    if !far {
+    if differentiated {
         let weight = case.record.rates[rate::LOSS_SCALE] / samples as f64;
         case.outputs.push((nll, Weight::Same(weight)));
         case.gradients = gradients;
     }
-    // Far from the pixels, and at steep scales, elements are differences of numbers a hundred times as large.
-    case.tolerance = if far { 5e-6 } else { 3e-6 };
-    case
 }

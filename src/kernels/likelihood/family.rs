@@ -1,6 +1,7 @@
 //! The families of pixels, each from its formula: −log p and its gradient, the mean, and a draw.
 
 use super::Pixelwise;
+use super::gamma::{bounded_mean, gamma_draw, negative_binomial, poisson, poisson_draw, uniform};
 use crate::config::{LOG_SCALE_BOUNDS, Likelihood, ModelConfig, Scale};
 use crate::engine::{Real, real};
 use crate::kernels::common::{sigmoid, softplus, sum};
@@ -36,6 +37,23 @@ pub(super) fn pixel<T: Real>(p: &Pixelwise, made: &[T], x: T, log_scale: T, d: &
                 *d = at_scale * slope;
             }
             [nll, at_scale]
+        }
+        Likelihood::Poisson => {
+            let (log_mean, slope) = bounded_mean(made[0]);
+            let [nll, at_mean] = poisson(x, log_mean);
+            d[0] = at_mean * slope;
+            [nll, T::zero()]
+        }
+        Likelihood::NegativeBinomial => {
+            let (log_mean, slope) = bounded_mean(made[0]);
+            let own = made.get(1).map(|&raw| bounded(raw));
+            let (log_r, slope_at_r) = own.unwrap_or((log_scale, T::one()));
+            let [nll, at_mean, at_r] = negative_binomial(x, log_mean, log_r);
+            d[0] = at_mean * slope;
+            if let Some(d) = d.get_mut(1) {
+                *d = at_r * slope_at_r;
+            }
+            [nll, at_r]
         }
         Likelihood::LogisticMixture => [mixture(p, made, x, d), T::zero()],
         Likelihood::Categorical => {
@@ -161,7 +179,7 @@ fn mixture<T: Real>(p: &Pixelwise, made: &[T], x: T, d: &mut [T]) -> T {
     before - after
 }
 
-/// The mean of a pixel, of what the decoder `made` of it. That of a logistic distribution is its
+/// The mean of a pixel, of what the decoder `made` of it, or of a count of the logarithm of its mean. That of a logistic distribution is its
 /// location within the pixel's range, which differs from the mean of its levels where the scale is not
 /// small against the location's distance from the ends.
 pub(crate) fn mean<T: Real>(model: &ModelConfig, made: &[T]) -> T {
@@ -184,14 +202,20 @@ pub(crate) fn mean<T: Real>(model: &ModelConfig, made: &[T]) -> T {
             weighted(&made[..count], &|c| within(made[count + c]))
         }
         Likelihood::Categorical => weighted(made, &|k| real(value(model.levels, k))),
+        Likelihood::Poisson | Likelihood::NegativeBinomial => bounded_mean(made[0]).0.exp(),
     }
 }
 
-/// A pixel drawn from its distribution, of what the decoder `made` of it, by four random words;
-/// `shared` is the log-scale of all pixels where there is one.
-pub(crate) fn draw(model: &ModelConfig, made: &[f64], shared: f64, words: [u32; 4]) -> f64 {
-    // Uniform in (0, 1), without its ends.
-    let uniform = |word: u32| (f64::from(word) + 0.5) / 4_294_967_296.0;
+/// A pixel drawn from its distribution, of what the decoder `made` of it, as for its [`mean`]; `shared` is the
+/// log-scale of all pixels where there is one. `more` has four random words of each number from 0 on,
+/// of which most families need the first four.
+pub(crate) fn draw(
+    model: &ModelConfig,
+    made: &[f64],
+    shared: f64,
+    more: impl Fn(u32) -> [u32; 4],
+) -> f64 {
+    let words = more(0);
     let (u, odds) = (uniform(words[0]), logit(uniform(words[1])));
     let s = match model.scale {
         Scale::Fixed => model.sigma,
@@ -216,6 +240,12 @@ pub(crate) fn draw(model: &ModelConfig, made: &[f64], shared: f64, words: [u32; 
             nearest(made[count + c] + bounded(made[2 * count + c]).0.exp() * odds)
         }
         Likelihood::Categorical => value(model.levels, chosen(made, u)),
+        Likelihood::Poisson => poisson_draw(mean(model, made), words),
+        // A Poisson count of a gamma mean.
+        Likelihood::NegativeBinomial => {
+            let rate = gamma_draw(s, |k| more(k + 1)) * mean(model, made) / s;
+            poisson_draw(rate, words)
+        }
     }
 }
 

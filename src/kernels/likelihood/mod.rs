@@ -2,6 +2,7 @@
 
 mod cases;
 mod family;
+mod gamma;
 
 use std::ops::Range;
 
@@ -47,7 +48,7 @@ params! {
         accumulate: u32,
         /// Whether weight decay is apart from the gradient.
         decoupled: u32,
-        /// The fixed scale, in units of the pixels.
+        /// The fixed scale, in units of the pixels, or the inverse dispersion.
         sigma: f32,
     }
 }
@@ -131,12 +132,17 @@ pub static SUM_ADAM: Kernel<Pixelwise, 5> = Kernel {
     flops: uncounted,
 };
 
+/// Turns in which a shader brings the argument of the gamma function to where its series is good.
+const SHIFTS: u64 = 5;
+
 /// The lanes share the pixels of a row, and each looks twice at the components or levels of its own; a row
 /// that the record does not fill is zeroed instead.
 fn row_turns(p: &Pixelwise) -> u64 {
     let of_a_pixel = match Likelihood::ALL[p.family as usize] {
         Likelihood::LogisticMixture => 2 * turns(p.components, 1),
         Likelihood::Categorical => 2 * turns(p.levels, 1),
+        Likelihood::Poisson => SHIFTS,
+        Likelihood::NegativeBinomial => 3 * SHIFTS,
         _ => 0,
     };
     let pixels = turns_in_parts(p.pixels, LANES) + u64::from(p.pixels.div_ceil(LANES)) * of_a_pixel;
@@ -244,8 +250,8 @@ fn sum_adam<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 5]) {
     adam_by(&rule, record, (&[g], T::one()), [w, m, v], guard.words_mut());
 }
 
-/// Records nll, in nats, of x (images, n) under what was made (images · samples, outputs · n), with the
-/// one log-scale (1) where the scale is shared. The gradient at what was made, times the record's scale
+/// Records nll, in nats, of x (images, n) under what was made (images · samples, outputs · n), which of counts has
+/// the logarithms of means first, with the one log-scale (1) where the scale is shared. The gradient at what was made, times the record's scale
 /// over the samples, is made at once; so is that at the log-scale, of which each row has its share: it
 /// is returned, and on the way back it becomes one number.
 pub fn likelihood(
