@@ -143,6 +143,8 @@ def through(weights, config, part, x):
     model = config["model"]
     hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
     top = x.astype(np.float64)
+    if part == "encoder" and model["likelihood"] in COUNTS:
+        top = np.log1p(top)
     for path, word, _ in layers(model, part, hidden if part == "encoder" else back):
         top = ACTIVATIONS[word](top) if word in ACTIVATIONS else LAYERS[word](weights, path, top)
     if part == "encoder":
@@ -161,7 +163,10 @@ LIKELIHOODS = {
     "logistic": {"scale": "pixel"},
     "logistic-mixture": {"components": COMPONENTS},
     "categorical": {"levels": LEVELS},
+    "poisson": {"mean": "free"},
+    "negative-binomial": {"scale": "pixel"},
 }
+COUNTS = ("poisson", "negative-binomial")
 
 
 def outputs(model):
@@ -186,6 +191,12 @@ def pixel_means(model, made):
         return (density * x).sum(-1) / density.sum(-1)
     if likelihood in ("normal", "laplace"):
         return made[:, 0]
+    if likelihood in COUNTS and model.get("mean") == "free":
+        return np.exp(made[:, 0])
+    if likelihood in COUNTS:
+        # Shares in the total, which is not known of weights that were imported.
+        share = np.exp(made[:, 0] - made[:, 0].max(axis=1, keepdims=True))
+        return share / share.sum(axis=1, keepdims=True)
     if likelihood == "logistic":
         return np.clip(made[:, 0], 0, 1)
     if likelihood == "logistic-mixture":
