@@ -220,6 +220,10 @@ fn auto(
         let white = if raw.kind == Kind::Bytes { WHITE } else { high };
         return Ok(How::Over { white });
     }
+    if whole && low >= 0.0 {
+        // Black and white, which bytes hold.
+        return Ok(How::Over { white: 1.0 });
+    }
     if low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT {
         return Ok(How::AsItIs);
     }

@@ -84,13 +84,13 @@ fn by_file(values: Values) -> Values {
 /// Values over that of white. Bytes stay bytes where they can.
 fn over(path: &Path, values: Values, white: f32, seen: Look) -> Result<Values> {
     let Look { low, high, whole } = seen;
-    if !whole || low < 0.0 {
+    // Over 1 a value is what it was.
+    if !whole && white != 1.0 || low < 0.0 {
         let what = format!(
             "holds values from {low} to {high}, and those of the run's data are whole numbers, divided by {white}"
         );
-        return Err(Error::data(path, what).hint(
-            "give values of the same kind; `--range none` takes these as pixels, as they are",
-        ));
+        return Err(Error::data(path, what)
+            .hint("give values of the same kind as those that the run was trained on"));
     }
     match values {
         Values::Bytes(v) if white == WHITE => Ok(Values::Bytes(v)),
@@ -100,7 +100,7 @@ fn over(path: &Path, values: Values, white: f32, seen: Look) -> Result<Values> {
             v.par_iter_mut().for_each(|v| *v = v.saturating_mul(factor));
             Ok(Values::Bytes(v))
         }
-        Values::Floats(v) if WHITE % white == 0.0 && high <= white => {
+        Values::Floats(v) if whole && WHITE % white == 0.0 && high <= white => {
             let factor = WHITE / white;
             let mut bytes = reserved(path, v.len() as u64)?;
             bytes.extend(v.iter().map(|v| (v * factor) as u8));

@@ -70,7 +70,7 @@ fn values_are_read_by_what_they_are() {
             over(4095.0),
             (0.0, 1.0),
         ),
-        ("black and white", &unit, |i| mixed(i, 2), How::AsItIs, (0.0, 1.0)),
+        ("black and white", &unit, |i| mixed(i, 2), over(1.0), (0.0, 1.0)),
         ("shares", &unit, |i| mixed(i, 10) / 9.0, How::AsItIs, (0.0, 1.0)),
         (
             "signs",
