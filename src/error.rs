@@ -72,13 +72,13 @@ impl Error {
 
     /// A file whose content is not what it should be.
     pub fn data(path: &Path, message: impl fmt::Display) -> Self {
-        Self::new(ErrorKind::Data, format!("`{}`: {message}", path.display()))
+        Self::new(ErrorKind::Data, format!("`{}`: {message}", readable(path)))
     }
 
     /// The system refused to do `action` (such as "read") with a path.
     #[must_use]
     pub fn io(action: &str, path: &Path, source: std::io::Error) -> Self {
-        let message = format!("cannot {action} `{}`: {source}", path.display());
+        let message = format!("cannot {action} `{}`: {source}", readable(path));
         Self(Box::new(Inner { kind: ErrorKind::Io, message, hint: None, source: Some(source) }))
     }
 
@@ -100,4 +100,13 @@ impl Error {
     pub fn advice(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
+}
+
+/// A path without what would move a terminal's cursor: names come out of archives too.
+fn readable(path: &Path) -> String {
+    let one = |c: char| match c.is_control() {
+        true => c.escape_debug().to_string(),
+        false => c.to_string(),
+    };
+    path.to_string_lossy().chars().map(one).collect()
 }

@@ -187,6 +187,77 @@ fn drawings() -> Vec<File> {
     ]
 }
 
+/// A picture of the tests with other bytes at a place.
+fn patched(name: &str, at: usize, new: &[u8]) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures");
+    let mut file = std::fs::read(folder.join(name)).expect(name);
+    file[at..at + new.len()].copy_from_slice(new);
+    file
+}
+
+/// A JPEG whose header says that it is larger than it is.
+fn jpeg(name: &str, side: u16) -> Vec<u8> {
+    let file = patched(name, 0, &[]);
+    let at = file.windows(2).position(|two| matches!(two, [0xff, 0xc0 | 0xc2])).expect("a frame");
+    patched(name, at + 5, &[side.to_be_bytes(), side.to_be_bytes()].concat())
+}
+
+/// A TIFF of one strip of grey bytes.
+fn tiff(width: u32, height: u32, strip: &[u8]) -> Vec<u8> {
+    let (short, long) = (3_u16, 4_u16);
+    let entries = [
+        (256_u16, long, width),
+        (257, long, height),
+        (258, short, 8),
+        (259, short, 1),
+        (262, short, 1),
+        (273, long, 8 + 2 + 8 * 12 + 4),
+        (278, long, height),
+        (279, long, strip.len() as u32),
+    ];
+    let mut file = b"II*\0\x08\0\0\0\x08\0".to_vec();
+    for (tag, kind, value) in entries {
+        file.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
+        file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
+    }
+    [file.as_slice(), &[0; 4], strip].concat()
+}
+
+/// A WebP with other sides: 14 bits each, less one, the width first.
+fn webp(name: &str, bits: [u8; 3]) -> Vec<u8> {
+    patched(name, 21, &bits)
+}
+
+/// Pictures of other kinds that say more than they have, or have much.
+fn paintings() -> Vec<File> {
+    let grey = vec![7; 30 * MIB];
+    let pnm = |text: &str, body: &[u8]| [text.as_bytes(), body].concat();
+    let side = 3000_u32.to_le_bytes();
+    let gif = |side: u16| patched("l8.gif", 6, &[side.to_le_bytes(), side.to_le_bytes()].concat());
+    vec![
+        ("JPEG, 65535 x 65535", jpeg("rgb444.jpg", 65535), false),
+        ("JPEG, 3000 x 3000", jpeg("rgb444.jpg", 3000), false),
+        ("JPEG, progressive, 2200 x 2200", jpeg("progressive.jpg", 2200), false),
+        ("JPEG, progressive, 3000 x 3000", jpeg("progressive.jpg", 3000), false),
+        ("JPEG, CMYK, 3000 x 3000", jpeg("cmyk.jpg", 3000), false),
+        ("JPEG, turned, 3000 x 3000", jpeg("turned6.jpg", 3000), false),
+        ("WebP, 16383 wide", webp("lossless.webp", [0xfe, 0xbf, 0xff]), false),
+        ("WebP, 2500 x 2400", webp("lossless.webp", [0xc3, 0xc9, 0x57]), false),
+        ("BMP, 60000 x 60000", patched("rgb.bmp", 18, &[96, 234, 0, 0, 96, 234, 0, 0]), false),
+        ("BMP, 3000 x 3000", patched("rgb.bmp", 18, &[side, side].concat()), false),
+        ("TIFF, 30 MiB", tiff(6144, 5120, &grey), true),
+        ("TIFF, 60000 x 60000", tiff(60000, 60000, &[7; 99]), false),
+        ("TIFF, 4000 x 4000", tiff(4000, 4000, &[7; 99]), false),
+        ("PGM, 30 MiB", pnm("P5 6144 5120 255\n", &grey), true),
+        ("PGM, 4000 x 4000", pnm("P5 4000 4000 255\n", &[7; 99]), false),
+        ("PGM, 2^31 x 2^31", pnm("P5 2147483648 2147483648 255\n", &[7; 99]), false),
+        ("PPM, endless words", pnm("P3 9 9 255\n", &b"0".repeat(16 * MIB)), false),
+        ("PAM, an endless comment", pnm("P7\n#", &b"#".repeat(16 * MIB)), false),
+        ("GIF, 65535 x 65535", gif(65535), false),
+        ("GIF, 1800 x 1800", gif(1800), true),
+    ]
+}
+
 fn idx_of(dims: [u32; 3], body: usize) -> Vec<u8> {
     let words = [0x0803, dims[0], dims[1], dims[2]];
     let mut file: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
@@ -287,6 +358,7 @@ fn files_cost_at_most_four_times_their_size() {
         check("rows", (case, file, good), |path, file| rows::from_csv(path, file, &["z"]));
     }
     drawings().into_iter().for_each(|file| check("png", file, pictures::from_bytes));
+    paintings().into_iter().for_each(|file| check("picture", file, pictures::from_bytes));
     sets().into_iter().for_each(|file| check("idx", file, idx::images_from_bytes));
     check("labels", ("32 MiB", label_file(32 << 20, 32 * MIB), true), idx::labels_from_bytes);
     let claim = label_file(u32::MAX, MIB);

@@ -125,7 +125,7 @@ fn look(path: &Path, config: &DataConfig) -> Result<Found> {
 fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
     let (file, _) = source::open(path)?;
     let mut start = Vec::new();
-    let read = file.take(8).read_to_end(&mut start);
+    let read = file.take(pictures::LOOKED_AT as u64).read_to_end(&mut start);
     read.map_err(|error| Error::io("read", path, error).hint(FORMATS))?;
     if start.starts_with(&idx::GZIP) || start.starts_with(&[0, 0]) {
         return Ok(idx::raw(path, idx::read_images(path)?)?.into());
@@ -141,8 +141,13 @@ fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
     }
     let found = match start.as_slice() {
         [] => "is empty".to_owned(),
-        start if start.starts_with(&pictures::MAGIC) => "is one PNG".to_owned(),
-        start => format!("starts with \"{}\", as no kind that is read", start.escape_ascii()),
+        start => match pictures::Format::of(start) {
+            Some(format) => format!("is one {format}; give the folder that it lies in"),
+            None => {
+                let start = start.get(..8).unwrap_or(start).escape_ascii();
+                format!("starts with \"{start}\", as no kind that is read")
+            }
+        },
     };
     Err(Error::data(path, format!("{found}; expected images")).hint(FORMATS))
 }
@@ -152,10 +157,5 @@ fn look_into(folder: &Path, config: &DataConfig) -> Result<Found> {
     if idx::is_in(folder) {
         return idx::read_raw(folder);
     }
-    let [train, test] = ["train", "test"].map(|name| folder.join(name));
-    if train.is_dir() && test.is_dir() {
-        let test = Some(pictures::read_folder(&test, config)?);
-        return Ok(Found { train: pictures::read_folder(&train, config)?, test });
-    }
-    pictures::read_folder(folder, config).map(Raw::into)
+    pictures::read_folder(folder, config)
 }

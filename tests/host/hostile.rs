@@ -304,12 +304,50 @@ fn summed(mut file: Vec<u8>) -> Vec<u8> {
 
 #[test]
 fn pictures_are_read_or_refused() {
-    let holds = |picture: &pictures::Picture| {
-        let [height, width] = [picture.height, picture.width];
-        height > 0 && width > 0 && picture.pixels.len() == height * width
+    mutations("png", &png_files(), as_it_is, pictures::from_bytes, picture_holds);
+    let read = pictures::from_bytes;
+    mutations("png, summed", &png_files(), |file, _| summed(file), read, picture_holds);
+}
+
+fn picture_holds(picture: &pictures::Picture) -> bool {
+    let len = match &picture.samples {
+        pictures::Samples::Bytes(samples) => samples.len(),
+        pictures::Samples::Words(samples) => samples.len(),
     };
-    mutations("png", &png_files(), as_it_is, pictures::from_bytes, holds);
-    mutations("png, summed", &png_files(), |file, _| summed(file), pictures::from_bytes, holds);
+    picture.size.checked_len() == Some(len) && picture.size.channels <= 4
+}
+
+/// Mutations of the pictures of a kind that lie with the tests.
+fn pictures_of(endings: &[&str]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures");
+    let entries = std::fs::read_dir(folder).expect("the fixtures");
+    let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
+    paths.retain(|path| endings.iter().any(|&end| path.extension().is_some_and(|e| e == end)));
+    paths.sort();
+    let files: Vec<_> = paths.iter().map(|path| std::fs::read(path).expect("a fixture")).collect();
+    mutations(endings[0], &files, as_it_is, pictures::from_bytes, picture_holds);
+}
+
+#[test]
+fn jpeg_pictures_are_read_or_refused() {
+    pictures_of(&["jpg"]);
+}
+
+#[test]
+fn webp_pictures_are_read_or_refused() {
+    pictures_of(&["webp"]);
+}
+
+#[test]
+fn tiff_pictures_are_read_or_refused() {
+    pictures_of(&["tif"]);
+}
+
+#[test]
+fn simple_pictures_are_read_or_refused() {
+    pictures_of(&["bmp"]);
+    pictures_of(&["gif"]);
+    pictures_of(&["pgm", "ppm", "pbm"]);
 }
 
 fn states() -> Vec<Vec<u8>> {

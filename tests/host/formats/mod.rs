@@ -2,6 +2,8 @@
 //! path decides which of them reads it.
 
 mod csv;
+mod folders;
+mod kinds;
 mod npy;
 mod npz;
 mod open;

@@ -1,14 +1,15 @@
-//! PNG pictures of every colour type and depth, folders of them, and malformed ones.
+//! PNG pictures of every colour type and depth, folders of them as runs before 0.2 read them, and malformed
+//! ones.
 
 use std::io::Write;
 use std::path::Path;
 
 use elbo::config::DataConfig;
-use elbo::data::formats::pictures::{self, Picture, from_bytes};
+use elbo::data::formats::pictures::{self, from_bytes};
 use flate2::{Compression, Crc, write::ZlibEncoder};
 use png::{BitDepth, ColorType};
 
-use super::{Corpus, NAME, assert_all_refused, assert_refusal, bytes};
+use super::{Corpus, assert_all_refused, assert_refusal, bytes};
 
 fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
     let mut crc = Crc::new();
@@ -65,10 +66,10 @@ fn malformed() -> Corpus {
     data[45] ^= 0xff;
     let bad = "cannot be read as a PNG";
     vec![
-        ("empty", vec![], bad),
+        ("empty", vec![], "is empty, expected a picture"),
         ("half a signature", whole[..4].to_vec(), bad),
         ("the signature alone", whole[..8].to_vec(), bad),
-        ("another signature", b"GIF89a and so on and on".to_vec(), bad),
+        ("another signature", b"GIF89a and so on and on".to_vec(), "is a picture of 24864 x 25710, expected at most"),
         ("text mode", whole.iter().copied().filter(|&byte| byte != b'\r').collect(), bad),
         ("header cut", whole[..20].to_vec(), bad),
         ("header alone", png(std::slice::from_ref(&ihdr)), bad),
@@ -85,7 +86,7 @@ fn malformed() -> Corpus {
         ("wrong checksum of the pixels", data, bad),
         ("no width", with(header(0, 2, GREY)), bad),
         ("no height", with(header(2, 0, GREY)), bad),
-        ("60000 x 60000", with(header(60000, 60000, GREY)), "is a picture of 60000 x 60000, expected at most 33554432 bytes"),
+        ("60000 x 60000", with(header(60000, 60000, GREY)), "is a picture of 60000 x 60000, expected at most 33554578 bytes of pixels in a PNG of 73 bytes"),
         ("2^31 - 1 each way", with(header(0x7fff_ffff, 0x7fff_ffff, GREY)), "2147483647 x 2147483647"),
         ("2^32 - 1 each way", with(header(u32::MAX, u32::MAX, [16, 6, 0, 0, 0])), "4294967295 x 4294967295, expected at most"),
         ("2^31 - 1 rows", with(header(1, 0x7fff_ffff, GREY)), "2147483647, expected at most"),
@@ -105,7 +106,7 @@ fn malformed() -> Corpus {
 }
 
 fn read_folder(folder: &Path) -> elbo::Result<elbo::Dataset> {
-    pictures::read_folder(folder, &DataConfig::before())?.by_file(folder)
+    pictures::read_folder(folder, &DataConfig::before())?.train.by_file(folder)
 }
 
 #[test]
@@ -115,7 +116,7 @@ fn malformed_pictures_are_refused() {
 
 #[test]
 #[rustfmt::skip]
-fn every_colour_becomes_grey() {
+fn every_colour_becomes_grey_as_before() {
     use BitDepth::{Eight, Four, One, Sixteen, Two};
     use ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
     let cases: Vec<(_, _, &[u8], [u8; 4])> = vec![
@@ -134,14 +135,15 @@ fn every_colour_becomes_grey() {
     ];
     for (color, depth, data, expected) in cases {
         let file = encoded([2, 2], color, depth, data);
-        let picture = from_bytes(Path::new(NAME), &file).expect("a picture");
-        let expected = Picture { height: 2, width: 2, pixels: expected.to_vec() };
-        assert_eq!(picture, expected, "{color:?} of {depth:?}");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(dir.path().join("0.png"), &file).expect("a file");
+        let data = read_folder(dir.path()).expect("a picture");
+        assert_eq!(data, bytes([2, 2], expected.to_vec()), "{color:?} of {depth:?}");
     }
 }
 
 #[test]
-fn folders_are_read_in_the_order_of_names() {
+fn folders_are_read_as_before() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let put = |name: &str, content: &[u8]| {
         let path = dir.path().join(name);
@@ -151,7 +153,7 @@ fn folders_are_read_in_the_order_of_names() {
     };
     let picture = |v: u8| encoded([1, 2], ColorType::Grayscale, BitDepth::Eight, &[v, v + 1]);
     let error = read_folder(dir.path()).expect_err("no pictures");
-    assert!(error.to_string().contains("cannot find IDX files or PNGs in"), "{error}");
+    assert!(error.to_string().contains("cannot find IDX files or pictures in"), "{error}");
     // Classes of images, each in its folder.
     put("b/1.png", &picture(30));
     put("a/2.png", &picture(20));
