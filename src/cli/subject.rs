@@ -242,7 +242,7 @@ impl DataArgs {
         };
         let found = match ending(path).as_str() {
             "npz" => format!("there is no array `{array}` in it"),
-            "csv" => "its first column is not called `label`".to_owned(),
+            "csv" | "tsv" | "txt" => "no column of it is taken for labels".to_owned(),
             _ if path.is_dir() => format!("there is no file `{idx}`, plain or .gz, in it"),
             _ => "a single file of images has none".to_owned(),
         };

@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::config::{Config, DataConfig};
-use crate::data::formats::{classes, csv, idx, npy, npz, pictures};
+use crate::data::formats::{classes, idx, market, npy, npz, pictures, table};
 use crate::data::raw::{Found, Raw};
 use crate::data::reading::Reading;
 use crate::data::{Dataset, source, split};
@@ -113,8 +113,10 @@ fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
     Ok(Raw { labels: Some(labels), label_fault: None, ..images })
 }
 
-const FORMATS: &str =
-    "give a folder of IDX files or of pictures, or a file: IDX, IDX.gz, .npy, .npz or .csv";
+const FORMATS: &str = "give a folder of IDX files or of pictures, or a file: IDX, IDX.gz, .npy, .npz, .mtx, or a table: .csv, .tsv, .txt";
+
+/// How the names of tables end.
+const TEXT: [&str; 8] = ["csv", "tsv", "tab", "txt", "amat", "data", "dat", "mtx"];
 
 /// Reads what lies at a path.
 fn look(path: &Path, config: &DataConfig) -> Result<Found> {
@@ -127,6 +129,12 @@ fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
     let mut start = Vec::new();
     let read = file.take(pictures::LOOKED_AT as u64).read_to_end(&mut start);
     read.map_err(|error| Error::io("read", path, error).hint(FORMATS))?;
+    if start.starts_with(&idx::GZIP) {
+        let bytes = source::read(path)?;
+        if table::is_text(&source::start_of(&bytes)) {
+            return read_text(path, &source::unpacked(path, &bytes)?, config);
+        }
+    }
     if start.starts_with(&idx::GZIP) || start.starts_with(&[0, 0]) {
         return Ok(idx::raw(path, idx::read_images(path)?)?.into());
     }
@@ -136,8 +144,10 @@ fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
     if start.starts_with(&npz::MAGIC) {
         return npz::read(path, &source::read(path)?, config);
     }
-    if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv")) {
-        return Ok(csv::read(path, &source::read(path)?, config)?.into());
+    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    let text = TEXT.iter().any(|known| known.eq_ignore_ascii_case(ending));
+    if text && !start.is_empty() || market::MAGIC.starts_with(&start) && start.len() == 8 {
+        return read_text(path, &source::read(path)?, config);
     }
     let found = match start.as_slice() {
         [] => "is empty".to_owned(),
@@ -150,6 +160,14 @@ fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
         },
     };
     Err(Error::data(path, format!("{found}; expected images")).hint(FORMATS))
+}
+
+/// Reads a table or a matrix.
+fn read_text(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
+    match bytes.starts_with(market::MAGIC) {
+        true => market::read(path, bytes, config).map(Raw::into),
+        false => table::read(path, bytes, config).map(Raw::into),
+    }
 }
 
 /// Reads a folder by what is in it.

@@ -3,8 +3,8 @@
 
 use std::path::Path;
 
-use crate::data::formats::csv::{Fields, MOST_FIELD};
 use crate::data::formats::npy;
+use crate::data::formats::table::{Fields, MOST_FIELD};
 use crate::data::source::reserved;
 use crate::error::{Error, Result};
 

@@ -2,7 +2,10 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
 use crate::files;
@@ -39,6 +42,33 @@ pub(super) fn check_unpacked(path: &Path, packed: u64, unpacked: u64) -> Result<
         "its {packed} compressed bytes are to unpack to {unpacked}, expected {most} at the most"
     );
     Err(Error::data(path, what).hint("if the file is to be trusted, unpack it first"))
+}
+
+/// How the content of gzip data starts, as far as it can be unpacked.
+pub(super) fn start_of(packed: &[u8]) -> Vec<u8> {
+    let mut start = Vec::new();
+    let _ = MultiGzDecoder::new(packed).take(64).read_to_end(&mut start);
+    start
+}
+
+/// The content of gzip data, which may have several members.
+pub(super) fn unpacked(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
+    let mut content = Vec::new();
+    // More is read only as far as an honest file may hold more.
+    let most = (packed.len() as u64).saturating_mul(MOST_FROM_A_BYTE).max(MOST_FROM_ANYTHING);
+    let mut from = MultiGzDecoder::new(packed).take(most.saturating_add(1));
+    from.read_to_end(&mut content).map_err(|error| {
+        let what = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "is cut off: its gzip data end too early".to_owned(),
+            io::ErrorKind::OutOfMemory => {
+                "needs more memory to be unpacked than there is".to_owned()
+            }
+            _ => format!("holds damaged gzip data: {error}"),
+        };
+        Error::data(path, what).hint(WHOLE)
+    })?;
+    check_unpacked(path, packed.len() as u64, content.len() as u64)?;
+    Ok(content)
 }
 
 /// Refuses floats that are not finite, with the first one.

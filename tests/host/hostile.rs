@@ -7,7 +7,7 @@ use std::path::Path;
 
 use elbo::checkpoint::{Course, State, Trained, Weight, weights_from_bytes, weights_to_bytes};
 use elbo::config::DataConfig;
-use elbo::data::formats::{csv, idx, npy, npz, pictures};
+use elbo::data::formats::{idx, market, npy, npz, pictures, table};
 use elbo::data::rows::{Rows, from_csv, from_npy};
 use elbo::data::{Found, Raw};
 use elbo::{Config, Dataset, Error, ErrorKind, Result};
@@ -237,10 +237,35 @@ fn archive(members: &[(&str, &[u8])], random: &mut Random) -> Vec<u8> {
 
 #[test]
 fn tables_are_read_or_refused() {
-    let seeds =
-        ["label,a,b\n3,0,255\n4,7,9\n", "0,1\r\n1,0\r\n", "0.5,-1e3\n\n\"7\",8", "1\n2\n3\n"];
+    let seeds = [
+        "label,a,b\n3,0,255\n4,7,9\n",
+        "0,1\r\n1,0\r\n",
+        "0.5,-1e3\n\n\"7\",8",
+        "1\n2\n3\n",
+        "# a b\n0,5 1\n 2\t3 \n",
+        "id;a;y;\nx;1,5;cat;\nz;2;dog;\n",
+        ",0,1\n0,1.5,2\n1,2,3.5\n",
+    ];
     let seeds: Vec<_> = seeds.iter().map(|text| text.as_bytes().to_vec()).collect();
-    mutations("csv", &seeds, as_it_is, by_file(csv::read), whole);
+    mutations("table", &seeds, as_it_is, by_file(table::read), whole);
+    let asked = |path: &Path, bytes: &[u8]| {
+        let (label_column, group_column) = (Some("last".to_owned()), Some("id".to_owned()));
+        let config = DataConfig { label_column, group_column, ..DataConfig::default() };
+        table::read(path, bytes, &config)?.by_file(path)
+    };
+    mutations("table with a group", &seeds[5..6], as_it_is, asked, whole);
+}
+
+#[test]
+fn matrices_are_read_or_refused() {
+    let start = "%%MatrixMarket matrix";
+    let seeds = [
+        format!("{start} coordinate integer general\n%\n3 4 3\n1 2 3\n1 4 7\n3 1 300\n"),
+        format!("{start} coordinate pattern general\n2 2 2\n1 2\n2 1\n"),
+        format!("{start} array real general\r\n2 2\r\n.5\r\n-1\r\n1e3\r\n4\r\n"),
+    ];
+    let seeds: Vec<_> = seeds.into_iter().map(String::into_bytes).collect();
+    mutations("market", &seeds, as_it_is, by_file(market::read), whole);
 }
 
 #[test]

@@ -158,6 +158,41 @@ pub(in crate::data) fn read_labels(
         .and_then(|classes| Labels::of_numbers(&classes)))
 }
 
+/// Reads an array of integers from 0 on, in a row; of the stream as [`read_stream`].
+pub(super) fn read_integers(
+    path: &Path,
+    mut from: &mut dyn Read,
+    (len, stored): (u64, bool),
+    (): (),
+) -> Result<Vec<u64>> {
+    let header = Header::read(path, &mut from, len, Content::Labels)?;
+    let (mut integers, mut whole) =
+        (reserved(path, header.room(stored))?, !header.dtype.is_float());
+    each(path, &mut from, &header, |value| match u64::try_from(integer(header.dtype, value)) {
+        Ok(integer) => integers.push(integer),
+        Err(_) => whole = false,
+    })?;
+    if whole {
+        return Ok(integers);
+    }
+    let what = "holds other numbers than integers from 0 on";
+    Err(Error::data(path, what).hint("save it as integers"))
+}
+
+/// Reads an array of numbers in a row as floats; of the stream as [`read_stream`].
+pub(super) fn read_floats(
+    path: &Path,
+    mut from: &mut dyn Read,
+    (len, stored): (u64, bool),
+    (): (),
+) -> Result<Vec<f32>> {
+    let header = Header::read(path, &mut from, len, Content::Labels)?;
+    Ok(match numbers(path, &mut from, &header, stored)? {
+        Values::Bytes(v) => v.into_iter().map(f32::from).collect(),
+        Values::Floats(v) => v,
+    })
+}
+
 /// Hands on the bytes of each value, and refuses a stream that ends before or after the last.
 fn each(
     path: &Path,

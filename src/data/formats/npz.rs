@@ -9,6 +9,7 @@ use zip::result::ZipError;
 
 use crate::config::DataConfig;
 use crate::data::formats::npy;
+use crate::data::formats::sparse::csr;
 use crate::data::raw::{Found, Raw};
 use crate::data::source::{WHOLE, check_unpacked};
 use crate::error::{Error, Result};
@@ -45,7 +46,8 @@ const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
 /// array there is. Small and capital letters are alike. Each is read as by [`npy::read`]. Labels are read
 /// where they are: in `y_train` and `y_test` or `train_labels` and `test_labels`, else in `y`, `labels`,
 /// `label` or `target`, as `[images]` or `[images, 1]` numbers, or `[images, classes]` with a one in each
-/// row; of what cannot be classes, the reason is kept. Other arrays are not looked at.
+/// row; of what cannot be classes, the reason is kept. Other arrays are not looked at. The rows of a sparse
+/// matrix that `scipy` saved are images of one line.
 ///
 /// # Errors
 ///
@@ -67,6 +69,9 @@ pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
         let train = archive.images(train, &train_labels, config)?;
         let test = archive.find(test).map(|name| archive.images(&name, &test_labels, config));
         return Ok(Found { train, test: test.transpose()? });
+    }
+    if ["format", "shape", "data"].iter().all(|name| archive.find(name).is_some()) {
+        return Ok(archive.sparse(config)?.into());
     }
     let single = SINGLE.into_iter().find_map(|name| archive.find(name));
     let only = archive.names.first().filter(|_| archive.names.len() == 1);
@@ -134,6 +139,25 @@ impl Archive<'_> {
         // Nobody may have asked for them.
         let found = found.unwrap_or_else(|error| Err(error.to_string()));
         Ok(images.with(found.map_err(|fault| format!("the labels `{labels}`: {fault}"))))
+    }
+
+    /// The images of a sparse matrix of `scipy`.
+    fn sparse(&mut self, config: &DataConfig) -> Result<Raw> {
+        let word = |path: &Path, from: &mut dyn Read, _: (u64, bool), (): ()| {
+            let mut word = Vec::new();
+            let read = from.take(1 << 10).read_to_end(&mut word);
+            read.map_err(|error| npy::broken(path, &error))?;
+            Ok(word)
+        };
+        let format = self.array("format", word, ())?;
+        let arrays = csr::Arrays {
+            by_columns: csr::by_columns(self.path, format)?,
+            shape: self.array("shape", npy::read_integers, ())?,
+            starts: self.array("indptr", npy::read_integers, ())?,
+            places: self.array("indices", npy::read_integers, ())?,
+            values: self.array("data", npy::read_floats, ())?,
+        };
+        csr::images(self.path, arrays, config)
     }
 
     /// Reads one array.

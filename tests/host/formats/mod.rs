@@ -1,7 +1,6 @@
 //! What the loaders of NumPy arrays, CSV and PNG make of good files and of malformed ones, and how a
 //! path decides which of them reads it.
 
-mod csv;
 mod folders;
 mod kinds;
 mod npy;
@@ -10,6 +9,9 @@ mod open;
 mod pictures;
 mod reading;
 mod rows;
+mod sparse;
+mod table;
+mod told;
 
 use std::path::{Path, PathBuf};
 

@@ -106,7 +106,7 @@ fn the_content_decides() {
         ("one.png", &png([1, 2]), "is one PNG; give the folder that it lies in"),
         ("x.npy", b"\x93NUMPY\x09\0", "version [9, 0]"),
         ("x.npz", b"PK\x03\x04....", "cannot be read as an archive"),
-        ("x.csv", b"1,2\nx,y\n", "line 2: `x` is no number"),
+        ("x.csv", b"1,2\nx,y\n", "line 2, column 1 is `x`, no number"),
         ("x.gz", b"\x1f\x8b\x08", "gzip data end too early"),
     ] {
         refused(&folder.put(name, content), None, ErrorKind::Data, says);

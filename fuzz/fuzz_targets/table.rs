@@ -1,9 +1,9 @@
-//! CSV files.
+//! Tables.
 #![no_main]
 
 use std::path::Path;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let path = Path::new("fuzzed");
-    let _ = elbo::data::formats::csv::read(path, data, &elbo::config::DataConfig::default());
+    let _ = elbo::data::formats::table::read(path, data, &elbo::config::DataConfig::default());
 });
