@@ -124,8 +124,10 @@ fn data(state: &State) -> String {
         ),
     };
     format!(
-        "## Data\n\nSource: {name}. Protocol: {}. Losses of another protocol must not be compared with \
-         these.\n{limit}{}\n{fingerprints}",
+        "## Data\n\nSource: {name}, images of {}; {}. Protocol: {}. Losses of another protocol or reading must \
+         not be compared with these.\n{limit}{}\n{fingerprints}",
+        state.size,
+        state.reading,
         protocol(train.pixels),
         corruption(train.corruption, train.corruption_level)
     )
@@ -311,9 +313,15 @@ mod tests {
         };
         let mut state = state();
         let text = card_of(&state, Some(&tested));
-        says(&text, &["images of 3×4", "12-6-5-2", "2-12", "gelu", "bernoulli", "β = 4", "| 72 |"]);
+        says(
+            &text,
+            &["images of 3 × 4", "12-6-5-2", "2-12", "gelu", "bernoulli", "β = 4", "| 72 |"],
+        );
         says(&text, &["| `encoder.0.weight` | [6, 12] |", "summed over the minibatch"]);
-        says(&text, &["`digits`", "grey pixels", "| training | `aa11` |", "| test | `bb22` |"]);
+        says(
+            &text,
+            &["`digits`", "pixels as they were read", "| training | `aa11` |", "| test | `bb22` |"],
+        );
         says(
             &text,
             &["Adam, learning rate 0.001", "9 images", "321 steps, 3 whole epochs", "| 17 |"],

@@ -158,7 +158,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(shown, 5, "data, test-data, steps-per-submit, save-every and max-time");
+        assert_eq!(shown, 11, "of [data], [train] and [run]");
     }
 
     #[test]

@@ -219,6 +219,7 @@ mod tests {
             let name = match flag {
                 "hidden" => "encoder",
                 "optimizer" => "rule",
+                "grey" | "color" => "channels",
                 flag => flag,
             };
             flags += 1;

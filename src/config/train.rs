@@ -13,7 +13,7 @@ use crate::error::Result;
 #[serde(rename_all = "kebab-case")]
 #[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
 pub enum Pixels {
-    /// byte / 255, used as it is.
+    /// The pixel, used as it is.
     Grey,
     /// A coin with that probability, tossed anew each time the image is used.
     Binarised,

@@ -153,38 +153,46 @@ impl Raw {
         self
     }
 
-    /// The images at these places, in their order, and the others, in theirs.
+    /// The images at these places, in their order, and the others, in theirs. Those stay where they are in
+    /// memory, so that it holds little more than all images once.
     pub(super) fn divided(self, taken: &[bool]) -> (Self, Self) {
-        fn part<T: Copy>(all: &[T], row: usize, taken: &[bool], want: bool) -> Vec<T> {
-            let rows = all.chunks_exact(row.max(1)).zip(taken);
-            rows.filter(|(_, taken)| **taken == want)
-                .flat_map(|(row, _)| row.iter().copied())
-                .collect()
-        }
-        let row = self.size.len();
-        let of = |want: bool| {
-            let values = match &self.values {
-                Values::Bytes(v) => Values::Bytes(part(v, row, taken, want)),
-                Values::Floats(v) => Values::Floats(part(v, row, taken, want)),
-            };
-            let labels = self.labels.as_ref().map(|labels| Labels {
-                values: part(&labels.values, 1, taken, want),
-                names: labels.names.clone(),
-            });
-            Self {
-                size: self.size,
-                count: taken.iter().filter(|&&taken| taken == want).count(),
-                values,
-                kind: self.kind,
-                labels,
-                label_fault: self.label_fault.clone(),
-                groups: None,
-                notes: Vec::new(),
-            }
+        let mut kept = self;
+        let row = kept.size.len();
+        let values = match &mut kept.values {
+            Values::Bytes(v) => Values::Bytes(take_out(v, row, taken)),
+            Values::Floats(v) => Values::Floats(take_out(v, row, taken)),
         };
-        let (taken, kept) = (of(true), of(false));
-        (taken, Self { notes: self.notes, ..kept })
+        let labels = kept.labels.as_mut().map(|labels| Labels {
+            values: take_out(&mut labels.values, 1, taken),
+            names: labels.names.clone(),
+        });
+        let count = taken.iter().filter(|&&taken| taken).count();
+        kept.count = kept.count.saturating_sub(count);
+        kept.groups = None;
+        let label_fault = kept.label_fault.clone();
+        let (size, kind) = (kept.size, kept.kind);
+        let (groups, notes) = (None, Vec::new());
+        (Self { size, count, values, kind, labels, label_fault, groups, notes }, kept)
     }
+}
+
+/// Moves the taken rows out, and the others together.
+fn take_out<T: Copy>(all: &mut Vec<T>, row: usize, taken: &[bool]) -> Vec<T> {
+    let rows = taken.iter().filter(|&&taken| taken).count();
+    let mut out = Vec::with_capacity(rows.saturating_mul(row));
+    let mut kept = 0_usize;
+    for (index, &taken) in taken.iter().enumerate() {
+        let first = index.saturating_mul(row);
+        let range = first..first.saturating_add(row);
+        if taken {
+            out.extend_from_slice(&all[range]);
+        } else {
+            all.copy_within(range, kept);
+            kept = kept.saturating_add(row);
+        }
+    }
+    all.truncate(kept);
+    out
 }
 
 /// The images of one place.

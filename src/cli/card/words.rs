@@ -101,10 +101,12 @@ pub(in crate::cli) fn likelihood(model: &ModelConfig) -> String {
 /// How pixels were made numbers, which losses depend on.
 pub(in crate::cli) fn protocol(pixels: Pixels) -> &'static str {
     match pixels {
-        Pixels::Grey => "grey pixels, byte / 255",
-        Pixels::Binarised => "dynamically binarised pixels: each use tosses a coin with byte / 255",
+        Pixels::Grey => "pixels as they were read",
+        Pixels::Binarised => {
+            "dynamically binarised pixels: each use tosses a coin with the pixel as its probability"
+        }
         Pixels::BinarisedOnce => {
-            "binarised pixels: a coin with byte / 255 was tossed once for each, by the seed"
+            "binarised pixels: a coin with the pixel as its probability was tossed once for each, by the seed"
         }
     }
 }

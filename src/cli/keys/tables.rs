@@ -275,7 +275,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             key("seed", "The seed of everything random, from 0 on."),
             key(
                 "pixels",
-                "grey (byte / 255, as it is), binarised (a coin with that probability, tossed anew each time)\n\
+                "grey (the pixel, as it is), binarised (a coin with that probability, tossed anew each time)\n\
                  or binarised-once (tossed once for the seed; the protocol of the fixed binarised MNIST,\n\
                  Larochelle and Murray 2011, not its files; whoever looks at training images later sees\n\
                  other coins). Results of different ones are not comparable.",

@@ -8,7 +8,7 @@ use elbo::config::{Activation, Corruption, Likelihood, Makes, ModelConfig, Scale
 use super::proto::{FLOAT, Type, Value};
 use super::*;
 
-/// A state of images of 3×4 whose weights count up from the name's length.
+/// A state of images of 3 × 4 whose weights count up from the name's length.
 fn state(encoder: &[usize], decoder: &[usize], activation: Activation) -> State {
     state_with(encoder, decoder, activation, |_| ())
 }
@@ -64,7 +64,7 @@ fn read(state: &State, part: Part) -> Graph {
     assert_eq!((model.ir_version, model.opset_import[0].version), (9, 20), "{model:?}");
     let producer = (model.producer_name.as_str(), model.producer_version.as_str());
     assert_eq!(producer, ("elbo", env!("CARGO_PKG_VERSION")));
-    assert!(model.doc_string.contains("3×4"), "{}", model.doc_string);
+    assert!(model.doc_string.contains("3 × 4"), "{}", model.doc_string);
     let graph = model.graph.expect("a graph");
     assert_eq!(graph.name, part.name());
     graph
