@@ -8,7 +8,7 @@ use std::path::Path;
 
 use elbo::checkpoint::{State, weights_from_bytes};
 use elbo::config::DataConfig;
-use elbo::data::formats::{idx, market, npy, npz, pictures, table};
+use elbo::data::formats::{cifar, idx, market, mat, npy, npz, parquet, pickle, pictures, table};
 use elbo::data::rows;
 use elbo::{Config, Result};
 use flate2::Compression;
@@ -118,7 +118,7 @@ fn archives() -> Vec<File> {
         ("two arrays", zip(&two, CompressionMethod::Stored), true),
         ("a small file of zeros", zip(&[small], CompressionMethod::Deflated), true),
         ("a label for each pixel", zip(&labelled, CompressionMethod::Stored), true),
-        ("a bomb of labels", zip(&[pixel(), zeros], CompressionMethod::Deflated), false),
+        ("a bomb of labels", zip(&[pixel(), zeros], CompressionMethod::Deflated), true),
         ("a bomb", zip(&[bomb()], CompressionMethod::Deflated), false),
         ("65,000 members", zip(&many, CompressionMethod::Stored), false),
         ("1,000,000 members", directory(), false),
@@ -311,6 +311,84 @@ fn sets() -> Vec<File> {
     ]
 }
 
+/// Pickles that are small and would be large.
+fn pickles() -> Vec<File> {
+    let text =
+        [b"X".as_slice(), &(16 * MIB as u32).to_le_bytes(), &vec![0xc3_u8; 16 * MIB]].concat();
+    let encoded = b"q\x00c_codecs\nencode\nq\x01h\x00U\x06latin1\x86R".to_vec();
+    let again = b"h\x01h\x00U\x06latin1\x86R".repeat(30_000);
+    let many = |what: &[u8]| [&what.repeat(16 * MIB / what.len()), b".".as_slice()].concat();
+    let named: Vec<u8> =
+        (0..MIB as u32).flat_map(|i| [b"r".as_slice(), &i.to_le_bytes()].concat()).collect();
+    let nodes = many(b"]");
+    vec![
+        (
+            "a string that is encoded 30,000 times",
+            [&text[..], &encoded, &again, b"."].concat(),
+            false,
+        ),
+        ("16 MiB of None", many(b"N"), false),
+        ("16 MiB of lists", nodes, false),
+        ("16 MiB of marks", many(b"("), false),
+        ("16 MiB of names", [b"N".as_slice(), &named, b"."].concat(), false),
+        ("16 MiB of copies", [b"N".as_slice(), &many(b"2")].concat(), false),
+    ]
+}
+
+/// MATLAB's and Parquet's files that say more than they hold, or hold much.
+fn others() -> (Vec<File>, Vec<File>) {
+    let word = |v: usize| (v as u32).to_le_bytes();
+    let header = [[b' '; 124].as_slice(), &[0, 1, b'I', b'M']].concat();
+    let matrix = |len: usize, body: usize| {
+        let parts = [
+            word(6),
+            word(8),
+            word(9),
+            word(0),
+            word(5),
+            word(12),
+            word(len / 1024),
+            word(32),
+            word(32),
+            word(0),
+        ];
+        let name = [word(1 | 1 << 16), *b"X\0\0\0", word(2), word(len)];
+        [parts.concat(), name.concat(), vec![0; body]].concat()
+    };
+    let plain = |len: usize, body: usize| {
+        let matrix = matrix(len, body);
+        [header.clone(), word(14).to_vec(), word(matrix.len()).to_vec(), matrix].concat()
+    };
+    let zipped = |len: usize, body: usize| {
+        let matrix = matrix(len, body);
+        let inner = packed(&[word(14).to_vec(), word(matrix.len()).to_vec(), matrix].concat());
+        [header.clone(), word(15).to_vec(), word(inner.len()).to_vec(), inner].concat()
+    };
+    let small = [word(14), word(0)].concat().repeat(MIB);
+    let mats = vec![
+        ("32 MiB", plain(32 * MIB, 32 * MIB), true),
+        ("packed, 7 MiB", zipped(7 * MIB, 7 * MIB), true),
+        ("a bomb", zipped(100 * MIB, 100 * MIB), false),
+        ("a claim of 2 GiB", plain(2048 * MIB, MIB), false),
+        ("a claim of 2 GiB, packed", zipped(2048 * MIB, MIB), false),
+        ("1,000,000 variables", [header.clone(), small].concat(), false),
+    ];
+    let described = |what: &[u8]| [b"PAR1", what, &word(what.len()), b"PAR1"].concat();
+    let list = |field: u8, of: u8, body: Vec<u8>| {
+        [&[field << 4 | 9, 0xf0 | of, 0x80, 0x80, 0x80, 8][..], &body].concat()
+    };
+    let columns = list(2, 12, vec![0; 16 * MIB]);
+    let groups = list(4, 12, vec![0; 16 * MIB]);
+    let fixture = std::fs::read("tests/data/others/flat.parquet").expect("a fixture");
+    let parquets = vec![
+        ("16 MiB of columns", described(&columns), false),
+        ("16 MiB of groups", described(&groups), false),
+        ("16 MiB of nothing", described(&vec![0x15; 16 * MIB]), false),
+        ("a small one", fixture, true),
+    ];
+    (mats, parquets)
+}
+
 /// A safetensors file with this header.
 fn tensors(header: &str) -> Vec<u8> {
     [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 4]].concat()
@@ -394,6 +472,18 @@ fn files_cost_at_most_four_times_their_size() {
     let claim = label_file(u32::MAX, MIB);
     check("labels", ("2^32 - 1", gz(&claim), false), idx::labels_from_bytes);
     check("labels", ("2^32 - 1, plain", claim, false), idx::labels_from_bytes);
+    let config = DataConfig::default();
+    pickles()
+        .into_iter()
+        .for_each(|file| check("pickle", file, |path, bytes| pickle::read(path, bytes, &config)));
+    let (mats, parquets) = others();
+    mats.into_iter()
+        .for_each(|file| check("mat", file, |path, bytes| mat::read(path, bytes, &config)));
+    parquets
+        .into_iter()
+        .for_each(|file| check("parquet", file, |path, bytes| parquet::read(path, bytes, &config)));
+    let batch = vec![7; 3073 * 8192];
+    check("cifar", ("24 MiB", batch, true), |path, bytes| cifar::read(path, bytes, &config));
     weights().into_iter().for_each(|file| check("weights", file, weights_from_bytes));
     for (case, file, _) in weights() {
         check("state", (case, file, false), State::from_bytes);

@@ -1,5 +1,6 @@
 //! Datasets: images in memory as bytes or floats, as they will lie on the device.
 
+mod channels;
 mod constant;
 mod fit;
 pub mod formats;

@@ -1,14 +1,16 @@
 //! What lies at a path decides how it is read: the content of a file, the entries of a folder.
 
 use std::collections::HashSet;
-use std::io::Read;
 use std::path::Path;
 
 use crate::config::{Config, DataConfig};
-use crate::data::formats::{classes, idx, market, npy, npz, pictures, table};
+use crate::data::formats::kinds::{self, Kind};
+use crate::data::formats::{
+    cifar, classes, idx, market, mat, npy, parquet, pickle, pictures, table, zipped,
+};
 use crate::data::raw::{Found, Raw};
 use crate::data::reading::Reading;
-use crate::data::{Dataset, source, split};
+use crate::data::{Dataset, channels, source, split};
 use crate::error::{Error, Result};
 
 /// Where images lie, and by what they are read.
@@ -79,8 +81,6 @@ impl Sources<'_> {
             );
             return Err(Error::data(of, what).hint("take both sets from one dataset"));
         }
-        let train = train.with_channels(&config.data);
-        let test = test.with_channels(&config.data);
         said.extend(train.notes.iter().chain(&test.notes).cloned());
         let reading = match reading {
             Some(reading) => reading.clone(),
@@ -113,53 +113,29 @@ fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
     Ok(Raw { labels: Some(labels), label_fault: None, ..images })
 }
 
-const FORMATS: &str = "give a folder of IDX files or of pictures, or a file: IDX, IDX.gz, .npy, .npz, .mtx, or a table: .csv, .tsv, .txt";
-
-/// How the names of tables end.
-const TEXT: [&str; 8] = ["csv", "tsv", "tab", "txt", "amat", "data", "dat", "mtx"];
-
 /// Reads what lies at a path.
 fn look(path: &Path, config: &DataConfig) -> Result<Found> {
-    if path.is_dir() { look_into(path, config) } else { look_at(path, config) }
+    let found = if path.is_dir() { look_into(path, config)? } else { look_at(path, config)? };
+    let wanted = |raw| channels::wanted(raw, config.channels);
+    Ok(Found { train: wanted(found.train), test: found.test.map(wanted) })
 }
 
-/// Reads a file by how it starts; only text is told by its name.
+/// Reads a file by what it is.
 fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
-    let (file, _) = source::open(path)?;
-    let mut start = Vec::new();
-    let read = file.take(pictures::LOOKED_AT as u64).read_to_end(&mut start);
-    read.map_err(|error| Error::io("read", path, error).hint(FORMATS))?;
-    if start.starts_with(&idx::GZIP) {
-        let bytes = source::read(path)?;
-        if table::is_text(&source::start_of(&bytes)) {
-            return read_text(path, &source::unpacked(path, &bytes)?, config);
-        }
-    }
-    if start.starts_with(&idx::GZIP) || start.starts_with(&[0, 0]) {
-        return Ok(idx::raw(path, idx::read_images(path)?)?.into());
-    }
-    if start.starts_with(&npy::MAGIC) {
-        return Ok(npy::read(path, &source::read(path)?, config)?.into());
-    }
-    if start.starts_with(&npz::MAGIC) {
-        return npz::read(path, &source::read(path)?, config);
-    }
-    let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    let text = TEXT.iter().any(|known| known.eq_ignore_ascii_case(ending));
-    if text && !start.is_empty() || market::MAGIC.starts_with(&start) && start.len() == 8 {
-        return read_text(path, &source::read(path)?, config);
-    }
-    let found = match start.as_slice() {
-        [] => "is empty".to_owned(),
-        start => match pictures::Format::of(start) {
-            Some(format) => format!("is one {format}; give the folder that it lies in"),
-            None => {
-                let start = start.get(..8).unwrap_or(start).escape_ascii();
-                format!("starts with \"{start}\", as no kind that is read")
-            }
-        },
-    };
-    Err(Error::data(path, format!("{found}; expected images")).hint(FORMATS))
+    let kind = kinds::kind_of(path, &source::start(path)?)?;
+    let content = || source::content(path);
+    Ok(match kind {
+        Kind::Idx => idx::read_file(path, config)?,
+        Kind::Npy => npy::read(path, &content()?, config)?.into(),
+        Kind::Zip => zipped::read(path, &content()?, config)?,
+        Kind::Parquet => parquet::read_file(path, config)?,
+        Kind::Matlab => mat::read_file(path, config)?,
+        Kind::Pickle => pickle::read(path, &content()?, config)?,
+        Kind::Tar => cifar::read_tar(path, &content()?, config)?,
+        Kind::Cifar => cifar::read_file(path, config)?,
+        Kind::Stl => cifar::read_stl(path)?,
+        Kind::Table => read_text(path, &content()?, config)?,
+    })
 }
 
 /// Reads a table or a matrix.
@@ -172,8 +148,13 @@ fn read_text(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
 
 /// Reads a folder by what is in it.
 fn look_into(folder: &Path, config: &DataConfig) -> Result<Found> {
-    if idx::is_in(folder) {
-        return idx::read_raw(folder);
+    for read in [idx::read_family, cifar::read_folder, parquet::read_folder] {
+        if let Some(found) = read(folder, config)? {
+            return Ok(found);
+        }
+    }
+    if let Some(nothing) = kinds::nothing_in(folder) {
+        return Err(nothing);
     }
     pictures::read_folder(folder, config)
 }

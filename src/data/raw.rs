@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::config::{Channels, DataConfig, ImageSize, Range};
+use crate::config::ImageSize;
 use crate::data::Dataset;
 use crate::data::labels::Labels;
 use crate::data::reading::Reading;
@@ -29,6 +29,36 @@ impl Values {
         match self {
             Self::Bytes(v) => v.get(at).copied().unwrap_or_default().into(),
             Self::Floats(v) => v.get(at).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Adds so many zeros.
+    pub(super) fn grow(&mut self, more: usize) {
+        let len = self.len().saturating_add(more);
+        match self {
+            Self::Bytes(v) => v.resize(len, 0),
+            Self::Floats(v) => v.resize(len, 0.0),
+        }
+    }
+
+    /// Sets one of them; bytes become floats where the value is no byte.
+    pub(super) fn set(&mut self, at: usize, value: f32) {
+        if let Self::Bytes(v) = self {
+            if f32::from(value as u8) == value {
+                v.get_mut(at).into_iter().for_each(|v| *v = value as u8);
+                return;
+            }
+            *self = Self::Floats(std::mem::take(v).into_iter().map(f32::from).collect());
+        }
+        if let Self::Floats(v) = self {
+            v.get_mut(at).into_iter().for_each(|v| *v = value);
+        }
+    }
+
+    pub(super) fn into_floats(self) -> Vec<f32> {
+        match self {
+            Self::Bytes(v) => v.into_iter().map(f32::from).collect(),
+            Self::Floats(v) => v,
         }
     }
 
@@ -105,52 +135,54 @@ impl Raw {
         self
     }
 
-    /// The same with the channels that were asked for. Pictures have them already.
-    pub(super) fn with_channels(self, config: &DataConfig) -> Self {
-        let channels = self.size.channels;
-        let pictures = matches!(self.kind, Kind::Pictures { .. });
-        if pictures || config.range == Range::ByFile {
-            return self;
-        }
-        match (config.channels, channels) {
-            (Channels::AsFiles, 2 | 4) => self.noted(format!(
-                "images have {channels} channels, and the last is modelled as the others; `--grey` and \
-                 `--color` leave it out"
-            )),
-            (Channels::AsFiles, _) | (Channels::Grey, 1) | (Channels::Color, 3) => self,
-            (Channels::Grey, 3 | 4) => self.mapped(1, |pixel| {
-                let [r, g, b] = [pixel[0], pixel[1], pixel[2]];
-                [0.299 * r + 0.587 * g + 0.114 * b; 3]
-            }),
-            (Channels::Grey, _) => self.mapped(1, |pixel| [pixel[0]; 3]),
-            (Channels::Color, 4) => self.mapped(3, |pixel| [pixel[0], pixel[1], pixel[2]]),
-            (Channels::Color, _) => self.mapped(3, |pixel| [pixel[0]; 3]),
-        }
-    }
-
-    /// The same with other channels, each pixel of which comes of one.
-    fn mapped(self, channels: usize, of: impl Fn(&[f32]) -> [f32; 3]) -> Self {
-        let was = self.size.channels.max(1);
-        let note = format!("{was} channels became {channels}");
-        let pixels = self.values.len().checked_div(was).unwrap_or_default();
-        let pixel = |i: usize| -> Vec<f32> {
-            let first = i.saturating_mul(was);
-            (first..first.saturating_add(was)).map(|at| self.values.get(at)).collect()
-        };
-        let made = (0..pixels).flat_map(|i| of(&pixel(i)).into_iter().take(channels));
-        let values = match &self.values {
-            // Rounded to the nearest byte.
-            Values::Bytes(_) => Values::Bytes(made.map(|v| (v + 0.5) as u8).collect()),
-            Values::Floats(_) => Values::Floats(made.collect()),
-        };
-        let size = ImageSize { channels, ..self.size };
-        Self { size, values, ..self }.noted(note)
-    }
-
     /// The same with a note.
     pub(super) fn noted(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+
+    /// These images and behind them others of the same kind.
+    ///
+    /// # Errors
+    ///
+    /// If the others are of another size or of other numbers.
+    pub(super) fn joined(mut self, path: &Path, other: Self) -> Result<Self> {
+        if self.size != other.size || self.kind != other.kind {
+            let (first, second) = (self.size, other.size);
+            let what = format!("has parts of {first} and of {second} pixels, or of other numbers");
+            return Err(Error::data(path, what).hint("take all parts from one dataset"));
+        }
+        self.values = match (self.values, other.values) {
+            (Values::Bytes(mut v), Values::Bytes(more)) => {
+                v.extend_from_slice(&more);
+                Values::Bytes(v)
+            }
+            (first, second) => {
+                let mut v = first.into_floats();
+                v.extend_from_slice(&second.into_floats());
+                Values::Floats(v)
+            }
+        };
+        self.count = self.count.saturating_add(other.count);
+        self.label_fault = self.label_fault.or(other.label_fault);
+        self.labels = match (self.labels, other.labels) {
+            (Some(mut labels), Some(more)) if labels.names == more.names => {
+                labels.values.extend(more.values);
+                Some(labels)
+            }
+            (None, None) => None,
+            _ => {
+                self.label_fault
+                    .get_or_insert("its parts do not all have the same classes".to_owned());
+                None
+            }
+        };
+        for note in other.notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        Ok(self)
     }
 
     /// The images at these places, in their order, and the others, in theirs. Those stay where they are in
@@ -202,6 +234,20 @@ pub struct Found {
     pub train: Raw,
     /// Those kept apart for evaluation, if there are such.
     pub test: Option<Raw>,
+}
+
+impl Found {
+    /// The same with a note, if there is one.
+    pub(super) fn noted(mut self, note: Option<String>) -> Self {
+        self.train.notes.extend(note);
+        self
+    }
+
+    /// The same, with a word of where in a folder the images lie.
+    pub(super) fn below(self, folder: &Path, place: &Path) -> Self {
+        let note = format!("the images are those of `{}`", place.display());
+        self.noted((folder != place).then_some(note))
+    }
 }
 
 impl From<Raw> for Found {

@@ -2,7 +2,7 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
@@ -20,7 +20,24 @@ const MOST_FROM_A_BYTE: u64 = 256;
 
 pub(super) const WHOLE: &str = "the file may be damaged or half copied: fetch it again";
 
-const FORMATS: &str = "give a readable file: IDX, IDX.gz, .npy, .npz, .csv, or a folder of PNGs";
+const FORMATS: &str = "give a readable file or folder of images";
+
+/// How every gzip file starts; the content decides, since a name may lie.
+pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// So many bytes tell what a file is: a tar names itself behind the first 257.
+const START: u64 = 512;
+
+/// What can be told of a file without reading it all.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// Its first bytes, unpacked if it is a gz.
+    pub(super) bytes: Vec<u8>,
+    /// Whether it is a gz.
+    pub(super) packed: bool,
+    /// Bytes of the file as it lies on the disk.
+    pub(super) len: u64,
+}
 
 /// Opens a regular file, and says how long it is.
 pub(super) fn open(path: &Path) -> Result<(File, u64)> {
@@ -32,9 +49,71 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
     files::read_whole(path, u64::MAX, FORMATS)
 }
 
+/// The start of a regular file. Of a damaged gz it may be empty: who reads the file finds out.
+pub(super) fn start(path: &Path) -> Result<Start> {
+    let (file, len) = open(path)?;
+    let mut bytes = Vec::new();
+    file.take(START.saturating_mul(8))
+        .read_to_end(&mut bytes)
+        .map_err(|error| Error::io("read", path, error).hint(FORMATS))?;
+    let packed = bytes.starts_with(&GZIP);
+    if packed {
+        let mut unpacked = Vec::new();
+        let _ = MultiGzDecoder::new(bytes.as_slice()).take(START).read_to_end(&mut unpacked);
+        bytes = unpacked;
+    }
+    bytes.truncate(START as usize);
+    Ok(Start { bytes, packed, len })
+}
+
+/// All bytes of a regular file, unpacked if it is a gz.
+pub(super) fn content(path: &Path) -> Result<Vec<u8>> {
+    let bytes = read(path)?;
+    if bytes.starts_with(&GZIP) { unpacked(path, &bytes) } else { Ok(bytes) }
+}
+
+/// What a gz unpacks to, if that is no more than an honest file would.
+pub(super) fn unpacked(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
+    let most = most_unpacked(packed.len() as u64);
+    unpack(path, MultiGzDecoder::new(BufReader::new(packed)), (packed.len() as u64, most), "gz")
+}
+
+/// All that a decoder gives of so many packed bytes, refused where it is more than `most`.
+pub(super) fn unpack(
+    path: &Path,
+    decoder: impl Read,
+    (packed, most): (u64, u64),
+    kind: &str,
+) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = decoder.take(most.saturating_add(1)).read_to_end(&mut bytes);
+    let found = bytes.len() as u64;
+    if found > most {
+        check_unpacked(path, packed, found)?;
+        let what = format!("unpacks to more than the {most} bytes that it says");
+        return Err(Error::data(path, what).hint(WHOLE));
+    }
+    read.map_err(|error| {
+        let what = match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                format!("is cut off: its {kind} data end too early, after {found} unpacked bytes")
+            }
+            _ => format!("holds damaged {kind} data: {error}"),
+        };
+        Error::data(path, what).hint(WHOLE)
+    })?;
+    bytes.shrink_to_fit();
+    Ok(bytes)
+}
+
+/// To how many bytes so many packed ones are believed to unpack.
+pub(super) fn most_unpacked(packed: u64) -> u64 {
+    packed.saturating_mul(MOST_FROM_A_BYTE).max(MOST_FROM_ANYTHING)
+}
+
 /// Refuses to unpack `packed` bytes to `unpacked` ones if no honest file would need that.
 pub(super) fn check_unpacked(path: &Path, packed: u64, unpacked: u64) -> Result<()> {
-    let most = packed.saturating_mul(MOST_FROM_A_BYTE).max(MOST_FROM_ANYTHING);
+    let most = most_unpacked(packed);
     if unpacked <= most {
         return Ok(());
     }
@@ -44,31 +123,19 @@ pub(super) fn check_unpacked(path: &Path, packed: u64, unpacked: u64) -> Result<
     Err(Error::data(path, what).hint("if the file is to be trusted, unpack it first"))
 }
 
-/// How the content of gzip data starts, as far as it can be unpacked.
-pub(super) fn start_of(packed: &[u8]) -> Vec<u8> {
-    let mut start = Vec::new();
-    let _ = MultiGzDecoder::new(packed).take(64).read_to_end(&mut start);
-    start
-}
-
-/// The content of gzip data, which may have several members.
-pub(super) fn unpacked(path: &Path, packed: &[u8]) -> Result<Vec<u8>> {
-    let mut content = Vec::new();
-    // More is read only as far as an honest file may hold more.
-    let most = (packed.len() as u64).saturating_mul(MOST_FROM_A_BYTE).max(MOST_FROM_ANYTHING);
-    let mut from = MultiGzDecoder::new(packed).take(most.saturating_add(1));
-    from.read_to_end(&mut content).map_err(|error| {
-        let what = match error.kind() {
-            io::ErrorKind::UnexpectedEof => "is cut off: its gzip data end too early".to_owned(),
-            io::ErrorKind::OutOfMemory => {
-                "needs more memory to be unpacked than there is".to_owned()
-            }
-            _ => format!("holds damaged gzip data: {error}"),
-        };
-        Error::data(path, what).hint(WHOLE)
-    })?;
-    check_unpacked(path, packed.len() as u64, content.len() as u64)?;
-    Ok(content)
+/// Refuses a web page, which servers give in the place of a file that is not there.
+pub(super) fn check_not_a_page(path: &Path, start: &[u8]) -> Result<()> {
+    let text = start.trim_ascii_start();
+    let is =
+        |word: &[u8]| text.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word));
+    if !is(b"<!doctype") && !is(b"<html") && !is(b"<head") && !is(b"<?xml") {
+        return Ok(());
+    }
+    let packed = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("gz"));
+    let expected = if packed { "a gz file" } else { "a file of images" };
+    Err(Error::data(path, format!("is a web page, not {expected}")).hint(
+        "fetch it again: the server gave a page in its place; a text editor shows what it says",
+    ))
 }
 
 /// Refuses floats that are not finite, with the first one.

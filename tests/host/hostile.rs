@@ -2,6 +2,8 @@
 //! or in an error that names the file and says what to do. `fuzz/` looks further.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
+mod others;
+
 use std::io::{Cursor, Write};
 use std::path::Path;
 
@@ -121,7 +123,11 @@ fn as_it_is(file: Vec<u8>, _: &mut Random) -> Vec<u8> {
 }
 
 fn fixtures(ending: &str) -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    fixtures_in("tests/data", ending)
+}
+
+fn fixtures_in(folder: &str, ending: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let entries = std::fs::read_dir(folder).expect("the fixtures");
     let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|found| found == ending));
@@ -136,9 +142,18 @@ fn by_file(
     move |path, bytes| read(path, bytes, &DataConfig::default())?.by_file(path)
 }
 
-fn archive_by_file(path: &Path, bytes: &[u8]) -> Result<[Option<Dataset>; 2]> {
-    let Found { train, test } = npz::read(path, bytes, &DataConfig::default())?;
-    Ok([Some(train.by_file(path)?), test.map(|test| test.by_file(path)).transpose()?])
+/// The two sets of what may hold two.
+fn both_by_file(
+    read: fn(&Path, &[u8], &DataConfig) -> Result<Found>,
+) -> impl Fn(&Path, &[u8]) -> Result<[Option<Dataset>; 2]> {
+    move |path, bytes| {
+        let Found { train, test } = read(path, bytes, &DataConfig::default())?;
+        Ok([Some(train.by_file(path)?), test.map(|test| test.by_file(path)).transpose()?])
+    }
+}
+
+fn both_hold([train, test]: &[Option<Dataset>; 2]) -> bool {
+    train.iter().chain(test).all(whole)
 }
 
 /// As many finite pixels as the images have.
@@ -187,11 +202,11 @@ fn arrays_are_read_or_refused() {
 
 #[test]
 fn archives_are_read_or_refused() {
-    let holds = |[train, test]: &[Option<Dataset>; 2]| train.iter().chain(test).all(whole);
-    mutations("npz", &fixtures("npz"), as_it_is, archive_by_file, holds);
+    let (read, holds) = (|| both_by_file(npz::read), both_hold);
+    mutations("npz", &fixtures("npz"), as_it_is, read(), holds);
     // Mutated arrays in a sound archive.
     let wrap = |file: Vec<u8>, random: &mut Random| archive(&[("x.npy", &file)], random);
-    mutations("npy in npz", &fixtures("npy"), wrap, archive_by_file, holds);
+    mutations("npy in npz", &fixtures("npy"), wrap, read(), holds);
     // Mutated labels beside three sound images.
     let images = std::fs::read("tests/data/u1.npy").expect("a fixture");
     let wrap = |file: Vec<u8>, random: &mut Random| {
@@ -199,7 +214,7 @@ fn archives_are_read_or_refused() {
     };
     // Labels that cannot be used refuse no images, and why is told.
     let labelled = |path: &Path, bytes: &[u8]| {
-        let sets = archive_by_file(path, bytes)?;
+        let sets = read()(path, bytes)?;
         match sets[0].as_ref().and_then(Dataset::label_fault) {
             Some(fault) => {
                 Err(Error::new(ErrorKind::Data, format!("{NAME}: {fault}")).hint("labels"))

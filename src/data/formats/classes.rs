@@ -18,10 +18,10 @@ const HINT: &str =
 /// If it cannot be read, or does not hold classes.
 pub(in crate::data) fn read(path: &Path) -> Result<Labels> {
     let bytes = source::read(path)?;
-    if bytes.starts_with(&idx::GZIP) || bytes.starts_with(&[0, 0]) {
-        return Ok(Labels { values: idx::labels_from_bytes(path, &bytes)?, names: None });
-    }
     let refuse = |fault: String| Error::data(path, fault).hint(HINT);
+    if bytes.starts_with(&source::GZIP) || bytes.starts_with(&[0, 0]) {
+        return idx::classes(path, &bytes)?.map_err(refuse);
+    }
     if bytes.starts_with(&npy::MAGIC) {
         let mut from = bytes.as_slice();
         let found = npy::read_labels(path, &mut from, (bytes.len() as u64, true), ())?;

@@ -5,22 +5,32 @@
 //! promises.
 #![warn(clippy::arithmetic_side_effects)]
 
+mod family;
+mod place;
+mod stream;
+
+use std::borrow::Cow;
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use flate2::bufread::MultiGzDecoder;
-
+use crate::config::{DataConfig, Layout};
+use crate::data::formats::array::Array;
+use crate::data::formats::idx::stream::{Source, missing, refuse};
 use crate::data::labels::Labels;
-use crate::data::raw::{Found, Kind, Raw, Values};
-use crate::data::source::{self, WHOLE, check_unpacked};
+use crate::data::raw::{Kind, Raw, Values};
+use crate::data::source::{WHOLE, check_unpacked};
 use crate::error::{Error, ErrorKind, Result};
 
-/// How every gzip file starts; the content decides, since a name may lie.
-pub(in crate::data) const GZIP: [u8; 2] = [0x1f, 0x8b];
+pub(in crate::data) use place::{read_archive, read_file, read_folder as read_family};
 
-/// The third byte of the magic that says "unsigned bytes"; the fourth is the number of dimensions.
-const UNSIGNED_BYTES: u32 = 0x0800;
+/// The words that a file of images and a file of labels start with: unsigned bytes of three dimensions and
+/// of one.
+const IMAGE_BYTES: u32 = 0x0803;
+const LABEL_BYTES: u32 = 0x0801;
+
+/// The columns of QMNIST's labels, the first of which is the digit.
+const QMNIST: u32 = 8;
 
 /// How a file of images is called, behind the name of its set.
 const IMAGES: [&str; 2] = ["images-idx3-ubyte", "images.idx3-ubyte"];
@@ -77,7 +87,7 @@ pub fn images_from_bytes(path: &Path, bytes: &[u8]) -> Result<Images> {
 }
 
 fn images_of(source: Source<'_>) -> Result<Images> {
-    let ([count, height, width], pixels) = read(source, "images")?;
+    let ([count, height, width], pixels) = read_bytes(source, "images")?;
     Ok(Images { count, height, width, pixels })
 }
 
@@ -100,7 +110,7 @@ pub fn labels_from_bytes(path: &Path, bytes: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn labels_of(source: Source<'_>) -> Result<Vec<u8>> {
-    let ([_count], labels) = read(source, "labels")?;
+    let ([_count], labels) = read_bytes(source, "labels")?;
     Ok(labels)
 }
 
@@ -141,24 +151,72 @@ pub fn read_folder(dir: &Path) -> Result<Folder> {
     Ok(Folder { train, test, train_labels, test_labels })
 }
 
-/// The images of a folder as [`read_folder`] finds them.
-pub(in crate::data) fn read_raw(folder: &Path) -> Result<Found> {
-    let files = read_folder(folder)?;
-    let with = |images: Images, labels: Option<Vec<u8>>| {
-        let images = raw(folder, images)?;
-        Ok::<_, Error>(match labels {
-            Some(values) => images.with(Ok(Labels { values, names: None })),
-            None => images,
-        })
-    };
-    let test = with(files.test, files.test_labels)?;
-    Ok(Found { train: with(files.train, files.train_labels)?, test: Some(test) })
+/// Reads images of any numbers, plain or gz; `path` is named in errors.
+///
+/// The dimensions are images, height and width, and perhaps an axis of 1 to 4 channels; or images and
+/// pixels. Unsigned bytes are taken as pixels; signed bytes, integers of 16 and 32 bits and floats as
+/// numbers.
+///
+/// # Errors
+///
+/// As [`read_images`], and if the channels could be more than one axis.
+pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Raw> {
+    raw_of(Source::over(path, bytes, bytes.len() as u64)?, config)
 }
 
-/// Images whose values are still bytes.
-pub(in crate::data) fn raw(path: &Path, images: Images) -> Result<Raw> {
-    let Images { height, width, pixels, .. } = images;
-    Raw::new(path, [height, width].into(), Values::Bytes(pixels), Kind::Bytes)
+fn raw_of(source: Source<'_>, config: &DataConfig) -> Result<Raw> {
+    let path = source.path;
+    let (kind, dims, body) = read_any(source, "images", IMAGE_BYTES, 2..=4)?;
+    if let (8, &[_, height, width]) = (kind, dims.as_slice()) {
+        // Each is a factor of the body's length.
+        let size = [height as usize, width as usize];
+        return Raw::new(path, size.into(), Values::Bytes(body), Kind::Bytes);
+    }
+    // The first dimension is that of the images.
+    let layout = config.layout.or((dims.len() == 3).then_some(Layout::Nhwc));
+    array(path, kind, &dims, body).images(&DataConfig { layout, ..config.clone() })
+}
+
+/// The numbers of a file as NumPy would save them.
+fn array<'a>(path: &Path, kind: u8, dims: &[u32], body: Vec<u8>) -> Array<'a> {
+    let descr = match kind {
+        0x08 => "|u1",
+        0x09 => "|i1",
+        0x0b => ">i2",
+        0x0c => ">i4",
+        0x0d => ">f4",
+        _ => ">f8",
+    };
+    Array {
+        path: path.to_owned(),
+        descr: descr.to_owned(),
+        fortran: false,
+        shape: dims.iter().map(|&dim| dim as usize).collect(),
+        data: Cow::Owned(body),
+    }
+}
+
+/// Reads the classes of images, of any numbers, plain or gz; of the eight columns of QMNIST the first. In
+/// place of classes, why they are none.
+///
+/// # Errors
+///
+/// As [`read_labels`].
+pub(super) fn classes(path: &Path, bytes: &[u8]) -> Result<std::result::Result<Labels, String>> {
+    classes_of(Source::over(path, bytes, bytes.len() as u64)?)
+}
+
+fn classes_of(source: Source<'_>) -> Result<std::result::Result<Labels, String>> {
+    let path = source.path;
+    let (kind, mut dims, mut body) = read_any(source, "labels", LABEL_BYTES, 1..=2)?;
+    if kind == 8 && dims.len() == 1 {
+        return Ok(Ok(Labels { values: body, names: None }));
+    }
+    if let (0x0c, &[count, QMNIST]) = (kind, dims.as_slice()) {
+        body = body.chunks_exact(32).flat_map(|row| row.iter().take(4).copied()).collect();
+        dims = vec![count];
+    }
+    array(path, kind, &dims, body).labels()
 }
 
 /// The labels of one set in a folder, if there is a file of them.
@@ -173,17 +231,13 @@ fn labels_beside(dir: &Path, set: &str, images: &Images) -> Result<Option<Vec<u8
     Ok(Some(labels))
 }
 
-/// Whether a folder holds images under one of these names.
-pub(in crate::data) fn is_in(dir: &Path) -> bool {
-    ["train", "t10k"].iter().any(|set| find_images(dir, set).is_ok())
-}
-
 /// A file of one set in a folder, under the first of its names.
 fn find(dir: &Path, set: &str, names: [&str; 2]) -> Result<Option<PathBuf>> {
     for ending in ["", ".gz"] {
         for name in names {
             let path = dir.join(format!("{set}-{name}{ending}"));
-            if path.try_exists().map_err(|error| refuse(&path, error))? {
+            // What Kaggle unpacks has folders of the files' names.
+            if path.try_exists().map_err(|error| refuse(&path, error))? && !path.is_dir() {
                 return Ok(Some(path));
             }
         }
@@ -202,46 +256,81 @@ fn find_images(dir: &Path, set: &str) -> Result<PathBuf> {
     )))
 }
 
-/// What stands at a path cannot be read.
-fn refuse(path: &Path, error: io::Error) -> Error {
-    Error::io("read", path, error).hint("give a readable IDX file, plain or gzip")
+/// Reads a file of unsigned bytes with `DIMS` dimensions: the dimensions, then the bytes.
+fn read_bytes<const DIMS: usize>(
+    source: Source<'_>,
+    name: &str,
+) -> Result<([usize; DIMS], Vec<u8>)> {
+    let (expected, path) = (0x0800 | DIMS as u32, source.path);
+    let (kind, dims, body) = read_any(source, name, expected, DIMS..=DIMS)?;
+    let found = u32::from(kind) << 8 | dims.len() as u32;
+    match <[u32; DIMS]>::try_from(dims) {
+        // The body has as many bytes as their product, so each of them is a usize too.
+        Ok(dims) if found == expected => Ok((dims.map(|dim| dim as usize), body)),
+        _ => Err(wrong_magic(path, name, (found, expected))),
+    }
 }
 
-/// Reads a file of unsigned bytes with `DIMS` dimensions: the dimensions, then the bytes.
-fn read<const DIMS: usize>(mut source: Source<'_>, name: &str) -> Result<([usize; DIMS], Vec<u8>)> {
+/// A type of values, the dimensions, and the bytes of the values.
+type Numbers = (u8, Vec<u32>, Vec<u8>);
+
+/// Reads a file of any numbers with so many dimensions. `expected` is what it most often starts with; if that
+/// has as many dimensions as are read at all, only that is.
+fn read_any(
+    mut source: Source<'_>,
+    name: &str,
+    expected: u32,
+    dims: std::ops::RangeInclusive<usize>,
+) -> Result<Numbers> {
     let path = source.path;
-    let mut header = Vec::new();
-    let size = const { 4 + 4 * DIMS };
-    source.read(size as u64, &mut header)?;
-    let mut words = header.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word));
-    if let Some(magic) = words.next() {
-        check_magic(path, name, magic, DIMS)?;
+    let (mut header, cut) = (Vec::new(), |_| "in its header".to_owned());
+    let mut size = header_of(expected);
+    source.read(4, &mut header, cut)?;
+    let mut kind = 0;
+    if let Some(&magic) = header.first_chunk() {
+        let [zero, none, word, count] = magic;
+        let strict = dims.start() == dims.end();
+        let known = if strict { word == 8 } else { size_of(word) > 0 };
+        if [zero, none] != [0, 0] || !known || !dims.contains(&usize::from(count)) {
+            return Err(wrong_magic(path, name, (u32::from_be_bytes(magic), expected)));
+        }
+        (kind, size) = (word, header_of(count.into()));
+        source.read(size.saturating_sub(4), &mut header, cut)?;
     }
-    if header.len() < size {
+    if header.len() as u64 != size {
         let found = header.len();
         let message = format!("holds {found} bytes, expected {name} with a header of {size}");
         return Err(Error::data(path, message).hint(WHOLE));
     }
-    let mut promised = [0; DIMS];
-    for (dim, word) in promised.iter_mut().zip(words) {
-        *dim = word;
-    }
-    let bytes = check_promise(&source, name, &promised, size as u64)?;
+    let words = header.as_chunks().0.iter().skip(1);
+    let promised: Vec<u32> = words.map(|word| u32::from_be_bytes(*word)).collect();
+    let bytes = check_promise(&source, name, (&promised, size_of(kind)), size)?;
     let body = source.body(&describe(name, &promised), bytes)?;
-    // The body has as many bytes as the product of the dimensions, so each of them is a usize too.
-    Ok((promised.map(|dim| dim as usize), body))
+    Ok((kind, promised, body))
 }
 
-/// Refuses every first word but that of unsigned bytes with `dims` dimensions.
-fn check_magic(path: &Path, name: &str, magic: u32, dims: usize) -> Result<()> {
-    let expected = UNSIGNED_BYTES | dims as u32;
-    if magic == expected {
-        return Ok(());
+/// Bytes of the header that such a word begins.
+fn header_of(magic: u32) -> u64 {
+    u64::from(magic & 0xff).saturating_mul(4).saturating_add(4)
+}
+
+/// Bytes of a value of a type; 0 if there is no such type.
+fn size_of(kind: u8) -> u64 {
+    match kind {
+        0x08 | 0x09 => 1,
+        0x0b => 2,
+        0x0c | 0x0d => 4,
+        0x0e => 8,
+        _ => 0,
     }
+}
+
+/// Another first word than is expected.
+fn wrong_magic(path: &Path, name: &str, (magic, expected): (u32, u32)) -> Error {
     let of = |kind: &str| format!("{kind} of {} dimensions", magic & 0xff);
     let found = match magic {
-        0x0801 => "labels".to_owned(),
-        0x0803 => "images".to_owned(),
+        LABEL_BYTES => "labels".to_owned(),
+        IMAGE_BYTES => "images".to_owned(),
         0x0800..=0x08ff => of("bytes"),
         0x0900..=0x09ff => of("signed bytes"),
         0x0b00..=0x0bff => of("16-bit integers"),
@@ -253,14 +342,19 @@ fn check_magic(path: &Path, name: &str, magic: u32, dims: usize) -> Result<()> {
     let message =
         format!("holds {found} (magic 0x{magic:08x}), expected {name} (magic 0x{expected:08x})");
     let hint = match magic {
-        0x0801 | 0x0803 => "the images' and the labels' file may have changed places",
-        _ => "only IDX files of unsigned bytes, plain or gzip, are read here",
+        LABEL_BYTES | IMAGE_BYTES => "the images' and the labels' file may have changed places",
+        _ => "give an IDX file of that kind, plain or gzip",
     };
-    Err(Error::data(path, message).hint(hint))
+    Error::data(path, message).hint(hint)
 }
 
 /// The number of bytes that the dimensions promise, refused where the file cannot hold them.
-fn check_promise(source: &Source<'_>, name: &str, dims: &[u32], header: u64) -> Result<u64> {
+fn check_promise(
+    source: &Source<'_>,
+    name: &str,
+    (dims, size): (&[u32], u64),
+    header: u64,
+) -> Result<u64> {
     let refuse = |why: String| {
         let message = format!("promises {}, {why}", describe(name, dims));
         Err(Error::data(source.path, message).hint(WHOLE))
@@ -268,7 +362,7 @@ fn check_promise(source: &Source<'_>, name: &str, dims: &[u32], header: u64) -> 
     if dims.contains(&0) {
         return refuse("expected at least 1 in every dimension".to_owned());
     }
-    let product = dims.iter().try_fold(1_u64, |product, &dim| product.checked_mul(dim.into()));
+    let product = dims.iter().try_fold(size, |product, &dim| product.checked_mul(dim.into()));
     let Some(bytes) = product.filter(|&bytes| usize::try_from(bytes).is_ok()) else {
         return refuse("more than memory can hold".to_owned());
     };
@@ -277,7 +371,10 @@ fn check_promise(source: &Source<'_>, name: &str, dims: &[u32], header: u64) -> 
     } else {
         let found = source.len.saturating_sub(header);
         if found != bytes {
-            return refuse(format!("expected {bytes} bytes after the header, found {found}"));
+            let missing = missing(bytes, found);
+            return refuse(format!(
+                "expected {bytes} bytes after the header, found {found}{missing}"
+            ));
         }
     }
     Ok(bytes)
@@ -287,75 +384,9 @@ fn check_promise(source: &Source<'_>, name: &str, dims: &[u32], header: u64) -> 
 fn describe(name: &str, dims: &[u32]) -> String {
     match dims {
         [count, height, width] => format!("{count} {name} of {height} x {width}"),
+        [count, a, b, c] => format!("{count} {name} of {a} x {b} x {c}"),
+        [count, columns] => format!("{count} {name} of {columns}"),
         [count, ..] => format!("{count} {name}"),
         [] => name.to_owned(),
-    }
-}
-
-/// An open file, decompressed as it is read.
-struct Source<'a> {
-    path: &'a Path,
-    content: Box<dyn Read + 'a>,
-    /// Bytes of the file as it lies on the disk.
-    len: u64,
-    packed: bool,
-}
-
-impl<'a> Source<'a> {
-    fn open(path: &'a Path) -> Result<Self> {
-        let (file, len) = source::open(path)?;
-        Self::over(path, BufReader::new(file), len)
-    }
-
-    fn over(path: &'a Path, mut file: impl BufRead + 'a, len: u64) -> Result<Self> {
-        let start = file.fill_buf().map_err(|error| refuse(path, error))?;
-        let packed = start.starts_with(&GZIP);
-        let content: Box<dyn Read + 'a> =
-            if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        Ok(Self { path, content, len, packed })
-    }
-
-    /// Appends the next bytes, `most` of them or fewer where the content ends.
-    fn read(&mut self, most: u64, into: &mut Vec<u8>) -> Result<()> {
-        let failure = match (&mut self.content).take(most).read_to_end(into) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
-        // The decoder speaks of damage in the system's words; what is left is the system's own.
-        Err(match failure.kind() {
-            io::ErrorKind::UnexpectedEof if self.packed => {
-                Error::data(self.path, "is cut off: its gzip data end too early").hint(WHOLE)
-            }
-            io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData if self.packed => {
-                Error::data(self.path, format!("holds damaged gzip data: {failure}")).hint(WHOLE)
-            }
-            _ => {
-                Error::io("read", self.path, failure).hint("try again, or copy the file elsewhere")
-            }
-        })
-    }
-
-    /// The rest of the content, which must be exactly as long as promised.
-    fn body(mut self, promise: &str, bytes: u64) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        if !self.packed {
-            // The file's length bears the promise out; a compressed one grows with what arrives.
-            body.try_reserve_exact(bytes as usize).map_err(|error| {
-                Error::io("read", self.path, error.into()).hint("free some memory")
-            })?;
-        }
-        // One byte more than promised tells a file that goes on, and reading up to the end is what
-        // makes the decoder compare its checksum.
-        self.read(bytes.saturating_add(1), &mut body)?;
-        let found = body.len() as u64;
-        if found != bytes {
-            let found = if found > bytes { "more".to_owned() } else { found.to_string() };
-            let message = format!(
-                "promises {promise}, expected {bytes} bytes after the header, found {found}"
-            );
-            return Err(Error::data(self.path, message).hint(WHOLE));
-        }
-        body.shrink_to_fit();
-        Ok(body)
     }
 }

@@ -8,6 +8,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::config::DataConfig;
+use crate::data::formats::array::Reader;
 use crate::data::formats::npy;
 use crate::data::formats::sparse::csr;
 use crate::data::raw::{Found, Raw};
@@ -27,22 +28,22 @@ const END_64: [u8; 4] = *b"PK\x06\x06";
 const MOST_MEMBERS: u64 = 4096;
 
 /// Under which names the training and the test images are looked for.
-const PAIRS: [(&str, &str); 3] =
+pub(super) const PAIRS: [(&str, &str); 3] =
     [("x_train", "x_test"), ("train", "test"), ("train_images", "test_images")];
 
 /// Under which names the labels of the training and of the test images are looked for.
-const LABELS: [[&str; 2]; 2] = [["y_train", "train_labels"], ["y_test", "test_labels"]];
+pub(super) const LABELS: [[&str; 2]; 2] = [["y_train", "train_labels"], ["y_test", "test_labels"]];
 
 /// Under which names the labels of the only images are looked for.
-const SINGLE_LABELS: [&str; 4] = ["y", "labels", "label", "target"];
+pub(super) const SINGLE_LABELS: [&str; 4] = ["y", "labels", "label", "target"];
 
 /// Under which names the only images are looked for.
-const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
+pub(super) const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
 
 /// Reads the images of an archive; `path` is named in errors.
 ///
 /// They are the arrays `x_train` and `x_test`, as in the `mnist.npz` of Keras, `train` and `test`,
-/// or `train_images` and `test_images`, as in MedMNIST; else `images`, `imgs`, `x` or `data`; else the only
+/// or `train_images` and `test_images`, as in `MedMNIST`; else `images`, `imgs`, `x` or `data`; else the only
 /// array there is. Small and capital letters are alike. Each is read as by [`npy::read`]. Labels are read
 /// where they are: in `y_train` and `y_test` or `train_labels` and `test_labels`, else in `y`, `labels`,
 /// `label` or `target`, as `[images]` or `[images, 1]` numbers, or `[images, classes]` with a one in each
@@ -88,7 +89,7 @@ pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
 }
 
 /// Refuses directories that would make the zip reader allocate more than the file bears out.
-fn check_directory(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn check_directory(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut members = 0_u64;
     for window in bytes.windows(40.min(bytes.len().max(1))) {
         // Most bytes of data are neither, so one is compared before four are.
@@ -161,12 +162,7 @@ impl Archive<'_> {
     }
 
     /// Reads one array.
-    fn array<T, C>(
-        &mut self,
-        name: &str,
-        read: fn(&Path, &mut dyn Read, (u64, bool), C) -> Result<T>,
-        config: C,
-    ) -> Result<T> {
+    fn array<T, C>(&mut self, name: &str, read: Reader<T, C>, config: C) -> Result<T> {
         let path = self.path;
         let member = self.zip.by_name(&format!("{name}.npy"));
         let mut member = member.map_err(|error| broken(path, &error))?;
@@ -178,7 +174,7 @@ impl Archive<'_> {
     }
 }
 
-fn broken(path: &Path, error: &ZipError) -> Error {
+pub(super) fn broken(path: &Path, error: &ZipError) -> Error {
     let what = format!("cannot be read as an archive of arrays: {error}");
     Error::data(path, what).hint(match error {
         ZipError::UnsupportedArchive(_) => "write it with `numpy.savez` or `savez_compressed`",

@@ -20,14 +20,25 @@ mod read;
 mod samples;
 
 pub use kinds::Format;
-pub(in crate::data) use kinds::LOOKED_AT;
 
 #[cfg(feature = "pictures")]
 pub use decode::Was;
 #[cfg(feature = "pictures")]
+pub(in crate::data) use read::rgb;
+#[cfg(feature = "pictures")]
 pub use read::{Picture, from_bytes, read_folder};
 #[cfg(feature = "pictures")]
 pub use samples::Samples;
+
+/// Says that pictures cannot be read, as [`read_folder`] does.
+#[cfg(not(feature = "pictures"))]
+pub(in crate::data) fn rgb(
+    path: &std::path::Path,
+    _: &[u8],
+) -> crate::Result<(crate::config::ImageSize, Vec<u8>, bool)> {
+    let error = crate::Error::data(path, "is a picture, and this build reads no pictures");
+    Err(error.hint("build with the feature `pictures`, or give an array of the images as .npy"))
+}
 
 /// Says that pictures cannot be read: the crate was built without its feature `pictures`.
 ///

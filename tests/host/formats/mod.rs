@@ -1,11 +1,17 @@
 //! What the loaders of NumPy arrays, CSV and PNG make of good files and of malformed ones, and how a
 //! path decides which of them reads it.
 
+mod cifar;
 mod folders;
+mod idx;
 mod kinds;
+mod mat;
+mod named;
 mod npy;
 mod npz;
 mod open;
+mod parquet;
+mod pickle;
 mod pictures;
 mod reading;
 mod rows;

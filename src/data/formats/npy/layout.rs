@@ -160,9 +160,24 @@ fn flat(
         axes(shape, fortran, [Some(images), Some(pixels), None, None]);
     let ImageSize { height, width, channels } = image;
     let line = width.saturating_mul(channels).saturating_mul(step);
-    let steps = [next, line, channels.saturating_mul(step), step];
-    let note = (wanted.is_none() && layout.is_none() && height > 1).then(|| {
-        format!("rows of {len} values are taken for {image} pixels; `--image-size` says otherwise")
-    });
+    let steps = match layout {
+        // All of red comes first.
+        Some(Layout::Nchw) => {
+            let row = width.saturating_mul(step);
+            [next, row, step, row.saturating_mul(height)]
+        }
+        _ => [next, line, channels.saturating_mul(step), step],
+    };
+    let colours = square(len.checked_div(3).filter(|_| len.is_multiple_of(3)).unwrap_or(1));
+    let note = match (wanted.is_none() && layout.is_none(), height > 1, colours) {
+        (true, true, _) => Some(format!(
+            "rows of {len} values are taken for {image} pixels; `--image-size` says otherwise"
+        )),
+        (true, false, [side, _]) if side > 2 => Some(format!(
+            "rows of {len} values are taken as they are; if they are colours, say so: `--image-size \
+             {side}x{side}x3`, and `--layout nchw` if all of red comes first, as in CIFAR"
+        )),
+        _ => None,
+    };
     Ok((Axes { sizes: [count, height, width, channels], steps }, note))
 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use std::path::Path;
 
 /// So many bytes tell the kind of a picture.
-pub(in crate::data) const LOOKED_AT: usize = 32;
+pub(super) const LOOKED_AT: usize = 32;
 
 /// A kind of picture that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

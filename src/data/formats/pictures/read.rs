@@ -58,6 +58,31 @@ pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Picture> {
     Ok(Picture { size, samples, was })
 }
 
+/// Red, green and blue of a picture, a byte each, what is transparent on black; and whether it has colour.
+///
+/// # Errors
+///
+/// As [`from_bytes`].
+pub(in crate::data) fn rgb(path: &Path, bytes: &[u8]) -> Result<(ImageSize, Vec<u8>, bool)> {
+    let Picture { size, samples, .. } = from_bytes(path, bytes)?;
+    let bytes: Vec<u8> = match samples {
+        Samples::Bytes(bytes) => bytes,
+        // The upper byte, as viewers show it.
+        Samples::Words(words) => words.iter().map(|word| (word >> 8) as u8).collect(),
+    };
+    let coloured = size.channels > 2;
+    let pixels = bytes.chunks_exact(size.channels.max(1));
+    let rgb = |pixel: &[u8]| match *pixel {
+        [r, g, b, ..] => [r, g, b],
+        [v, ..] => [v; 3],
+        [] => [0; 3],
+    };
+    let mut all =
+        reserved(path, (size.height.saturating_mul(size.width) as u64).saturating_mul(3))?;
+    all.extend(pixels.flat_map(rgb));
+    Ok((ImageSize { channels: 3, ..size }, all, coloured))
+}
+
 /// Reads the pictures of a folder, in the order of their names, byte by byte, so `10.png` comes before
 /// `2.png`: to train on, and to test on if there are folders for that. Folders of pictures are classes:
 /// their sorted names are 0, 1 and so on.

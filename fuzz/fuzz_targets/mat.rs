@@ -1,0 +1,9 @@
+//! MATLAB's files of version 5.
+#![no_main]
+
+use std::path::Path;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let path = Path::new("fuzzed");
+    let _ = elbo::data::formats::mat::read(path, data, &elbo::config::DataConfig::default());
+});

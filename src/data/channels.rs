@@ -1,0 +1,86 @@
+//! Images in the channels that are wanted, where a file has others.
+#![warn(clippy::arithmetic_side_effects)]
+
+use crate::config::{Channels, ImageSize};
+use crate::data::raw::{Kind, Raw, Values};
+
+/// Thousandths of red, green and blue in grey, by Rec. 601.
+const WEIGHTS: [u16; 3] = [299, 587, 114];
+
+/// The same images in grey or in colour. Of two channels and of four the last is transparency, which is left
+/// out where grey or colour is asked for; where nothing is, it is modelled as the others, which is said.
+pub(super) fn wanted(raw: Raw, channels: Channels) -> Raw {
+    let pictures = matches!(raw.kind, Kind::Pictures { .. });
+    match (channels, raw.size.channels) {
+        (Channels::AsFiles, has @ (2 | 4)) if !pictures => raw.noted(format!(
+            "images have {has} channels, and the last is modelled as the others; `--grey` and `--color` leave it out"
+        )),
+        (Channels::AsFiles, _) | (Channels::Grey, 1) | (Channels::Color, 3) => raw,
+        (Channels::Grey, 3 | 4) => with(raw, 1, grey_byte, grey),
+        (Channels::Grey, _) => with(raw, 1, |v| [v[0]], |v| [v[0]]),
+        (Channels::Color, 4) => with(raw, 3, |v| [v[0], v[1], v[2]], |v| [v[0], v[1], v[2]]),
+        (Channels::Color, _) => with(raw, 3, |v| [v[0]; 3], |v| [v[0]; 3]),
+    }
+}
+
+fn grey_byte(pixel: &[u8]) -> [u8; 1] {
+    let parts = pixel.iter().zip(WEIGHTS).map(|(&v, w)| u32::from(v).saturating_mul(w.into()));
+    [(parts.sum::<u32>().saturating_add(500) / 1000) as u8]
+}
+
+fn grey(pixel: &[f32]) -> [f32; 1] {
+    let parts = pixel.iter().zip(WEIGHTS).map(|(&v, w)| v * f32::from(w));
+    [parts.sum::<f32>() / 1000.0]
+}
+
+/// Images with so many channels, each pixel made of what it was.
+fn with<const N: usize>(
+    raw: Raw,
+    channels: usize,
+    byte: fn(&[u8]) -> [u8; N],
+    float: fn(&[f32]) -> [f32; N],
+) -> Raw {
+    let has = raw.size.channels.max(1);
+    let values = match &raw.values {
+        Values::Bytes(v) => Values::Bytes(v.chunks_exact(has).flat_map(byte).collect()),
+        Values::Floats(v) => Values::Floats(v.chunks_exact(has).flat_map(float).collect()),
+    };
+    Raw { size: ImageSize { channels, ..raw.size }, values, ..raw }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn raw(channels: usize, values: Values) -> Raw {
+        let size = [1, 2, channels].into();
+        Raw::new(Path::new("x"), size, values, Kind::Bytes).expect("images")
+    }
+
+    #[test]
+    fn colours_become_grey_and_grey_colours() {
+        let colour = || raw(3, Values::Bytes(vec![255, 0, 0, 10, 20, 30]));
+        let grey = wanted(colour(), Channels::Grey);
+        assert_eq!((grey.size, grey.values), ([1, 2].into(), Values::Bytes(vec![76, 18])), "grey");
+        let floats = raw(3, Values::Floats(vec![1.0, 0.0, 0.0, 0.5, 0.5, 0.5]));
+        assert_eq!(
+            wanted(floats, Channels::Grey).values,
+            Values::Floats(vec![0.299, 0.5]),
+            "floats"
+        );
+        let back = wanted(raw(1, Values::Bytes(vec![7, 9])), Channels::Color);
+        assert_eq!(back.size, [1, 2, 3].into(), "colour");
+        assert_eq!(back.values, Values::Bytes(vec![7, 7, 7, 9, 9, 9]), "colour");
+        assert_eq!(wanted(colour(), Channels::AsFiles), colour(), "as it is");
+        let four = || raw(4, Values::Bytes(vec![255, 0, 0, 9, 10, 20, 30, 9]));
+        assert_eq!(
+            wanted(four(), Channels::Grey).values,
+            Values::Bytes(vec![76, 18]),
+            "four to grey"
+        );
+        assert_eq!(wanted(four(), Channels::Color), colour(), "without transparency");
+        assert_eq!(wanted(four(), Channels::AsFiles).notes.len(), 1, "which is said");
+    }
+}
