@@ -2,6 +2,11 @@
 //! file itself included, whatever the file says. One test, since others would be counted too.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
+#[path = "memory/drawn.rs"]
+mod drawn;
+#[path = "memory/packed.rs"]
+mod packed_files;
+
 use std::fmt::Display;
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -16,6 +21,9 @@ use flate2::write::{GzEncoder, ZlibEncoder};
 use peak_alloc::PeakAlloc;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
+
+use drawn::{drawings, paintings};
+use packed_files::{others, pickles};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -174,113 +182,6 @@ fn packed(content: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory takes what is written")
 }
 
-fn png(width: u32, height: u32, rest: [u8; 5], chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
-    let header = [width.to_be_bytes().as_slice(), &height.to_be_bytes(), &rest].concat();
-    let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
-    let end = (b"IEND", Vec::new());
-    for (kind, content) in [(b"IHDR", header)].iter().chain(chunks).chain([&end]) {
-        let mut crc = flate2::Crc::new();
-        crc.update(*kind);
-        crc.update(content);
-        file.extend((content.len() as u32).to_be_bytes());
-        file.extend([kind.as_slice(), content, &crc.sum().to_be_bytes()].concat());
-    }
-    file
-}
-
-fn drawings() -> Vec<File> {
-    let zeros = |bytes: usize| (b"IDAT", packed(&vec![0; bytes]));
-    let hidden = |start: &[u8]| [start, &packed(&vec![0; 100 * MIB])].concat();
-    let grey = [8, 0, 0, 0, 0];
-    vec![
-        (
-            "2896 x 2896 in colour",
-            png(2896, 2896, [8, 6, 0, 0, 0], &[zeros(2896 * (4 * 2896 + 1))]),
-            true,
-        ),
-        ("2000 x 2000 of 16 bits", png(2000, 2000, [16, 6, 0, 0, 0], &[zeros(2000 * 16001)]), true),
-        ("5792 x 5792 in grey", png(5792, 5792, grey, &[zeros(5792 * 5793)]), true),
-        ("60000 x 60000", png(60000, 60000, grey, &[zeros(MIB)]), false),
-        ("5000 x 5000, interlaced", png(5000, 5000, [16, 6, 0, 0, 1], &[zeros(MIB)]), false),
-        ("2^25 in a row", png(1 << 25, 1, [16, 6, 0, 0, 0], &[zeros(MIB)]), false),
-        ("a bomb behind the pixels", png(8, 8, grey, &[zeros(100 * MIB)]), true),
-        ("a bomb of text", png(8, 8, grey, &[(b"zTXt", hidden(b"a\0\0")), zeros(72)]), true),
-        ("a bomb of a profile", png(8, 8, grey, &[(b"iCCP", hidden(b"a\0\0")), zeros(72)]), true),
-        ("16 MiB of text", png(8, 8, grey, &[(b"tEXt", vec![b'a'; 16 * MIB]), zeros(72)]), true),
-    ]
-}
-
-/// A picture of the tests with other bytes at a place.
-fn patched(name: &str, at: usize, new: &[u8]) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/pictures");
-    let mut file = std::fs::read(folder.join(name)).expect(name);
-    file[at..at + new.len()].copy_from_slice(new);
-    file
-}
-
-/// A JPEG whose header says that it is larger than it is.
-fn jpeg(name: &str, side: u16) -> Vec<u8> {
-    let file = patched(name, 0, &[]);
-    let at = file.windows(2).position(|two| matches!(two, [0xff, 0xc0 | 0xc2])).expect("a frame");
-    patched(name, at + 5, &[side.to_be_bytes(), side.to_be_bytes()].concat())
-}
-
-/// A TIFF of one strip of grey bytes.
-fn tiff(width: u32, height: u32, strip: &[u8]) -> Vec<u8> {
-    let (short, long) = (3_u16, 4_u16);
-    let entries = [
-        (256_u16, long, width),
-        (257, long, height),
-        (258, short, 8),
-        (259, short, 1),
-        (262, short, 1),
-        (273, long, 8 + 2 + 8 * 12 + 4),
-        (278, long, height),
-        (279, long, strip.len() as u32),
-    ];
-    let mut file = b"II*\0\x08\0\0\0\x08\0".to_vec();
-    for (tag, kind, value) in entries {
-        file.extend([tag.to_le_bytes(), kind.to_le_bytes()].concat());
-        file.extend([1_u32.to_le_bytes(), value.to_le_bytes()].concat());
-    }
-    [file.as_slice(), &[0; 4], strip].concat()
-}
-
-/// A WebP with other sides: 14 bits each, less one, the width first.
-fn webp(name: &str, bits: [u8; 3]) -> Vec<u8> {
-    patched(name, 21, &bits)
-}
-
-/// Pictures of other kinds that say more than they have, or have much.
-fn paintings() -> Vec<File> {
-    let grey = vec![7; 30 * MIB];
-    let pnm = |text: &str, body: &[u8]| [text.as_bytes(), body].concat();
-    let side = 3000_u32.to_le_bytes();
-    let gif = |side: u16| patched("l8.gif", 6, &[side.to_le_bytes(), side.to_le_bytes()].concat());
-    vec![
-        ("JPEG, 65535 x 65535", jpeg("rgb444.jpg", 65535), false),
-        ("JPEG, 3000 x 3000", jpeg("rgb444.jpg", 3000), false),
-        ("JPEG, progressive, 2200 x 2200", jpeg("progressive.jpg", 2200), false),
-        ("JPEG, progressive, 3000 x 3000", jpeg("progressive.jpg", 3000), false),
-        ("JPEG, CMYK, 3000 x 3000", jpeg("cmyk.jpg", 3000), false),
-        ("JPEG, turned, 3000 x 3000", jpeg("turned6.jpg", 3000), false),
-        ("WebP, 16383 wide", webp("lossless.webp", [0xfe, 0xbf, 0xff]), false),
-        ("WebP, 2500 x 2400", webp("lossless.webp", [0xc3, 0xc9, 0x57]), false),
-        ("BMP, 60000 x 60000", patched("rgb.bmp", 18, &[96, 234, 0, 0, 96, 234, 0, 0]), false),
-        ("BMP, 3000 x 3000", patched("rgb.bmp", 18, &[side, side].concat()), false),
-        ("TIFF, 30 MiB", tiff(6144, 5120, &grey), true),
-        ("TIFF, 60000 x 60000", tiff(60000, 60000, &[7; 99]), false),
-        ("TIFF, 4000 x 4000", tiff(4000, 4000, &[7; 99]), false),
-        ("PGM, 30 MiB", pnm("P5 6144 5120 255\n", &grey), true),
-        ("PGM, 4000 x 4000", pnm("P5 4000 4000 255\n", &[7; 99]), false),
-        ("PGM, 2^31 x 2^31", pnm("P5 2147483648 2147483648 255\n", &[7; 99]), false),
-        ("PPM, endless words", pnm("P3 9 9 255\n", &b"0".repeat(16 * MIB)), false),
-        ("PAM, an endless comment", pnm("P7\n#", &b"#".repeat(16 * MIB)), false),
-        ("GIF, 65535 x 65535", gif(65535), false),
-        ("GIF, 1800 x 1800", gif(1800), true),
-    ]
-}
-
 fn idx_of(dims: [u32; 3], body: usize) -> Vec<u8> {
     let words = [0x0803, dims[0], dims[1], dims[2]];
     let mut file: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
@@ -309,84 +210,6 @@ fn sets() -> Vec<File> {
         ("a bomb that says less", gz(&idx_of([10, 32, 32], 100 * MIB)), false),
         ("a promise of 8 MiB", gz(&idx_of([8192, 32, 32], MIB)), false),
     ]
-}
-
-/// Pickles that are small and would be large.
-fn pickles() -> Vec<File> {
-    let text =
-        [b"X".as_slice(), &(16 * MIB as u32).to_le_bytes(), &vec![0xc3_u8; 16 * MIB]].concat();
-    let encoded = b"q\x00c_codecs\nencode\nq\x01h\x00U\x06latin1\x86R".to_vec();
-    let again = b"h\x01h\x00U\x06latin1\x86R".repeat(30_000);
-    let many = |what: &[u8]| [&what.repeat(16 * MIB / what.len()), b".".as_slice()].concat();
-    let named: Vec<u8> =
-        (0..MIB as u32).flat_map(|i| [b"r".as_slice(), &i.to_le_bytes()].concat()).collect();
-    let nodes = many(b"]");
-    vec![
-        (
-            "a string that is encoded 30,000 times",
-            [&text[..], &encoded, &again, b"."].concat(),
-            false,
-        ),
-        ("16 MiB of None", many(b"N"), false),
-        ("16 MiB of lists", nodes, false),
-        ("16 MiB of marks", many(b"("), false),
-        ("16 MiB of names", [b"N".as_slice(), &named, b"."].concat(), false),
-        ("16 MiB of copies", [b"N".as_slice(), &many(b"2")].concat(), false),
-    ]
-}
-
-/// MATLAB's and Parquet's files that say more than they hold, or hold much.
-fn others() -> (Vec<File>, Vec<File>) {
-    let word = |v: usize| (v as u32).to_le_bytes();
-    let header = [[b' '; 124].as_slice(), &[0, 1, b'I', b'M']].concat();
-    let matrix = |len: usize, body: usize| {
-        let parts = [
-            word(6),
-            word(8),
-            word(9),
-            word(0),
-            word(5),
-            word(12),
-            word(len / 1024),
-            word(32),
-            word(32),
-            word(0),
-        ];
-        let name = [word(1 | 1 << 16), *b"X\0\0\0", word(2), word(len)];
-        [parts.concat(), name.concat(), vec![0; body]].concat()
-    };
-    let plain = |len: usize, body: usize| {
-        let matrix = matrix(len, body);
-        [header.clone(), word(14).to_vec(), word(matrix.len()).to_vec(), matrix].concat()
-    };
-    let zipped = |len: usize, body: usize| {
-        let matrix = matrix(len, body);
-        let inner = packed(&[word(14).to_vec(), word(matrix.len()).to_vec(), matrix].concat());
-        [header.clone(), word(15).to_vec(), word(inner.len()).to_vec(), inner].concat()
-    };
-    let small = [word(14), word(0)].concat().repeat(MIB);
-    let mats = vec![
-        ("32 MiB", plain(32 * MIB, 32 * MIB), true),
-        ("packed, 7 MiB", zipped(7 * MIB, 7 * MIB), true),
-        ("a bomb", zipped(100 * MIB, 100 * MIB), false),
-        ("a claim of 2 GiB", plain(2048 * MIB, MIB), false),
-        ("a claim of 2 GiB, packed", zipped(2048 * MIB, MIB), false),
-        ("1,000,000 variables", [header.clone(), small].concat(), false),
-    ];
-    let described = |what: &[u8]| [b"PAR1", what, &word(what.len()), b"PAR1"].concat();
-    let list = |field: u8, of: u8, body: Vec<u8>| {
-        [&[field << 4 | 9, 0xf0 | of, 0x80, 0x80, 0x80, 8][..], &body].concat()
-    };
-    let columns = list(2, 12, vec![0; 16 * MIB]);
-    let groups = list(4, 12, vec![0; 16 * MIB]);
-    let fixture = std::fs::read("tests/data/others/flat.parquet").expect("a fixture");
-    let parquets = vec![
-        ("16 MiB of columns", described(&columns), false),
-        ("16 MiB of groups", described(&groups), false),
-        ("16 MiB of nothing", described(&vec![0x15; 16 * MIB]), false),
-        ("a small one", fixture, true),
-    ];
-    (mats, parquets)
 }
 
 /// A safetensors file with this header.
@@ -443,10 +266,10 @@ fn configs() -> Vec<File> {
 #[test]
 fn files_cost_at_most_four_times_their_size() {
     arrays().into_iter().for_each(|file| {
-        check("npy", file, |path, bytes| npy::read(path, bytes, &DataConfig::default()))
+        check("npy", file, |path, bytes| npy::read(path, bytes, &DataConfig::default()));
     });
     archives().into_iter().for_each(|file| {
-        check("npz", file, |path, bytes| npz::read(path, bytes, &DataConfig::default()))
+        check("npz", file, |path, bytes| npz::read(path, bytes, &DataConfig::default()));
     });
     tables().into_iter().for_each(|file| {
         check("table", file, |path, bytes| table::read(path, bytes, &DataConfig::default()))

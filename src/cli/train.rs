@@ -109,12 +109,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         talk(&about(&trainer, &opened));
         opened.said.iter().for_each(|said| talk(said));
         opened.train.notice(&config.model, config.train.pixels).into_iter().for_each(talk);
-        if let Some([sigma, deviation]) = scale_is_far(&config.model, trainer.deviation()) {
-            talk(&format!(
-                "note: the likelihood's scale is fixed at {sigma}, and pixels deviate by {deviation:.3}: \
-                 `--scale shared` learns it"
-            ));
-        }
+        tell_of_scale(&config, trainer.deviation());
         tell_of_bias(&config);
     }
     // The data lies on the device now.
@@ -162,6 +157,16 @@ fn listen(tui: bool) -> Result<Signals> {
     }
     let restore: fn() = dashboard::restore;
     Signals::listen(tui.then_some(restore))
+}
+
+/// Says so where the likelihood's scale is fixed far from what the pixels deviate by.
+fn tell_of_scale(config: &Config, deviation: f64) {
+    if let Some([sigma, deviation]) = scale_is_far(&config.model, deviation) {
+        talk(&format!(
+            "note: the likelihood's scale is fixed at {sigma}, and pixels deviate by {deviation:.3}: \
+             `--scale shared` learns it"
+        ));
+    }
 }
 
 /// Says so where the gradient that was asked for is not that of what is minimised.

@@ -134,14 +134,20 @@ impl Trainer {
         let Losses { loss, kl, .. } = test.sampled;
         let kl = Some([kl, enough]).filter(|[kl, enough]| *kl > 4.0 * enough + 20.0);
         let early = steps < FIRST_STEPS;
-        let worse = constant.filter(|&constant| loss > constant);
-        if let Some(constant) = worse.filter(|_| !early || kl.is_some_and(|[kl, _]| kl > 1e4)) {
-            let large = Some(pixel).filter(|&pixel| pixel > LARGE);
-            return Ok((active, Some(Diagnosis::Worse { loss, constant, kl, large })));
-        }
+        let large = Some(pixel).filter(|&pixel| pixel > LARGE);
+        let worse = |constant| Diagnosis::Worse { loss, constant, kl, large };
+        let above = constant.filter(|&constant| loss > constant);
         let (used, all) = (used(&dimensions, asked), config.latent);
-        let collapsed = config.posterior.is_density() && 2 * used < all && !early;
-        let scale = scale_is_far(&config, deviation);
-        Ok((active, collapsed.then_some(Diagnosis::Collapsed { active: used, all, scale })))
+        let found = match (above, kl) {
+            // Even early: nothing makes such codes but steps that are too long.
+            (Some(constant), Some([kl, _])) if !early || kl > 1e4 => Some(worse(constant)),
+            _ if early => None,
+            _ if config.posterior.is_density() && 2 * used < all => {
+                let scale = scale_is_far(&config, deviation);
+                Some(Diagnosis::Collapsed { active: used, all, scale })
+            }
+            (above, _) => above.map(worse),
+        };
+        Ok((active, found))
     }
 }

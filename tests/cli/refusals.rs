@@ -67,20 +67,21 @@ fn wrong_files_are_refused() {
     let labels: Vec<_> = [0x0801_u32, 64].into_iter().flat_map(u32::to_be_bytes).collect();
     let labels = [labels, vec![7; 64]].concat();
     for (case, content, says) in [
-        ("wrong magic", with(2, &[0x0d]), "0x00000d03"),
+        ("wrong magic", with(2, &[0x0d]), "12288 are missing"),
         ("truncated", good[..good.len() - 1].to_vec(), "found 4095"),
         ("header cut", good[..9].to_vec(), "holds 9 bytes"),
         ("2^31 images", with(4, &[0x80, 0, 0, 0]), "2147483648 images"),
         ("labels", labels, "holds labels"),
         ("gz cut off", packed, "gzip data end too early"),
-        ("other size", with(4, &[0, 0, 0, 32, 0, 0, 0, 16]), "8 x 8, expected 16 x 8"),
+        ("other size", with(4, &[0, 0, 0, 32, 0, 0, 0, 16]), "8 × 8, expected 16 × 8"),
     ] {
         let dir = place();
         let path = dir.path().join("data/train-images-idx3-ubyte");
         fs::write(path, content).expect("the temporary folder takes a file");
         println!("{case}");
         // The file is named, and what is wrong with it.
-        assert_refused(&dir, &[("", 1, "-images-idx3-ubyte`"), ("", 1, says)]);
+        let name = if case == "other size" { "`data`" } else { "-images-idx3-ubyte`" };
+        assert_refused(&dir, &[("", 1, name), ("", 1, says)]);
     }
 }
 

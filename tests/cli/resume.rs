@@ -131,7 +131,7 @@ fn pictures_are_no_reason_to_stop() {
     let row = |i: usize| format!("0.{i},{wide}");
     let rows = (10..22).map(row).collect::<Vec<_>>().join("\n");
     fs::write(dir.path().join("wide.csv"), rows).expect("a file");
-    let flags = "train --data wide.csv --device cpu --hidden 2 --latent 2 --batch-size 2 --epochs 2 --out out";
+    let flags = "train --data wide.csv --image-size 90002x1 --device cpu --hidden 2 --latent 2 --batch-size 2 --epochs 2 --out out";
     let told = output(elbo(&dir, flags));
     assert_eq!(told.status.code(), Some(0), "{}", text(&told.stderr));
     assert!(text(&told.stderr).contains("no picture of samples"), "{}", text(&told.stderr));

@@ -137,7 +137,11 @@ pub(in crate::data) fn kind_of(path: &Path, start: &Start) -> Result<Kind> {
 fn weak(path: &Path, name: &str, start: &Start) -> Error {
     let bytes = start.bytes.as_slice();
     let text = bytes.trim_ascii_start();
-    if name.ends_with(".json") || text.starts_with(b"{") || text.starts_with(b"[") {
+    // A list of anything but words, which TOML's tables have in brackets too.
+    let next = text.get(1..).unwrap_or_default().trim_ascii_start().first();
+    let list = text.starts_with(b"[")
+        && next.is_some_and(|next| next.is_ascii_digit() || b"[{\"-".contains(next));
+    if name.ends_with(".json") || text.starts_with(b"{") || list {
         return refusal(path, "is JSON", JSON);
     }
     // A length, its checksum, and a message that begins with its first field.

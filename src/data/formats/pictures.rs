@@ -35,8 +35,8 @@ pub use samples::Samples;
 pub(in crate::data) fn rgb(
     path: &std::path::Path,
     _: &[u8],
-) -> crate::Result<(crate::config::ImageSize, Vec<u8>, bool)> {
-    let error = crate::Error::data(path, "is a picture, and this build reads no pictures");
+) -> crate::error::Result<(crate::config::ImageSize, Vec<u8>, bool)> {
+    let error = crate::error::Error::data(path, "is a picture, and this build reads no pictures");
     Err(error.hint("build with the feature `pictures`, or give an array of the images as .npy"))
 }
 
@@ -49,8 +49,8 @@ pub(in crate::data) fn rgb(
 pub fn read_folder(
     folder: &std::path::Path,
     _: &crate::config::DataConfig,
-) -> crate::Result<crate::data::Found> {
+) -> crate::error::Result<crate::data::Found> {
     let what = "holds no IDX files, and this build reads no pictures";
-    let error = crate::Error::data(folder, what);
+    let error = crate::error::Error::data(folder, what);
     Err(error.hint("build with the feature `pictures`, or give an array of the images as .npy"))
 }

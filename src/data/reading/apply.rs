@@ -6,10 +6,13 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use crate::data::Dataset;
-use crate::data::raw::{Raw, Values};
+use crate::data::raw::{Kind, Raw, Values};
 use crate::data::reading::{How, Look, OVERSHOOT, Reading, WHITE, look};
 use crate::data::source::reserved;
 use crate::error::{Error, Result};
+
+/// White where all bits of pictures are used.
+const FULL: [f32; 2] = [255.0, 65535.0];
 
 impl Reading {
     /// That images go far beyond the values of those that were trained on, if they do.
@@ -33,14 +36,20 @@ impl Reading {
         said: &mut Vec<String>,
     ) -> Result<Dataset> {
         let seen = look(&raw.values);
-        let Raw { size, values, labels, label_fault, .. } = raw;
+        let Raw { size, values, labels, label_fault, kind, .. } = raw;
         let values = match &self.how {
             How::ByFile => by_file(values),
             How::AsItIs => match values {
                 Values::Bytes(v) => Values::Floats(floats(path, &v)?),
                 floats => clamped(floats, seen, said),
             },
-            &How::Over { white } => over(path, values, white, seen)?,
+            // Pictures of 16 bits beside those of 8 have a white of their own.
+            &How::Over { white } => match kind {
+                Kind::Pictures { white: own } if FULL.contains(&white) => {
+                    over(path, values, own.into(), seen)?
+                }
+                _ => over(path, values, white, seen)?,
+            },
             &How::Between { low, high } => {
                 let span = high - low;
                 Values::Floats(mapped(path, values, |_, v| (v - low) / span)?)

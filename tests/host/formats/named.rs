@@ -42,7 +42,7 @@ fn what_is_not_read_is_named_with_a_way_on() {
         ("page.npz", b"<!doctype html><title>404".to_vec(), "is a web page", "fetch it again"),
         ("x.csv.gz", b"<html>".to_vec(), "is a web page, not a gz file", "fetch it again"),
         ("x.npy", Vec::new(), "is empty", "give a folder"),
-        ("words.txt", b"some words\n".to_vec(), "as no kind that is read", "give a folder"),
+        ("words.txt", b"some words\n".to_vec(), "holds no line of numbers", "an image a line"),
         ("a name 'b'.h5", b"\x89HDF\r\n\x1a\n\0\0\0".to_vec(), "is HDF5", "h5py.File('FILE')"),
     ] {
         let path = folder.path().join(name);

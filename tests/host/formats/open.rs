@@ -103,7 +103,7 @@ fn the_content_decides() {
     for (name, content, says) in [
         ("empty", b"".as_slice(), "is empty; expected images"),
         ("text", b"1,2,3\n", "starts with \"1,2,3\\n\", as no kind that is read"),
-        ("one.png", &png([1, 2]), "is one PNG; give the folder that it lies in"),
+        ("one.png", &png([1, 2]), "is one PNG; expected images"),
         ("x.npy", b"\x93NUMPY\x09\0", "version [9, 0]"),
         ("x.npz", b"PK\x03\x04....", "cannot be read as an archive"),
         ("x.csv", b"1,2\nx,y\n", "line 2, column 1 is `x`, no number"),

@@ -155,7 +155,7 @@ fn malformed() -> Corpus {
         ("pages of another kind", patched(5, &[0x1e]), "has a page of the unknown kind 15"),
         ("a damaged page", patched(40, &[0xff; 30]), "row 0`: cannot be read as a PNG"),
         ("a damaged picture", patched(find(b"IDAT"), b"IDOT"), "row 0`: cannot be read as a PNG"),
-        ("no picture", patched(find(b"\x89PNG"), b"JPEG"), "row 0`: cannot be read as a PNG"),
+        ("no picture", patched(find(b"\x89PNG"), b"JPEG"), "as no picture does that is read"),
         ("numbers, cut within", [&flat[..20], &flat[40..]].concat(), "has"),
         ("numbers, a page of zeros", { let mut f = flat.clone(); f[4..200].fill(0); f }, "its column"),
         ("numbers of 0xff", { let mut f = flat.clone(); f[4..200].fill(0xff); f }, "its column"),

