@@ -74,6 +74,7 @@ impl Values {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Pixels of pictures, whose format says which value is white.
+    #[cfg_attr(not(feature = "pictures"), allow(dead_code, reason = "no reader makes it"))]
     Pictures { white: u16 },
     /// Bytes of an array or of IDX, as pixels are stored.
     Bytes,

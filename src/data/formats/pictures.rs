@@ -13,6 +13,8 @@ mod fit;
 mod folder;
 mod kinds;
 #[cfg(feature = "pictures")]
+mod names;
+#[cfg(feature = "pictures")]
 mod notes;
 #[cfg(feature = "pictures")]
 mod read;

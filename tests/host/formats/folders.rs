@@ -111,15 +111,17 @@ fn sets_are_told_by_their_names() {
         assert_eq!((opened.train.len(), opened.test.len()), (2, 1), "{train}, {test}");
         assert_eq!(opened.train.labels(), Some([0, 1].as_slice()), "{train}, {test}");
         assert_eq!(opened.test.labels(), Some([1].as_slice()), "{train}, {test}");
+        let valid = opened.said.iter().any(|note| note.contains("is to test on"));
+        assert_eq!(valid, test.to_ascii_lowercase().starts_with("val"), "{:?}", opened.said);
     }
     let folder =
         Folder::of(&["train/0.png", "test/0.png", "val/0.png", "val/1.png", "more/a/0.png"]);
     folder.put("cover.png", &grey([9, 9], &[1; 81]));
     let opened = folder.open(auto()).expect("two sets");
     assert_eq!((opened.train.len(), opened.test.len()), (1, 1), "validation is no test");
-    says(&opened.said, "1 pictures beside the folders, such as `cover.png`");
+    says(&opened.said, "1 picture beside the folders, such as `cover.png`");
     says(&opened.said, "the folder `val` with 2 pictures");
-    says(&opened.said, "the folder `more` with 1 pictures");
+    says(&opened.said, "the folder `more` with 1 picture");
     // As a class of vehicles.
     let folder = Folder::of(&["bus/0.png", "train/0.png", "car/0.png"]);
     let (data, said) = folder.read(&auto()).expect("classes");

@@ -1,4 +1,5 @@
 //! Pictures of every kind against what Pillow reads, and malformed ones.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
 
 use std::path::{Path, PathBuf};
 
@@ -170,6 +171,7 @@ fn malformed_pictures_of_other_kinds_are_refused() {
         ("JPEG, 65535 x 65535", jpeg("rgb420.jpg", 65535, 65535), "is a picture of 65535 x 65535, expected at most"),
         ("JPEG, progressive, 3000 x 3000", jpeg("progressive.jpg", 3000, 3000), "is a picture of 3000 x 3000"),
         ("JPEG, higher than its pixels", jpeg("rgb420.jpg", 9999, 26), "it is too short for 26 x 9999 pixels"),
+        ("JPEG, progressive, larger than its pixels", jpeg("progressive.jpg", 300, 300), is("jpeg")),
         ("JPEG, no width", jpeg("rgb420.jpg", 19, 0), is("jpeg")),
         ("WebP, the start", b"RIFF\x10\0\0\0WEBP".to_vec(), is("webp")),
         ("WebP, half", half("lossy.webp"), "it ends before its parts do"),

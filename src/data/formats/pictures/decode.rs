@@ -14,7 +14,8 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::containers;
-use super::kinds::{Format, LOOKED_AT, known_as};
+use super::kinds::{Format, LOOKED_AT};
+use super::names::known_as;
 use super::samples::{self, Samples};
 use crate::config::ImageSize;
 use crate::error::{Error, Result};

@@ -7,7 +7,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::decode::shown;
-use super::kinds::{Format, LOOKED_AT, Named};
+use super::kinds::{Format, LOOKED_AT};
+use super::names::Named;
+use super::notes::counted;
 use crate::data::labels::Labels;
 use crate::error::{Error, Result};
 
@@ -35,7 +37,7 @@ struct Tree {
     path: PathBuf,
     pictures: Vec<PathBuf>,
     /// Those with pictures in them, by their names.
-    below: Vec<Tree>,
+    below: Vec<Self>,
 }
 
 impl Tree {
@@ -66,6 +68,8 @@ pub(super) struct Listing {
 pub(super) struct Listed {
     pub(super) train: Listing,
     pub(super) test: Option<Listing>,
+    /// What was taken for the test images, if that is not plain.
+    pub(super) said: Option<String>,
     /// What of it is not read, in words.
     pub(super) left: Vec<String>,
 }
@@ -107,7 +111,7 @@ pub(super) fn list(folder: &Path) -> Result<Listed> {
             });
         }
     }
-    Ok(Listed { train, test, left })
+    Ok(Listed { train, test, said: finder.said, left })
 }
 
 /// A path as it is called inside a folder.
@@ -122,6 +126,7 @@ struct Finder<'a> {
     folders: usize,
     unread: Counted,
     others: Counted,
+    said: Option<String>,
     left: Vec<String>,
 }
 
@@ -136,7 +141,15 @@ fn role(name: &str) -> Option<usize> {
 impl<'a> Finder<'a> {
     fn new(root: &'a Path) -> Self {
         let (unread, others) = (Counted::default(), Counted::default());
-        Self { root, above: HashSet::new(), folders: 0, unread, others, left: Vec::new() }
+        Self {
+            root,
+            above: HashSet::new(),
+            folders: 0,
+            unread,
+            others,
+            said: None,
+            left: Vec::new(),
+        }
     }
 
     /// Reads a folder and all below it.
@@ -198,6 +211,11 @@ impl<'a> Finder<'a> {
         let mut take =
             |place: usize| below.get_mut(place).and_then(Option::take).unwrap_or_default();
         let (train, test) = (take(train), take(test));
+        if role(&test.name()) == Some(2) {
+            let name = inside(self.root, &test.path);
+            self.said =
+                Some(format!("the folder `{name}` is to test on, since there is none of tests"));
+        }
         tree.below = below.into_iter().flatten().collect();
         self.leave(&tree);
         (self.listing(train), Some(self.listing(test)))
@@ -231,13 +249,13 @@ impl<'a> Finder<'a> {
 
     /// Says what is in a folder that is not read.
     fn leave(&mut self, tree: &Tree) {
-        if let (count @ 1.., Some(first)) = (tree.pictures.len(), tree.pictures.first()) {
-            let first = inside(self.root, first);
-            self.left.push(format!("{count} pictures beside the folders, such as `{first}`"));
+        if let Some(first) = tree.pictures.first() {
+            let (some, first) = (counted(tree.pictures.len()), inside(self.root, first));
+            self.left.push(format!("{some} beside the folders, such as `{first}`"));
         }
         for below in &tree.below {
-            let (count, name) = (below.count(), inside(self.root, &below.path));
-            self.left.push(format!("the folder `{name}` with {count} pictures"));
+            let (some, name) = (counted(below.count()), inside(self.root, &below.path));
+            self.left.push(format!("the folder `{name}` with {some}"));
         }
     }
 

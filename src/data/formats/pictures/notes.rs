@@ -65,7 +65,7 @@ impl Story {
         let mut kinds: Vec<_> = self.formats.iter().map(|(kind, &n)| (n, kind)).collect();
         kinds.sort_by_key(|&(count, _)| std::cmp::Reverse(count));
         let mut text = match kinds.as_slice() {
-            [(_, kind)] => format!("{} {kind} picture{}", self.all, plural(self.all)),
+            [(_, kind)] => counted(self.all).replacen(' ', &format!(" {kind} "), 1),
             kinds => {
                 let each: Vec<_> = kinds.iter().map(|(n, kind)| format!("{n} {kind}")).collect();
                 format!("{} pictures: {}", self.all, each.join(", "))
@@ -110,8 +110,9 @@ impl Story {
     }
 }
 
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
+/// So many pictures.
+pub(super) fn counted(count: usize) -> String {
+    format!("{count} picture{}", if count == 1 { "" } else { "s" })
 }
 
 /// What was not read, in one sentence.

@@ -98,7 +98,7 @@ pub fn read_folder(folder: &Path, config: &DataConfig) -> Result<Found> {
     if config.range == Range::ByFile {
         return before::read(folder);
     }
-    let Listed { train, test, left } = folder::list(folder)?;
+    let Listed { train, test, said, left } = folder::list(folder)?;
     let all: Vec<&PathBuf> =
         train.pictures.iter().chain(test.iter().flat_map(|test| &test.pictures)).collect();
     let (pictures, sizes) = decoded(folder, &all, config)?;
@@ -137,7 +137,7 @@ pub fn read_folder(folder: &Path, config: &DataConfig) -> Result<Found> {
     let test = test.map(set).transpose()?;
     let names = train.labels.as_ref().and_then(|labels| labels.names.as_deref());
     train.notes.push(story.told(names, channels, config.channels));
-    train.notes.extend(fitted);
+    train.notes.extend(said.into_iter().chain(fitted));
     if transparent {
         let color = if white { "white" } else { "black" };
         train.notes.push(format!("transparent pixels lie on {color}"));
