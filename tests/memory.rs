@@ -272,10 +272,10 @@ fn files_cost_at_most_four_times_their_size() {
         check("npz", file, |path, bytes| npz::read(path, bytes, &DataConfig::default()));
     });
     tables().into_iter().for_each(|file| {
-        check("table", file, |path, bytes| table::read(path, bytes, &DataConfig::default()))
+        check("table", file, |path, bytes| table::read(path, bytes, &DataConfig::default()));
     });
     matrices().into_iter().for_each(|file| {
-        check("market", file, |path, bytes| market::read(path, bytes, &DataConfig::default()))
+        check("market", file, |path, bytes| market::read(path, bytes, &DataConfig::default()));
     });
     let floats = array("<f2", "True", "(65536, 256)", 32 * MIB);
     check("rows", ("32 MiB of f2, Fortran", floats, true), rows::from_npy);

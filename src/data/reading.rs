@@ -184,7 +184,10 @@ impl Reading {
             How::Standardise { mean, deviation } => self.seen.map(|v| (v - mean) / deviation),
             How::Columns { means, deviations } => {
                 let len = means.len().max(1);
-                let of = |i: usize| (values.get(i) - means[i % len]) / deviations[i % len];
+                let of = |i: usize| {
+                    let column = column_of(i, len);
+                    (values.get(i) - means[column]) / deviations[column]
+                };
                 (0..values.len()).map(of).fold([0.0_f32, 0.0], |[a, b], v| [a.min(v), b.max(v)])
             }
         };
@@ -209,7 +212,7 @@ fn auto(
         return Ok(How::Over { white: white_of(white, high, said) });
     }
     if whole && low >= 0.0 && high > 1.0 {
-        if !(128.0..=WHITE).contains(&high) {
+        if raw.kind == Kind::Numbers || !(128.0..=WHITE).contains(&high) {
             said.push(format!(
                 "if whole numbers from {low} to {high} are counts, `--likelihood poisson` and \
                  `negative-binomial` take them as they are"
@@ -217,8 +220,7 @@ fn auto(
             return Ok(How::Over { white: high });
         }
         // A picture may lack its whitest byte.
-        let white = if raw.kind == Kind::Bytes { WHITE } else { high };
-        return Ok(How::Over { white });
+        return Ok(How::Over { white: WHITE });
     }
     if whole && low >= 0.0 {
         // Black and white, which bytes hold.
@@ -287,6 +289,11 @@ fn standardise(path: &Path, raw: &Raw) -> Result<How> {
     Err(Error::data(path, what).hint("give images that differ"))
 }
 
+/// The column of a value in rows of so many.
+fn column_of(at: usize, columns: usize) -> usize {
+    at.checked_rem(columns).unwrap_or_default()
+}
+
 /// The mean and the deviation of each column.
 fn columns(path: &Path, raw: &Raw) -> Result<How> {
     const MOST: usize = 8192;
@@ -298,11 +305,12 @@ fn columns(path: &Path, raw: &Raw) -> Result<How> {
     }
     let (mut means, mut squares) = (vec![0.0_f64; cols], vec![0.0_f64; cols]);
     for i in 0..raw.values.len() {
-        means[i % cols] += f64::from(raw.values.get(i));
+        means[column_of(i, cols)] += f64::from(raw.values.get(i));
     }
     means.iter_mut().for_each(|mean| *mean /= rows);
     for i in 0..raw.values.len() {
-        squares[i % cols] += (f64::from(raw.values.get(i)) - means[i % cols]).powi(2);
+        let column = column_of(i, cols);
+        squares[column] += (f64::from(raw.values.get(i)) - means[column]).powi(2);
     }
     let deviation = |square: &f64| match (square / rows).sqrt() as f32 {
         deviation if deviation > 0.0 => deviation,

@@ -200,9 +200,12 @@ fn tables_of_counts_are_read_as_they_are() {
     // Who divides them learns of another way, whatever the largest is.
     for text in [text, "a,b\n0,3\n14,1\n", "a,b\n0,3\n5000,1\n"] {
         let said = read(text, Likelihood::Bernoulli, "").expect("grey images").said;
-        let about = said.iter().find(|said| said.contains("are divided by"));
+        let about = said.iter().find(|said| said.contains("are counts"));
         let about = about.unwrap_or_else(|| panic!("nothing was said of {text}: {said:?}"));
-        assert!(about.contains("`--likelihood negative-binomial` take counts"), "{about}");
+        assert!(
+            about.contains("`--likelihood poisson` and `negative-binomial` take them"),
+            "{about}"
+        );
     }
     for (range, likelihood) in
         [("bytes", Likelihood::Poisson), ("standardise", Likelihood::Poisson)]

@@ -227,7 +227,7 @@ fn what_a_model_cannot_do_is_refused() {
     let (state, data) = trained(Likelihood::Bernoulli);
     let other = Dataset::synthetic(20, [6, 5], 1).expect("a dataset");
     let refused = Model::new(&Device::Cpu(1), &state, Some(&other)).expect_err("another size");
-    assert!(refused.to_string().contains("6×5"), "{refused}");
+    assert!(refused.to_string().contains("6 × 5"), "{refused}");
     let mut model = Model::new(&Device::Cpu(1), &state, Some(&data)).expect("a model");
     let says = |what: &str, refused: elbo::Result<()>, kind| {
         let error = refused.expect_err(what);

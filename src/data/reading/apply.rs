@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::data::Dataset;
 use crate::data::raw::{Kind, Raw, Values};
-use crate::data::reading::{How, Look, OVERSHOOT, Reading, WHITE, look};
+use crate::data::reading::{How, Look, OVERSHOOT, Reading, WHITE, column_of, look};
 use crate::data::source::reserved;
 use crate::error::{Error, Result};
 
@@ -65,7 +65,10 @@ impl Reading {
                         "the run standardises each column by itself: give the same columns",
                     ));
                 }
-                let of = |i: usize, v: f32| (v - means[i % len]) / deviations[i % len];
+                let of = |i: usize, v: f32| {
+                    let column = column_of(i, len);
+                    (v - means[column]) / deviations[column]
+                };
                 Values::Floats(mapped(path, values, of)?)
             }
         };
