@@ -199,7 +199,7 @@ fn a_state_of_the_first_version_goes_on() {
     // What was minimised was not summed then.
     state.trained.sums = read.trained.sums;
     assert_eq!(read, state);
-    trainer(&Device::Cpu(1), &small()).restore(&read).expect("it goes on");
+    trainer(&Device::Cpu(1), &state.config).restore(&read).expect("it goes on");
 }
 
 #[test]
