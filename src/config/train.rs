@@ -54,7 +54,7 @@ pub enum NonFinite {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TrainConfig {
-    /// The images, as [`Dataset::open`](crate::Dataset::open) reads them; if there are none, they
+    /// The images, as [`Sources::open`](crate::data::Sources::open) reads them; if there are none, they
     /// are looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<PathBuf>,
