@@ -303,6 +303,9 @@ impl State {
             about.config.data = DataConfig::before();
         }
         about.config.validate().map_err(|e| fail(format!("its configuration: {e}")))?;
+        if let Some(fault) = about.reading.fault() {
+            return Err(fail(fault));
+        }
         let (epochs, best) = (about.course.epochs, about.course.best.map_or(0, |best| best.epoch));
         let no_best = about.course.best.is_some() && best == 0;
         if epochs > MOST as u64 || no_best || best > epochs {

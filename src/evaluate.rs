@@ -116,7 +116,8 @@ impl Model {
         check_tensors(Path::new(STATE), &shapes, &weights)?;
         model.put("", |parameter| parameter.value, &weights)?;
         model.step = state.trained.step;
-        model.reading.total = state.reading.total;
+        // That of what it learned from, whatever it looks at.
+        model.reading = state.reading.clone();
         Ok(model)
     }
 

@@ -55,7 +55,7 @@ pub(super) struct DataArgs {
     /// Images, as `elbo train` takes them [default: those of the run]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// The images to test on [default: those of --data, or every tenth image there]
+    /// The images to test on [default: those of --data, or a tenth of each class there]
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
 }
@@ -241,6 +241,7 @@ impl DataArgs {
             Split::Train => ("train-labels-idx1-ubyte", "y_train"),
         };
         let found = match ending(path).as_str() {
+            _ if data.label_fault().is_some() => data.label_fault().unwrap_or_default().to_owned(),
             "npz" => format!("there is no array `{array}` in it"),
             "csv" | "tsv" | "txt" => "no column of it is taken for labels".to_owned(),
             _ if path.is_dir() => format!("there is no file `{idx}`, plain or .gz, in it"),
@@ -249,8 +250,8 @@ impl DataArgs {
         let what = format!("its {} images have no labels: {found}", split.name());
         Err(Error::data(path, what).hint(
             "add the class of each image, or name images with labels by `--data`: IDX files beside \
-             the images', `y_train` and `y_test` in an .npz, the column `label` of a .csv, or \
-             folders of PNGs",
+             the images', `y_train` and `y_test` in an .npz, the column `label` of a table, or \
+             folders of pictures",
         ))
     }
 }

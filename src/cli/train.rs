@@ -37,11 +37,11 @@ Examples:
 pub(super) struct Args {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Images: a folder of IDX files or PNGs, or an IDX, .npy, .npz or .csv file [default:
-    /// assets/mnist, here or beside the program]
+    /// Images: a folder of IDX files or pictures, or a file of one of many kinds; `elbo data` says what is
+    /// read [default: assets/mnist, here or beside the program]
     #[arg(long, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// The images to test on [default: those of --data, or every tenth image there]
+    /// The images to test on [default: those of --data, or a tenth of each class there]
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
     /// The folder of the run [default: the next number under runs]
@@ -195,24 +195,26 @@ fn open_data(args: &Args, config: &mut Config, state: Option<&State>) -> Result<
         })?,
         _ => opened?,
     };
+    opened.train = opened.train.limited(config.train.limit);
     if state.is_none() {
-        if args.config.likelihood_is_default() && opened.train.size().channels > 2 {
-            (config.model.likelihood, config.model.scale) = (Likelihood::Normal, Scale::Shared);
-            opened.said.push(COLOUR.to_owned());
-        }
-        opened.train = opened.train.limited(config.train.limit);
-        let images = opened.train.len();
-        if args.config.batch_is_default() && images < config.train.batch_size {
-            config.train.batch_size = images;
-            opened
-                .said
-                .push(format!("a minibatch has all {images} images, since there are no more"));
-        }
-    } else {
-        opened.train = opened.train.limited(config.train.limit);
+        fit_to_data(&args.config, config, &mut opened);
     }
     (config.train.data, config.train.test_data) = (Some(data), test_data);
     Ok(opened)
+}
+
+/// What nobody chose becomes what fits the data, which is said.
+fn fit_to_data(typed: &ConfigArgs, config: &mut Config, opened: &mut Opened) {
+    if typed.likelihood_is_default() && opened.train.size().channels > 2 {
+        (config.model.likelihood, config.model.scale) = (Likelihood::Normal, Scale::Shared);
+        opened.said.push(COLOUR.to_owned());
+    }
+    let images = opened.train.len();
+    if typed.batch_is_default() && images < config.train.batch_size {
+        config.train.batch_size = images;
+        let what = format!("a minibatch has all {images} images, since there are no more");
+        opened.said.push(what);
+    }
 }
 
 /// Refuses a course that cannot be that of so many steps.

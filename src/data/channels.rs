@@ -7,6 +7,12 @@ use crate::data::raw::{Kind, Raw, Values};
 /// Thousandths of red, green and blue in grey, by Rec. 601.
 const WEIGHTS: [u16; 3] = [299, 587, 114];
 
+/// Grey by these weights, rounded.
+pub(in crate::data) fn luma(rgb: [u32; 3]) -> u32 {
+    let parts = rgb.into_iter().zip(WEIGHTS).map(|(v, w)| v.saturating_mul(w.into()));
+    parts.sum::<u32>().saturating_add(500) / 1000
+}
+
 /// The same images in grey or in colour. Of two channels and of four the last is transparency, which is left
 /// out where grey or colour is asked for; where nothing is, it is modelled as the others, which is said.
 pub(super) fn wanted(raw: Raw, channels: Channels) -> Raw {
@@ -24,8 +30,7 @@ pub(super) fn wanted(raw: Raw, channels: Channels) -> Raw {
 }
 
 fn grey_byte(pixel: &[u8]) -> [u8; 1] {
-    let parts = pixel.iter().zip(WEIGHTS).map(|(&v, w)| u32::from(v).saturating_mul(w.into()));
-    [(parts.sum::<u32>().saturating_add(500) / 1000) as u8]
+    [luma([pixel[0], pixel[1], pixel[2]].map(u32::from)) as u8]
 }
 
 fn grey(pixel: &[f32]) -> [f32; 1] {

@@ -50,7 +50,7 @@ impl Dataset {
     ///
     /// If the bytes are not a whole number of images, at least one.
     pub fn from_bytes(size: impl Into<ImageSize>, bytes: Vec<u8>) -> Result<Self> {
-        Self::whole(size.into(), Values::Bytes(bytes))
+        Self::made(size.into(), Values::Bytes(bytes))
     }
 
     /// Images of floats, of `[height, width]`, or of `[height, width, channels]`.
@@ -63,21 +63,26 @@ impl Dataset {
             let what = format!("pixel {at} of the dataset is {}; pixels are finite", floats[at]);
             return Err(Error::new(ErrorKind::Data, what));
         }
-        Self::whole(size.into(), Values::Floats(floats))
+        Self::made(size.into(), Values::Floats(floats))
     }
 
-    fn whole(size: ImageSize, values: Values) -> Result<Self> {
-        let count = whole_images(size, values.len())?;
+    /// Images that were made in memory, of finite values.
+    fn made(size: ImageSize, values: Values) -> Result<Self> {
         let reading = Reading::of_values(&values);
-        Ok(Self { size, count, values, labels: None, label_fault: None, reading })
+        Self::whole(size, values, reading)
     }
 
-    /// Images that were read.
-    fn of(path: &Path, size: ImageSize, values: Values) -> Result<Self> {
+    /// Images that were read from a file.
+    fn read(path: &Path, size: ImageSize, values: Values, reading: Reading) -> Result<Self> {
         if let Values::Floats(floats) = &values {
             source::check_finite(path, floats)?;
         }
-        Self::whole(size, values)
+        Self::whole(size, values, reading)
+    }
+
+    fn whole(size: ImageSize, values: Values, reading: Reading) -> Result<Self> {
+        let count = whole_images(size, values.len())?;
+        Ok(Self { size, count, values, labels: None, label_fault: None, reading })
     }
 
     /// Made images: blots of a random place and width, as bytes. The same for the same seed.

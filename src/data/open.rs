@@ -92,7 +92,6 @@ impl Sources<'_> {
             }
         };
         let train = reading.apply(data, train, &mut said)?;
-        said.extend(reading.beyond(&test));
         let test = reading.apply(of, test, &mut said)?.numbered_as(of, &train)?;
         said.extend(train.classes_in_words(&test));
         let mut seen = HashSet::new();

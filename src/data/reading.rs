@@ -105,23 +105,45 @@ impl Display for Reading {
     }
 }
 
-/// What the values of a dataset are like.
+impl Reading {
+    /// What is wrong with a reading that a file tells, if anything: its numbers are finite, ranges go up,
+    /// divisors are positive, and each column has a mean and a deviation.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let goes_up = |[low, high]: [f32; 2]| low.is_finite() && high.is_finite() && low <= high;
+        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        let positive = |values: &[f32]| values.iter().all(|&v| v.is_finite() && v > 0.0);
+        let how = match &self.how {
+            How::ByFile | How::AsItIs => true,
+            &How::Over { white } => positive(&[white]),
+            &How::Between { low, high } => goes_up([low, high]) && low < high,
+            &How::Standardise { mean, deviation } => finite(&[mean]) && positive(&[deviation]),
+            How::Columns { means, deviations } => {
+                means.len() == deviations.len() && finite(means) && positive(deviations)
+            }
+        };
+        let ranges = goes_up(self.seen) && goes_up(self.shown);
+        let total = self.total.is_none_or(|total| total.is_finite() && total >= 0.0);
+        (!(how && ranges && total)).then(|| format!("its reading of values cannot be: {self}"))
+    }
+}
+
+/// How far values go.
 #[derive(Clone, Copy, Debug)]
-struct Look {
+struct Extent {
     low: f32,
     high: f32,
     /// Whether all are whole numbers.
     whole: bool,
 }
 
-fn look(values: &Values) -> Look {
-    let none = Look { low: f32::INFINITY, high: f32::NEG_INFINITY, whole: true };
-    let join = |a: Look, b: Look| Look {
+fn extent_of(values: &Values) -> Extent {
+    let none = Extent { low: f32::INFINITY, high: f32::NEG_INFINITY, whole: true };
+    let join = |a: Extent, b: Extent| Extent {
         low: a.low.min(b.low),
         high: a.high.max(b.high),
         whole: a.whole && b.whole,
     };
-    let one = |v: f32| Look { low: v, high: v, whole: v == v.trunc() };
+    let one = |v: f32| Extent { low: v, high: v, whole: v == v.trunc() };
     match values {
         Values::Bytes(v) => v
             .par_chunks(PART)
@@ -144,7 +166,7 @@ impl Reading {
         range: Range,
         (model, pixels): (&ModelConfig, Pixels),
     ) -> Result<Decided> {
-        let seen = look(&raw.values);
+        let seen = extent_of(&raw.values);
         let mut said = Vec::new();
         let how = match range {
             Range::ByFile => return Ok((Self::default(), said)),
@@ -155,7 +177,7 @@ impl Reading {
             Range::Standardise => standardise(path, raw)?,
             Range::Columns => columns(path, raw)?,
         };
-        let Look { low, high, .. } = seen;
+        let Extent { low, high, .. } = seen;
         let reading = Self { seen: [low, high], how, ..Self::default() };
         let shown = reading.shown_by(&raw.values);
         Ok((Self { shown, ..reading }, said))
@@ -166,7 +188,7 @@ impl Reading {
         let (seen, how) = match values {
             Values::Bytes(_) => ([0.0, WHITE], How::Over { white: WHITE }),
             Values::Floats(_) => {
-                let Look { low, high, .. } = look(values);
+                let Extent { low, high, .. } = extent_of(values);
                 ([low, high], How::AsItIs)
             }
         };
@@ -200,11 +222,11 @@ impl Reading {
 fn auto(
     path: &Path,
     raw: &Raw,
-    seen: Look,
+    seen: Extent,
     (model, pixels): (&ModelConfig, Pixels),
     said: &mut Vec<String>,
 ) -> Result<How> {
-    let Look { low, high, whole } = seen;
+    let Extent { low, high, whole } = seen;
     if model.likelihood.is_of_counts() {
         return Ok(How::AsItIs);
     }
@@ -281,9 +303,9 @@ fn standardise(path: &Path, raw: &Raw) -> Result<How> {
         parts.iter().sum::<f64>()
     };
     let mean = sum(&|v| v) / len as f64;
-    let deviation = (sum(&|v| (v - mean) * (v - mean)) / len as f64).sqrt();
+    let deviation = (sum(&|v| (v - mean) * (v - mean)) / len as f64).sqrt() as f32;
     if deviation > 0.0 {
-        return Ok(How::Standardise { mean: mean as f32, deviation: deviation as f32 });
+        return Ok(How::Standardise { mean: mean as f32, deviation });
     }
     let what = format!("holds nothing but the value {mean}, which cannot be standardised");
     Err(Error::data(path, what).hint("give images that differ"))
@@ -318,4 +340,44 @@ fn columns(path: &Path, raw: &Raw) -> Result<How> {
     };
     let deviations = squares.iter().map(deviation).collect();
     Ok(How::Columns { means: means.iter().map(|&mean| mean as f32).collect(), deviations })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file may tell anything, and what is told is divided by and looked up.
+    #[test]
+    fn readings_that_cannot_be_are_known() {
+        let good = Reading { seen: [-1.0, 4.0], ..Reading::default() };
+        let columns = |means: &[f32], deviations: &[f32]| How::Columns {
+            means: means.to_vec(),
+            deviations: deviations.to_vec(),
+        };
+        let of = |how| Reading { how, ..good.clone() };
+        for how in [
+            How::ByFile,
+            How::AsItIs,
+            How::Over { white: 255.0 },
+            How::Between { low: -1.0, high: 1.0 },
+            How::Standardise { mean: -3.0, deviation: 0.1 },
+            columns(&[1.0, 2.0], &[1.0, 0.5]),
+        ] {
+            assert_eq!(of(how.clone()).fault(), None, "{how:?}");
+        }
+        for bad in [
+            of(How::Over { white: 0.0 }),
+            of(How::Over { white: f32::NAN }),
+            of(How::Between { low: 1.0, high: 1.0 }),
+            of(How::Standardise { mean: 0.0, deviation: -1.0 }),
+            of(columns(&[1.0, 2.0], &[1.0])),
+            of(columns(&[f32::INFINITY], &[1.0])),
+            of(columns(&[0.0], &[0.0])),
+            Reading { shown: [0.0, f32::NAN], ..good.clone() },
+            Reading { seen: [2.0, 1.0], ..good.clone() },
+            Reading { total: Some(f32::INFINITY), ..good.clone() },
+        ] {
+            assert!(bad.fault().is_some(), "{bad:?}");
+        }
+    }
 }

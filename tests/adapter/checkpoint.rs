@@ -244,6 +244,8 @@ fn malformed_states_are_refused() {
         ("steps beyond counting", edited("step = 5", "step = 5000000000"), "5000000000 steps"),
         ("left out beyond counting", edited("skipped = 0", "skipped = 5000000000"), "skipped steps"),
         ("images beyond counting", edited("images = ", "images = 50000000000"), "images, more than"),
+        ("a range of NaN", edited("shown = [0.0, 1.0]", "shown = [0.0, nan]"), "its reading of values cannot be"),
+        ("a white of zero", edited("white = 255.0", "white = 0.0"), "its reading of values cannot be"),
         ("integers", edited("F32", "I32"), "I32"),
         ("half floats", edited("F32", "F16"), "no safetensors"),
         ("a NaN", nan, "NaN"),

@@ -222,6 +222,17 @@ fn batches_do_not_matter() {
     assert!(first.iter().zip(second).all(|(a, b)| (a - b).abs() < 1e-3), "likelihoods");
 }
 
+/// Whatever it looks at, pictures map by what it learned from.
+#[test]
+fn a_model_has_the_reading_of_its_run() {
+    let (mut state, data) = trained(Likelihood::Normal);
+    (state.reading.seen, state.reading.shown) = ([-3.0, 5.0], [-3.0, 5.0]);
+    for data in [None, Some(&data)] {
+        let model = Model::new(&Device::Cpu(1), &state, data).expect("a model");
+        assert_eq!(model.reading(), &state.reading, "with images: {}", data.is_some());
+    }
+}
+
 #[test]
 fn what_a_model_cannot_do_is_refused() {
     let (state, data) = trained(Likelihood::Bernoulli);

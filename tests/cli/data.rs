@@ -203,3 +203,21 @@ fn what_is_wrong_is_told_and_its_hint_mends_it() {
     assert!(said.contains("`--range standardise` brings them near 1"), "{said}");
     succeed(train(&dir, &format!("{flags}r --range standardise")));
 }
+
+/// Labels that cannot be used refuse no images, and whoever needs them is told why.
+#[test]
+fn a_verb_that_needs_labels_says_why_there_are_none() {
+    let dir = place();
+    succeed(train(&dir, "--quiet"));
+    let line = |i: usize| {
+        let pixels = (0..64).map(|j| ((i * 31 + j * 7) % 256).to_string()).collect::<Vec<_>>();
+        format!("name{i},{}\n", pixels.join(","))
+    };
+    let names = (0..64).map(|j| format!("p{j}")).collect::<Vec<_>>().join(",");
+    let text: String = (0..300).map(line).collect();
+    fs::write(dir.path().join("words.csv"), format!("label,{names}\n{text}")).expect("a file");
+    succeed(elbo(&dir, "evaluate out --data words.csv --device cpu --quiet"));
+    let flags = "probe out --data words.csv --device cpu";
+    let says = "more than 256 different classes";
+    assert_eq!(refusal_fault(flags, &output(elbo(&dir, flags)), 1, says), None, "their fault");
+}

@@ -249,8 +249,8 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             optional(
                 "data",
                 "\"assets/mnist\"",
-                "The images: a folder of IDX files or PNGs, or an IDX, .npy, .npz or .csv file; if there\n\
-                 are none, MNIST is looked for.",
+                "The images: a folder of IDX files or pictures, or a file of one of many kinds; `elbo data`\n\
+                 says what is read. If there are none, MNIST is looked for.",
             ),
             optional(
                 "test-data",

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use crate::data::formats::pictures::Named;
 use crate::data::formats::{cifar, market, mat, npy, npz, parquet, pickle, pictures, table, tar};
 use crate::data::source::{Start, check_not_a_page};
 use crate::error::{Error, Result};
@@ -202,7 +203,7 @@ pub(in crate::data) fn nothing_in(folder: &Path) -> Option<Error> {
         if name.starts_with('.') {
             continue;
         }
-        if entry.path().is_dir() || is_picture(&name) {
+        if entry.path().is_dir() || Named::of(Path::new(&name)) != Named::Else {
             return None;
         }
         files.push(name);
@@ -221,14 +222,4 @@ pub(in crate::data) fn nothing_in(folder: &Path) -> Option<Error> {
          pictures, batches of CIFAR, and Parquet named `train` and `test`",
         example.display()
     )))
-}
-
-/// Whether a name has the ending of a picture, of any kind.
-fn is_picture(name: &str) -> bool {
-    const ENDINGS: [&str; 15] = [
-        "png", "jpg", "jpeg", "jfif", "bmp", "gif", "tif", "tiff", "webp", "pgm", "ppm", "pbm",
-        "pnm", "jp2", "heic",
-    ];
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))
 }

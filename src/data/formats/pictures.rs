@@ -12,7 +12,6 @@ mod fit;
 #[cfg(feature = "pictures")]
 mod folder;
 mod kinds;
-#[cfg(feature = "pictures")]
 mod names;
 #[cfg(feature = "pictures")]
 mod notes;
@@ -22,6 +21,7 @@ mod read;
 mod samples;
 
 pub use kinds::Format;
+pub(in crate::data) use names::Named;
 
 #[cfg(feature = "pictures")]
 pub use decode::Was;

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::data::Dataset;
 use crate::data::raw::{Kind, Raw, Values};
-use crate::data::reading::{How, Look, OVERSHOOT, Reading, WHITE, column_of, look};
+use crate::data::reading::{Extent, How, OVERSHOOT, Reading, WHITE, column_of, extent_of};
 use crate::data::source::reserved;
 use crate::error::{Error, Result};
 
@@ -15,19 +15,6 @@ use crate::error::{Error, Result};
 const FULL: [f32; 2] = [255.0, 65535.0];
 
 impl Reading {
-    /// That images go far beyond the values of those that were trained on, if they do.
-    pub(in crate::data) fn beyond(&self, raw: &Raw) -> Option<String> {
-        let ([low, high], found) = (self.seen, look(&raw.values));
-        let room = 10.0 * (high - low);
-        let far = found.low < low - room || found.high > high + room;
-        (far && self.how != How::ByFile).then(|| {
-            format!(
-                "images to test on have values from {} to {}, far beyond those to train on, from {low} to {high}",
-                found.low, found.high
-            )
-        })
-    }
-
     /// The values of a file as pixels, which are said about where they are not as the run's are.
     pub(in crate::data) fn apply(
         &self,
@@ -35,7 +22,8 @@ impl Reading {
         raw: Raw,
         said: &mut Vec<String>,
     ) -> Result<Dataset> {
-        let seen = look(&raw.values);
+        let seen = extent_of(&raw.values);
+        said.extend(self.beyond(seen));
         let Raw { size, values, labels, label_fault, kind, .. } = raw;
         let values = match &self.how {
             How::ByFile => by_file(values),
@@ -72,13 +60,26 @@ impl Reading {
                 Values::Floats(mapped(path, values, of)?)
             }
         };
-        let data = Dataset::of(path, size, values)?;
         let reading = match self.how {
             // It is what the file's own values said.
-            How::ByFile => data.reading,
+            How::ByFile => Self::of_values(&values),
             _ => self.clone(),
         };
-        Ok(Dataset { labels, label_fault, reading, ..data })
+        let data = Dataset::read(path, size, values, reading)?;
+        Ok(Dataset { labels, label_fault, ..data })
+    }
+
+    /// That images go far beyond the values of those that were trained on, if they do.
+    fn beyond(&self, found: Extent) -> Option<String> {
+        let [low, high] = self.seen;
+        let room = 10.0 * (high - low);
+        let far = found.low < low - room || found.high > high + room;
+        (far && self.how != How::ByFile).then(|| {
+            format!(
+                "there are values from {} to {}, far beyond those of the images to train on, from {low} to {high}",
+                found.low, found.high
+            )
+        })
     }
 }
 
@@ -94,8 +95,8 @@ fn by_file(values: Values) -> Values {
 }
 
 /// Values over that of white. Bytes stay bytes where they can.
-fn over(path: &Path, values: Values, white: f32, seen: Look) -> Result<Values> {
-    let Look { low, high, whole } = seen;
+fn over(path: &Path, values: Values, white: f32, seen: Extent) -> Result<Values> {
+    let Extent { low, high, whole } = seen;
     // Over 1 a value is what it was.
     if !whole && white != 1.0 || low < 0.0 {
         let what = format!(
@@ -123,7 +124,7 @@ fn over(path: &Path, values: Values, white: f32, seen: Look) -> Result<Values> {
 }
 
 /// Floats a hair outside [0, 1] become its bounds.
-fn clamped(values: Values, Look { low, high, .. }: Look, said: &mut Vec<String>) -> Values {
+fn clamped(values: Values, Extent { low, high, .. }: Extent, said: &mut Vec<String>) -> Values {
     let out = low < 0.0 || high > 1.0;
     match values {
         Values::Floats(mut v) if out && low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT => {

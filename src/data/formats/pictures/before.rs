@@ -1,4 +1,4 @@
-//! Folders of PNGs as runs before 0.2 read them, which must go on to find the same images.
+//! Folders of PNGs as older runs read them, which must go on to find the same images.
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::fs;
@@ -8,6 +8,7 @@ use super::decode::{self, Decoded};
 use super::folder::{none, refuse};
 use super::samples::{self, Samples};
 use crate::config::ImageSize;
+use crate::data::channels;
 use crate::data::labels::{Labels, check_class};
 use crate::data::raw::{Found, Kind, Raw, Values};
 use crate::data::source::{self, check_unpacked, reserved};
@@ -62,7 +63,7 @@ fn grey(path: &Path) -> Result<([usize; 2], Vec<u8>)> {
     let (Decoded { size, samples, .. }, _) = decode::png(path, &source::read(path)?, true)?;
     let ImageSize { height, width, channels } = size;
     let Samples::Bytes(mut pixels) = samples else { return Ok(([height, width], Vec::new())) };
-    let luma = |rgb: [u8; 3]| samples::luma(rgb.map(u32::from)) as u8;
+    let luma = |rgb: [u8; 3]| channels::luma(rgb.map(u32::from)) as u8;
     let pixel = |some: &[u8]| match *some {
         [v] => v,
         [v, alpha] => samples::part(v, alpha),

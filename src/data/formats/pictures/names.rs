@@ -19,7 +19,7 @@ const UNREAD: [&str; 31] = [
 
 /// What a file is by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Named {
+pub(in crate::data) enum Named {
     /// A picture of a kind that is read; its content says which.
     Picture,
     /// A picture of a kind that is not.
@@ -29,7 +29,7 @@ pub(super) enum Named {
 }
 
 impl Named {
-    pub(super) fn of(path: &Path) -> Self {
+    pub(in crate::data) fn of(path: &Path) -> Self {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
         let among = |all: &[&str]| all.iter().any(|one| ending.eq_ignore_ascii_case(one));
         match () {
@@ -40,6 +40,7 @@ impl Named {
     }
 }
 
+#[cfg(feature = "pictures")]
 /// What a file is called that starts as no picture does which is read, if it is known.
 pub(super) fn known_as(start: &[u8]) -> Option<&'static str> {
     let text = start.trim_ascii_start();

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
+use super::before;
 use super::decode::{Decoded, Was, decode};
 use super::fit::{self, Sizes};
 use super::folder::{self, Listed, Listing, refuse};
 use super::notes::{self, Story};
 use super::samples::{self, Sample, Samples};
-use super::{before, samples::luma};
 use crate::config::{Background, Channels, DataConfig, ImageSize, Range};
+use crate::data::channels::luma;
 use crate::data::raw::{Found, Kind, Raw, Values};
 use crate::data::source::{self, reserved};
 use crate::error::{Error, Result};

@@ -171,9 +171,3 @@ pub(super) fn part<T: Sample>(color: T, alpha: T) -> T {
     let product = color.into().saturating_mul(alpha.into()).saturating_add(half);
     T::of(product.checked_div(T::WHITE).unwrap_or_default())
 }
-
-/// Grey by the weights of Rec. 601, rounded.
-pub(super) fn luma([r, g, b]: [u32; 3]) -> u32 {
-    let sum = [(r, 299_u32), (g, 587), (b, 114)].map(|(v, weight)| v.saturating_mul(weight));
-    sum.iter().sum::<u32>().saturating_add(500) / 1000
-}
