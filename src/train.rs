@@ -122,7 +122,8 @@ impl Trainer {
         let step = model.load(step_use)?;
         let in_parts = parts::load(&mut model)?;
         model.load_evaluation()?;
-        upload(&mut model.session, &model.vae.ports.train, train)?;
+        let classes = config.model.classes;
+        upload(&mut model.session, &model.vae.ports.train, (train, classes))?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
             let bias = model.vae.output_bias();
             if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
