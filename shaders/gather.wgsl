@@ -1,9 +1,13 @@
 // x (rows, n) = the minibatch's rows of a resident dataset, and image (rows) = which they are: the
 // epoch's order gives the image at each position. Bytes are divided by 255; a binarised pixel is a
 // coin of that probability, tossed for each step (1) or once for all (2). A dataset lies in shards; each
-// dispatch serves the rows of its own.
+// dispatch serves the rows of its own. In rows of bytes classes may lie behind the pixels, which x lacks.
 
-struct Gather { len: u32, stride: u32, shard_first: u32, shard_rows: u32, binarise: u32 }
+struct Gather {
+    len: u32, stride: u32, row_stride: u32, cols: u32, told: u32, shard_first: u32, shard_rows: u32,
+    binarise: u32,
+}
+override told: u32 = 0u;
 @group(0) @binding(0) var<uniform> p: Gather;
 const WIDTH = 64u;
 const ONCE = 2u;
@@ -47,7 +51,7 @@ fn bytes(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     if !at.inside { clear(i, at); }
     if !at.mine { return; }
     if at.block == 0u { image[at.row] = at.source; }
-    let packed = pixels[(at.source - p.shard_first) * (p.stride / 16u) + at.block];
+    let packed = pixels[(at.source - p.shard_first) * (p.row_stride / 16u) + at.block];
     for (var k = 0u; k < 4u; k++) {
         let four = bytes_of(packed[k]);
         var value = vec4<f32>(four) / 255.0;
@@ -55,6 +59,10 @@ fn bytes(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
             let words = coins(at.source, 4u * at.block + k);
             let heads = (words >> vec4<u32>(8u)) * 255u < (four << vec4<u32>(24u));
             value = select(vec4<f32>(0.0), vec4<f32>(1.0), heads);
+        }
+        if told != 0u {
+            let cols = vec4<u32>(16u * at.block + 4u * k) + vec4<u32>(0u, 1u, 2u, 3u);
+            value = select(vec4<f32>(0.0), value, cols < vec4<u32>(p.cols));
         }
         x[4u * i + k] = value;
     }
@@ -71,7 +79,7 @@ fn floats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     if !at.mine { return; }
     if at.block == 0u { image[at.row] = at.source; }
     for (var k = 0u; k < 4u; k++) {
-        var value = values[((at.source - p.shard_first) * (p.stride / 16u) + at.block) * 4u + k];
+        var value = values[((at.source - p.shard_first) * (p.row_stride / 16u) + at.block) * 4u + k];
         if p.binarise != 0u {
             let words = coins(at.source, 4u * at.block + k) >> vec4<u32>(8u);
             let heads = vec4<f32>(words) < value * 16777216.0;

@@ -140,7 +140,8 @@ impl Model {
             steps_per_submit,
             shown,
         };
-        upload(&mut model.session, &model.vae.ports.test, data)?;
+        let classes = model.config.model.classes;
+        upload(&mut model.session, &model.vae.ports.test, (data, classes))?;
         Ok(model)
     }
 
@@ -367,14 +368,19 @@ fn blank(state: &State, count: usize) -> Result<Dataset> {
     Dataset::from_bytes(state.size, vec![0; pixels * count])?.with_labels(vec![0; count])
 }
 
-/// Puts a dataset into its shards, a piece at a time, and its labels, which were checked.
-pub(crate) fn upload(session: &mut Session, shards: &[Shard], data: &Dataset) -> Result<()> {
+/// Puts a dataset into its shards, a piece at a time, and its labels, which were checked, for a model of so
+/// many classes.
+pub(crate) fn upload(
+    session: &mut Session,
+    shards: &[Shard],
+    (data, classes): (&Dataset, usize),
+) -> Result<()> {
     for shard in shards {
-        let row_words = data.device_words(shard.first, 1).len();
+        let row_words = data.device_words(shard.first, 1, classes).len();
         let piece = (UPLOAD / row_words).max(1);
         for row in (0..shard.rows).step_by(piece) {
             let rows = piece.min(shard.rows - row);
-            let words = data.device_words(shard.first + row, rows);
+            let words = data.device_words(shard.first + row, rows, classes);
             session.write_bits(shard.data, row * row_words, &words)?;
         }
         if let (Some(classes), Some(labels)) = (shard.labels, data.labels()) {

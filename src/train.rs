@@ -135,7 +135,8 @@ impl Trainer {
         if config.model.likelihood.is_of_counts() {
             model.reading.total = Some(train.mean_image().iter().sum::<f64>() as f32);
         }
-        upload(&mut model.session, &model.vae.ports.train, train)?;
+        let classes = config.model.classes;
+        upload(&mut model.session, &model.vae.ports.train, (train, classes))?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
             let bias = model.vae.output_bias();
             if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {

@@ -251,25 +251,26 @@ impl Dataset {
     }
 
     /// The elements of images `first` to `first + rows` as they lie on the device: bytes four to a
-    /// word, or the bits of floats, each row padded with zeros.
-    pub(crate) fn device_words(&self, first: usize, rows: usize) -> Vec<u32> {
+    /// word, or the bits of floats, each row padded with zeros. Where a model is told classes, a byte for
+    /// each follows an image's own: 255, which stands for 1, for the class that it is of.
+    pub(crate) fn device_words(&self, first: usize, rows: usize, classes: usize) -> Vec<u32> {
         let pixels = self.size.len();
-        let stride = pixels.next_multiple_of(PAD);
         let range = first * pixels..(first + rows) * pixels;
         match &self.values {
             Values::Bytes(bytes) => {
-                let mut words = vec![0u32; rows * stride / 4];
-                let packed = words.chunks_mut(stride / 4);
-                for (packed, row) in packed.zip(bytes[range].chunks(pixels)) {
-                    for (word, four) in packed.iter_mut().zip(row.chunks(4)) {
-                        let mut bytes = [0; 4];
-                        bytes[..four.len()].copy_from_slice(four);
-                        *word = u32::from_le_bytes(bytes);
-                    }
+                let stride = (pixels + classes).next_multiple_of(PAD);
+                let mut padded = vec![0; rows * stride];
+                for (padded, row) in padded.chunks_mut(stride).zip(bytes[range].chunks(pixels)) {
+                    padded[..pixels].copy_from_slice(row);
                 }
-                words
+                let labels = self.labels().filter(|_| classes > 0).unwrap_or_default();
+                for (padded, &label) in padded.chunks_mut(stride).zip(labels.iter().skip(first)) {
+                    padded[pixels + usize::from(label)] = 255;
+                }
+                padded.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four)).collect()
             }
             Values::Floats(floats) => {
+                let stride = pixels.next_multiple_of(PAD);
                 let mut words = vec![0u32; rows * stride];
                 let padded = words.chunks_mut(stride);
                 for (padded, row) in padded.zip(floats[range].chunks(pixels)) {
@@ -304,8 +305,17 @@ mod tests {
     #[test]
     fn bytes_are_packed_and_padded() {
         let data = Dataset::from_bytes([1, 5], (1..=10).collect()).expect("two images of five");
-        let words = data.device_words(1, 1);
+        let words = data.device_words(1, 1, 0);
         assert_eq!(words, [0x0908_0706, 0x0a, 0, 0], "the second image");
+        let told = data.clone().with_labels(vec![1, 2]).expect("a label each");
+        let words = told.device_words(1, 1, 3);
+        assert_eq!(words, [0x0908_0706, 0xff00_000a, 0, 0], "the third of three classes behind it");
+        assert_eq!(
+            told.device_words(0, 2, 12).len(),
+            2 * 8,
+            "twelve classes do not fit the padding"
+        );
+        assert_eq!(told.device_words(0, 2, 0), data.device_words(0, 2, 0), "nobody is told");
         assert_eq!(data.clone().limited(1).len(), 1, "limited to one");
     }
 

@@ -18,8 +18,14 @@ params! {
     pub struct Gather {
         /// Blocks of sixteen pixels in x, with the padding.
         len: u32,
-        /// The distance between rows of x, and between the dataset's rows in pixels.
+        /// The distance between rows of x.
         stride: u32,
+        /// The distance between the dataset's rows, in pixels.
+        row_stride: u32,
+        /// Pixels of an image.
+        cols: u32,
+        /// Whether classes lie behind the pixels of the dataset's rows.
+        told: u32,
         /// The shard's first image.
         shard_first: u32,
         /// Images in the shard.
@@ -45,12 +51,13 @@ const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gather.wgsl"), Cove
 
 /// x (batch, n) = the record's images out of a shard of bytes (shard rows, n), four to a word,
 /// over 255, or coins of that probability; and image (batch) = which they are. Rows of other
-/// shards are left, those that the record does not fill become zero.
+/// shards are left, those that the record does not fill become zero. Classes behind the pixels are
+/// left out.
 pub static BYTES: Kernel<Gather, 3> = Kernel {
     name: "gather.bytes",
     entry: "bytes",
     bindings: [Binding::read_words("pixels"), Binding::write("x"), Binding::write_words("image")],
-    overrides: &[],
+    overrides: &["told"],
     schedules: SCHEDULES,
     reference: (bytes, bytes),
     cpu: Cpu::Rows(rows),
@@ -134,7 +141,7 @@ fn coin_word(p: &Gather, record: &Record, pixel: usize, source: u32) -> u32 {
 fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 3]) {
     let pixels = pixels.words();
     let levels = levels::<T>();
-    let words = p.stride as usize / 4;
+    let words = p.row_stride as usize / 4;
     fill_rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
         let packed = &pixels[at * words..(at + 1) * words];
         for (four, word) in x.chunks_exact_mut(4).zip(packed) {
@@ -149,12 +156,15 @@ fn bytes<T: Real>(p: &Gather, record: &Record, [pixels, x, image]: [Arg<'_, T>; 
                 *x = if heads { T::one() } else { T::zero() };
             }
         }
+        if p.told != 0 {
+            x[p.cols as usize..].fill(T::zero());
+        }
     });
 }
 
 fn floats<T: Real>(p: &Gather, record: &Record, [values, x, image]: [Arg<'_, T>; 3]) {
     let values = values.read();
-    let stride = p.stride as usize;
+    let stride = p.row_stride as usize;
     fill_rows(p, record, (x.write(), image.words_mut()), |x, at, source| {
         x.copy_from_slice(&values[at * stride..(at + 1) * stride]);
         if p.binarise != 0 {
@@ -170,7 +180,8 @@ fn floats<T: Real>(p: &Gather, record: &Record, [values, x, image]: [Arg<'_, T>;
 /// A part of a dataset in one buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct Shard {
-    /// The rows: words of four bytes, or a matrix of floats.
+    /// The rows: words of four bytes, or a matrix of floats. Where the model is told, an image's class
+    /// lies behind its bytes as the encoder sees it: a byte for each class, 255 for its own, else 0.
     pub data: Tensor,
     /// The class of each image, where the model is told.
     pub labels: Option<Tensor>,
@@ -180,47 +191,64 @@ pub struct Shard {
     pub rows: usize,
 }
 
+impl Shard {
+    /// The distance between the rows, in pixels.
+    #[must_use]
+    pub fn stride(&self) -> usize {
+        match self.data.dtype() {
+            Dtype::U32 => 4 * self.data.cols() / self.rows,
+            Dtype::F32 => self.data.stride(),
+        }
+    }
+}
+
 /// Records x (batch, n) = the record's rows of a dataset in shards, and image (batch) = which.
 pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], pixels: Pixels, (x, image): (Tensor, Tensor)) {
     for shard in shards {
         let len = x.words() / 16;
+        let (kernel, told) = match shard.data.dtype() {
+            Dtype::U32 => (&BYTES, shard.labels.is_some()),
+            Dtype::F32 => (&FLOATS, false),
+        };
         let p = Gather {
             len: size(len),
             stride: size(x.stride()),
+            row_stride: size(shard.stride()),
+            cols: size(x.cols()),
+            told: u32::from(told),
             shard_first: size(shard.first),
             shard_rows: size(shard.rows),
             binarise: code(pixels),
         };
-        let bindings = [shard.data, x, image];
-        let kernel = match shard.data.dtype() {
-            Dtype::U32 => &BYTES,
-            Dtype::F32 => &FLOATS,
-        };
-        tape.dispatch(kernel, p, bindings, Grid::Flat(len));
+        tape.dispatch(kernel, p, [shard.data, x, image], Grid::Flat(len));
     }
 }
 
 /// Bytes and floats, in order and shuffled, grey, binarised and binarised once, one and two shards, a
-/// partial batch, and more than 65,535 workgroups.
+/// partial batch, more than 65,535 workgroups, and classes behind bytes that fit their padding or not.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let (grey, tossed, once) = (Pixels::Grey, Pixels::Binarised, Pixels::BinarisedOnce);
-    let shapes: [(usize, usize, usize, usize, bool, Pixels); 6] = [
-        (1, 1, 1, 1, false, grey),
-        (7, 10, 37, 7, true, grey),
-        (16, 40, 16, 13, true, tossed),
-        (16, 40, 37, 13, true, once),
-        (128, 300, 784, 128, true, tossed),
-        (256_100, 300_000, 17, 256_100, true, grey),
+    let shapes: [(usize, usize, [usize; 2], usize, bool, Pixels); 10] = [
+        (1, 1, [1, 0], 1, false, grey),
+        (7, 10, [37, 0], 7, true, grey),
+        (16, 40, [16, 0], 13, true, tossed),
+        (16, 40, [37, 0], 13, true, once),
+        (128, 300, [784, 0], 128, true, tossed),
+        (256_100, 300_000, [17, 0], 256_100, true, grey),
+        (1, 1, [1, 2], 1, false, grey),
+        (7, 10, [37, 11], 7, true, grey),
+        (16, 40, [34, 256], 13, true, tossed),
+        (128, 300, [784, 10], 128, true, grey),
     ];
     for (dtype, kind) in [(Dtype::U32, "bytes"), (Dtype::F32, "floats")] {
-        for (rows, images, cols, record_rows, shuffle, become_of) in shapes {
-            let name = format!("gather.{kind} {record_rows} of {images}×{cols}");
+        for (rows, images, [cols, classes], record_rows, shuffle, become_of) in shapes {
+            let name = format!("gather.{kind} {record_rows} of {images}×{cols} + {classes}");
             let mut case = Case::new(name, record_rows);
             case.record.images = images as u32;
             case.record.shuffle = shuffle;
             case.record.first = (images - record_rows) as u32;
-            let stride = cols.next_multiple_of(16);
+            let stride = (cols + classes).next_multiple_of(16);
             let mut shards = Vec::new();
             let half = images.div_ceil(2);
             for (i, (first, rows)) in [(0, half), (half, images - half)].into_iter().enumerate() {
@@ -235,7 +263,8 @@ pub(crate) fn cases() -> Vec<Case> {
                     }
                     Dtype::F32 => case.input("values", [rows, cols], Fill::Uniform(seed, 0.0, 1.0)),
                 };
-                shards.push(Shard { data, labels: None, first, rows });
+                let labels = (classes > 0).then(|| case.plan.words("classes", rows));
+                shards.push(Shard { data, labels, first, rows });
             }
             let x = case.plan.matrix("x", rows, cols);
             let image = case.plan.words("image", rows);

@@ -140,10 +140,10 @@ pub struct Vae {
 /// The most shards of a dataset: 128 GiB.
 const MOST_SHARDS: u128 = 1024;
 
-/// Makes room for a dataset, in shards below the largest binding, and for its classes if the model is
-/// told them.
-fn shards(plan: &mut Plan, name: &str, spec: DataSpec, labelled: bool) -> Vec<Shard> {
-    let stride = spec.pixels.next_multiple_of(PAD);
+/// Makes room for a dataset, in shards below the largest binding, and for which of so many classes its
+/// images are of, if the model is told.
+fn shards(plan: &mut Plan, name: &str, spec: DataSpec, classes: usize) -> Vec<Shard> {
+    let stride = if spec.bytes { spec.pixels + classes } else { spec.pixels }.next_multiple_of(PAD);
     let row_bytes = if spec.bytes { stride } else { 4 * stride };
     // One row of padding less, since a matrix of floats is padded to sixteen rows.
     let most = MAX_BINDING_BYTES as usize / row_bytes / 16 * 16;
@@ -155,7 +155,7 @@ fn shards(plan: &mut Plan, name: &str, spec: DataSpec, labelled: bool) -> Vec<Sh
         } else {
             plan.matrix(name, rows, spec.pixels)
         };
-        let labels = labelled.then(|| plan.words(&format!("classes of {name}"), rows));
+        let labels = (classes > 0).then(|| plan.words(&format!("classes of {name}"), rows));
         shards.push(Shard { data, labels, first, rows });
     }
     shards
@@ -207,9 +207,9 @@ impl Vae {
         config.validate()?;
         fits(config, train.unwrap_or(test), test)?;
         let mut plan = Plan::new().shared();
-        let labelled = config.model.classes > 0;
-        let train = train.map(|train| shards(&mut plan, "training images", train, labelled));
-        let images = shards(&mut plan, "test images", test, labelled);
+        let classes = config.model.classes;
+        let train = train.map(|train| shards(&mut plan, "training images", train, classes));
+        let images = shards(&mut plan, "test images", test, classes);
         let data = [train.unwrap_or_else(|| images.clone()), images];
         let ports = Ports::new(&mut plan, config, test.pixels, data);
         let parameters = match config.optimizer.average > 0.0 {
@@ -382,7 +382,7 @@ mod tests {
         {
             let mut plan = Plan::new();
             let spec = DataSpec { images, pixels: 784, bytes };
-            let shards = shards(&mut plan, "images", spec, true);
+            let shards = shards(&mut plan, "images", spec, 10);
             assert_eq!(shards.len(), expected, "{images} images, bytes {bytes}");
             let mut next = 0;
             for shard in shards {

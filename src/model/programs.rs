@@ -189,12 +189,18 @@ impl<'v> Recorder<'v> {
         let fused = self.fused(noise);
         let &Ports { x, image, eps, z, nll, extra, .. } = self.ports;
         let goal = &self.config.objective;
-        let bytes =
-            fused.bytes.then(|| Bytes { pixels: self.ports.train[0].data, image, cols: x.cols() });
+        let bytes = fused.bytes.then(|| {
+            let shard = self.ports.train[0];
+            Bytes { pixels: shard.data, image, cols: x.cols(), stride: shard.stride() }
+        });
         if bytes.is_none() {
             self.gather(&self.ports.train);
         }
         let top = self.encoder(bytes);
+        if bytes.is_some() {
+            // Their images are chosen by now.
+            self.gather_labels(&self.ports.train);
+        }
         let (path, layer) = self.posterior(top);
         let (h, draw) = if fused.draw {
             let at = DrawAt { image, eps, z, site: 0 };
@@ -238,8 +244,7 @@ impl<'v> Recorder<'v> {
         };
         // Nothing but products may read the images: not an encoder without a hidden layer, whose one
         // product draws, and no sum in parts.
-        let products = model.classes == 0
-            && train.corruption == Corruption::None
+        let products = train.corruption == Corruption::None
             && train.pixels == Pixels::Grey
             && matches!(
                 self.networks.encoder.layers(),
@@ -261,8 +266,13 @@ impl<'v> Recorder<'v> {
 
     /// Records the minibatch, and the classes of its images.
     fn gather(&mut self, shards: &[Shard]) {
-        let &Ports { x, image, label, .. } = self.ports;
+        let &Ports { x, image, .. } = self.ports;
         gather(&mut self.tape, shards, self.config.train.pixels, (x, image));
+        self.gather_labels(shards);
+    }
+
+    fn gather_labels(&mut self, shards: &[Shard]) {
+        let &Ports { image, label, .. } = self.ports;
         if let Some(label) = label {
             gather_labels(&mut self.tape, shards, image, label);
         }
@@ -277,7 +287,10 @@ impl<'v> Recorder<'v> {
     fn encoder(&mut self, bytes: Option<Bytes>) -> Input {
         let &Ports { x, image, .. } = self.ports;
         let x = match bytes {
-            Some(bytes) => Input::Bytes(bytes),
+            // The class lies behind the pixels already.
+            Some(bytes) => {
+                Input::Bytes(Bytes { cols: bytes.cols + self.config.model.classes, ..bytes })
+            }
             None => {
                 let level = self.config.train.corruption_level;
                 let noise = match self.config.train.corruption {

@@ -116,6 +116,7 @@ pub(crate) struct Bench {
     pub(crate) vae: Vae,
     pub(crate) session: Under,
     images: usize,
+    bytes: Vec<u8>,
     program: cpu::ProgramId,
     pub(crate) places: Places,
 }
@@ -143,7 +144,7 @@ impl Bench {
         let spec = DataSpec { images, pixels, bytes: true };
         let mut vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
         let step = vae.program(Use::Step(step)).expect("a program").clone();
-        let (mut session, program) = match device {
+        let (session, program) = match device {
             None => {
                 let made = cpu::Session::new(&vae.plan, Some(vae.ports.reports.slots), 1);
                 let mut session = made.expect("enough memory");
@@ -157,31 +158,29 @@ impl Bench {
                 (Under::Device(Box::new(session)), program)
             }
         };
-        let stride = pixels.next_multiple_of(16);
-        let words: Vec<u32> = bytes
-            .chunks(pixels)
-            .flat_map(|row| {
-                let mut padded = row.to_vec();
-                padded.resize(stride, 0);
-                padded
-                    .as_chunks()
-                    .0
-                    .iter()
-                    .map(|&four| u32::from_le_bytes(four))
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        session.write_bits(vae.ports.train[0].data, &words);
         let (config, places) = (config.clone(), Places::of(&vae.ports.reports));
-        let mut bench = Self { config, vae, session, images, program, places };
+        let bytes = bytes.to_vec();
+        let mut bench = Self { config, vae, session, images, bytes, program, places };
         let classes = bench.config.model.classes.max(1);
         bench.tell(&(0..images).map(|image| (image % classes) as u8).collect::<Vec<_>>());
         bench
     }
 
-    /// Gives each image a class, if the model is told; so far they have them in turn.
+    /// Writes the images, each with its class, if the model is told; so far they have them in turn.
     pub(crate) fn tell(&mut self, labels: &[u8]) {
-        if let Some(tensor) = self.vae.ports.train[0].labels {
+        let classes = self.config.model.classes;
+        let pixels = self.bytes.len() / self.images;
+        let mut rows = Vec::new();
+        for (row, &label) in self.bytes.chunks(pixels).zip(labels) {
+            rows.extend_from_slice(row);
+            rows.extend((0..classes).map(|class| 255 * u8::from(class == usize::from(label))));
+            rows.resize(rows.len().next_multiple_of(16), 0);
+        }
+        let words: Vec<_> =
+            rows.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four)).collect();
+        let shard = self.vae.ports.train[0];
+        self.session.write_bits(shard.data, &words);
+        if let Some(tensor) = shard.labels {
             let words: Vec<_> = labels.iter().copied().map(u32::from).collect();
             self.session.write_bits(tensor, &words);
         }

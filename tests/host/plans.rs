@@ -32,7 +32,7 @@ fn steps_of_every_model_are_fused() {
         [23, 16],
     );
     takes("importance", |c| c.objective.importance = 5, [16, 12]);
-    takes("classes", |c| c.model.classes = 10, [16, 12]);
+    takes("classes", |c| c.model.classes = 10, [14, 9]);
     takes(
         "a shared scale",
         |c| {

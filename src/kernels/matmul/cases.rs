@@ -205,21 +205,31 @@ pub(crate) fn trial() -> Case {
     layer(37, 70, 85, Activation::Sigmoid)
 }
 
-/// What a fused case is: images in the dataset, rows of the batch, images in the minibatch.
+/// What a fused case is: images in the dataset, bytes behind the pixels of each that the first layer alone
+/// sees, rows of the batch, images in the minibatch.
 struct Batch {
     images: usize,
+    behind: usize,
     rows: usize,
     filled: usize,
 }
 
 /// Whole steps of a small model with everything fused: each entry ragged in each dimension, latents
 /// that are no multiple of two or fill more than one tile, a partial batch, bytes and floats, both
-/// rules, the guard set, and a gradient and a weight that break.
+/// rules, the guard set, a gradient and a weight that break, and classes behind the pixels within
+/// their padding, up to its end and beyond.
 fn fused_steps() -> Vec<Case> {
     let adam = OptimizerConfig::default;
     let decayed = OptimizerConfig { rule: Rule::Adamw, weight_decay: 0.1, ..adam() };
-    let of = |images, rows, filled| Batch { images, rows, filled };
+    let of = |images, rows, filled| Batch { images, behind: 0, rows, filled };
+    let told = |behind| Batch { images: 40, behind, rows: 19, filled: 17 };
     vec![
+        fused_step(told(2), [1, 3, 1], Dtype::U32, &adam(), 0),
+        fused_step(told(10), [37, 21, 3], Dtype::U32, &adam(), 0),
+        fused_step(told(11), [37, 21, 3], Dtype::U32, &decayed, 0),
+        fused_step(told(12), [37, 21, 3], Dtype::U32, &adam(), 0),
+        fused_step(told(10), [48, 33, 3], Dtype::U32, &adam(), 0),
+        fused_step(told(256), [9, 21, 3], Dtype::U32, &adam(), 0),
         fused_step(of(1, 1, 1), [1, 1, 1], Dtype::U32, &adam(), 0),
         fused_step(of(40, 19, 17), [37, 21, 3], Dtype::U32, &adam(), 0),
         fused_step(of(40, 33, 33), [70, 65, 20], Dtype::F32, &decayed, 0),
@@ -239,10 +249,10 @@ fn fused_step(
     rule: &OptimizerConfig,
     status: u32,
 ) -> Case {
-    let Batch { images, rows, filled } = batch;
+    let Batch { images, behind, rows, filled } = batch;
     let kind = if dtype == Dtype::U32 { "bytes" } else { "floats" };
     let name = format!(
-        "matmul fused {filled}/{rows} {kind}, {pixels}-{hidden}-{latent}, {:?}, status {status}",
+        "matmul fused {filled}/{rows} {kind}, {pixels}-{hidden}-{latent}, {behind} behind, {:?}, status {status}",
         rule.rule
     );
     let mut case = Case::new(name, filled);
@@ -251,14 +261,8 @@ fn fused_step(
     let scale = case.record.rates;
     case.record.rates = optimizer_rates(rule, 1e-3, 3);
     case.record.rates[..2].copy_from_slice(&scale[..2]);
-    let data = match dtype {
-        Dtype::U32 => {
-            let words = images * pixels.next_multiple_of(16) / 4;
-            case.input_line("pixels", words, dtype, Fill::RandomWords(5))
-        }
-        Dtype::F32 => case.input("values", [images, pixels], Fill::Uniform(5, 0.0, 1.0)),
-    };
-    let shard = Shard { data, labels: None, first: 0, rows: images };
+    let inputs = pixels + behind;
+    let shard = dataset(&mut case, dtype, [images, inputs]);
     let plan = &mut case.plan;
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
@@ -266,7 +270,7 @@ fn fused_step(
     let reports = reports(plan, &["nll", "kl", "extra"]);
     let guard = reports.slots.guard;
     case.inputs.push((guard, Fill::Words(vec![status, 0])));
-    let shapes = [[hidden, pixels], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
+    let shapes = [[hidden, inputs], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
     let (dispatches, losses) = {
         let mut tape = Tape::new(&mut case.plan, &mut case.parameters).fused(Fusion::All);
         let unset = [Init::Constant(0.0); 2];
@@ -275,11 +279,13 @@ fn fused_step(
             number += 1;
             Affine::from(tape.layer(&format!("fc{number}"), shape, unset, &[]))
         });
-        let seen = match dtype {
-            Dtype::U32 => Input::Bytes(Bytes { pixels: data, image, cols: pixels }),
+        let [seen, compared] = match dtype {
+            Dtype::U32 => [inputs, pixels].map(|cols| {
+                Input::Bytes(Bytes { pixels: shard.data, image, cols, stride: shard.stride() })
+            }),
             Dtype::F32 => {
                 gather(&mut tape, &[shard], Pixels::Grey, (x, image));
-                Input::Data(x)
+                [Input::Data(x); 2]
             }
         };
         let top = linear(&mut tape, "fc1", seen, layers[0], Activation::Relu);
@@ -287,7 +293,7 @@ fn fused_step(
         let (_, draw) = linear_draw(&mut tape, "fc2", Input::Made(top), layers[1], at);
         let kl = draw.kl;
         let top = linear(&mut tape, "fc3", Input::Made(z), layers[2], Activation::Tanh);
-        let Compared { nll, .. } = linear_bernoulli(&mut tape, top, layers[3], seen);
+        let Compared { nll, .. } = linear_bernoulli(&mut tape, top, layers[3], compared);
         let terms = [("nll", nll), ("kl", kl), ("extra", extra)];
         let terms = terms.map(|(name, of)| Term { name, of, each: 1 });
         learn(&mut tape, rule, guard, |tape| reduce(tape, &reports, &terms, true));
@@ -301,6 +307,18 @@ fn fused_step(
     // Errors of the whole step add up, and moments divide by small numbers.
     case.tolerance = 1e-5;
     case
+}
+
+/// A dataset of bytes or floats in one shard, as an input.
+fn dataset(case: &mut Case, dtype: Dtype, [images, cols]: [usize; 2]) -> Shard {
+    let data = match dtype {
+        Dtype::U32 => {
+            let words = images * cols.next_multiple_of(16) / 4;
+            case.input_line("pixels", words, dtype, Fill::RandomWords(5))
+        }
+        Dtype::F32 => case.input("values", [images, cols], Fill::Uniform(5, 0.0, 1.0)),
+    };
+    Shard { data, labels: None, first: 0, rows: images }
 }
 
 /// Weights, biases and moments of layers of so many inputs.
@@ -326,7 +344,7 @@ fn too_large(mut case: Case) -> Case {
 
 /// A fused step whose weights stay, and whose first moments are the gradients, to differentiate.
 fn still(dtype: Dtype) -> Case {
-    let batch = Batch { images: 9, rows: 7, filled: 5 };
+    let batch = Batch { images: 9, behind: 0, rows: 7, filled: 5 };
     let mut case = fused_step(batch, [13, 6, 3], dtype, &OptimizerConfig::default(), 0);
     case.name += ", still";
     let rates = &mut case.record.rates;

@@ -222,7 +222,10 @@ fn bernoulli<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
 fn bernoulli_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
     let [x, b, w, pixels, image, dlogits, nll] = args;
     let images = &image.words()[..p.rows.div_ceil(p.samples) as usize];
-    let images = rows_of(pixels.words(), p.other_stride as usize, images);
+    let images = rows_of::<T>(pixels.words(), p.other_stride as usize, images);
+    // A class may lie behind the pixels.
+    let pixels = images.chunks(p.other_stride as usize).flat_map(|row| &row[..p.c_stride as usize]);
+    let images: Vec<_> = pixels.copied().collect();
     bernoulli(p, record, [x, b, w, Arg::Read(&images), dlogits, nll]);
 }
 

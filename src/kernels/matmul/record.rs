@@ -6,7 +6,7 @@ use super::fused::{
 use super::{BACKWARD_W, BACKWARD_X, FORWARD, Product};
 use crate::config::Activation;
 use crate::engine::tensor::size;
-use crate::engine::{Dtype, GradSite, Grid, PAD, Tape, Tensor, Update};
+use crate::engine::{Dtype, GradSite, Grid, Tape, Tensor, Update};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
 use crate::kernels::draw::Draw;
 use crate::kernels::gaussian::{self, Normal};
@@ -30,12 +30,14 @@ impl From<[Tensor; 2]> for Affine {
 /// The minibatch's rows of a dataset of bytes, which products read by themselves.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes {
-    /// The dataset, four pixels to a word, rows padded to [`PAD`] pixels.
+    /// The dataset, four bytes to a word.
     pub pixels: Tensor,
     /// The image of each row of the minibatch, which the first product chooses.
     pub image: Tensor,
-    /// Pixels of an image.
+    /// Bytes of a row that are read: the pixels, and the class behind them where it is asked for.
     pub cols: usize,
+    /// The distance between rows, in bytes, a multiple of [`PAD`](crate::engine::PAD).
+    pub stride: usize,
 }
 
 /// What a layer is applied to: a matrix (rows, inputs).
@@ -83,7 +85,7 @@ impl Input {
     fn stride(self) -> usize {
         match self {
             Self::Made(x) | Self::Data(x) => x.stride(),
-            Self::Bytes(bytes) => bytes.cols.next_multiple_of(PAD),
+            Self::Bytes(bytes) => bytes.stride,
         }
     }
 }
