@@ -14,11 +14,14 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::containers;
-use super::kinds::{Format, LOOKED_AT};
+use super::kinds::Format;
 use super::names::known_as;
 use super::samples::{self, Samples};
 use crate::config::ImageSize;
 use crate::error::{Error, Result};
+
+/// So many bytes at the start of a file tell which kind of picture it is.
+pub(super) const LOOKED_AT: usize = 32;
 
 /// A picture may have so many bytes of samples with all its channels: 2896 × 2896 in colour with alpha,
 /// 5792 × 5792 in grey. Twice the bytes of its file are added, so that photographs of a telephone are

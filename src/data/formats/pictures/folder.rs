@@ -6,8 +6,8 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::decode::shown;
-use super::kinds::{Format, LOOKED_AT};
+use super::decode::{LOOKED_AT, shown};
+use super::kinds::Format;
 use super::names::Named;
 use super::notes::counted;
 use crate::data::labels::Labels;

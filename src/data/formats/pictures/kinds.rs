@@ -3,9 +3,6 @@
 
 use std::fmt::{self, Display};
 
-/// So many bytes tell the kind of a picture.
-pub(super) const LOOKED_AT: usize = 32;
-
 /// A kind of picture that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
