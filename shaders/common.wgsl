@@ -2,14 +2,24 @@
 
 // What the host tells the running step. Each record has a bind group of its own.
 struct Record {
-    first: u32, rows: u32, step: u32, epoch: u32, images: u32, shuffle: u32, stream: u32,
-    seed_low: u32, seed_high: u32, slot: u32,
+    first: u32, rows: u32, step: u32, epoch: u32, images: u32, shuffle: u32, window: u32,
+    stream: u32, seed_low: u32, seed_high: u32, slot: u32,
     loss_scale: f32, kl_weight: f32, rate: f32, beta1: f32, one_minus_beta1: f32, beta2: f32,
     one_minus_beta2: f32, step_size: f32, root_correction: f32, epsilon: f32, decay: f32,
     momentum: f32, max_norm: f32, learning: f32, capacity: f32, accumulator: f32,
     averaging: f32,
 }
 @group(1) @binding(0) var<uniform> record: Record;
+
+// No place in a window: the dataset lies whole.
+const WHOLE = 0xffffffffu;
+
+// Which row of a dataset on the device an image is, that a row of the minibatch holds: that of its number, or
+// where a window holds the minibatch, one row behind another. Rows past the record's have the first.
+fn row_of(image: u32, row: u32) -> u32 {
+    let place = select(0u, record.window + row, row < record.rows);
+    return select(place, image, record.window == WHOLE);
+}
 
 // The index of an invocation, and of a workgroup, in a flat grid that was folded in two to fit
 // 65,535 workgroups a side.

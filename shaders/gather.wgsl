@@ -1,4 +1,4 @@
-// x (rows, n) = the minibatch's rows of a resident dataset, and image (rows) = which they are: the
+// x (rows, n) = the minibatch's rows of a dataset, or of a window of it, and image (rows) = which they are: the
 // epoch's order gives the image at each position. Bytes are divided by 255; a binarised pixel is a
 // coin of that probability, tossed for each step (1) or once for all (2). A dataset lies in shards; each
 // dispatch serves the rows of its own. In rows of bytes classes may lie behind the pixels, which x lacks.
@@ -16,16 +16,18 @@ const ONCE = 2u;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> image: array<u32>;
 
-struct Place { row: u32, block: u32, inside: bool, mine: bool, source: u32 }
+struct Place { row: u32, block: u32, inside: bool, mine: bool, source: u32, from_row: u32 }
 
 // Where the invocation's sixteen pixels go and come from.
 fn place(i: u32) -> Place {
     let blocks = p.stride / 16u;
-    var at = Place(i / blocks, i % blocks, false, false, 0u);
+    var at = Place(i / blocks, i % blocks, false, false, 0u, 0u);
     at.inside = at.row < record.rows;
     if at.inside {
         at.source = image_at(record.first + at.row);
-        at.mine = at.source >= p.shard_first && at.source - p.shard_first < p.shard_rows;
+        let from_row = row_of(at.source, at.row);
+        at.mine = from_row >= p.shard_first && from_row - p.shard_first < p.shard_rows;
+        at.from_row = from_row - p.shard_first;
     }
     return at;
 }
@@ -51,7 +53,7 @@ fn bytes(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     if !at.inside { clear(i, at); }
     if !at.mine { return; }
     if at.block == 0u { image[at.row] = at.source; }
-    let packed = pixels[(at.source - p.shard_first) * (p.row_stride / 16u) + at.block];
+    let packed = pixels[at.from_row * (p.row_stride / 16u) + at.block];
     for (var k = 0u; k < 4u; k++) {
         let four = bytes_of(packed[k]);
         var value = vec4<f32>(four) / 255.0;
@@ -79,7 +81,7 @@ fn floats(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
     if !at.mine { return; }
     if at.block == 0u { image[at.row] = at.source; }
     for (var k = 0u; k < 4u; k++) {
-        var value = values[((at.source - p.shard_first) * (p.row_stride / 16u) + at.block) * 4u + k];
+        var value = values[(at.from_row * (p.row_stride / 16u) + at.block) * 4u + k];
         if p.binarise != 0u {
             let words = coins(at.source, 4u * at.block + k) >> vec4<u32>(8u);
             let heads = vec4<f32>(words) < value * 16777216.0;

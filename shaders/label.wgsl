@@ -21,9 +21,9 @@ fn gather(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups)
         gathered[row] = 0u;
         return;
     }
-    let source = image[row];
-    if source >= p.shard_first && source - p.shard_first < p.shard_rows {
-        gathered[row] = classes[source - p.shard_first];
+    let from_row = row_of(image[row], row);
+    if from_row >= p.shard_first && from_row - p.shard_first < p.shard_rows {
+        gathered[row] = classes[from_row - p.shard_first];
     }
 }
 

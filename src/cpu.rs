@@ -277,6 +277,15 @@ fn on_threads<T: Real, R: Send>(
     if T::PARALLEL { pool.install(something) } else { something() }
 }
 
+/// The machine's free memory in bytes, where the system tells.
+pub(crate) fn free_memory() -> Option<u64> {
+    let mut system = sysinfo::System::new().ok()?;
+    system.refresh_memory();
+    // What a container has left is not known: what it counts as used, it could take back from caches.
+    let container = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    Some(system.available_memory().min(container))
+}
+
 /// Refuses buffers that take more than the machine's free memory, where the system tells how much that
 /// is. Systems promise memory that they do not have, and end the process that touches it.
 ///
@@ -284,14 +293,7 @@ fn on_threads<T: Real, R: Send>(
 ///
 /// A [`Limit`](ErrorKind::Limit) error with both numbers.
 pub(crate) fn fits_memory(bytes: u64) -> Result<()> {
-    let Ok(mut system) = sysinfo::System::new() else { return Ok(()) };
-    system.refresh_memory();
-    // What a container has left is not known: what it counts as used, it could take back from caches.
-    let container = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
-    let free = system.available_memory().min(container);
-    if bytes <= free {
-        return Ok(());
-    }
+    let Some(free) = free_memory().filter(|&free| bytes > free) else { return Ok(()) };
     let (needed, free) = (bytes >> 20, free >> 20);
     let what = format!("the plan takes {needed} MiB, and {free} MiB of memory are free");
     Err(Error::new(ErrorKind::Limit, what).hint("choose a smaller batch or smaller layers"))

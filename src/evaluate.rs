@@ -1,8 +1,10 @@
 //! A model on a device and what can be asked of it: losses, codes, pictures, likelihoods.
 
+mod feed;
 mod likelihood;
 mod pictures;
 mod posterior;
+mod run;
 mod weights;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,16 +16,15 @@ use crate::config::{Config, ImageSize};
 use crate::cpu::ProgramId;
 use crate::data::{Dataset, Reading};
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{Access, Dtype, PAD, Parameter, Program, Record, rate};
+use crate::engine::{PAD, Parameter, Record, rate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kernels::finite::LARGEST;
-use crate::kernels::gather::Shard;
 use crate::metrics::{Losses, Places, Sums, Terms};
 use crate::model::{Architecture, Use, Vae};
 use crate::nn::Dims;
 use crate::optim::{At, rates};
 use crate::session::{Device, Session};
 
+pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
 pub use pictures::Shown;
 pub use posterior::{ACTIVE, Codes, Dimension, dimensions, used};
@@ -36,9 +37,6 @@ pub(crate) mod stream {
     pub(crate) const PRIOR: u32 = 3;
     pub(crate) const IMPORTANCE: u32 = 4;
 }
-
-/// Elements of a dataset that are packed at once on their way to the device.
-const UPLOAD: usize = 4 << 20;
 
 /// The fewest and the most images that a model which is not trained looks at together.
 const BATCH: (usize, usize) = (128, 512);
@@ -82,6 +80,8 @@ pub struct Model {
     /// Steps that share a submit, if the user said so.
     pub(crate) steps_per_submit: Option<usize>,
     shown: Shown,
+    /// How the training images and those that it looks at come to the device.
+    pub(crate) feeds: [Feed; 2],
 }
 
 impl Model {
@@ -123,11 +123,13 @@ impl Model {
 
     /// A recorded model on a device, with parameters of zero, and the images to look at.
     pub(crate) fn on(device: &Device, config: Config, vae: Vae, data: &Dataset) -> Result<Self> {
-        let session = Session::new(device, &vae.plan, vae.ports.reports.slots)?;
+        let mut session = Session::new(device, &vae.plan, vae.ports.reports.slots)?;
         let (images, size, reading) = (data.len(), data.size(), data.reading().clone());
         let (loaded, step, steps_per_submit) = (BTreeMap::new(), 0, None);
         let (places, shown) = (Places::of(&vae.ports.reports), Shown::default());
-        let mut model = Self {
+        let sizes = (config.train.part_size(), config.model.classes);
+        let test = Feed::new(&mut session, &vae.ports.test, data, sizes)?;
+        Ok(Self {
             config,
             vae,
             session,
@@ -139,10 +141,8 @@ impl Model {
             step,
             steps_per_submit,
             shown,
-        };
-        let classes = model.config.model.classes;
-        upload(&mut model.session, &model.vae.ports.test, (data, classes))?;
-        Ok(model)
+            feeds: [Feed::Whole, test],
+        })
     }
 
     /// The configuration.
@@ -169,27 +169,10 @@ impl Model {
         self.images
     }
 
-    /// How many steps of a program the next submit may hold.
-    pub(crate) fn room(&self, program: ProgramId) -> usize {
-        self.steps_per_submit.unwrap_or_else(|| self.session.steps_per_submit(program))
-    }
-
     /// Has the programs of evaluation ready.
     pub(crate) fn load_evaluation(&mut self) -> Result<()> {
         self.load(Use::Evaluate)?;
         self.load(Use::EvaluateAtMean).map(|_| ())
-    }
-
-    /// A program of the model, which is recorded and loaded when it is first wanted.
-    pub(crate) fn load(&mut self, wanted: Use) -> Result<ProgramId> {
-        if let Some(&id) = self.loaded.get(&wanted) {
-            return Ok(id);
-        }
-        let program = self.vae.program(wanted)?.clone();
-        self.session.extend(&self.vae.plan)?;
-        let id = self.session.load(&program)?;
-        self.loaded.insert(wanted, id);
-        Ok(id)
     }
 
     /// The losses on the images, with sampled z and at z = μ.
@@ -206,14 +189,15 @@ impl Model {
     }
 
     fn look(&mut self, look: Use) -> Result<Sums> {
-        let program = self.load(look)?;
+        self.load(look)?;
         let records: Vec<_> =
             self.batches(0..self.images).into_iter().map(|part| self.place(part)).collect();
         let (mut sums, mut ticks) = (Sums::default(), VecDeque::new());
         let mut left = records.as_slice();
         while !left.is_empty() {
-            let (records, rest) = left.split_at(self.room(program).min(left.len()));
-            let first = self.session.run_awaited(program, records)?;
+            let (records, rest) = left.split_at(self.room(look).min(left.len()));
+            let first = self.submit(look, records)?;
+            self.expect(look, rest.iter().copied())?;
             ticks.extend((first..).zip(records));
             left = rest;
             self.take_reports(look, &mut ticks, &mut sums, false)?;
@@ -251,52 +235,13 @@ impl Model {
         if terms.recon.is_finite() && terms.kl.is_finite() {
             return Ok(());
         }
-        let (id, program) = (self.load(look)?, self.vae.program(look)?.clone());
-        let found = match self.first_broken(id, &program, record) {
+        let found = match self.first_broken(look, record) {
             Ok(Some(found)) => format!(": {found}"),
             _ => String::new(),
         };
         let what = format!("the test loss is not finite after step {}{found}", self.step);
         Err(Error::new(ErrorKind::Numbers, what)
             .hint("lower the learning rate (`--lr`), or take images as it was trained on"))
-    }
-
-    /// Runs a program once, and waits until it is done. Reports before its own belong to nobody.
-    pub(crate) fn run_one(&mut self, program: ProgramId, record: Record) -> Result<()> {
-        let tick = self.session.run_awaited(program, &[record])?;
-        while let Some(report) = self.session.next_report(true)? {
-            if report.tick == tick {
-                return Ok(());
-            }
-        }
-        Err(Error::new(ErrorKind::Device, "a report did not come back"))
-    }
-
-    /// Runs a program again, and names the first tensor that it makes which is not finite, or a gradient
-    /// that is too large, in the program's order.
-    pub(crate) fn first_broken(
-        &mut self,
-        id: ProgramId,
-        program: &Program,
-        record: Record,
-    ) -> Result<Option<String>> {
-        self.run_one(id, record)?;
-        for dispatch in &program.dispatches {
-            for (&tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
-                if binding.access == Access::Read || tensor.dtype() == Dtype::U32 {
-                    continue;
-                }
-                let gradient = self.vae.parameters.list().iter().any(|p| p.grad == tensor);
-                let limit = if gradient { LARGEST } else { f64::INFINITY };
-                let values = self.session.read(tensor)?;
-                let broken = |v: &&f32| !v.is_finite() || f64::from(v.abs()) >= limit;
-                if let Some(value) = values.iter().find(broken) {
-                    let name = self.vae.describe(tensor);
-                    return Ok(Some(format!("`{name}` holds {value:e}")));
-                }
-            }
-        }
-        Ok(None)
     }
 
     /// Of rows of so many columns, those of each image's first z.
@@ -328,6 +273,7 @@ impl Model {
             epoch: 0,
             images: self.images as u32,
             shuffle: false,
+            window: None,
             stream: stream::TEST,
             seed: self.config.train.seed,
             rates,
@@ -366,28 +312,4 @@ fn blank(state: &State, count: usize) -> Result<Dataset> {
         return Err(Error::new(ErrorKind::Data, what).hint("name a whole checkpoint"));
     }
     Dataset::from_bytes(state.size, vec![0; pixels * count])?.with_labels(vec![0; count])
-}
-
-/// Puts a dataset into its shards, a piece at a time, and its labels, which were checked, for a model of so
-/// many classes.
-pub(crate) fn upload(
-    session: &mut Session,
-    shards: &[Shard],
-    (data, classes): (&Dataset, usize),
-) -> Result<()> {
-    for shard in shards {
-        let row_words = data.device_words(shard.first, 1, classes).len();
-        let piece = (UPLOAD / row_words).max(1);
-        for row in (0..shard.rows).step_by(piece) {
-            let rows = piece.min(shard.rows - row);
-            let words = data.device_words(shard.first + row, rows, classes);
-            session.write_bits(shard.data, row * row_words, &words)?;
-        }
-        if let (Some(classes), Some(labels)) = (shard.labels, data.labels()) {
-            let labels = &labels[shard.first..shard.first + shard.rows];
-            let words: Vec<_> = labels.iter().copied().map(u32::from).collect();
-            session.write_bits(classes, 0, &words)?;
-        }
-    }
-    Ok(())
 }

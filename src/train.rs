@@ -4,18 +4,19 @@ mod broken;
 mod diagnosis;
 mod looks;
 mod parts;
+mod queue;
 mod state;
 
 use std::collections::VecDeque;
 
-use crate::checkpoint::{MOST_STEPS, State, Trained};
+use crate::checkpoint::{State, Trained};
 use crate::config::{Config, ImageSize, NonFinite, OutputBias, Range};
 use crate::cpu::ProgramId;
 use crate::data::{Dataset, Reading};
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Fusion, Init, Program, Tensor};
-use crate::error::{Error, ErrorKind, Result};
-use crate::evaluate::{Model, stream, upload};
+use crate::error::{Error, Result};
+use crate::evaluate::{Feed, Model, stream};
 use crate::kernels::random::{initial_normal, initial_uniform};
 use crate::metrics::{Losses, Sums};
 use crate::model::{Use, Vae};
@@ -24,7 +25,7 @@ use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
 pub use diagnosis::{Diagnosis, scale_is_far};
-use parts::{Pending, Submit, parts_of};
+use parts::{Pending, parts_of};
 
 /// What a training step on a device is. One that may have to be left out is not fused: there every
 /// gradient is judged before the first weight changes. Nor is one that may come in parts, whose
@@ -57,6 +58,7 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
         epoch: epoch as u32,
         images: images as u32,
         shuffle: true,
+        window: None,
         stream: stream::TRAIN,
         seed: config.train.seed,
         rates: rates(config, At { step: step + 1, per_epoch: steps, scale }, rows),
@@ -71,8 +73,6 @@ pub struct Trainer {
     step_use: Use,
     /// Its program.
     pub(crate) step: ProgramId,
-    /// The programs of its parts, if it has more than one.
-    in_parts: Option<[ProgramId; 3]>,
     images: usize,
     /// The loss of the best model that makes the same of every image, where it has a closed form.
     constant: Option<f64>,
@@ -125,7 +125,7 @@ impl Trainer {
         let schedules = device.schedules(&step);
         let mut model = Model::on(device, config.clone(), vae, test)?;
         let step = model.load(step_use)?;
-        let in_parts = parts::load(&mut model)?;
+        parts::load(&mut model)?;
         model.load_evaluation()?;
         // The run's is that of what it learns from.
         model.reading = match config.data.range {
@@ -135,8 +135,8 @@ impl Trainer {
         if config.model.likelihood.is_of_counts() {
             model.reading.total = Some(train.mean_image().iter().sum::<f64>() as f32);
         }
-        let classes = config.model.classes;
-        upload(&mut model.session, &model.vae.ports.train, (train, classes))?;
+        let sizes = (config.train.part_size(), config.model.classes);
+        model.feeds[0] = Feed::new(&mut model.session, &model.vae.ports.train, train, sizes)?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
             let bias = model.vae.output_bias();
             if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
@@ -151,7 +151,6 @@ impl Trainer {
             model,
             step_use,
             step,
-            in_parts,
             images: train.len(),
             schedules,
             device: format!("{}, schedules by {schedules}", device.numerics()),
@@ -232,7 +231,10 @@ impl Trainer {
     /// takes several submits.
     #[must_use]
     pub fn steps_per_submit(&self) -> usize {
-        if self.in_parts.is_some() { 1 } else { self.model.room(self.step) }
+        match self.model.config.train.accumulate {
+            1 => self.model.room(self.step_use),
+            _ => 1,
+        }
     }
 
     /// Steps in an epoch; the last may have a smaller minibatch.
@@ -274,78 +276,6 @@ impl Trainer {
     /// As `advance`.
     pub fn step(&mut self) -> Result<()> {
         self.advance(1)
-    }
-
-    /// Queues training steps, many to a submit. On a GPU they may still run on return; what they
-    /// report is taken in as it comes.
-    ///
-    /// # Errors
-    ///
-    /// A [`Numbers`](crate::ErrorKind::Numbers) error if a step was found to break, and
-    /// [`NonFinite`] has training stop there: its update and all later ones were not made. Also if
-    /// the device is lost or does not finish in time, or steps outgrow 32 bits.
-    pub fn advance(&mut self, steps: u64) -> Result<()> {
-        let target = self.target.saturating_add(steps);
-        if target > MOST_STEPS {
-            let what = format!("{target} steps are more than {MOST_STEPS}, which is the most");
-            return Err(Error::new(ErrorKind::Limit, what).hint("begin anew with the weights"));
-        }
-        self.target = target;
-        self.queue()
-    }
-
-    fn queue(&mut self) -> Result<()> {
-        while self.trained.step < self.target {
-            let from = self.trained.step;
-            let count = (self.target - from).min(self.steps_per_submit() as u64);
-            for Submit { program, records, ends } in self.submits(from, count) {
-                let first = self.model.session.run_awaited(program, &records)?;
-                let reports = (first..).zip(records);
-                self.pending.extend(reports.map(|(tick, record)| Pending { tick, record, ends }));
-            }
-            self.trained.step += count;
-            self.collect(false)?;
-        }
-        Ok(())
-    }
-
-    /// Takes in the reports that have come, or all that will.
-    fn collect(&mut self, wait: bool) -> Result<()> {
-        while let Some(&Pending { tick, record, ends: [begins, ends] }) = self.pending.front() {
-            let Some(report) = self.model.session.next_report(wait)? else { return Ok(()) };
-            // Left over from an evaluation that timed out, or of a program that a host ran.
-            if report.tick != tick {
-                continue;
-            }
-            self.pending.pop_front();
-            match report.status {
-                0 => {
-                    if begins {
-                        self.under_way = Sums::default();
-                    }
-                    self.under_way.add(self.model.places.terms(&report), &record);
-                    if ends {
-                        self.trained.sums.join(&self.under_way);
-                    }
-                }
-                status => self.broke(u64::from(record.step), status)?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits for all steps that were asked for.
-    ///
-    /// # Errors
-    ///
-    /// As [`advance`](Self::advance).
-    pub fn wait(&mut self) -> Result<()> {
-        self.collect(true)?;
-        while self.trained.step < self.target {
-            self.queue()?;
-            self.collect(true)?;
-        }
-        Ok(())
     }
 
     /// Waits for all steps that were asked for, and gives the mean losses since the last call.

@@ -12,5 +12,5 @@
 fn a_row(row: u32, first: bool) -> u32 { return row * p.a_stride / A_WIDTH; }
 fn a_at(start: u32, col: u32) -> Few { return few(dy[start + col / A_WIDTH]); }
 
-fn b_row(row: u32) -> u32 { return image[row] * p.b_stride / 4u; }
+fn b_row(row: u32) -> u32 { return row_of(image[row], row) * p.b_stride / 4u; }
 fn b_at(start: u32, col: u32) -> vec4<f32> { return levels(pixels[start + col / 4u]); }

@@ -17,5 +17,6 @@ fn b_row(row: u32) -> u32 { return min(row, p.cols - 1u) * p.b_stride / 4u; }
 fn b_at(start: u32, col: u32) -> vec4<f32> { return four(w[start + col / 4u]); }
 
 fn four_pixels(row: u32, col: u32) -> vec4<f32> {
-    return levels(pixels[image[row / p.samples] * p.other_stride / 4u + col / 4u]);
+    let at = row / p.samples;
+    return levels(pixels[row_of(image[at], at) * p.other_stride / 4u + col / 4u]);
 }

@@ -11,7 +11,7 @@ fn a_row(row: u32, first: bool) -> u32 {
     var image = 0u;
     if row < record.rows { image = image_at(record.first + row); }
     if first { chosen[row] = image; }
-    return image * p.a_stride / 4u;
+    return row_of(image, row) * p.a_stride / 4u;
 }
 fn a_at(start: u32, col: u32) -> Few { return few_levels(pixels[start + col / 4u], col); }
 

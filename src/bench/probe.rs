@@ -96,6 +96,7 @@ impl Probe {
             epoch: 0,
             images: 0,
             shuffle: false,
+            window: None,
             stream: 0,
             seed: 0,
             rates: [0.0; RATES],

@@ -95,7 +95,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let others = args.against.as_deref().map(|path| {
         // Named twice, images that are not divided are all of each set.
         let (config, reading) = (&state.config, Some(&state.reading));
-        let opened = Sources { data: path, test: Some(path), config, reading }.open()?;
+        let room = args.images.data.room.room();
+        let opened = Sources { test: Some(path), reading, room, ..Sources::new(path, config) };
+        let opened = opened.open()?;
         let others = if args.images.split == Split::Test { opened.test } else { opened.train };
         Ok::<_, Error>(others.limited(args.limit))
     });

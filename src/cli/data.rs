@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     config.validate()?;
     let data = data_folder(args.path.as_deref())?;
     let (test, config) = (args.test_data.as_deref(), &config);
-    let opened = Sources { data: &data, test, config, reading: None }.open()?;
+    let opened = Sources { test, ..Sources::new(&data, config) }.open()?;
     if args.likelihood.is_some() {
         opened.train.check(&config.model, config.train.pixels)?;
         opened.test.check(&config.model, config.train.pixels)?;

@@ -93,7 +93,7 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
             format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
         return Err(Error::data(path, what).hint("look at `--classes`"));
     };
-    let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true };
+    let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true, window: None };
     let vae = Vae::new(&config, spec, spec)?;
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();

@@ -33,7 +33,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let config = args.config.config()?;
-    let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true };
+    let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true, window: None };
     let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
     let uses = Use::all(&config).into_iter();
     let programs: Vec<_> =

@@ -126,7 +126,7 @@ fn describe(state: &State, part: Part) -> String {
 fn recorded(path: &Path, config: &Config, pixels: usize, weights: &[Weight]) -> Result<Vae> {
     let mut config = config.clone();
     config.train.batch_size = 1;
-    let spec = DataSpec { images: 1, pixels, bytes: true };
+    let spec = DataSpec { images: 1, pixels, bytes: true, window: None };
     let vae = Vae::to_use(&config, spec).map_err(|e| {
         Error::data(path, format!("its model: {e}")).hint("the file may be damaged")
     })?;

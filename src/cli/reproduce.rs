@@ -187,7 +187,7 @@ fn measure(
     let config = &state.config.train;
     let data = config.data.as_deref().unwrap_or(Path::new("assets/mnist"));
     let (test, reading) = (config.test_data.as_deref(), Some(&state.reading));
-    let test = Sources { data, test, config: &state.config, reading }.open()?.test;
+    let test = Sources { test, reading, ..Sources::new(data, &state.config) }.open()?.test;
     let (device, ..) = args.run.over(Settings::default())?.open()?;
     let mut model = Model::new(&device, state, Some(&test))?;
     let samples = args.samples.unwrap_or(if args.short { 1000 } else { 5000 });

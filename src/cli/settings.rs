@@ -3,7 +3,9 @@
 use std::fmt::Display;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use elbo::config::MOST;
+use elbo::data::Room;
 use elbo::engine::record::SLOTS;
 use elbo::gpu::Options;
 use elbo::{Device, Error, Result};
@@ -23,6 +25,11 @@ pub(super) struct Settings {
     pub(super) threads: usize,
     pub(super) tune: TuneArg,
     pub(super) no_cache: bool,
+    /// Images come through a window, even if they would fit in memory.
+    pub(super) stream: bool,
+    /// The memory that images may take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) memory_budget: Option<ByteSize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) steps_per_submit: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,6 +47,8 @@ impl Default for Settings {
             threads: 0,
             tune: TuneArg::default(),
             no_cache: false,
+            stream: false,
+            memory_budget: None,
             steps_per_submit: None,
             save_every: None,
             keep: 1,
@@ -69,6 +78,12 @@ impl Settings {
         Ok(())
     }
 
+    /// The memory that images may take.
+    pub(super) fn room(&self) -> Room {
+        let room = Room { stream: self.stream, ..Room::default() };
+        self.memory_budget.map_or(room, |ByteSize(budget)| Room { budget, ..room })
+    }
+
     /// The device, why it is that one, and what its products are computed in.
     pub(super) fn open(&self) -> Result<(Device, String, String)> {
         let cache = cache_folder().filter(|_| !self.no_cache);
@@ -93,6 +108,8 @@ pub(super) struct RunArgs {
     max_time: Option<Duration>,
     #[command(flatten)]
     device: DeviceArgs,
+    #[command(flatten)]
+    room: RoomArgs,
     /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
     #[arg(long, value_name = "N")]
     steps_per_submit: Option<usize>,
@@ -101,13 +118,37 @@ pub(super) struct RunArgs {
 impl RunArgs {
     /// What was typed, over what a file says; judged.
     pub(super) fn over(&self, file: Settings) -> Result<Settings> {
-        let mut settings = self.device.over(file);
+        let mut settings = self.room.over(self.device.over(file));
         settings.save_every = self.save_every.or(settings.save_every);
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.max_time = self.max_time.or(settings.max_time);
         settings.steps_per_submit = self.steps_per_submit.or(settings.steps_per_submit);
         settings.validate()?;
         Ok(settings)
+    }
+}
+
+/// The flags that say how much memory images may take.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct RoomArgs {
+    /// Bring images through a window, a thread ahead of the steps, even if they would fit in memory
+    #[arg(long)]
+    stream: bool,
+    /// The memory that images may take, such as 500MB or 2GiB; what needs more is streamed [default: half
+    /// of what is free]
+    #[arg(long, value_name = "BYTES")]
+    memory_budget: Option<ByteSize>,
+}
+
+impl RoomArgs {
+    fn over(&self, file: Settings) -> Settings {
+        let memory_budget = self.memory_budget.or(file.memory_budget);
+        Settings { stream: self.stream || file.stream, memory_budget, ..file }
+    }
+
+    /// The memory that images may take.
+    pub(super) fn room(&self) -> Room {
+        self.over(Settings::default()).room()
     }
 }
 
@@ -155,13 +196,15 @@ mod tests {
     fn flags_win_over_the_file_and_the_file_over_defaults() {
         let file =
             "device = 'gpu'\nthreads = 3\nkeep = 2\nmax-time = '2min 3s'\nprecision = 'mixed'
-            tune = 'off'\nno-cache = true\nsave-every = 5\nsteps-per-submit = 6";
+            tune = 'off'\nno-cache = true\nstream = true\nmemory-budget = '2GiB'\nsave-every = 5\nsteps-per-submit = 6";
         let said = Settings {
             device: "gpu".to_owned(),
             precision: Precision::Mixed,
             threads: 3,
             tune: TuneArg::Off,
             no_cache: true,
+            stream: true,
+            memory_budget: Some(ByteSize(2 << 30)),
             steps_per_submit: Some(6),
             save_every: Some(5),
             keep: 2,
@@ -170,13 +213,15 @@ mod tests {
         assert_eq!(over("", file).expect("valid"), said, "the file alone");
         assert_eq!(over("", "").expect("valid"), Settings::default(), "neither");
         let flags = "--device cpu --precision f32 --threads 1 --tune always --keep 1 --save-every 9 \
-                     --max-time 1h --steps-per-submit 2";
+                     --max-time 1h --steps-per-submit 2 --memory-budget 5MB";
         let typed = Settings {
             device: "cpu".to_owned(),
             precision: Precision::F32,
             threads: 1,
             tune: TuneArg::Always,
             no_cache: true,
+            stream: true,
+            memory_budget: Some(ByteSize(5_000_000)),
             steps_per_submit: Some(2),
             save_every: Some(9),
             keep: 1,
@@ -184,6 +229,9 @@ mod tests {
         };
         assert_eq!(over(flags, file).expect("valid"), typed, "flags over the file");
         assert!(over("--no-cache", "").expect("valid").no_cache, "a flag alone");
+        let number = over("", "memory-budget = 300").expect("valid");
+        let room = Room { budget: 300, stream: false };
+        assert_eq!(number.room(), room, "a number is of bytes");
     }
 
     #[test]

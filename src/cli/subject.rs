@@ -11,6 +11,7 @@ use crate::cli::args::DeviceArgs;
 use crate::cli::find::data_places;
 use crate::cli::place::ending;
 use crate::cli::run_folder::{BEST, CHECKPOINT};
+use crate::cli::settings::RoomArgs;
 use crate::cli::talk;
 
 /// The flags that choose a model.
@@ -58,13 +59,15 @@ pub(super) struct DataArgs {
     /// The images to test on [default: those of --data, or a tenth of each class there]
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) room: RoomArgs,
 }
 
 /// The flags that choose images of one kind.
 #[derive(Debug, clap::Args)]
 pub(super) struct ImageArgs {
     #[command(flatten)]
-    data: DataArgs,
+    pub(super) data: DataArgs,
     /// Which images
     #[arg(long, value_enum, default_value_t)]
     pub(super) split: Split,
@@ -181,7 +184,8 @@ impl DataArgs {
             (config.data.labels, config.data.test_labels) = (None, None);
         }
         let (config, reading) = (&config, Some(&state.reading));
-        let opened = Sources { data: &path, test: test.as_deref(), config, reading }.open();
+        let (test, room) = (test.as_deref(), self.room.room());
+        let opened = Sources { test, reading, room, ..Sources::new(&path, config) }.open();
         let opened = opened.map_err(|e| match &self.data {
             Some(_) => e,
             None => e.hint("the run names this data: name it anew, or other images, by `--data`"),

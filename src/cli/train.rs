@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use elbo::checkpoint::{Course, State};
 use elbo::config::{Gradient, Likelihood, Scale};
-use elbo::data::{Opened, Sources};
+use elbo::data::{Opened, Room, Sources};
 use elbo::train::scale_is_far;
 use elbo::{Config, Error, ErrorKind, Result, Trainer};
 
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.out.is_some() {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
-    let opened = open_data(args, &mut config, state.as_ref())?;
+    let opened = open_data((args, settings.room()), &mut config, state.as_ref())?;
     let (device, why, precision) = settings.open()?;
     if !args.quiet {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
@@ -184,11 +184,15 @@ const COLOUR: &str = "colours are modelled by `--likelihood normal --scale share
                       all (Rybkin et al. 2021): a coin for each colour would call grey the most likely";
 
 /// The images to train and to test on; the configuration names them from now on.
-fn open_data(args: &Args, config: &mut Config, state: Option<&State>) -> Result<Opened> {
+fn open_data(
+    (args, room): (&Args, Room),
+    config: &mut Config,
+    state: Option<&State>,
+) -> Result<Opened> {
     let (data, test_data) =
         data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
     let (test, reading) = (test_data.as_deref(), state.map(|state| &state.reading));
-    let opened = Sources { data: &data, test, config, reading }.open();
+    let opened = Sources { test, reading, room, ..Sources::new(&data, config) }.open();
     let mut opened = match &args.resume {
         Some(_) if args.data.is_none() => opened.map_err(|e| {
             e.hint("the run began with this data, from another folder perhaps: name it by `--data`")

@@ -25,7 +25,7 @@ impl Dataset {
     pub(crate) fn moments(&self) -> Moments {
         let (len, step) = (self.size.len(), self.count.div_ceil(ASKED).max(1));
         let images: Vec<usize> = (0..self.count).step_by(step).collect();
-        let white = if matches!(self.values, Values::Bytes(_)) { 255.0 } else { 1.0 };
+        let white = if matches!(*self.values, Values::Bytes(_)) { 255.0 } else { 1.0 };
         let of = |pixel: usize| {
             let value = |&image: &usize| f64::from(self.values.get(image * len + pixel)) / white;
             let count = images.len() as f64;

@@ -48,7 +48,7 @@ impl Dataset {
 
     fn check_levels(&self, likelihood: Likelihood, levels: usize) -> Result<()> {
         let steps = levels - 1;
-        let off = match &self.values {
+        let off = match &*self.values {
             Values::Bytes(v) => {
                 v.iter().position(|&v| !(usize::from(v) * steps).is_multiple_of(255))
             }
@@ -67,7 +67,7 @@ impl Dataset {
     }
 
     fn check_counts(&self, likelihood: Likelihood) -> Result<()> {
-        let off = match &self.values {
+        let off = match &*self.values {
             Values::Bytes(v) => v.iter().position(|&v| v != 0 && v != 255),
             Values::Floats(v) => v.iter().position(|&v| v < 0.0 || v != v.trunc()),
         };
@@ -82,7 +82,7 @@ impl Dataset {
 
     /// What stands at a place, in words.
     fn at(&self, at: usize) -> String {
-        let value = match &self.values {
+        let value = match &*self.values {
             Values::Bytes(v) => format!("{} / 255", v[at]),
             Values::Floats(v) => v[at].to_string(),
         };
@@ -95,7 +95,7 @@ impl Dataset {
     /// −log p of binary data.
     #[must_use]
     pub fn notice(&self, model: &ModelConfig, pixels: Pixels) -> Option<&'static str> {
-        let binary = match &self.values {
+        let binary = match &*self.values {
             Values::Bytes(v) => v.iter().all(|&v| v == 0 || v == 255),
             Values::Floats(v) => v.iter().all(|&v| v == 0.0 || v == 1.0),
         };

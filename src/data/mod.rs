@@ -8,12 +8,14 @@ mod labels;
 mod open;
 mod raw;
 pub mod reading;
+mod room;
 pub mod rows;
 mod source;
 mod split;
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -28,18 +30,22 @@ use crate::model::DataSpec;
 pub use open::{Opened, Sources};
 pub use raw::{Found, Raw};
 pub use reading::Reading;
+pub use room::Room;
 
-/// Images of one size, one row of pixels after another, and the class of each if that is known.
+/// Images of one size, one row of pixels after another, and the class of each if that is known. A clone
+/// shares the pixels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     size: ImageSize,
     count: usize,
-    values: Values,
+    values: Arc<Values>,
     labels: Option<Labels>,
     /// Why there are labels that cannot be used.
     label_fault: Option<String>,
     /// How the values became pixels.
     reading: Reading,
+    /// The most bytes of it that a device holds at once, if it is not to lie there whole.
+    window: Option<u64>,
 }
 
 impl Dataset {
@@ -82,7 +88,8 @@ impl Dataset {
 
     fn whole(size: ImageSize, values: Values, reading: Reading) -> Result<Self> {
         let count = whole_images(size, values.len())?;
-        Ok(Self { size, count, values, labels: None, label_fault: None, reading })
+        let (values, labels, label_fault) = (Arc::new(values), None, None);
+        Ok(Self { size, count, values, labels, label_fault, reading, window: None })
     }
 
     /// Made images: blots of a random place and width, as bytes. The same for the same seed.
@@ -117,12 +124,19 @@ impl Dataset {
     pub fn limited(mut self, count: usize) -> Self {
         if count > 0 && count < self.count {
             self.count = count;
-            self.values.truncate(count * self.size.len());
+            Arc::make_mut(&mut self.values).truncate(count * self.size.len());
             if let Some(labels) = &mut self.labels {
                 labels.values.truncate(count);
             }
         }
         self
+    }
+
+    /// The same dataset, of which a device holds at most so many bytes at once, and a minibatch at the
+    /// least: a thread reads the images ahead of the steps. The numbers do not depend on it.
+    #[must_use]
+    pub fn streamed(self, bytes: u64) -> Self {
+        Self { window: Some(bytes), ..self }
     }
 
     /// The number of images.
@@ -149,11 +163,18 @@ impl Dataset {
         &self.reading
     }
 
+    /// The bytes of its pixels.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let each = if matches!(*self.values, Values::Bytes(_)) { 1 } else { 4 };
+        self.count as u64 * self.size.len() as u64 * each
+    }
+
     /// What a model must know to make room.
     #[must_use]
     pub fn spec(&self) -> DataSpec {
-        let bytes = matches!(self.values, Values::Bytes(_));
-        DataSpec { images: self.count, pixels: self.size.len(), bytes }
+        let bytes = matches!(*self.values, Values::Bytes(_));
+        DataSpec { images: self.count, pixels: self.size.len(), bytes, window: self.window }
     }
 
     /// The smallest and the largest pixel, as the model sees them.
@@ -161,7 +182,7 @@ impl Dataset {
     pub fn range(&self) -> (f32, f32) {
         let fold = |(low, high): (f32, f32), v: f32| (low.min(v), high.max(v));
         let start = (f32::INFINITY, f32::NEG_INFINITY);
-        match &self.values {
+        match &*self.values {
             Values::Bytes(v) => v.iter().map(|&v| f32::from(v) / 255.0).fold(start, fold),
             Values::Floats(v) => v.iter().copied().fold(start, fold),
         }
@@ -177,7 +198,7 @@ impl Dataset {
             values.enumerate().for_each(|(i, value)| sums[i % pixels] += value);
             sums.into_iter().map(|sum| sum / self.count as f64).collect()
         };
-        match &self.values {
+        match &*self.values {
             Values::Bytes(v) => mean(&mut v.iter().map(|&v| f64::from(v) / 255.0)),
             Values::Floats(v) => mean(&mut v.iter().map(|&v| f64::from(v))),
         }
@@ -198,7 +219,7 @@ impl Dataset {
     pub fn pixels(&self, images: Range<usize>) -> Vec<f32> {
         let len = self.size.len();
         let range = images.start * len..images.end * len;
-        match &self.values {
+        match &*self.values {
             Values::Bytes(v) => v[range].iter().map(|&v| f32::from(v) / 255.0).collect(),
             Values::Floats(v) => v[range].to_vec(),
         }
@@ -233,7 +254,7 @@ impl Dataset {
         if channels > 1 {
             hash.update((channels as u64).to_le_bytes());
         }
-        match &self.values {
+        match &*self.values {
             Values::Bytes(bytes) => {
                 hash.update(b"bytes");
                 hash.update(bytes);
@@ -250,35 +271,42 @@ impl Dataset {
         hash
     }
 
-    /// The elements of images `first` to `first + rows` as they lie on the device: bytes four to a
-    /// word, or the bits of floats, each row padded with zeros. Where a model is told classes, a byte for
-    /// each follows an image's own: 255, which stands for 1, for the class that it is of.
-    pub(crate) fn device_words(&self, first: usize, rows: usize, classes: usize) -> Vec<u32> {
+    /// The elements of some images as they lie on the device: bytes four to a word, or the bits of floats,
+    /// each row padded with zeros. Where a model is told classes, a byte for each follows an image's own:
+    /// 255, which stands for 1, for the class that it is of.
+    pub(crate) fn words_of(&self, images: &[u32], classes: usize) -> Result<Vec<u32>> {
         let pixels = self.size.len();
-        let range = first * pixels..(first + rows) * pixels;
-        match &self.values {
+        let row = |image: u32| image as usize * pixels..(image as usize + 1) * pixels;
+        Ok(match &*self.values {
             Values::Bytes(bytes) => {
+                let labels = self.labels().filter(|_| classes > 0);
                 let stride = (pixels + classes).next_multiple_of(PAD);
-                let mut padded = vec![0; rows * stride];
-                for (padded, row) in padded.chunks_mut(stride).zip(bytes[range].chunks(pixels)) {
-                    padded[..pixels].copy_from_slice(row);
-                }
-                let labels = self.labels().filter(|_| classes > 0).unwrap_or_default();
-                for (padded, &label) in padded.chunks_mut(stride).zip(labels.iter().skip(first)) {
-                    padded[pixels + usize::from(label)] = 255;
+                let mut padded = vec![0; images.len() * stride];
+                for (padded, &image) in padded.chunks_mut(stride).zip(images) {
+                    padded[..pixels].copy_from_slice(&bytes[row(image)]);
+                    if let Some(labels) = labels {
+                        padded[pixels + usize::from(labels[image as usize])] = 255;
+                    }
                 }
                 padded.as_chunks().0.iter().map(|&four| u32::from_le_bytes(four)).collect()
             }
             Values::Floats(floats) => {
                 let stride = pixels.next_multiple_of(PAD);
-                let mut words = vec![0u32; rows * stride];
-                let padded = words.chunks_mut(stride);
-                for (padded, row) in padded.zip(floats[range].chunks(pixels)) {
+                let mut words = vec![0u32; images.len() * stride];
+                for (padded, &image) in words.chunks_mut(stride).zip(images) {
+                    let row = &floats[row(image)];
                     padded.iter_mut().zip(row).for_each(|(word, v)| *word = v.to_bits());
                 }
                 words
             }
-        }
+        })
+    }
+
+    /// The class of each of some images as a word; none where there are no labels.
+    pub(crate) fn classes_of(&self, images: &[u32]) -> Vec<u32> {
+        let labels = self.labels().unwrap_or_default();
+        let class = |&image: &u32| labels.get(image as usize).copied().map(u32::from);
+        images.iter().filter_map(class).collect()
     }
 }
 
@@ -305,17 +333,15 @@ mod tests {
     #[test]
     fn bytes_are_packed_and_padded() {
         let data = Dataset::from_bytes([1, 5], (1..=10).collect()).expect("two images of five");
-        let words = data.device_words(1, 1, 0);
+        let words = data.words_of(&[1], 0).expect("an image");
         assert_eq!(words, [0x0908_0706, 0x0a, 0, 0], "the second image");
         let told = data.clone().with_labels(vec![1, 2]).expect("a label each");
-        let words = told.device_words(1, 1, 3);
+        let words = told.words_of(&[1], 3).expect("an image");
         assert_eq!(words, [0x0908_0706, 0xff00_000a, 0, 0], "the third of three classes behind it");
-        assert_eq!(
-            told.device_words(0, 2, 12).len(),
-            2 * 8,
-            "twelve classes do not fit the padding"
-        );
-        assert_eq!(told.device_words(0, 2, 0), data.device_words(0, 2, 0), "nobody is told");
+        let words = |data: &Dataset, classes| data.words_of(&[1, 0], classes).expect("images");
+        assert_eq!(words(&told, 12).len(), 2 * 8, "twelve classes do not fit the padding");
+        assert_eq!(words(&told, 0), words(&data, 0), "nobody is told");
+        assert_eq!(words(&data, 0)[4..], [0x0403_0201, 5, 0, 0], "the first behind the second");
         assert_eq!(data.clone().limited(1).len(), 1, "limited to one");
     }
 

@@ -10,7 +10,7 @@ use crate::data::formats::{
 };
 use crate::data::raw::{Found, Raw};
 use crate::data::reading::Reading;
-use crate::data::{Dataset, channels, source, split};
+use crate::data::{Dataset, Room, channels, source, split};
 use crate::error::{Error, Result};
 
 /// Where images lie, and by what they are read.
@@ -24,6 +24,8 @@ pub struct Sources<'a> {
     pub config: &'a Config,
     /// How the values of the run's own images became pixels; without one it is decided by these images.
     pub reading: Option<&'a Reading>,
+    /// The memory that they may take.
+    pub room: Room,
 }
 
 /// Images that were read.
@@ -39,7 +41,13 @@ pub struct Opened {
     pub said: Vec<String>,
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    /// Images that are read by a configuration, and those to test on with them, if they are there.
+    #[must_use]
+    pub fn new(data: &'a Path, config: &'a Config) -> Self {
+        Self { data, test: None, config, reading: None, room: Room::default() }
+    }
+
     /// Reads the training and the test images of what lies at a path: a folder of IDX files, a folder of
     /// pictures or with folders of them named `train` and `test`, a NumPy `.npz` or `.npy`, an IDX
     /// file, each plain or gz, or a table. The modules of [`formats`](crate::data::formats) say what each
@@ -57,7 +65,7 @@ impl Sources<'_> {
     /// If something cannot be read or is of no kind that is, the two sets differ in the size of their
     /// images, there are too few to divide, or values are not what the likelihood or the run needs.
     pub fn open(self) -> Result<Opened> {
-        let Self { data, test, config, reading } = self;
+        let Self { data, test, config, reading, room } = self;
         let mut said = Vec::new();
         let DataConfig { labels, test_labels, .. } = &config.data;
         let mut found = look(data, &config.data)?;
@@ -94,6 +102,8 @@ impl Sources<'_> {
         let train = reading.apply(data, train, &mut said)?;
         let test = reading.apply(of, test, &mut said)?.numbered_as(of, &train)?;
         said.extend(train.classes_in_words(&test));
+        let ([train, test], streamed) = room.lay([train, test]);
+        said.extend(streamed);
         let mut seen = HashSet::new();
         said.retain(|line| seen.insert(line.clone()));
         Ok(Opened { train, test, reading, said })

@@ -21,6 +21,8 @@ pub struct Record {
     pub images: u32,
     /// Whether the images come in the epoch's order or in the file's.
     pub shuffle: bool,
+    /// Where in a window that holds the minibatch its first row lies; none where the dataset lies whole.
+    pub window: Option<u32>,
     /// What the noise is for: a stream of its own for training, tests and pictures.
     pub stream: u32,
     /// The seed.
@@ -68,8 +70,11 @@ pub mod rate {
     pub const AVERAGING: usize = 16;
 }
 
+/// No place in a window, as `common.wgsl` has it.
+const WHOLE: u32 = u32::MAX;
+
 /// Words of the uniform before the rates.
-pub const WORDS: usize = 10;
+pub const WORDS: usize = 11;
 
 /// The fields of the uniform, as `common.wgsl` declares them: words, then rates as f32.
 pub const FIELDS: [&str; WORDS + RATES] = [
@@ -79,6 +84,7 @@ pub const FIELDS: [&str; WORDS + RATES] = [
     "epoch",
     "images",
     "shuffle",
+    "window",
     "stream",
     "seed_low",
     "seed_high",
@@ -107,7 +113,20 @@ impl Record {
     #[must_use]
     pub(crate) fn after_rows(&self, rows: usize) -> Self {
         let rows = rows as u32;
-        Self { first: self.first + rows, rows: self.rows.saturating_sub(rows), ..*self }
+        let window = self.window.map(|place| place + rows);
+        Self { first: self.first + rows, rows: self.rows.saturating_sub(rows), window, ..*self }
+    }
+
+    /// Which row of a dataset on the device an image is, that a row of the minibatch holds: that of its
+    /// number, or where a window holds the minibatch, one row behind another. Rows past the record's have the
+    /// first.
+    #[must_use]
+    pub fn row_of(&self, image: u32, row: u32) -> u32 {
+        match self.window {
+            None => image,
+            Some(place) if row < self.rows => place + row,
+            Some(_) => 0,
+        }
     }
 
     /// The size of the uniform.
@@ -123,6 +142,7 @@ impl Record {
             self.epoch,
             self.images,
             u32::from(self.shuffle),
+            self.window.unwrap_or(WHOLE),
             self.stream,
             self.seed as u32,
             (self.seed >> 32) as u32,

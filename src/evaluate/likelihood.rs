@@ -39,15 +39,15 @@ impl Model {
     ///
     /// A [`Numbers`](ErrorKind::Numbers) error if one is not finite; or if the device is lost.
     pub fn each(&mut self, z: Z) -> Result<Vec<[f64; 2]>> {
-        let program = self.load(match z {
+        let wanted = match z {
             Z::Sampled => Use::Evaluate,
             Z::Mean => Use::EvaluateAtMean,
-        })?;
+        };
         let mut all = Vec::new();
         for part in self.batches(0..self.images) {
             let from = part.start;
             let rows = part.len();
-            self.run_one(program, self.place(part))?;
+            self.run_one(wanted, self.place(part))?;
             let nll = self.session.read(self.vae.ports.nll)?;
             let kl = self.session.read(self.vae.ports.kl)?;
             let samples = self.config.objective.z_per_image();
@@ -80,15 +80,15 @@ impl Model {
             let what = format!("`samples` is {samples}; it must be between 1 and {MOST_SAMPLES}");
             return Err(Error::config(what).hint("5000 is what publications take"));
         };
-        let (encode, weigh) = (self.load(Use::Encode)?, self.load(Use::Weigh)?);
+        let weigh = self.load(Use::Weigh)?;
         let mut all = Vec::new();
         for part in self.batches(0..self.images) {
             let (from, rows) = (part.start, part.len());
             let place = self.place(part);
-            self.run_one(encode, place)?;
+            self.run_one(Use::Encode, place)?;
             let mut step = 0;
             while step < count {
-                let some = (self.room(weigh) as u32).min(count - step);
+                let some = (self.room(Use::Weigh) as u32).min(count - step);
                 let records: Vec<_> = (step..step + some).map(|z| weighing(&place, z)).collect();
                 self.session.run(weigh, &records)?;
                 while self.session.next_report(false)?.is_some() {}

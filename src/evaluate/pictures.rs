@@ -46,11 +46,10 @@ impl Model {
     /// If there are no such images, or the device is lost.
     pub fn reconstruct(&mut self, images: Range<usize>) -> Result<(Vec<f32>, Vec<f32>)> {
         self.within(&images)?;
-        let program = self.load(Use::EvaluateAtMean)?;
         let (mut pixels, mut means) = (Vec::new(), Vec::new());
         for part in self.batches(images) {
             let rows = part.len();
-            self.run_one(program, self.place(part.clone()))?;
+            self.run_one(Use::EvaluateAtMean, self.place(part.clone()))?;
             let x = self.session.read(self.vae.ports.x.first_rows(rows))?;
             let totals: Vec<f32> = x.chunks(self.size.len()).map(|x| x.iter().sum()).collect();
             means.extend(self.shown(part, &totals)?);
@@ -92,12 +91,11 @@ impl Model {
             let what = format!("a temperature of {temperature}; it must be a number, 0 or more");
             return Err(Error::config(what).hint("1 is the prior's own"));
         }
-        let program = self.load(Use::Prior)?;
         let mut z = Vec::new();
         for part in self.batches(0..count) {
             let rows = part.len();
             let record = Record { stream: stream::PRIOR, step: 0, ..self.place(part) };
-            self.run_one(program, record)?;
+            self.run_one(Use::Prior, record)?;
             z.extend(self.session.read(self.vae.ports.z.first_rows(rows))?);
         }
         z.iter_mut().for_each(|z| *z *= temperature);
@@ -174,7 +172,7 @@ impl Model {
     /// What the decoder makes of z and classes that were checked.
     fn made(&mut self, z: &[f32], classes: Option<&[u8]>) -> Result<Vec<f32>> {
         let latent = self.config.model.latent;
-        let program = self.load(Use::Decode)?;
+        self.load(Use::Decode)?;
         let mut made = Vec::new();
         let samples = self.config.objective.z_per_image();
         let mut first = 0;
@@ -186,7 +184,7 @@ impl Model {
             }
             let each: Vec<f32> = z.chunks(latent).flat_map(|z| z.repeat(samples)).collect();
             self.session.write(self.vae.ports.z.first_rows(rows * samples), &each)?;
-            self.run_one(program, self.place(0..rows))?;
+            self.run_one(Use::Decode, self.place(0..rows))?;
             let totals = vec![self.reading.total.unwrap_or(1.0); rows];
             made.extend(self.shown(first..first + rows, &totals)?);
             first += rows;

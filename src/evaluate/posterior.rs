@@ -63,13 +63,12 @@ impl Model {
     /// If there are no such images, or the device is lost.
     pub fn encode(&mut self, images: Range<usize>) -> Result<Codes> {
         self.within(&images)?;
-        let program = self.load(Use::Encode)?;
         let (posterior, latent) = (self.config.model.posterior, self.config.model.latent);
         let [mean, log_var, z] = [const { Vec::new() }; 3];
         let mut codes = Codes { posterior, mean, log_var, z };
         for part in self.batches(images) {
             let rows = part.len();
-            self.run_one(program, self.place(part))?;
+            self.run_one(Use::Encode, self.place(part))?;
             for h in self
                 .session
                 .read(self.vae.ports.h.first_rows(rows))?

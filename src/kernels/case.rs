@@ -96,6 +96,7 @@ impl Case {
             epoch: 2,
             images: rows as u32,
             shuffle: false,
+            window: None,
             stream: 1,
             seed: 0x0123_4567_89ab_cdef,
             rates,

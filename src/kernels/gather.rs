@@ -49,7 +49,7 @@ fn code(pixels: Pixels) -> u32 {
 
 const SCHEDULES: &[Schedule] = &[plain(wgsl!("philox.wgsl", "gather.wgsl"), Cover::Items(64))];
 
-/// x (batch, n) = the record's images out of a shard of bytes (shard rows, n), four to a word,
+/// x (batch, n) = the record's images out of a shard of bytes, or a window of them, (shard rows, n), four to a word,
 /// over 255, or coins of that probability; and image (batch) = which they are. Rows of other
 /// shards are left, those that the record does not fill become zero. Classes behind the pixels are
 /// left out.
@@ -102,6 +102,11 @@ pub(super) fn chosen(record: &Record, row: u32) -> Option<u32> {
     Some(shuffled(position, record.images, record.epoch, purpose::ORDER, key(record.seed)))
 }
 
+/// The images of a record's minibatch.
+pub(crate) fn images_of(record: &Record) -> Vec<u32> {
+    (0..record.rows).filter_map(|row| chosen(record, row)).collect()
+}
+
 /// What each byte stands for.
 pub(super) fn levels<T: Real>() -> [T; 256] {
     std::array::from_fn(|byte| real::<T>(byte as f64) / real(255.0))
@@ -121,7 +126,8 @@ fn fill_rows<T: Real>(
             image[row] = 0;
             continue;
         };
-        if let Some(at) = source.checked_sub(p.shard_first).filter(|&at| at < p.shard_rows) {
+        let at = record.row_of(source, row as u32).checked_sub(p.shard_first);
+        if let Some(at) = at.filter(|&at| at < p.shard_rows) {
             image[row] = source;
             fill(x, at as usize, source);
         }
@@ -200,6 +206,14 @@ impl Shard {
             Dtype::F32 => self.data.stride(),
         }
     }
+
+    /// The words of a row.
+    pub(crate) fn row_words(&self) -> usize {
+        match self.data.dtype() {
+            Dtype::U32 => self.stride() / 4,
+            Dtype::F32 => self.stride(),
+        }
+    }
 }
 
 /// Records x (batch, n) = the record's rows of a dataset in shards, and image (batch) = which.
@@ -225,7 +239,8 @@ pub fn gather(tape: &mut Tape<'_>, shards: &[Shard], pixels: Pixels, (x, image):
 }
 
 /// Bytes and floats, in order and shuffled, grey, binarised and binarised once, one and two shards, a
-/// partial batch, more than 65,535 workgroups, and classes behind bytes that fit their padding or not.
+/// partial batch, more than 65,535 workgroups, classes behind bytes that fit their padding or not, and windows
+/// of more images than they hold.
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = Vec::new();
     let (grey, tossed, once) = (Pixels::Grey, Pixels::Binarised, Pixels::BinarisedOnce);
@@ -241,11 +256,17 @@ pub(crate) fn cases() -> Vec<Case> {
         (16, 40, [34, 256], 13, true, tossed),
         (128, 300, [784, 10], 128, true, grey),
     ];
+    let windows = [(16, 48, [37, 11], 13, true, grey), (16, 48, [34, 0], 13, true, tossed)];
+    let whole = shapes.into_iter().map(|shape| (shape, None));
+    let shapes = whole.chain(windows.into_iter().map(|shape| (shape, Some(18))));
     for (dtype, kind) in [(Dtype::U32, "bytes"), (Dtype::F32, "floats")] {
-        for (rows, images, [cols, classes], record_rows, shuffle, become_of) in shapes {
-            let name = format!("gather.{kind} {record_rows} of {images}×{cols} + {classes}");
+        for (shape, window) in shapes.clone() {
+            let (rows, images, [cols, classes], record_rows, shuffle, become_of) = shape;
+            let name =
+                format!("gather.{kind} {record_rows} of {images}×{cols} + {classes}, {window:?}");
             let mut case = Case::new(name, record_rows);
-            case.record.images = images as u32;
+            case.record.images = (images * window.map_or(1, |_| 9)) as u32;
+            case.record.window = window;
             case.record.shuffle = shuffle;
             case.record.first = (images - record_rows) as u32;
             let stride = (cols + classes).next_multiple_of(16);

@@ -108,8 +108,10 @@ fn take<T: Real>(p: &Label, record: &Record, [classes, image, label]: [Arg<'_, T
     for (row, label) in label.words_mut()[..p.len as usize].iter_mut().enumerate() {
         if row >= record.rows as usize {
             *label = 0;
-        } else if let Some(at) =
-            image[row].checked_sub(p.shard_first).filter(|&at| at < p.shard_rows)
+        } else if let Some(at) = record
+            .row_of(image[row], row as u32)
+            .checked_sub(p.shard_first)
+            .filter(|&at| at < p.shard_rows)
         {
             *label = classes[at as usize];
         }
@@ -226,11 +228,18 @@ pub fn append(
     y
 }
 
-/// Classes of one and two shards, shuffled or not, partial batches; matrices of one column, ragged, with
+/// Classes of one and two shards and of a window, partial batches; matrices of one column, ragged, with
 /// padding that the classes fill or overflow, several rows a label, two users, a class that there is
 /// not, and more than 65,535 workgroups.
 pub(crate) fn cases() -> Vec<Case> {
-    let gathers = [(1, 1, 1), (7, 10, 7), (16, 40, 13), (128, 300, 128), (4_200_000, 9, 4_199_999)];
+    let gathers = [
+        (1, 1, 1, None),
+        (7, 10, 7, None),
+        (16, 40, 13, None),
+        (128, 300, 128, None),
+        (4_200_000, 9, 4_199_999, None),
+        (16, 40, 13, Some(12)),
+    ];
     let appends = [
         (1, 1, 1, 2, 1),
         (5, 13, 5, 3, 4),
@@ -245,9 +254,13 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-fn gather_case((rows, images, record_rows): (usize, usize, usize)) -> Case {
-    let mut case = Case::new(format!("label.gather {record_rows}/{rows} of {images}"), record_rows);
-    let chosen = (0..rows).map(|row| (row * 7 % images) as u32).collect();
+fn gather_case((rows, images, record_rows, window): (usize, usize, usize, Option<u32>)) -> Case {
+    let name = format!("label.gather {record_rows}/{rows} of {images}, {window:?}");
+    let mut case = Case::new(name, record_rows);
+    case.record.window = window;
+    // A window is of more images than it holds.
+    let all = window.map_or(images, |_| 9 * images);
+    let chosen = (0..rows).map(|row| (row * 7 % all) as u32).collect();
     let image = case.input_line("image", rows, Dtype::U32, Fill::Words(chosen));
     let half = images.div_ceil(2);
     let mut shards = Vec::new();

@@ -1,5 +1,6 @@
 //! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
 
+mod fits;
 pub(crate) mod likelihood;
 mod network;
 mod objective;
@@ -10,10 +11,12 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::engine::plan::MAX_BINDING_BYTES;
+use crate::engine::record::SLOTS;
 use crate::engine::{PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tape, Tensor};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::gather::Shard;
 use crate::kernels::reduce::reports;
+use fits::fits;
 use programs::{Made, Recorder};
 
 pub use network::Architecture;
@@ -35,6 +38,8 @@ pub struct DataSpec {
     pub pixels: usize,
     /// Whether the pixels are bytes, else floats.
     pub bytes: bool,
+    /// The most bytes of them that a device holds at once, if they are not to lie there whole.
+    pub window: Option<u64>,
 }
 
 /// Where ε of a training step comes from.
@@ -137,19 +142,28 @@ pub struct Vae {
     programs: BTreeMap<Use, Program>,
 }
 
-/// The most shards of a dataset: 128 GiB.
-const MOST_SHARDS: u128 = 1024;
+/// The most bytes of a window: as much goes to a device at once.
+const WINDOW: u64 = 8 << 20;
 
 /// Makes room for a dataset, in shards below the largest binding, and for which of so many classes its
-/// images are of, if the model is told.
-fn shards(plan: &mut Plan, name: &str, spec: DataSpec, classes: usize) -> Vec<Shard> {
+/// images are of, if the model is told. A window is one shard of some minibatches.
+fn shards(
+    plan: &mut Plan,
+    name: &str,
+    spec: DataSpec,
+    (batch, classes): (usize, usize),
+) -> Vec<Shard> {
     let stride = if spec.bytes { spec.pixels + classes } else { spec.pixels }.next_multiple_of(PAD);
     let row_bytes = if spec.bytes { stride } else { 4 * stride };
     // One row of padding less, since a matrix of floats is padded to sixteen rows.
     let most = MAX_BINDING_BYTES as usize / row_bytes / 16 * 16;
+    let held = spec.window.map_or(spec.images, |bytes| {
+        let most = (bytes.min(WINDOW) / (batch * row_bytes) as u64).clamp(1, SLOTS as u64);
+        spec.images.min(most as usize * batch)
+    });
     let mut shards = Vec::new();
-    for first in (0..spec.images).step_by(most.max(1)) {
-        let rows = most.max(1).min(spec.images - first);
+    for first in (0..held).step_by(most.max(1)) {
+        let rows = most.max(1).min(held - first);
         let data = if spec.bytes {
             plan.words(name, rows * stride / 4)
         } else {
@@ -207,9 +221,9 @@ impl Vae {
         config.validate()?;
         fits(config, train.unwrap_or(test), test)?;
         let mut plan = Plan::new().shared();
-        let classes = config.model.classes;
-        let train = train.map(|train| shards(&mut plan, "training images", train, classes));
-        let images = shards(&mut plan, "test images", test, classes);
+        let rows = (config.train.part_size(), config.model.classes);
+        let train = train.map(|train| shards(&mut plan, "training images", train, rows));
+        let images = shards(&mut plan, "test images", test, rows);
         let data = [train.unwrap_or_else(|| images.clone()), images];
         let ports = Ports::new(&mut plan, config, test.pixels, data);
         let parameters = match config.optimizer.average > 0.0 {
@@ -279,89 +293,13 @@ impl Vae {
     }
 }
 
-/// Judges the data against the configuration.
-fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
-    let batch = config.train.batch_size;
-    if train.images == 0 || test.images == 0 || train.pixels == 0 {
-        return Err(Error::config("a dataset without images or pixels cannot be trained on")
-            .hint("give at least one image to train on and one to test"));
-    }
-    if train.pixels != test.pixels {
-        let (a, b) = (train.pixels, test.pixels);
-        return Err(Error::config(format!("training images have {a} pixels, test images {b}"))
-            .hint("both must be of one size"));
-    }
-    if batch > train.images {
-        let what = format!("`batch-size` is {batch}, but there are {} images", train.images);
-        return Err(Error::config(what).hint("choose a batch no larger than the training set"));
-    }
-    let most = crate::config::MOST;
-    if train.pixels > most || train.images.max(test.images) > u32::MAX as usize / 2 {
-        let what = format!("{} images of {} pixels", train.images, train.pixels);
-        return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
-            .hint("train on a part of the data, or on smaller images"));
-    }
-    // What is computed at once.
-    let part = config.train.part_size();
-    let rows = part.saturating_mul(config.objective.z_per_image());
-    if rows > most {
-        let what = format!("a batch of {part} images with {} z's each", rows / part);
-        return Err(Error::config(format!("{what} has {rows} rows; {most} are the most")).hint(
-            "choose a smaller batch, fewer `samples` or less `importance`, or more parts \
-             (`accumulate`)",
-        ));
-    }
-    for spec in [train, test] {
-        let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
-        if bytes > u128::from(MAX_BINDING_BYTES) * MOST_SHARDS {
-            let what = format!("{} images of {} pixels", spec.images, spec.pixels);
-            return Err(Error::config(format!("{what} take {bytes} bytes, which no device holds"))
-                .hint("train on a part of the data, or on smaller images"));
-        }
-    }
-    // Every matrix is counted with 32 bits, those of activations as those of weights.
-    let Architecture { encoder, decoder } = Architecture::of(&config.model, train.pixels)?;
-    let weights = encoder.weights().chain(decoder.weights());
-    let weights = weights.map(|[outputs, inputs]| ("layer", [inputs, outputs]));
-    let of_images = encoder.dims().map(|dims| ("batch", [part, dims.count()]));
-    let of_z = decoder.dims().map(|dims| ("batch", [rows, dims.count()]));
-    let pairs = config.objective.pairs().then_some(("batch", [part, part]));
-    for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs) {
-        let padded = sides.map(|side| side.saturating_add(PAD - 1) / PAD * PAD);
-        if padded[0].saturating_mul(padded[1]) >= 1 << 31 {
-            let what = format!("a {what} of {} × {} has 2³¹ elements or more", sides[0], sides[1]);
-            return Err(Error::config(what)
-                .hint("choose smaller layers or batches, or more parts (`accumulate`)"));
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn more_rows_than_a_device_counts_are_refused() {
-        let spec = DataSpec { images: 1000, pixels: 4, bytes: true };
-        let mut config = Config::default();
-        (config.train.batch_size, config.objective.samples) = (250, 4000);
-        fits(&config, spec, spec).expect("a million rows");
-        config.objective.samples = 4001;
-        let error = Vae::new(&config, spec, spec).expect_err("more than a million");
-        assert!(error.to_string().contains("4001 z's each has 1000250 rows"), "{error}");
-        let mut parts = config.clone();
-        parts.train.accumulate = 2;
-        fits(&parts, spec, spec).expect("half as many rows at once");
-        // z alone may be too large for 32 bits, whatever the layers are.
-        (config.objective.samples, config.model.latent) = (4000, 3000);
-        let error = Vae::new(&config, spec, spec).expect_err("a z of 3·10⁹ elements");
-        assert!(error.to_string().contains("2³¹ elements"), "{error}");
-    }
-
-    #[test]
     fn loops_that_some_adapter_would_leave_are_refused() {
-        let spec = DataSpec { images: 200, pixels: 4, bytes: true };
+        let spec = DataSpec { images: 200, pixels: 4, bytes: true, window: None };
         let mut config = Config::default();
         config.model.latent = 15_000;
         Vae::new(&config, spec, spec).expect("as many turns as every adapter makes");
@@ -381,8 +319,8 @@ mod tests {
             [(true, 60_000, 1), (true, 200_000, 2), (false, 60_000, 2), (false, 42_799, 2)]
         {
             let mut plan = Plan::new();
-            let spec = DataSpec { images, pixels: 784, bytes };
-            let shards = shards(&mut plan, "images", spec, 10);
+            let spec = DataSpec { images, pixels: 784, bytes, window: None };
+            let shards = shards(&mut plan, "images", spec, (100, 10));
             assert_eq!(shards.len(), expected, "{images} images, bytes {bytes}");
             let mut next = 0;
             for shard in shards {

@@ -139,9 +139,8 @@ impl Trainer {
         let parts = self.parts(step);
         // Where it was fused, not everything was stored.
         let whole = Use::Step(Fusion::Nothing);
-        let (step, program) = (self.model.load(whole)?, self.model.vae.program(whole)?.clone());
         for record in parts {
-            let found = self.model.first_broken(step, &program, record)?;
+            let found = self.model.first_broken(whole, record)?;
             if found.is_some() {
                 return Ok(found);
             }

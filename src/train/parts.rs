@@ -1,8 +1,6 @@
 //! The parts of a training step: one, or several whose gradients are added before the update.
 
-use crate::cpu::ProgramId;
 use crate::engine::Record;
-use crate::engine::record::SLOTS;
 use crate::error::Result;
 use crate::evaluate::Model;
 use crate::model::{Part, Use};
@@ -20,7 +18,7 @@ pub(crate) struct Pending {
 
 /// What a submit runs.
 pub(super) struct Submit {
-    pub(super) program: ProgramId,
+    pub(super) wanted: Use,
     pub(super) records: Vec<Record>,
     /// Whether steps begin with each of them, and whether they end.
     pub(super) ends: [bool; 2],
@@ -37,12 +35,13 @@ pub(super) fn parts_of(record: Record, most: usize) -> Vec<Record> {
 }
 
 /// Loads the programs of steps in parts, if the model's steps may have several.
-pub(super) fn load(model: &mut Model) -> Result<Option<[ProgramId; 3]>> {
-    if model.config.train.accumulate == 1 {
-        return Ok(None);
+pub(super) fn load(model: &mut Model) -> Result<()> {
+    if model.config.train.accumulate > 1 {
+        for part in [Part::First, Part::Middle, Part::Last] {
+            model.load(Use::Part(part))?;
+        }
     }
-    let mut load = |part| model.load(Use::Part(part));
-    Ok(Some([load(Part::First)?, load(Part::Middle)?, load(Part::Last)?]))
+    Ok(())
 }
 
 impl Trainer {
@@ -54,21 +53,29 @@ impl Trainer {
     /// What runs so many steps from one on; where they have parts, that is one step.
     pub(super) fn submits(&self, from: u64, count: u64) -> Vec<Submit> {
         let mut records: Vec<_> = (from..from + count).flat_map(|step| self.parts(step)).collect();
-        let whole = |records| Submit { program: self.step, records, ends: [true; 2] };
-        let Some([first, middle, last]) = self.in_parts else { return vec![whole(records)] };
+        let whole = |records| Submit { wanted: self.step_use, records, ends: [true; 2] };
+        if self.model.config.train.accumulate == 1 {
+            return vec![whole(records)];
+        }
         let Some(end) = records.pop() else { return Vec::new() };
         if records.is_empty() {
             // The last minibatch of an epoch may have no more images than a part.
             return vec![whole(vec![end])];
         }
         let begin = vec![records.remove(0)];
-        let mut submits = vec![Submit { program: first, records: begin, ends: [true, false] }];
-        submits.extend(records.chunks(SLOTS).map(|records| Submit {
-            program: middle,
+        let mut submits =
+            vec![Submit { wanted: Use::Part(Part::First), records: begin, ends: [true, false] }];
+        let middle = Use::Part(Part::Middle);
+        submits.extend(records.chunks(self.model.most(middle)).map(|records| Submit {
+            wanted: middle,
             records: records.to_vec(),
             ends: [false; 2],
         }));
-        submits.push(Submit { program: last, records: vec![end], ends: [false, true] });
+        submits.push(Submit {
+            wanted: Use::Part(Part::Last),
+            records: vec![end],
+            ends: [false, true],
+        });
         submits
     }
 }

@@ -187,7 +187,7 @@ fn read(text: &str, likelihood: Likelihood, keys: &str) -> elbo::Result<Opened> 
     std::fs::write(&path, text).expect("a file");
     let mut config = Config::from_toml(&format!("[data]\n{keys}")).expect("keys");
     config.model.likelihood = likelihood;
-    Sources { data: &path, test: Some(&path), config: &config, reading: None }.open()
+    Sources { test: Some(&path), ..Sources::new(&path, &config) }.open()
 }
 
 #[test]

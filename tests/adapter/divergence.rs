@@ -128,6 +128,7 @@ fn term(
         epoch: 0,
         images: given.images,
         shuffle: false,
+        window: None,
         stream: 1,
         seed: 1,
         rates,

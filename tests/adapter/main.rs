@@ -21,5 +21,6 @@ mod optimisers;
 mod parts;
 mod shared_device;
 mod steps;
+mod streamed;
 mod sums;
 mod turns;

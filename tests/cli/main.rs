@@ -22,6 +22,7 @@ mod refusals;
 mod report;
 mod reproduce;
 mod resume;
+mod stream;
 #[path = "use.rs"]
 mod uses;
 

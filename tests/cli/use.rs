@@ -43,7 +43,7 @@ pub(crate) fn model(dir: &TempDir, data: &Dataset) -> Model {
 
 pub(crate) fn datasets(dir: &TempDir) -> [Dataset; 2] {
     let (data, config) = (dir.path().join("data"), Config::default());
-    let opened = Sources { data: &data, test: None, config: &config, reading: None }.open();
+    let opened = Sources::new(&data, &config).open();
     opened.map(|opened| [opened.train, opened.test]).expect("images")
 }
 

@@ -43,8 +43,7 @@ pub(crate) fn mnist() -> (Dataset, Dataset) {
     let read = || {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/mnist");
         let (data, config) = (folder.as_path(), Config::default());
-        let opened =
-            elbo::data::Sources { data, test: None, config: &config, reading: None }.open();
+        let opened = elbo::data::Sources::new(data, &config).open();
         let opened = opened.expect("assets/mnist holds MNIST");
         (opened.train, opened.test)
     };
@@ -141,7 +140,7 @@ impl Bench {
         step: Fusion,
     ) -> Self {
         let images = bytes.len() / pixels;
-        let spec = DataSpec { images, pixels, bytes: true };
+        let spec = DataSpec { images, pixels, bytes: true, window: None };
         let mut vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
         let step = vae.program(Use::Step(step)).expect("a program").clone();
         let (session, program) = match device {
@@ -197,6 +196,7 @@ impl Bench {
             epoch: 0,
             images: self.images as u32,
             shuffle: false,
+            window: None,
             stream: 1,
             seed: self.config.train.seed,
             rates: rates(&self.config, at, rows),

@@ -6,7 +6,7 @@ use elbo::engine::Fusion;
 use elbo::model::{DataSpec, Use, Vae};
 use elbo::session::{Device, Session};
 
-const MNIST: DataSpec = DataSpec { images: 60_000, pixels: 784, bytes: true };
+const MNIST: DataSpec = DataSpec { images: 60_000, pixels: 784, bytes: true, window: None };
 
 /// Dispatches of the fused step of the classic model with a change, at most so many; and how long a chain
 /// of them waits for one another.
@@ -70,7 +70,7 @@ fn a_model_that_is_used_holds_what_it_runs() {
 /// A fused update leaves no gradient behind, and to ask for it is an error that says so.
 #[test]
 fn what_no_program_makes_is_refused() {
-    let data = DataSpec { images: 200, pixels: 36, bytes: true };
+    let data = DataSpec { images: 200, pixels: 36, bytes: true, window: None };
     let mut vae = Vae::new(&Config::default(), data, data).expect("a valid configuration");
     vae.program(Use::Step(Fusion::Updates)).expect("a program");
     let [first, ..] = vae.parameters.list() else { panic!("a model has parameters") };

@@ -264,7 +264,7 @@ fn to_loss(
     let tests = config.train.test_data.as_deref().filter(|_| args.data.is_none());
     let data = data_folder(given)?;
     let Opened { train, test, .. } =
-        Sources { data: &data, test: tests, config: &config, reading: None }.open()?;
+        Sources { test: tests, ..Sources::new(&data, &config) }.open()?;
     let train = train.limited(config.train.limit);
     let Quality { reached, epochs, loss, training, total } =
         bench::to_loss(device, &config, (&train, &test), target, |epoch, loss| {

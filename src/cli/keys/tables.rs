@@ -328,6 +328,17 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "no-cache",
                 "Whether nothing compiled or measured is kept for the next run: true or false.",
             ),
+            key(
+                "stream",
+                "Whether images come through a window, a thread ahead of the steps, even if they would fit in\n\
+                 memory: true or false.",
+            ),
+            optional(
+                "memory-budget",
+                "\"2GiB\"",
+                "The memory that images may take, in bytes or as \"500MB\"; what needs more is streamed. Without\n\
+                 it half of what is free.",
+            ),
             optional(
                 "steps-per-submit",
                 "8",

@@ -40,7 +40,7 @@ fn state_with(
 
 /// The weights of a model of 12 pixels.
 fn tensors(config: &Config) -> Vec<Weight> {
-    let spec = DataSpec { images: 200, pixels: 12, bytes: true };
+    let spec = DataSpec { images: 200, pixels: 12, bytes: true, window: None };
     let vae = Vae::new(config, spec, spec).expect("a model");
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let weight = |(key, shape): (&str, Vec<usize>)| {

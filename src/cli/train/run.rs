@@ -310,7 +310,11 @@ impl<'a> Run<'a> {
     }
 
     /// Tells of an error that ended training, and where it can go on.
-    fn fail(&self, error: Error) -> Result<u8> {
+    fn fail(&mut self, error: Error) -> Result<u8> {
+        if matches!(error.kind(), ErrorKind::Io | ErrorKind::Data) {
+            // Images could not be read any more: the steps before are whole.
+            let _ = self.save();
+        }
         // What ended training matters more than whether this can be told.
         let _ = report::write(self.log.folder.path());
         let (run, saved) = (self.log.folder.path().display(), self.saved.map(|(step, _)| step));

@@ -216,8 +216,8 @@ struct Batch {
 
 /// Whole steps of a small model with everything fused: each entry ragged in each dimension, latents
 /// that are no multiple of two or fill more than one tile, a partial batch, bytes and floats, both
-/// rules, the guard set, a gradient and a weight that break, and classes behind the pixels within
-/// their padding, up to its end and beyond.
+/// rules, the guard set, a gradient and a weight that break, a window, and classes behind the pixels
+/// within their padding, up to its end and beyond.
 fn fused_steps() -> Vec<Case> {
     let adam = OptimizerConfig::default;
     let decayed = OptimizerConfig { rule: Rule::Adamw, weight_decay: 0.1, ..adam() };
@@ -236,6 +236,7 @@ fn fused_steps() -> Vec<Case> {
         fused_step(of(50, 16, 16), [33, 16, 67], Dtype::U32, &decayed, 0),
         fused_step(of(40, 19, 17), [37, 21, 3], Dtype::F32, &adam(), 1),
         fused_step(of(300, 128, 128), [784, 400, 20], Dtype::U32, &adam(), 0),
+        windowed(fused_step(told(10), [37, 21, 3], Dtype::U32, &adam(), 0)),
         too_large(fused_step(of(40, 19, 19), [37, 21, 3], Dtype::F32, &adam(), 0)),
         still(Dtype::U32),
         still(Dtype::F32),
@@ -332,6 +333,14 @@ fn fill_parameters(case: &mut Case, inputs: &[usize]) {
         ];
         case.inputs.extend(filled);
     }
+}
+
+/// A fused step whose dataset of 40 images is a window of many more.
+fn windowed(mut case: Case) -> Case {
+    case.name += ", windowed";
+    case.record.images = 360;
+    case.record.window = Some(21);
+    case
 }
 
 /// A fused step where some gradients are finite, but have no finite square.

@@ -159,10 +159,13 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
 };
 
 /// The rows of a dataset of bytes as floats, `stride` pixels apart.
-fn rows_of<T: Real>(pixels: &[u32], stride: usize, images: &[u32]) -> Vec<T> {
-    let (levels, words) = (levels::<T>(), stride / 4);
-    let row = |&image: &u32| &pixels[image as usize * words..(image as usize + 1) * words];
-    let bytes = images.iter().flat_map(row).flat_map(|word| word.to_le_bytes());
+fn rows_of<T: Real>(record: &Record, (pixels, stride): (&[u32], u32), images: &[u32]) -> Vec<T> {
+    let (levels, words) = (levels::<T>(), stride as usize / 4);
+    let row = |(row, &image): (u32, &u32)| {
+        let at = record.row_of(image, row) as usize;
+        &pixels[at * words..(at + 1) * words]
+    };
+    let bytes = (0..).zip(images).flat_map(row).flat_map(|word| word.to_le_bytes());
     bytes.map(|byte| levels[usize::from(byte)]).collect()
 }
 
@@ -172,7 +175,7 @@ fn forward_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 5]) {
     for row in 0..p.rows {
         images[row as usize] = chosen(record, row).unwrap_or(0);
     }
-    let x = rows_of(pixels.words(), p.a_stride as usize, &images[..p.rows as usize]);
+    let x = rows_of(record, (pixels.words(), p.a_stride), &images[..p.rows as usize]);
     forward(p, record, [Arg::Read(&x), b, w, y]);
 }
 
@@ -222,7 +225,7 @@ fn bernoulli<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
 fn bernoulli_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
     let [x, b, w, pixels, image, dlogits, nll] = args;
     let images = &image.words()[..p.rows.div_ceil(p.samples) as usize];
-    let images = rows_of::<T>(pixels.words(), p.other_stride as usize, images);
+    let images = rows_of::<T>(record, (pixels.words(), p.other_stride), images);
     // A class may lie behind the pixels.
     let pixels = images.chunks(p.other_stride as usize).flat_map(|row| &row[..p.c_stride as usize]);
     let images: Vec<_> = pixels.copied().collect();
@@ -251,6 +254,6 @@ fn adam<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
 fn adam_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
     let [dy, pixels, image, guard, weights, first, second] = args;
     let images = &image.words()[..p.depth as usize];
-    let x = rows_of(pixels.words(), p.b_stride as usize, images);
+    let x = rows_of(record, (pixels.words(), p.b_stride), images);
     adam(p, record, [dy, Arg::Read(&x), guard, weights, first, second]);
 }

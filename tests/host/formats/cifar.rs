@@ -36,7 +36,7 @@ fn colour(images: &[u8]) -> Dataset {
 
 fn open(data: &Path) -> elbo::Result<Opened> {
     let config = Config::default();
-    Sources { data, test: None, config: &config, reading: None }.open()
+    Sources::new(data, &config).open()
 }
 
 #[test]

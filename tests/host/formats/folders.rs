@@ -37,14 +37,13 @@ impl Folder {
 
     fn open(&self, config: DataConfig) -> elbo::Result<Opened> {
         let config = Config { data: config, ..Config::default() };
-        Sources { data: self.path(), test: None, config: &config, reading: None }.open()
+        Sources::new(self.path(), &config).open()
     }
 
     /// The images before they are divided, where there are no two sets.
     fn read(&self, config: &DataConfig) -> elbo::Result<(Dataset, Vec<String>)> {
         let config = Config { data: config.clone(), ..Config::default() };
-        let sources =
-            Sources { data: self.path(), test: Some(self.path()), config: &config, reading: None };
+        let sources = Sources { test: Some(self.path()), ..Sources::new(self.path(), &config) };
         sources.open().map(|opened| (opened.train, opened.said))
     }
 }

@@ -123,7 +123,7 @@ impl Place {
 
     fn open(&self, name: &str) -> elbo::Result<Opened> {
         let (data, config) = (self.0.path().join(name), Config::default());
-        Sources { data: &data, test: None, config: &config, reading: None }.open()
+        Sources::new(&data, &config).open()
     }
 }
 
@@ -242,7 +242,7 @@ fn files_of_several_families_are_told_apart() {
     // Runs that began before read what they read.
     let data = place.0.path().join("emnist-letters-train-images-idx3-ubyte.gz");
     let before = Config { data: DataConfig::before(), ..Config::default() };
-    let read = Sources { data: &data, test: Some(&data), config: &before, reading: None }.open();
+    let read = Sources { test: Some(&data), ..Sources::new(&data, &before) }.open();
     let train = read.expect("letters").train;
     assert_eq!(
         train.fingerprint(),

@@ -45,7 +45,7 @@ fn by_file(
 /// The two sets of a place, divided and read as before there was a choice.
 fn open(data: &Path, test: Option<&Path>) -> elbo::Result<(Dataset, Dataset)> {
     let config = Config { data: DataConfig::before(), ..Config::default() };
-    let opened = Sources { data, test, config: &config, reading: None }.open()?;
+    let opened = Sources { test, ..Sources::new(data, &config) }.open()?;
     Ok((opened.train, opened.test))
 }
 

@@ -11,7 +11,7 @@ use super::fixture;
 
 fn open(data: &Path) -> elbo::Result<elbo::data::Opened> {
     let config = Config::default();
-    Sources { data, test: None, config: &config, reading: None }.open()
+    Sources::new(data, &config).open()
 }
 
 #[test]
@@ -78,8 +78,7 @@ fn a_gz_of_any_kind_is_read() {
         let path = folder.path().join(name);
         fs::write(&path, gz.finish().expect("an end")).expect("a file");
         let config = Config::default();
-        let opened =
-            Sources { data: &path, test: Some(&path), config: &config, reading: None }.open();
+        let opened = Sources { test: Some(&path), ..Sources::new(&path, &config) }.open();
         assert_eq!(opened.expect(name).train.len(), 3, "{name}");
     }
 }

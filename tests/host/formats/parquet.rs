@@ -93,7 +93,7 @@ fn parts_are_read_as_one() {
     };
     let open = |name: &str| {
         let (data, config) = (folder.path().join(name), Config::default());
-        Sources { data: &data, test: None, config: &config, reading: None }.open()
+        Sources::new(&data, &config).open()
     };
     put("train-00000-of-00002.parquet", "pictures");
     let error = open("").expect_err("a part is missing").to_string();

@@ -39,7 +39,7 @@ fn byte(i: usize) -> f32 {
 }
 
 fn open(data: &Path, config: &Config, reading: Option<&Reading>) -> Result<Opened> {
-    Sources { data, test: None, config, reading }.open()
+    Sources { reading, ..Sources::new(data, config) }.open()
 }
 
 fn normal() -> Config {

@@ -32,7 +32,7 @@ fn opened(name: &str, content: &[u8], data: DataConfig) -> (Dataset, Vec<String>
     let path = folder.path().join(name);
     fs::write(&path, content).expect("the temporary folder takes a file");
     let config = Config { data: DataConfig { range: Range::None, ..data }, ..Config::default() };
-    let sources = Sources { data: &path, test: Some(&path), config: &config, reading: None };
+    let sources = Sources { test: Some(&path), ..Sources::new(&path, &config) };
     let opened = sources.open().expect(name);
     (opened.train, opened.said)
 }
@@ -265,7 +265,7 @@ fn groups_are_no_pixels_and_are_not_divided() {
     let path = folder.path().join("x.csv");
     fs::write(&path, &text).expect("the temporary folder takes a file");
     let all = Config { data: config.clone(), ..Config::default() };
-    let opened = Sources { data: &path, test: None, config: &all, reading: None }.open();
+    let opened = Sources::new(&path, &all).open();
     let opened = opened.expect("sixty images");
     assert_eq!((opened.train.size(), opened.test.len()), ([1, 2].into(), 6), "a tenth of pairs");
     // A group is three lines, each of another image.
@@ -317,7 +317,7 @@ fn floats_and_integers_are_read_alike_and_endings_are_known() {
         let path = folder.path().join("x.csv");
         fs::write(&path, text).expect("the temporary folder takes a file");
         let config = Config::default();
-        let sources = Sources { data: &path, test: None, config: &config, reading: None };
+        let sources = Sources::new(&path, &config);
         let opened = sources.open().expect("thirty images");
         [opened.train.fingerprint(), opened.test.fingerprint()]
     };

@@ -1,0 +1,92 @@
+//! Whether data and a configuration are of one size, which every device counts.
+
+use crate::config::Config;
+use crate::engine::PAD;
+use crate::engine::plan::MAX_BINDING_BYTES;
+use crate::error::{Error, Result};
+use crate::model::{Architecture, DataSpec};
+
+/// The most shards of a dataset: 128 GiB.
+const MOST_SHARDS: u128 = 1024;
+
+/// Judges the data against the configuration.
+pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
+    let batch = config.train.batch_size;
+    if train.images == 0 || test.images == 0 || train.pixels == 0 {
+        return Err(Error::config("a dataset without images or pixels cannot be trained on")
+            .hint("give at least one image to train on and one to test"));
+    }
+    if train.pixels != test.pixels {
+        let (a, b) = (train.pixels, test.pixels);
+        return Err(Error::config(format!("training images have {a} pixels, test images {b}"))
+            .hint("both must be of one size"));
+    }
+    if batch > train.images {
+        let what = format!("`batch-size` is {batch}, but there are {} images", train.images);
+        return Err(Error::config(what).hint("choose a batch no larger than the training set"));
+    }
+    let most = crate::config::MOST;
+    if train.pixels > most || train.images.max(test.images) > u32::MAX as usize / 2 {
+        let what = format!("{} images of {} pixels", train.images, train.pixels);
+        return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
+            .hint("train on a part of the data, or on smaller images"));
+    }
+    // What is computed at once.
+    let part = config.train.part_size();
+    let rows = part.saturating_mul(config.objective.z_per_image());
+    if rows > most {
+        let what = format!("a batch of {part} images with {} z's each", rows / part);
+        return Err(Error::config(format!("{what} has {rows} rows; {most} are the most")).hint(
+            "choose a smaller batch, fewer `samples` or less `importance`, or more parts \
+             (`accumulate`)",
+        ));
+    }
+    for spec in [train, test] {
+        let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
+        if spec.window.is_none() && bytes > u128::from(MAX_BINDING_BYTES) * MOST_SHARDS {
+            let what = format!("{} images of {} pixels", spec.images, spec.pixels);
+            return Err(Error::config(format!("{what} take {bytes} bytes, which no device holds"))
+                .hint("train on a part of the data, or on smaller images"));
+        }
+    }
+    // Every matrix is counted with 32 bits, those of activations as those of weights.
+    let Architecture { encoder, decoder } = Architecture::of(&config.model, train.pixels)?;
+    let weights = encoder.weights().chain(decoder.weights());
+    let weights = weights.map(|[outputs, inputs]| ("layer", [inputs, outputs]));
+    let of_images = encoder.dims().map(|dims| ("batch", [part, dims.count()]));
+    let of_z = decoder.dims().map(|dims| ("batch", [rows, dims.count()]));
+    let pairs = config.objective.pairs().then_some(("batch", [part, part]));
+    for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs) {
+        let padded = sides.map(|side| side.saturating_add(PAD - 1) / PAD * PAD);
+        if padded[0].saturating_mul(padded[1]) >= 1 << 31 {
+            let what = format!("a {what} of {} × {} has 2³¹ elements or more", sides[0], sides[1]);
+            return Err(Error::config(what)
+                .hint("choose smaller layers or batches, or more parts (`accumulate`)"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Vae;
+
+    #[test]
+    fn more_rows_than_a_device_counts_are_refused() {
+        let spec = DataSpec { images: 1000, pixels: 4, bytes: true, window: None };
+        let mut config = Config::default();
+        (config.train.batch_size, config.objective.samples) = (250, 4000);
+        fits(&config, spec, spec).expect("a million rows");
+        config.objective.samples = 4001;
+        let error = Vae::new(&config, spec, spec).expect_err("more than a million");
+        assert!(error.to_string().contains("4001 z's each has 1000250 rows"), "{error}");
+        let mut parts = config.clone();
+        parts.train.accumulate = 2;
+        fits(&parts, spec, spec).expect("half as many rows at once");
+        // z alone may be too large for 32 bits, whatever the layers are.
+        (config.objective.samples, config.model.latent) = (4000, 3000);
+        let error = Vae::new(&config, spec, spec).expect_err("a z of 3·10⁹ elements");
+        assert!(error.to_string().contains("2³¹ elements"), "{error}");
+    }
+}
