@@ -14,7 +14,7 @@ use crate::cli::find::data_folder;
 use crate::cli::picture::{Labels, Look, grid, show_images};
 use crate::cli::place::check_free;
 use crate::cli::print_line;
-use crate::cli::reading::ReadingArgs;
+use crate::cli::reading::{self, ReadingArgs};
 
 /// Images of a contact sheet, and how many stand side by side.
 const SHOWN: usize = 64;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     config.validate()?;
     let data = data_folder(args.path.as_deref())?;
     let (test, config) = (args.test_data.as_deref(), &config);
-    let opened = Sources { data: &data, test, config, reading: None }.open()?;
+    let opened = reading::open(Sources { data: &data, test, config, reading: None }, args.json)?;
     if args.likelihood.is_some() {
         opened.train.check(&config.model, config.train.pixels)?;
         opened.test.check(&config.model, config.train.pixels)?;

@@ -17,6 +17,7 @@ use elbo::{Config, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_places;
+use crate::cli::reading;
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::RunArgs;
 use crate::cli::signals::Signals;
@@ -188,7 +189,8 @@ fn open_data(args: &Args, config: &mut Config, state: Option<&State>) -> Result<
     let (data, test_data) =
         data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
     let (test, reading) = (test_data.as_deref(), state.map(|state| &state.reading));
-    let opened = Sources { data: &data, test, config, reading }.open();
+    let sources = Sources { data: &data, test, config, reading };
+    let opened = reading::open(sources, args.quiet || args.json || args.tui);
     let mut opened = match &args.resume {
         Some(_) if args.data.is_none() => opened.map_err(|e| {
             e.hint("the run began with this data, from another folder perhaps: name it by `--data`")

@@ -26,6 +26,9 @@ pub struct Sources<'a> {
     pub reading: Option<&'a Reading>,
 }
 
+/// Is told how many of a folder's pictures are decoded, and how many there are.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
 /// Images that were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
@@ -57,14 +60,23 @@ impl Sources<'_> {
     /// If something cannot be read or is of no kind that is, the two sets differ in the size of their
     /// images, there are too few to divide, or values are not what the likelihood or the run needs.
     pub fn open(self) -> Result<Opened> {
+        self.open_told(&|_, _| {})
+    }
+
+    /// The same, and `progress` is told how many pictures of a folder are decoded, from several threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_told(self, progress: Progress<'_>) -> Result<Opened> {
         let Self { data, test, config, reading } = self;
         let mut said = Vec::new();
         let DataConfig { labels, test_labels, .. } = &config.data;
-        let mut found = look(data, &config.data)?;
+        let mut found = look(data, &config.data, progress)?;
         found.train = with_labels(found.train, labels.as_deref())?;
         let (train, test, of) = match (test, found) {
             (Some(path), found) => {
-                let other = look(path, &config.data)?;
+                let other = look(path, &config.data, progress)?;
                 (found.train, other.test.unwrap_or(other.train), path)
             }
             (None, Found { train, test: Some(test) }) => (train, test, data),
@@ -113,8 +125,11 @@ fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
 }
 
 /// Reads what lies at a path.
-fn look(path: &Path, config: &DataConfig) -> Result<Found> {
-    let found = if path.is_dir() { look_into(path, config)? } else { look_at(path, config)? };
+fn look(path: &Path, config: &DataConfig, progress: Progress<'_>) -> Result<Found> {
+    let found = match path.is_dir() {
+        true => look_into(path, config, progress)?,
+        false => look_at(path, config)?,
+    };
     let wanted = |raw| channels::wanted(raw, config.channels);
     Ok(Found { train: wanted(found.train), test: found.test.map(wanted) })
 }
@@ -146,7 +161,7 @@ fn read_text(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
 }
 
 /// Reads a folder by what is in it.
-fn look_into(folder: &Path, config: &DataConfig) -> Result<Found> {
+fn look_into(folder: &Path, config: &DataConfig, progress: Progress<'_>) -> Result<Found> {
     for read in [idx::read_family, cifar::read_folder, parquet::read_folder] {
         if let Some(found) = read(folder, config)? {
             return Ok(found);
@@ -155,5 +170,5 @@ fn look_into(folder: &Path, config: &DataConfig) -> Result<Found> {
     if let Some(nothing) = kinds::nothing_in(folder) {
         return Err(nothing);
     }
-    pictures::read_folder(folder, config)
+    pictures::read_told(folder, config, progress)
 }

@@ -313,3 +313,19 @@ fn the_order_is_that_of_names() {
     let all: Vec<u8> = (0..600_u32).flat_map(u32::to_le_bytes).collect();
     assert_eq!(data.fingerprint(), images([1, 4], &all).fingerprint(), "in order");
 }
+
+#[test]
+fn progress_is_told_to_the_last_picture() {
+    use std::sync::Mutex;
+    let names: Vec<String> = (0..300).map(|i| format!("{i}.png")).collect();
+    let folder = Folder::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let (config, told) = (Config::default(), Mutex::new(Vec::new()));
+    let sources = Sources { data: folder.path(), test: None, config: &config, reading: None };
+    sources
+        .open_told(&|done, all| told.lock().expect("no panic").push((done, all)))
+        .expect("300 pictures");
+    let mut told = told.into_inner().expect("no panic");
+    told.sort_unstable();
+    let each = (1..=300).map(|done| (done, 300));
+    assert!(told.iter().copied().eq(each), "each picture once: {told:?}");
+}
