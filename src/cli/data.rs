@@ -106,7 +106,7 @@ fn kind(data: &Dataset) -> &'static str {
 }
 
 fn lines(opened: &Opened, again: usize, across: usize) -> Vec<String> {
-    let Opened { train, test, reading, said } = opened;
+    let Opened { train, test, reading, said, .. } = opened;
     let (low, high) = train.range();
     let mut lines = vec![
         format!(
@@ -135,7 +135,7 @@ fn lines(opened: &Opened, again: usize, across: usize) -> Vec<String> {
 }
 
 fn object(opened: &Opened, again: usize, across: usize) -> Value {
-    let Opened { train, test, reading, said } = opened;
+    let Opened { train, test, reading, said, .. } = opened;
     let size = train.size();
     let (low, high) = train.range();
     let classes = |data: &Dataset| -> Value {

@@ -14,7 +14,8 @@ pub(super) struct ReadingArgs {
     /// columns (each standardised) [default: auto, which is said]
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     range: Option<Range>,
-    /// Height x width, and perhaps channels, of images that lie as flat rows: 28x20, 32x32x3
+    /// Height x width, and perhaps channels, of images that lie as flat rows: 28x20, 32x32x3; or of what
+    /// --pad pads pictures to
     #[arg(long, value_name = "SIZE")]
     image_size: Option<String>,
     /// The order of an array's axes: images, height, width, channels (nhwc); channels first (nchw); images

@@ -200,6 +200,8 @@ fn open_data(args: &Args, config: &mut Config, state: Option<&State>) -> Result<
     opened.train = opened.train.limited(config.train.limit);
     if state.is_none() {
         fit_to_data(&args.config, config, &mut opened);
+        // Later files are read as these were.
+        config.data = opened.data.clone();
     }
     (config.train.data, config.train.test_data) = (Some(data), test_data);
     Ok(opened)

@@ -145,6 +145,39 @@ fn a_later_file_is_read_as_the_run_was() {
     succeed(elbo(&dir, "train --resume out --epochs 2 --device cpu --quiet"));
 }
 
+/// A folder of pictures of 8 × 8, with so many channels.
+fn pictures(dir: &TempDir, name: &str, color: png::ColorType) {
+    let folder = dir.path().join(name);
+    fs::create_dir(&folder).expect("a folder");
+    for i in 0..30_usize {
+        let file = fs::File::create(folder.join(format!("{i:02}.png"))).expect("a file");
+        let mut encoder = png::Encoder::new(file, 8, 8);
+        encoder.set_color(color);
+        let pixels: Vec<u8> =
+            (0..64 * color.samples()).map(|j| (i * 37 + j * (j % 3 + i)) as u8).collect();
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(&pixels).expect("a picture");
+    }
+}
+
+/// What was left to the training pictures is the run's from then on.
+#[test]
+fn later_pictures_get_the_channels_of_the_run() {
+    let dir = place();
+    pictures(&dir, "grey", png::ColorType::Grayscale);
+    pictures(&dir, "colour", png::ColorType::Rgb);
+    for (name, other) in [("grey", "colour"), ("colour", "grey")] {
+        succeed(train(&dir, &format!("--data {name} --out run-{name} --batch-size 27")));
+        let flags = format!("evaluate run-{name} --data {other} --device cpu");
+        let done = output(elbo(&dir, &flags));
+        assert!(done.status.success(), "{flags}: {}", text(&done.stderr));
+        let made_grey = text(&done.stderr).contains("30 in colour, made grey");
+        assert_eq!(made_grey, name == "grey", "{}", text(&done.stderr));
+        // It goes on with what it had.
+        succeed(elbo(&dir, &format!("train --resume run-{name} --epochs 2 --device cpu --quiet")));
+    }
+}
+
 #[test]
 fn the_default_batch_fits_itself() {
     let dir = place();

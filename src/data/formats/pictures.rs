@@ -63,6 +63,6 @@ pub(in crate::data) fn read_told(
     folder: &std::path::Path,
     config: &crate::config::DataConfig,
     _: crate::data::Progress<'_>,
-) -> crate::error::Result<crate::data::Found> {
-    read_folder(folder, config)
+) -> crate::error::Result<(crate::data::Found, Option<crate::config::Background>)> {
+    read_folder(folder, config).map(|found| (found, None))
 }

@@ -97,17 +97,17 @@ pub(in crate::data) fn rgb(path: &Path, bytes: &[u8]) -> Result<(ImageSize, Vec<
 /// If there is no picture, one is not as [`from_bytes`] reads it, they are of several sizes and nothing is
 /// asked to be done about it, or all would unpack to more than 512 MiB and 256 times their files.
 pub fn read_folder(folder: &Path, config: &DataConfig) -> Result<Found> {
-    read_told(folder, config, &|_, _| {})
+    read_told(folder, config, &|_, _| {}).map(|(found, _)| found)
 }
 
-/// The same, whose progress is told.
+/// The same, whose progress is told; and what was put behind transparent pixels, if there are such.
 pub(in crate::data) fn read_told(
     folder: &Path,
     config: &DataConfig,
     progress: Progress<'_>,
-) -> Result<Found> {
+) -> Result<(Found, Option<Background>)> {
     if config.range == Range::ByFile {
-        return before::read(folder);
+        return before::read(folder).map(|found| (found, None));
     }
     let Listed { train, test, said, left } = folder::list(folder)?;
     let all: Vec<&PathBuf> =
@@ -155,7 +155,8 @@ pub(in crate::data) fn read_told(
     }
     train.notes.extend(notes::left_out(&left));
     train.notes.extend(notes::constant(&constant, counts));
-    Ok(Found { train, test })
+    let behind = if white { Background::White } else { Background::Black };
+    Ok((Found { train, test }, transparent.then_some(behind)))
 }
 
 /// All pictures, scaled if that is asked for, and their sizes.
