@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use elbo::checkpoint::{Course, State};
-use elbo::config::{Gradient, Likelihood, Scale};
+use elbo::config::{Gradient, Likelihood, ModelConfig, Scale};
 use elbo::data::{Opened, Sources};
 use elbo::train::scale_is_far;
 use elbo::{Config, Error, ErrorKind, Result, Trainer};
@@ -207,11 +207,18 @@ fn open_data(args: &Args, config: &mut Config, state: Option<&State>) -> Result<
     Ok(opened)
 }
 
+/// The likelihood of colour, where nobody chose one.
+pub(super) fn fit_to_colour(model: &mut ModelConfig, opened: &mut Opened) {
+    if opened.train.size().channels > 2 {
+        (model.likelihood, model.scale) = (Likelihood::Normal, Scale::Shared);
+        opened.said.push(COLOUR.to_owned());
+    }
+}
+
 /// What nobody chose becomes what fits the data, which is said.
 fn fit_to_data(typed: &ConfigArgs, config: &mut Config, opened: &mut Opened) {
-    if typed.likelihood_is_default() && opened.train.size().channels > 2 {
-        (config.model.likelihood, config.model.scale) = (Likelihood::Normal, Scale::Shared);
-        opened.said.push(COLOUR.to_owned());
+    if typed.likelihood_is_default() {
+        fit_to_colour(&mut config.model, opened);
     }
     let images = opened.train.len();
     if typed.batch_is_default() && images < config.train.batch_size {
