@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::evaluate::{check_samples, nlls};
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
+use crate::cli::reading;
 use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
@@ -90,14 +91,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         check_free(out)?;
     }
     let state = args.model.state()?;
-    let data = args.images.open(&state)?.limited(args.limit);
+    let quiet = args.model.quiet || args.json;
+    let data = args.images.open(&state, quiet)?.limited(args.limit);
     let marks = marks(args, &state, &data)?;
     let others = args.against.as_deref().map(|path| {
         // Named twice, images that are not divided are all of each set.
         let (config, reading) = (&state.config, Some(&state.reading));
         let room = args.images.data.room.room();
-        let opened = Sources { test: Some(path), reading, room, ..Sources::new(path, config) };
-        let opened = opened.open()?;
+        let sources = Sources { test: Some(path), reading, room, ..Sources::new(path, config) };
+        let opened = reading::open(sources, quiet)?;
         let others = if args.images.split == Split::Test { opened.test } else { opened.train };
         Ok::<_, Error>(others.limited(args.limit))
     });

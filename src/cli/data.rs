@@ -1,12 +1,12 @@
 //! `elbo data`: what would be read of a path, without training on it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::write_new;
 use elbo::config::Likelihood;
 use elbo::data::{Opened, Sources};
-use elbo::{Config, Dataset, Result};
+use elbo::{Config, Dataset, Error, Result};
 use serde_json::{Value, json};
 
 use crate::cli::args::words;
@@ -14,7 +14,8 @@ use crate::cli::find::data_folder;
 use crate::cli::picture::{Labels, Look, grid, show_images};
 use crate::cli::place::check_free;
 use crate::cli::print_line;
-use crate::cli::reading::ReadingArgs;
+use crate::cli::reading::{self, ReadingArgs};
+use crate::cli::train::fit_to_colour;
 
 /// Images of a contact sheet, and how many stand side by side.
 const SHOWN: usize = 64;
@@ -34,7 +35,8 @@ pub(super) struct Args {
     /// The images to test on, as `elbo train` takes them
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
-    /// The likelihood that the images are to fit [default: any]
+    /// The likelihood that the images must fit [default: that of `elbo train`, and what does not fit it is
+    /// shown too]
     #[arg(long, value_parser = words::<Likelihood>())]
     likelihood: Option<Likelihood>,
     #[command(flatten)]
@@ -49,18 +51,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     args.out.as_deref().map_or(Ok(()), check_free)?;
-    let mut config = Config::default();
-    args.reading.over(&mut config.data)?;
-    // Any numbers fit a normal likelihood.
-    config.model.likelihood = args.likelihood.unwrap_or(Likelihood::Normal);
-    config.validate()?;
     let data = data_folder(args.path.as_deref())?;
-    let (test, config) = (args.test_data.as_deref(), &config);
-    let opened = Sources { test, ..Sources::new(&data, config) }.open()?;
-    if args.likelihood.is_some() {
-        opened.train.check(&config.model, config.train.pixels)?;
-        opened.test.check(&config.model, config.train.pixels)?;
-    }
+    let (opened, refusal) = open(args, &data)?;
     let (again, across) = duplicates(&opened);
     let shown = opened.train.len().min(SHOWN);
     let (images, look) = (opened.train.pixels(0..shown), Look::read(&opened.train));
@@ -70,13 +62,51 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         write_new(out, &grid(&images, look, ACROSS.min(shown), labels)?)?;
     }
     if args.json {
-        return print_line(&object(&opened, again, across).to_string()).map(|()| 0);
+        let mut object = object(&opened, again, across);
+        object["refused"] = json!(refusal);
+        return print_line(&object.to_string()).map(|()| 0);
     }
-    for line in lines(&opened, again, across) {
+    let refusal = refusal.map(|why| format!("`elbo train` would refuse this: {why}"));
+    for line in lines(&opened, again, across).into_iter().chain(refusal) {
         print_line(&line)?;
     }
     show_images(&images, look, ACROSS.min(shown), &caption)?;
     Ok(0)
+}
+
+/// The images as `elbo train` would read them; and why it would refuse them, in words, if it would. Those that
+/// were to fit a likelihood and do not are refused here too.
+fn open(args: &Args, data: &Path) -> Result<(Opened, Option<String>)> {
+    let mut config = Config::default();
+    args.reading.over(&mut config.data)?;
+    config.model.likelihood = args.likelihood.unwrap_or(config.model.likelihood);
+    config.validate()?;
+    let test = args.test_data.as_deref();
+    let read =
+        |config: &Config| reading::open(Sources { test, ..Sources::new(data, config) }, args.json);
+    let in_words = |error: &Error| match error.advice() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    };
+    let mut opened = match (read(&config), args.likelihood) {
+        (Err(error), None) => {
+            // Any numbers fit a normal likelihood; what else is wrong with a file stays so.
+            config.model.likelihood = Likelihood::Normal;
+            return match read(&config) {
+                Ok(opened) => Ok((opened, Some(in_words(&error)))),
+                Err(_) => Err(error),
+            };
+        }
+        (opened, _) => opened?,
+    };
+    if args.likelihood.is_none() {
+        fit_to_colour(&mut config.model, &mut opened);
+    }
+    let check = |images: &Dataset| images.check(&config.model, config.train.pixels);
+    match (check(&opened.train).and_then(|()| check(&opened.test)), args.likelihood) {
+        (Err(error), None) => Ok((opened, Some(in_words(&error)))),
+        (checked, _) => checked.map(|()| (opened, None)),
+    }
 }
 
 /// How many images are equal to one before them, and how many to test on to one to train on.
@@ -106,7 +136,7 @@ fn kind(data: &Dataset) -> &'static str {
 }
 
 fn lines(opened: &Opened, again: usize, across: usize) -> Vec<String> {
-    let Opened { train, test, reading, said } = opened;
+    let Opened { train, test, reading, said, .. } = opened;
     let (low, high) = train.range();
     let mut lines = vec![
         format!(
@@ -135,7 +165,7 @@ fn lines(opened: &Opened, again: usize, across: usize) -> Vec<String> {
 }
 
 fn object(opened: &Opened, again: usize, across: usize) -> Value {
-    let Opened { train, test, reading, said } = opened;
+    let Opened { train, test, reading, said, .. } = opened;
     let size = train.size();
     let (low, high) = train.range();
     let classes = |data: &Dataset| -> Value {

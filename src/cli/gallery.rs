@@ -29,6 +29,11 @@ impl PictureArgs {
         self.out.as_deref().map_or(Ok(()), check_free)
     }
 
+    /// Whether nothing but the result is to be shown.
+    pub(super) fn quiet(&self, model: &ModelArgs) -> bool {
+        self.json || model.quiet
+    }
+
     /// Draws images in so many columns, and delivers them.
     pub(super) fn images(
         &self,
@@ -38,7 +43,7 @@ impl PictureArgs {
         labels: Labels<'_>,
     ) -> Result<u8> {
         let path = self.write(model, name, &grid(images, look, columns, labels)?)?;
-        if !self.json && !model.quiet {
+        if !self.quiet(model) {
             show_images(images, look, columns, labels.caption)?;
         }
         self.tell(name, &path)
@@ -47,7 +52,7 @@ impl PictureArgs {
     /// Delivers a picture.
     pub(super) fn picture(&self, model: &ModelArgs, name: &str, png: &[u8]) -> Result<u8> {
         let path = self.write(model, name, png)?;
-        if !self.json && !model.quiet {
+        if !self.quiet(model) {
             show(png)?;
         }
         self.tell(name, &path)

@@ -68,7 +68,10 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             "the encoder of a conditional model is told the classes, so its means may repeat them";
         return Err(Error::config(what).hint("probe a model that was trained without `--classes`"));
     }
-    let [train, test] = args.data.open_both(&state)?.map(|data| data.limited(args.limit));
+    let [train, test] = args
+        .data
+        .open_both(&state, args.model.quiet || args.json)?
+        .map(|data| data.limited(args.limit));
     let labels = args.data.labels(&state, Split::Train, &train)?;
     let test_labels = args.data.labels(&state, Split::Test, &test)?;
     check_training(args.k, labels)?;

@@ -1,9 +1,11 @@
-//! The flags that say how files become images.
+//! The flags that say how files become images, and the bar that is shown while they do.
 
 use std::path::PathBuf;
 
 use elbo::Result;
 use elbo::config::{Background, Channels, DataConfig, Layout, Range, image_size};
+use elbo::data::{Opened, Sources};
+use indicatif::{ProgressBar, ProgressStyle};
 
 /// How files become images. What is not given is the configuration's.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -12,7 +14,8 @@ pub(super) struct ReadingArgs {
     /// columns (each standardised) [default: auto, which is said]
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
     range: Option<Range>,
-    /// Height x width, and perhaps channels, of images that lie as flat rows: 28x20, 32x32x3
+    /// Height x width, and perhaps channels, of images that lie as flat rows: 28x20, 32x32x3; or of what
+    /// --pad pads pictures to
     #[arg(long, value_name = "SIZE")]
     image_size: Option<String>,
     /// The order of an array's axes: images, height, width, channels (nhwc); channels first (nchw); images
@@ -77,4 +80,19 @@ impl ReadingArgs {
         config.background = self.background.unwrap_or(config.background);
         Ok(())
     }
+}
+
+/// Reads images. While the pictures of a folder are decoded, a bar tells on a terminal how far that is.
+pub(super) fn open(sources: Sources<'_>, quiet: bool) -> Result<Opened> {
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    let style = ProgressStyle::with_template("pictures {wide_bar} {pos}/{len}  {eta} left");
+    let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    let opened = sources.open_told(&|done, all| {
+        if bar.length() != Some(all as u64) {
+            bar.set_length(all as u64);
+        }
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    opened
 }

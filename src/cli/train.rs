@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use elbo::checkpoint::{Course, State};
-use elbo::config::{Gradient, Likelihood, Scale};
+use elbo::config::{Gradient, Likelihood, ModelConfig, Scale};
 use elbo::data::{Opened, Room, Sources};
 use elbo::train::scale_is_far;
 use elbo::{Config, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_places;
+use crate::cli::reading;
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::RunArgs;
 use crate::cli::signals::Signals;
@@ -192,7 +193,8 @@ fn open_data(
     let (data, test_data) =
         data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
     let (test, reading) = (test_data.as_deref(), state.map(|state| &state.reading));
-    let opened = Sources { test, reading, room, ..Sources::new(&data, config) }.open();
+    let sources = Sources { test, reading, room, ..Sources::new(&data, config) };
+    let opened = reading::open(sources, args.quiet || args.json || args.tui);
     let mut opened = match &args.resume {
         Some(_) if args.data.is_none() => opened.map_err(|e| {
             e.hint("the run began with this data, from another folder perhaps: name it by `--data`")
@@ -202,16 +204,25 @@ fn open_data(
     opened.train = opened.train.limited(config.train.limit);
     if state.is_none() {
         fit_to_data(&args.config, config, &mut opened);
+        // Later files are read as these were.
+        config.data = opened.data.clone();
     }
     (config.train.data, config.train.test_data) = (Some(data), test_data);
     Ok(opened)
 }
 
+/// The likelihood of colour, where nobody chose one.
+pub(super) fn fit_to_colour(model: &mut ModelConfig, opened: &mut Opened) {
+    if opened.train.size().channels > 2 {
+        (model.likelihood, model.scale) = (Likelihood::Normal, Scale::Shared);
+        opened.said.push(COLOUR.to_owned());
+    }
+}
+
 /// What nobody chose becomes what fits the data, which is said.
 fn fit_to_data(typed: &ConfigArgs, config: &mut Config, opened: &mut Opened) {
-    if typed.likelihood_is_default() && opened.train.size().channels > 2 {
-        (config.model.likelihood, config.model.scale) = (Likelihood::Normal, Scale::Shared);
-        opened.said.push(COLOUR.to_owned());
+    if typed.likelihood_is_default() {
+        fit_to_colour(&mut config.model, opened);
     }
     let images = opened.train.len();
     if typed.batch_is_default() && images < config.train.batch_size {

@@ -240,7 +240,8 @@ pub struct DataConfig {
     pub test_fraction: f64,
     /// The seed of the division, apart from that of training.
     pub split_seed: u64,
-    /// Height and width, and perhaps channels, of images that lie as flat rows.
+    /// Height and width, and perhaps channels, of images that lie as flat rows; or height and width of what
+    /// pictures are padded to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<ImageSize>,
     /// The order of an array's axes, where they could be more than one.
@@ -252,7 +253,8 @@ pub struct DataConfig {
     pub background: Background,
     /// Pictures are scaled until their short side is so long, and the middle is cut out; 0 leaves them.
     pub resize: usize,
-    /// Pictures are padded with the background instead of cut: to squares of `resize`, or to the largest.
+    /// Pictures are padded with the background instead of cut: to squares of `resize`, or to `image_size`, or
+    /// to the largest.
     pub pad: bool,
     /// The column of a table that holds the class: a name, `first`, `last` or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -124,7 +124,8 @@ impl Dataset {
         )))
     }
 
-    /// The names of the classes, where they have names: those of the folders that pictures lie in.
+    /// The names of the classes, where they have names: those of the folders that pictures lie in, the words
+    /// of a table, the characters of EMNIST.
     #[must_use]
     pub fn class_names(&self) -> Option<&[String]> {
         self.labels.as_ref()?.names.as_deref()

@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::philox::{key, normals_of, philox};
 use crate::model::DataSpec;
 
-pub use open::{Opened, Sources};
+pub use open::{Opened, Progress, Sources};
 pub use raw::{Found, Raw};
 pub use reading::Reading;
 pub use room::Room;

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use crate::config::{Config, DataConfig};
+use crate::config::{Background, Channels, Config, DataConfig, Range};
 use crate::data::formats::kinds::{self, Kind};
 use crate::data::formats::{
     cifar, classes, idx, market, mat, npy, parquet, pickle, pictures, table, zipped,
 };
-use crate::data::raw::{Found, Raw};
+use crate::data::raw::{self, Found, Raw};
 use crate::data::reading::Reading;
 use crate::data::{Dataset, Room, channels, source, split};
 use crate::error::{Error, Result};
@@ -28,6 +28,9 @@ pub struct Sources<'a> {
     pub room: Room,
 }
 
+/// Is told how many of a folder's pictures are decoded, and how many there are.
+pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
+
 /// Images that were read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
@@ -37,6 +40,10 @@ pub struct Opened {
     pub test: Dataset,
     /// How their values became pixels.
     pub reading: Reading,
+    /// How files became images, with what the images to train on decided where the configuration left it to
+    /// them: the channels of pictures, what lies behind transparent ones, and the size that they are padded
+    /// to. A run keeps it, so that later pictures are made like these.
+    pub data: DataConfig,
     /// What was taken for what, left out or converted, a sentence each.
     pub said: Vec<String>,
 }
@@ -65,14 +72,24 @@ impl<'a> Sources<'a> {
     /// If something cannot be read or is of no kind that is, the two sets differ in the size of their
     /// images, there are too few to divide, or values are not what the likelihood or the run needs.
     pub fn open(self) -> Result<Opened> {
+        self.open_told(&|_, _| {})
+    }
+
+    /// The same, and `progress` is told how many pictures of a folder are decoded, from several threads.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn open_told(self, progress: Progress<'_>) -> Result<Opened> {
         let Self { data, test, config, reading, room } = self;
         let mut said = Vec::new();
         let DataConfig { labels, test_labels, .. } = &config.data;
-        let mut found = look(data, &config.data)?;
+        let (mut found, behind) = look(data, &config.data, progress)?;
+        let decided = decided(&config.data, &found.train, behind);
         found.train = with_labels(found.train, labels.as_deref())?;
         let (train, test, of) = match (test, found) {
             (Some(path), found) => {
-                let other = look(path, &config.data)?;
+                let (other, _) = look(path, &decided, progress)?;
                 (found.train, other.test.unwrap_or(other.train), path)
             }
             (None, Found { train, test: Some(test) }) => (train, test, data),
@@ -106,8 +123,27 @@ impl<'a> Sources<'a> {
         said.extend(streamed);
         let mut seen = HashSet::new();
         said.retain(|line| seen.insert(line.clone()));
-        Ok(Opened { train, test, reading, said })
+        Ok(Opened { train, test, reading, data: decided, said })
     }
+}
+
+/// A configuration with what the training pictures decided: later ones are made like these. What no picture
+/// decided stays open.
+fn decided(config: &DataConfig, train: &Raw, behind: Option<Background>) -> DataConfig {
+    let mut decided = config.clone();
+    if config.range == Range::ByFile || !matches!(train.kind, raw::Kind::Pictures { .. }) {
+        return decided;
+    }
+    decided.background = behind.unwrap_or(config.background);
+    match train.size.channels {
+        1 => decided.channels = Channels::Grey,
+        3 => decided.channels = Channels::Color,
+        _ => {}
+    }
+    if config.pad && config.resize == 0 {
+        decided.image_size = Some(train.size.sides().into());
+    }
+    decided
 }
 
 /// Images with the classes of a file of their own, if one is named.
@@ -122,11 +158,18 @@ fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
     Ok(Raw { labels: Some(labels), label_fault: None, ..images })
 }
 
-/// Reads what lies at a path.
-fn look(path: &Path, config: &DataConfig) -> Result<Found> {
-    let found = if path.is_dir() { look_into(path, config)? } else { look_at(path, config)? };
+/// Reads what lies at a path; and what was put behind its transparent pixels, if it has such.
+fn look(
+    path: &Path,
+    config: &DataConfig,
+    progress: Progress<'_>,
+) -> Result<(Found, Option<Background>)> {
+    let (found, behind) = match path.is_dir() {
+        true => look_into(path, config, progress)?,
+        false => (look_at(path, config)?, None),
+    };
     let wanted = |raw| channels::wanted(raw, config.channels);
-    Ok(Found { train: wanted(found.train), test: found.test.map(wanted) })
+    Ok((Found { train: wanted(found.train), test: found.test.map(wanted) }, behind))
 }
 
 /// Reads a file by what it is.
@@ -156,14 +199,18 @@ fn read_text(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
 }
 
 /// Reads a folder by what is in it.
-fn look_into(folder: &Path, config: &DataConfig) -> Result<Found> {
+fn look_into(
+    folder: &Path,
+    config: &DataConfig,
+    progress: Progress<'_>,
+) -> Result<(Found, Option<Background>)> {
     for read in [idx::read_family, cifar::read_folder, parquet::read_folder] {
         if let Some(found) = read(folder, config)? {
-            return Ok(found);
+            return Ok((found, None));
         }
     }
     if let Some(nothing) = kinds::nothing_in(folder) {
         return Err(nothing);
     }
-    pictures::read_folder(folder, config)
+    pictures::read_told(folder, config, progress)
 }

@@ -79,6 +79,53 @@ fn what_would_be_read_is_told() {
     assert_eq!(fault, None, "what does not fit a likelihood");
 }
 
+/// What `elbo train` of the same flags would do of them, which it does.
+#[test]
+fn images_are_shown_as_they_would_be_trained_on() {
+    let dir = place();
+    let wave = |i: usize| ((i * i % 1009) as f32 / 1008.0 * 7.0).sin();
+    array(&dir, "grey.npy", &[100, 8, 8], wave);
+    array(&dir, "colour.npy", &[100, 8, 8, 3], wave);
+    for name in ["grey", "colour"] {
+        let said = succeed(elbo(&dir, &format!("data {name}.npy")));
+        assert!(said.contains("mapped from [-1, 1] to [0, 1]"), "{name}: {said}");
+        assert_eq!(
+            said.contains("`--likelihood normal --scale shared`"),
+            name == "colour",
+            "{said}"
+        );
+        assert!(!said.contains("would refuse"), "{name}: {said}");
+        let done = output(train(&dir, &format!("--data {name}.npy --out {name}")));
+        assert!(text(&done.stderr).contains("mapped from [-1, 1] to [0, 1]"), "{name}");
+    }
+    array(&dir, "wide.npy", &[100, 8, 8], |i| 3.0 * wave(i));
+    let refusal = "the likelihood `bernoulli` needs [0, 1]";
+    let said = succeed(elbo(&dir, "data wide.npy"));
+    for part in [
+        "90 images of 8 × 8",
+        "taken as they are",
+        "would refuse this",
+        refusal,
+        "--range standardise",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in {said}");
+    }
+    let told = one(&succeed(elbo(&dir, "data wide.npy --json")));
+    assert!(told["refused"].as_str().is_some_and(|why| why.contains(refusal)), "{told}");
+    let fault = refusal_fault("", &output(train(&dir, "--data wide.npy --out wide")), 1, refusal);
+    assert_eq!(fault, None, "it does");
+    // Where it is known only by the pixels.
+    let said = succeed(elbo(&dir, "data wide.npy --range none"));
+    assert!(said.contains("would refuse this: pixels go from -2.99"), "{said}");
+    // What the hint says is not refused.
+    let mended = one(&succeed(elbo(&dir, "data wide.npy --likelihood normal --json")));
+    assert_eq!(mended["refused"], serde_json::Value::Null, "{mended}");
+    // A file that cannot be read is refused by both.
+    fs::write(dir.path().join("broken.npy"), b"\x93NUMPY").expect("a file");
+    let broken = output(elbo(&dir, "data broken.npy"));
+    assert_eq!(refusal_fault("data broken.npy", &broken, 1, "broken.npy"), None, "broken");
+}
+
 /// Whether a PNG has a pixel whose red and blue differ.
 fn is_coloured(png: &[u8]) -> bool {
     let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().expect("a PNG");
@@ -143,6 +190,39 @@ fn a_later_file_is_read_as_the_run_was() {
     assert_eq!(fault, None, "floats");
     // The run goes on with its own reading.
     succeed(elbo(&dir, "train --resume out --epochs 2 --device cpu --quiet"));
+}
+
+/// A folder of pictures of 8 × 8, with so many channels.
+fn pictures(dir: &TempDir, name: &str, color: png::ColorType) {
+    let folder = dir.path().join(name);
+    fs::create_dir(&folder).expect("a folder");
+    for i in 0..30_usize {
+        let file = fs::File::create(folder.join(format!("{i:02}.png"))).expect("a file");
+        let mut encoder = png::Encoder::new(file, 8, 8);
+        encoder.set_color(color);
+        let pixels: Vec<u8> =
+            (0..64 * color.samples()).map(|j| (i * 37 + j * (j % 3 + i)) as u8).collect();
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(&pixels).expect("a picture");
+    }
+}
+
+/// What was left to the training pictures is the run's from then on.
+#[test]
+fn later_pictures_get_the_channels_of_the_run() {
+    let dir = place();
+    pictures(&dir, "grey", png::ColorType::Grayscale);
+    pictures(&dir, "colour", png::ColorType::Rgb);
+    for (name, other) in [("grey", "colour"), ("colour", "grey")] {
+        succeed(train(&dir, &format!("--data {name} --out run-{name} --batch-size 27")));
+        let flags = format!("evaluate run-{name} --data {other} --device cpu");
+        let done = output(elbo(&dir, &flags));
+        assert!(done.status.success(), "{flags}: {}", text(&done.stderr));
+        let made_grey = text(&done.stderr).contains("30 in colour, made grey");
+        assert_eq!(made_grey, name == "grey", "{}", text(&done.stderr));
+        // It goes on with what it had.
+        succeed(elbo(&dir, &format!("train --resume run-{name} --epochs 2 --device cpu --quiet")));
+    }
 }
 
 #[test]

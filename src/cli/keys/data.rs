@@ -25,7 +25,8 @@ pub(super) const DATA: Table = Table {
         optional(
             "image-size",
             "[28, 20]",
-            "Height, width and perhaps channels of images that lie as flat rows; else a square, or a row.",
+            "Height, width and perhaps channels of images that lie as flat rows, else a square, or a row; or\n\
+             height and width of what `pad` without `resize` pads pictures to, else the largest.",
         ),
         optional(
             "layout",
@@ -35,12 +36,13 @@ pub(super) const DATA: Table = Table {
         ),
         key(
             "channels",
-            "as-files (colour if one picture has colour), grey (the weights of Rec. 601) or color.",
+            "as-files (colour if one picture to train on has colour; a run keeps grey or color), grey (the\n\
+             weights of Rec. 601) or color.",
         ),
         key(
             "background",
-            "What lies behind what is transparent: auto (black; white where all would be of one colour),\n\
-             black or white.",
+            "What lies behind what is transparent: auto (black; white where all would be of one colour;\n\
+             a run keeps which), black or white.",
         ),
         key(
             "resize",

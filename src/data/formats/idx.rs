@@ -6,6 +6,7 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod family;
+mod mapping;
 mod place;
 mod stream;
 

@@ -26,9 +26,9 @@ pub(in crate::data) use names::Named;
 #[cfg(feature = "pictures")]
 pub use decode::Was;
 #[cfg(feature = "pictures")]
-pub(in crate::data) use read::rgb;
-#[cfg(feature = "pictures")]
 pub use read::{Picture, from_bytes, read_folder};
+#[cfg(feature = "pictures")]
+pub(in crate::data) use read::{read_told, rgb};
 #[cfg(feature = "pictures")]
 pub use samples::Samples;
 
@@ -55,4 +55,14 @@ pub fn read_folder(
     let what = "holds no IDX files, and this build reads no pictures";
     let error = crate::error::Error::data(folder, what);
     Err(error.hint("build with the feature `pictures`, or give an array of the images as .npy"))
+}
+
+/// Says that pictures cannot be read, as [`read_folder`] does.
+#[cfg(not(feature = "pictures"))]
+pub(in crate::data) fn read_told(
+    folder: &std::path::Path,
+    config: &crate::config::DataConfig,
+    _: crate::data::Progress<'_>,
+) -> crate::error::Result<(crate::data::Found, Option<crate::config::Background>)> {
+    read_folder(folder, config).map(|found| (found, None))
 }

@@ -258,6 +258,49 @@ fn files_of_several_families_are_told_apart() {
     assert!(opened.said.iter().any(|said| said.contains("`emnist-letters`")), "{:?}", opened.said);
 }
 
+/// EMNIST publishes beside its files which character each class is.
+#[test]
+fn classes_have_the_names_of_characters() {
+    let letters = |train: &[u8]| {
+        Place::new(&[
+            ("emnist-letters-train-images-idx3-ubyte", images(train.len() as u8, 0)),
+            ("emnist-letters-train-labels-idx1-ubyte", labels(train)),
+            ("emnist-letters-test-images-idx3-ubyte", images(2, 60)),
+            ("emnist-letters-test-labels-idx1-ubyte", labels(&[2, 1])),
+            // Both letters are one class, and the classes begin at 1.
+            ("emnist-letters-mapping.txt", b"1 65 97\r\n2 66 98\r\n3 67 99\r\n".to_vec()),
+        ])
+    };
+    let named = ["class 0", "Aa", "Bb", "Cc"].map(str::to_owned);
+    let place = letters(&[3, 1, 2]);
+    for path in ["", "emnist-letters-train-images-idx3-ubyte"] {
+        let opened = place.open(path).expect("letters");
+        for (data, values) in [(&opened.train, [3, 1, 2].as_slice()), (&opened.test, &[2, 1])] {
+            assert_eq!(data.labels(), Some(values), "{path}: numbers stay");
+            assert_eq!(data.class_names(), Some(named.as_slice()), "{path}: names");
+        }
+    }
+    // What is no such list, or another's, refuses no images.
+    let (path, list) = ("emnist-letters-mapping.txt", b"1 65 97\n2 66 98\n".as_slice());
+    for (list, says) in [
+        (list, "no line for the class 3"),
+        (b"", "no line for the class 1"),
+        (b"1 65\n2 B\n3 67", "line 2: expected the number of a class"),
+        (b"\xff", "line 1: expected"),
+    ] {
+        place.put(path, list);
+        let opened = place.open("").expect(says);
+        assert_eq!(opened.train.class_names(), None, "{says}");
+        let said = opened.said.join("\n");
+        assert!(said.contains("classes keep their numbers") && said.contains(says), "{said}");
+    }
+    // The list of another family is not this one's.
+    place.put("emnist-digits-mapping.txt", b"1 49\n2 50\n3 51");
+    fs::remove_file(place.0.path().join(path)).expect("the list");
+    let opened = place.open("").expect("letters");
+    assert_eq!(opened.train.class_names(), None, "another family's");
+}
+
 #[test]
 fn labels_are_read_or_their_fault_is_kept() {
     // QMNIST has eight columns of 32 bits.
@@ -306,8 +349,14 @@ fn a_zip_of_files_is_read_in_memory() {
         ("raw/t10k-images.idx3-ubyte.gz", gz(&images(2, 40))),
         ("raw/train-labels.idx1-ubyte", labels(&[3, 2, 1])),
     ]);
+    let balanced = zip(&[
+        ("gzip/emnist-balanced-mapping.txt", b"0 48\n1 49\n10 65".to_vec()),
+        ("gzip/emnist-balanced-train-images-idx3-ubyte.gz", gz(&images(20, 0))),
+        ("gzip/emnist-balanced-train-labels-idx1-ubyte.gz", gz(&labels(&[10, 1].repeat(10)))),
+    ]);
     let place = Place::new(&[
         ("good.zip", good),
+        ("balanced.zip", balanced),
         ("pictures.zip", zip(&[("a/b.png", vec![1]), ("a/c.png", vec![2])])),
         ("x.zip", zip(&[("archive/data.pkl", vec![1])])),
         ("test.zip", zip(&[("t10k-images-idx3-ubyte", images(2, 0))])),
@@ -315,6 +364,8 @@ fn a_zip_of_files_is_read_in_memory() {
     let opened = place.open("good.zip").expect("a zip");
     assert_eq!((opened.train.len(), opened.test.len()), (3, 2), "two sets");
     assert_eq!(opened.train.labels(), Some([3, 2, 1].as_slice()), "the classes");
+    let balanced = place.open("balanced.zip").expect("a family in a zip").train;
+    assert_eq!(balanced.class_names().expect("names")[10], "A", "the list in the zip");
     refused(place.open("pictures.zip"), &["is a zip of 2 files, such as `a/", "unzip "]);
     refused(place.open("x.zip"), &["is a file of PyTorch", "torch.load"]);
     refused(place.open("test.zip"), &["train-images-idx3-ubyte"]);

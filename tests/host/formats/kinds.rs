@@ -187,6 +187,7 @@ fn malformed_pictures_of_other_kinds_are_refused() {
         ("TIFF, half", half("rgb_None.tif"), is("tiff")),
         ("TIFF, half, packed", half("rgb_tiff_lzw.tif"), is("tiff")),
         ("TIFF, a page behind the end", patched("l8.tif", 4, &[0xff; 4]), is("tiff")),
+        ("TIFF, a text of 2 GiB", patched("l8.tif", 12, &[2, 0, 0, 0, 0, 0x80]), "a text of it would be longer than the file"),
         ("TIFF, no page", patched("l8.tif", 4, &[0; 4]), is("tiff")),
         ("PGM, the header", b"P5 3 3 255\n".to_vec(), is("pnm")),
         ("PGM, half", half("l8.pgm"), is("pnm")),

@@ -47,11 +47,20 @@ impl Name {
 }
 
 /// The files of one family, by their places in a list: the images and the classes to train, then those to
-/// test.
+/// test, and the one that names the classes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Files {
     pub(super) train: [Option<usize>; 2],
     pub(super) test: [Option<usize>; 2],
+    pub(super) mapping: Option<usize>,
+}
+
+/// How the file is called that names the classes of a family, behind the family's name.
+const MAPPING: &str = "-mapping.txt";
+
+/// The family whose classes a file of this name names: `emnist-letters` of `emnist-letters-mapping.txt`.
+pub(super) fn mapped(name: &str) -> Option<String> {
+    name.to_ascii_lowercase().strip_suffix(MAPPING).map(str::to_owned)
 }
 
 impl Files {
@@ -64,7 +73,13 @@ impl Files {
 /// counts, else the first.
 pub(super) fn families<'a>(names: impl Iterator<Item = &'a str>) -> BTreeMap<String, Files> {
     let mut found: BTreeMap<String, Files> = BTreeMap::new();
-    let mut parsed: Vec<_> = names.map(Name::parse).enumerate().collect();
+    let mut parsed = Vec::new();
+    for (at, name) in names.enumerate() {
+        parsed.push((at, Name::parse(name)));
+        if let Some(family) = mapped(name) {
+            found.entry(family).or_default().mapping.get_or_insert(at);
+        }
+    }
     // The first of its rank comes first.
     parsed.sort_by_key(|(_, name)| name.as_ref().map(|name| name.rank));
     for (at, name) in parsed {
@@ -120,11 +135,12 @@ mod tests {
             "t10k-images.idx3-ubyte",
             "train-images-idx3-ubyte",
             "train-images-idx3-ubyte",
+            "emnist-digits-mapping.txt",
         ];
         let found = families(names.into_iter());
-        let mnist = Files { train: [Some(4), None], test: [Some(3), None] };
+        let mnist = Files { train: [Some(4), None], test: [Some(3), None], mapping: None };
         assert_eq!(found.get(""), Some(&mnist), "those of MNIST");
-        let emnist = Files { train: [None, Some(2)], test: [None; 2] };
+        let emnist = Files { train: [None, Some(2)], test: [None; 2], mapping: Some(6) };
         assert_eq!(found.get("emnist-digits"), Some(&emnist), "those of EMNIST");
         assert!(mnist.has_images() && !emnist.has_images(), "images");
     }

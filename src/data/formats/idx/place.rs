@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{DataConfig, Range};
 use crate::data::formats::array::upright;
-use crate::data::formats::idx::family::{Files, Name, families, labels_name};
+use crate::data::formats::idx::family::{Files, Name, families, labels_name, mapped};
+use crate::data::formats::idx::mapping;
 use crate::data::formats::idx::stream::Source;
 use crate::data::formats::idx::{classes_of, find_images, raw_of};
 use crate::data::raw::{Found, Raw};
+use crate::data::source;
 use crate::error::{Error, Result};
 
 /// Folders are looked into so far below: torchvision keeps its files in `MNIST/raw`.
@@ -40,6 +42,13 @@ impl File {
         match self {
             Self::Disk(path) => Source::open(path),
             Self::Memory(path, bytes) => Source::over(path, bytes.as_slice(), bytes.len() as u64),
+        }
+    }
+
+    fn read(self) -> Result<Vec<u8>> {
+        match self {
+            Self::Disk(path) => source::read(&path),
+            Self::Memory(_, bytes) => Ok(bytes),
         }
     }
 }
@@ -112,7 +121,7 @@ pub(in crate::data) fn read_file(path: &Path, config: &DataConfig) -> Result<Fou
     let set = if name.test { &mut chosen.test } else { &mut chosen.train };
     set[0] = Some(0);
     if name.test {
-        chosen = Files { train: chosen.test, test: [None; 2] };
+        chosen = Files { train: chosen.test, test: [None; 2], ..chosen };
     }
     let mut load = |at: usize| Ok(File::Disk(files[at].1.clone()));
     let found = assemble(path, (&name.family, chosen), &mut load, config)?;
@@ -175,11 +184,20 @@ fn assemble(
     load: &mut dyn FnMut(usize) -> Result<File>,
     config: &DataConfig,
 ) -> Result<Found> {
+    let characters = files.mapping.filter(|_| config.range != Range::ByFile).map(|at| {
+        let file = load(at)?;
+        let path = file.path().to_owned();
+        mapping::read(&path, &file.read()?)
+    });
     let mut set = |[images, labels]: [Option<usize>; 2]| {
         let Some(images) = images else { return Ok(None) };
         let images = raw_of(load(images)?.source()?, config)?;
         let images = match labels {
             Some(labels) => with_classes(images, &load(labels)?),
+            None => images,
+        };
+        let images = match &characters {
+            Some(characters) => mapping::named(images, characters),
             None => images,
         };
         let images = match (family, labels) {
@@ -219,10 +237,15 @@ fn list(folder: &Path) -> Vec<(String, PathBuf)> {
     let (mut files, mut inside) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
-        let Some(parsed) = Name::parse(&name) else { continue };
+        let parsed = Name::parse(&name);
         if path.is_file() {
-            files.push((name, path));
-        } else if path.is_dir() {
+            if parsed.is_some() || mapped(&name).is_some() {
+                files.push((name, path));
+            }
+            continue;
+        }
+        let Some(parsed) = parsed else { continue };
+        if path.is_dir() {
             let below = fs::read_dir(&path).into_iter().flatten().flatten().take(MOST_FOLDERS);
             for entry in below {
                 let name = entry.file_name().to_string_lossy().into_owned();

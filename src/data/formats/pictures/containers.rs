@@ -69,24 +69,69 @@ pub(super) fn webp_is_whole(bytes: &[u8]) -> bool {
 
 /// Whether a TIFF has a second page.
 pub(super) fn tiff_has_more(bytes: &[u8]) -> bool {
-    next_page(bytes).is_some_and(|place| place != 0)
+    let next = Page::first(bytes).and_then(|page| page.number(page.end()?, page.offset));
+    next.is_some_and(|place| place != 0)
 }
 
-fn next_page(bytes: &[u8]) -> Option<u64> {
-    let little = bytes.first() == Some(&b'I');
-    let big = bytes.get(2..4).is_some_and(|two| two.contains(&43));
-    let number = |at: u64, len: u64| {
+/// Whether no text of a TIFF's first page is longer than the file. At such a text its decoder prints a line of
+/// its own to stderr, before it refuses the file (tiff 0.11.3).
+pub(super) fn tiff_texts_fit(bytes: &[u8]) -> bool {
+    const TEXT: u64 = 2;
+    let Some(page) = Page::first(bytes) else { return true };
+    let too_long = |at: u64| {
+        let kind = page.number(at.checked_add(2)?, 2)?;
+        let len = page.number(at.checked_add(4)?, page.offset)?;
+        Some(kind == TEXT && len > bytes.len() as u64)
+    };
+    let mut places = (0..page.count).map_while(|i| page.entry(i).filter(|&at| page.holds(at)));
+    !places.any(|at| too_long(at) == Some(true))
+}
+
+/// The first page of a TIFF: a number of entries, and where the next one lies.
+struct Page<'a> {
+    bytes: &'a [u8],
+    /// Bytes of an offset: 8 in a large file.
+    offset: u64,
+    /// Where its entries begin, and how many bytes each has.
+    first: u64,
+    each: u64,
+    count: u64,
+}
+
+impl<'a> Page<'a> {
+    fn first(bytes: &'a [u8]) -> Option<Self> {
+        let big = bytes.get(2..4).is_some_and(|two| two.contains(&43));
+        // Counts are of 16 bits, and of 64 in a large file.
+        let (offset, count, each) = if big { (8, 8, 20) } else { (4, 2, 12) };
+        let mut page = Self { bytes, offset, first: 0, each, count: 0 };
+        let at = page.number(if big { 8 } else { 4 }, offset)?;
+        page.count = page.number(at, count)?;
+        page.first = at.checked_add(count)?;
+        Some(page)
+    }
+
+    /// Where an entry begins.
+    fn entry(&self, index: u64) -> Option<u64> {
+        self.first.checked_add(index.checked_mul(self.each)?)
+    }
+
+    /// Where the entries end.
+    fn end(&self) -> Option<u64> {
+        self.entry(self.count)
+    }
+
+    fn holds(&self, at: u64) -> bool {
+        at < self.bytes.len() as u64
+    }
+
+    /// A number of so many bytes.
+    fn number(&self, at: u64, len: u64) -> Option<u64> {
         let at = usize::try_from(at).ok()?;
-        let bytes = bytes.get(at..at.checked_add(len as usize)?)?;
+        let bytes = self.bytes.get(at..at.checked_add(len as usize)?)?;
         let join = |all: u64, &byte: &u8| all << 8 | u64::from(byte);
-        Some(match little {
+        Some(match self.bytes.first() == Some(&b'I') {
             true => bytes.iter().rev().fold(0, join),
             false => bytes.iter().fold(0, join),
         })
-    };
-    // Offsets and counts are of 32 and 16 bits, and all of 64 in a large file.
-    let (offset, count, entry) = if big { (8, 8, 20_u64) } else { (4, 2, 12) };
-    let page = number(if big { 8 } else { 4 }, offset)?;
-    let entries = number(page, count)?;
-    number(page.checked_add(count)?.checked_add(entries.checked_mul(entry)?)?, offset)
+    }
 }

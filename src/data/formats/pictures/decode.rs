@@ -278,6 +278,9 @@ fn other(path: &Path, bytes: &[u8], format: Format) -> Result<(Decoded, Orientat
         }
         Format::Bmp => read(room, BmpDecoder::new(from).map_err(broken)?, was, 1),
         Format::Tiff => {
+            if !containers::tiff_texts_fit(bytes) {
+                return Err(room.broken("a text of it would be longer than the file"));
+            }
             was.more = containers::tiff_has_more(bytes);
             let decoder = TiffDecoder::new(from).map_err(broken)?;
             let color = decoder.original_color_type();

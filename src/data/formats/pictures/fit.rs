@@ -128,10 +128,25 @@ pub(super) fn common(
     match (to, config.pad) {
         (0, false) if !one => Err(sizes.refuse(folder, count, count)),
         (0, pad) => {
-            let [height, width] = sizes.largest();
-            let said =
-                format!("pictures are padded to {height} × {width}, the largest of each side");
-            Ok(([height, width], (pad && !one).then_some(said)))
+            let largest = sizes.largest();
+            let Some(to) = config.image_size.map(ImageSize::sides).filter(|_| pad) else {
+                let [height, width] = largest;
+                let said =
+                    format!("pictures are padded to {height} × {width}, the largest of each side");
+                return Ok((largest, (pad && !one).then_some(said)));
+            };
+            let [height, width] = to;
+            if largest[0] > height || largest[1] > width {
+                let what = format!(
+                    "has pictures up to {} × {}, expected at most {height} × {width}, which all are padded to",
+                    largest[0], largest[1]
+                );
+                return Err(Error::data(folder, what).hint(
+                    "make these smaller; a run of pictures that were scaled by `--resize` takes any size",
+                ));
+            }
+            let said = format!("pictures are padded to {height} × {width}");
+            Ok((to, (!one || largest != to).then_some(said)))
         }
         (_, false) => {
             let said = format!(

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
@@ -14,6 +14,7 @@ use super::folder::{self, Listed, Listing, refuse};
 use super::notes::{self, Story};
 use super::samples::{self, Sample, Samples};
 use crate::config::{Background, Channels, DataConfig, ImageSize, Range};
+use crate::data::Progress;
 use crate::data::channels::luma;
 use crate::data::raw::{Found, Kind, Raw, Values};
 use crate::data::source::{self, reserved};
@@ -96,13 +97,22 @@ pub(in crate::data) fn rgb(path: &Path, bytes: &[u8]) -> Result<(ImageSize, Vec<
 /// If there is no picture, one is not as [`from_bytes`] reads it, they are of several sizes and nothing is
 /// asked to be done about it, or all would unpack to more than 512 MiB and 256 times their files.
 pub fn read_folder(folder: &Path, config: &DataConfig) -> Result<Found> {
+    read_told(folder, config, &|_, _| {}).map(|(found, _)| found)
+}
+
+/// The same, whose progress is told; and what was put behind transparent pixels, if there are such.
+pub(in crate::data) fn read_told(
+    folder: &Path,
+    config: &DataConfig,
+    progress: Progress<'_>,
+) -> Result<(Found, Option<Background>)> {
     if config.range == Range::ByFile {
-        return before::read(folder);
+        return before::read(folder).map(|found| (found, None));
     }
     let Listed { train, test, said, left } = folder::list(folder)?;
     let all: Vec<&PathBuf> =
         train.pictures.iter().chain(test.iter().flat_map(|test| &test.pictures)).collect();
-    let (pictures, sizes) = decoded(folder, &all, config)?;
+    let (pictures, sizes) = decoded(folder, &all, config, progress)?;
     let story = Story::of(folder, &all, &pictures);
     let ([height, width], fitted) = fit::common((folder, all.len()), &sizes, config)?;
     let transparent = story.transparent > 0;
@@ -145,7 +155,8 @@ pub fn read_folder(folder: &Path, config: &DataConfig) -> Result<Found> {
     }
     train.notes.extend(notes::left_out(&left));
     train.notes.extend(notes::constant(&constant, counts));
-    Ok(Found { train, test })
+    let behind = if white { Background::White } else { Background::Black };
+    Ok((Found { train, test }, transparent.then_some(behind)))
 }
 
 /// All pictures, scaled if that is asked for, and their sizes.
@@ -153,8 +164,9 @@ fn decoded(
     folder: &Path,
     paths: &[&PathBuf],
     config: &DataConfig,
+    progress: Progress<'_>,
 ) -> Result<(Vec<Picture>, Sizes)> {
-    let kept = AtomicU64::new(0);
+    let (kept, done) = (AtomicU64::new(0), AtomicUsize::new(0));
     let mut bytes_of_files = 0_u64;
     for path in paths {
         let about = fs::metadata(path).map_err(|e| refuse("read", path, e))?;
@@ -165,6 +177,7 @@ fn decoded(
         let bytes = source::read(path)?;
         let mut picture = from_bytes(path, &bytes)?;
         fit::scale(&mut picture.size, &mut picture.samples, config);
+        progress(done.fetch_add(1, Ordering::Relaxed).saturating_add(1), paths.len());
         let unpacked = picture.samples.bytes();
         let sum = kept.fetch_add(unpacked, Ordering::Relaxed).saturating_add(unpacked);
         match sum <= most {
