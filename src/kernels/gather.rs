@@ -256,7 +256,11 @@ pub(crate) fn cases() -> Vec<Case> {
         (16, 40, [34, 256], 13, true, tossed),
         (128, 300, [784, 10], 128, true, grey),
     ];
-    let windows = [(16, 48, [37, 11], 13, true, grey), (16, 48, [34, 0], 13, true, tossed)];
+    let windows = [
+        (16, 48, [37, 11], 13, true, grey),
+        (16, 48, [34, 0], 13, true, tossed),
+        (128, 300, [784, 10], 127, true, grey),
+    ];
     let whole = shapes.into_iter().map(|shape| (shape, None));
     let shapes = whole.chain(windows.into_iter().map(|shape| (shape, Some(18))));
     for (dtype, kind) in [(Dtype::U32, "bytes"), (Dtype::F32, "floats")] {
