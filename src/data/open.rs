@@ -168,8 +168,9 @@ fn look(
         true => look_into(path, config, progress)?,
         false => (look_at(path, config)?, None),
     };
-    let wanted = |raw| channels::wanted(raw, config.channels);
-    Ok((Found { train: wanted(found.train), test: found.test.map(wanted) }, behind))
+    let wanted = |raw| channels::wanted(path, raw, config.channels);
+    let (train, test) = (wanted(found.train)?, found.test.map(wanted).transpose()?);
+    Ok((Found { train, test }, behind))
 }
 
 /// Reads a file by what it is.

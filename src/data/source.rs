@@ -142,11 +142,14 @@ pub(super) fn check_not_a_page(path: &Path, start: &[u8]) -> Result<()> {
 pub(super) fn check_finite(path: &Path, floats: &[f32]) -> Result<()> {
     match floats.iter().position(|v| !v.is_finite()) {
         None => Ok(()),
-        Some(at) => {
-            let what = format!("value {at} is {}, expected finite numbers of f32", floats[at]);
-            Err(Error::data(path, what).hint("replace or leave out what is missing"))
-        }
+        Some(at) => Err(not_finite(path, at, floats[at])),
     }
+}
+
+/// A value that is not finite, at its place among all.
+pub(super) fn not_finite(path: &Path, at: usize, value: f32) -> Error {
+    let what = format!("value {at} is {value}, expected finite numbers of f32");
+    Error::data(path, what).hint("replace or leave out what is missing")
 }
 
 /// Height and width of images that are rows of `values` numbers: a square if they make one.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{DataConfig, Layout};
 use crate::data::formats::npy;
 use crate::data::labels::Labels;
-use crate::data::raw::{Raw, Values};
+use crate::data::raw::Raw;
 use crate::error::Result;
 
 /// Reads the stream of a `.npy`, of so many bytes, which are there or only promised.
@@ -80,31 +80,6 @@ pub(super) fn layout_told(
         by(last == z && first != a, first == a && last != z)
     };
     told.or_else(|| other.and_then(of_pixels))
-}
-
-/// The same images, whose values lie column by column in each, row by row.
-pub(super) fn upright(raw: Raw) -> Raw {
-    fn turn<T: Copy>(all: &mut [T], [height, width, channels]: [usize; 3]) {
-        let len = height.saturating_mul(width).saturating_mul(channels);
-        let mut turned = Vec::with_capacity(len);
-        for image in all.chunks_exact_mut(len.max(1)) {
-            turned.clear();
-            for y in 0..height {
-                for x in 0..width {
-                    let at = x.saturating_mul(height).saturating_add(y).saturating_mul(channels);
-                    turned.extend(image.iter().skip(at).take(channels));
-                }
-            }
-            image.copy_from_slice(&turned);
-        }
-    }
-    let mut raw = raw;
-    let sides = [raw.size.height, raw.size.width, raw.size.channels];
-    match &mut raw.values {
-        Values::Bytes(v) => turn(v, sides),
-        Values::Floats(v) => turn(v, sides),
-    }
-    raw
 }
 
 /// The pixels of an image whose channels lie one behind the other, with the channels of each side by side; if

@@ -7,7 +7,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::config::{DataConfig, Range};
-use crate::data::formats::array::upright;
 use crate::data::formats::idx::family::{Files, Name, families, labels_name, mapped};
 use crate::data::formats::idx::mapping;
 use crate::data::formats::idx::stream::Source;
@@ -204,7 +203,7 @@ fn assemble(
             ("qmnist", Some(_)) => images.noted("the first column of QMNIST's labels is the class"),
             _ => images,
         };
-        Ok::<_, Error>(Some(turned(images, family, config)))
+        turned(of, images, family, config).map(Some)
     };
     let Some(train) = set(files.train)? else {
         return Err(find_images(of, "train").err().unwrap_or_else(|| Error::data(of, "has none")));
@@ -224,11 +223,12 @@ fn with_classes(images: Raw, labels: &File) -> Raw {
 
 /// Images of EMNIST lie column by column, and others as one sees them. Runs that began before there was a
 /// choice learned from them as they lie.
-fn turned(images: Raw, family: &str, config: &DataConfig) -> Raw {
+fn turned(of: &Path, images: Raw, family: &str, config: &DataConfig) -> Result<Raw> {
     if !family.starts_with(TURNED) || config.range == Range::ByFile {
-        return images;
+        return Ok(images);
     }
-    upright(images).noted("the images of EMNIST lie column by column: they are turned upright")
+    let upright = images.upright(of)?;
+    Ok(upright.noted("the images of EMNIST lie column by column: they are turned upright"))
 }
 
 /// The files of the family in a folder. What Kaggle unpacks has folders of the files' names with the files
