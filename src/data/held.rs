@@ -133,17 +133,6 @@ impl Held {
         })
     }
 
-    /// These values and behind them others; bytes become floats where the others are.
-    pub(super) fn joined(self, path: &Path, other: Self) -> Result<Self> {
-        let (Self::Memory(mut all), Self::Memory(more)) =
-            (self.in_memory(path)?, other.in_memory(path)?)
-        else {
-            return Err(Error::data(path, "its parts are not in memory").hint("free some memory"));
-        };
-        all.extend(more.view());
-        Ok(all.into())
-    }
-
     /// What becomes of them: at once in memory, of those in a file when they are read.
     pub(super) fn stepped(self, path: &Path, step: Step) -> Result<Self> {
         Ok(match self {

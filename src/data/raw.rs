@@ -9,6 +9,7 @@ use crate::data::held::{Held, take_out};
 use crate::data::labels::Labels;
 use crate::data::reading::Reading;
 use crate::data::step::Step;
+use crate::data::stored::{Sink, Space};
 use crate::error::{Error, Result};
 
 /// Numbers in memory, as they stand in a file, or as they lie on the device.
@@ -26,13 +27,6 @@ pub(super) enum Part<'a> {
 }
 
 impl Part<'_> {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Bytes(v) => v.len(),
-            Self::Floats(v) => v.len(),
-        }
-    }
-
     /// One of them; zero behind the end.
     pub(super) fn at(&self, at: usize) -> f32 {
         match self {
@@ -107,6 +101,14 @@ impl Values {
         match self {
             Self::Bytes(v) => v.into_iter().map(f32::from).collect(),
             Self::Floats(v) => v,
+        }
+    }
+
+    /// Gives back the room behind them.
+    pub(super) fn shrink(&mut self) {
+        match self {
+            Self::Bytes(v) => v.shrink_to_fit(),
+            Self::Floats(v) => v.shrink_to_fit(),
         }
     }
 
@@ -203,18 +205,32 @@ impl Raw {
         Ok(Self { values, ..self })
     }
 
-    /// These images and behind them others of the same kind.
+    /// Hands the values on to where those of so many sets of images are held, of which this is the first.
+    pub(super) fn sink<'a>(
+        &mut self,
+        (path, space): (&'a Path, &'a Space<'a>),
+        sets: usize,
+    ) -> Result<Sink<'a>> {
+        let (row, bytes) = (self.size.len(), self.values.are_bytes());
+        let all = (self.values.len() as u64).saturating_mul(sets as u64);
+        let mut sink = Sink::new((path, space), row, (all, all), bytes)?;
+        let values = std::mem::replace(&mut self.values, Values::Bytes(Vec::new()).into());
+        values.each_part(row, &mut |_, part| sink.push(part))?;
+        Ok(sink)
+    }
+
+    /// These images and behind them others of the same kind, whose values go where those of the first are.
     ///
     /// # Errors
     ///
     /// If the others are of another size or of other numbers.
-    pub(super) fn joined(mut self, path: &Path, other: Self) -> Result<Self> {
+    pub(super) fn joined(mut self, path: &Path, other: Self, sink: &mut Sink<'_>) -> Result<Self> {
         if self.size != other.size || self.kind != other.kind {
             let (first, second) = (self.size, other.size);
             let what = format!("has parts of {first} and of {second} pixels, or of other numbers");
             return Err(Error::data(path, what).hint("take all parts from one dataset"));
         }
-        self.values = self.values.joined(path, other.values)?;
+        other.values.each_part(self.size.len(), &mut |_, part| sink.push(part))?;
         self.count = self.count.saturating_add(other.count);
         self.label_fault = self.label_fault.or(other.label_fault);
         self.labels = match (self.labels, other.labels) {

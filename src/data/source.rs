@@ -7,6 +7,8 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::config::DataConfig;
+use crate::data::stored::Space;
 use crate::error::{Error, Result};
 use crate::files;
 pub(super) use crate::files::reserved;
@@ -27,6 +29,13 @@ pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// So many bytes tell what a file is: a tar names itself behind the first 257.
 const START: u64 = 512;
+
+/// What readers are told: how files become images, and the room for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) config: &'a DataConfig,
+    pub(super) space: &'a Space<'a>,
+}
 
 /// What can be told of a file without reading it all.
 #[derive(Debug)]
@@ -136,14 +145,6 @@ pub(super) fn check_not_a_page(path: &Path, start: &[u8]) -> Result<()> {
     Err(Error::data(path, format!("is a web page, not {expected}")).hint(
         "fetch it again: the server gave a page in its place; a text editor shows what it says",
     ))
-}
-
-/// Refuses floats that are not finite, with the first one.
-pub(super) fn check_finite(path: &Path, floats: &[f32]) -> Result<()> {
-    match floats.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(at) => Err(not_finite(path, at, floats[at])),
-    }
 }
 
 /// A value that is not finite, at its place among all.

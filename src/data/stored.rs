@@ -22,6 +22,7 @@ use crate::data::source::reserved;
 use crate::data::step::Step;
 use crate::error::{Error, Result};
 
+pub(super) use disk::Pile;
 pub use spool::Cache;
 pub(super) use spool::{Sink, Space};
 

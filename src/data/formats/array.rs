@@ -9,6 +9,8 @@ use crate::config::{DataConfig, Layout};
 use crate::data::formats::npy;
 use crate::data::labels::Labels;
 use crate::data::raw::Raw;
+use crate::data::source::Ask;
+use crate::data::stored::Space;
 use crate::error::Result;
 
 /// Reads the stream of a `.npy`, of so many bytes, which are there or only promised.
@@ -47,7 +49,19 @@ impl Array<'_> {
 
     /// The images of the array, as [`npy::read`] finds them.
     pub(super) fn images(&self, config: &DataConfig) -> Result<Raw> {
-        self.stream(npy::read_stream, config)
+        self.stream(npy::read_stream, Ask { config, space: &Space::default() })
+    }
+
+    /// The same of values that come as a stream of so many bytes, which are there or only promised.
+    pub(super) fn images_of(
+        &self,
+        from: &mut dyn Read,
+        (bytes, stored): (u64, bool),
+        ask: Ask<'_>,
+    ) -> Result<Raw> {
+        let header = self.header();
+        let len = (header.len() as u64).saturating_add(bytes);
+        npy::read_stream(&self.path, &mut header.chain(from), (len, stored), ask)
     }
 
     /// The classes of the array; in their place, why they are none.

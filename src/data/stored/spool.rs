@@ -2,14 +2,13 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::cell::Cell;
-use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use flate2::Crc;
 use tempfile::NamedTempFile;
 
-use super::disk::{PREFIX, check_free, no_space, refused};
+use super::disk::{PREFIX, Pile, check_free, make, no_space, refused};
 use super::{Stored, Table, read_at};
 use crate::data::held::Held;
 use crate::data::raw::{Part, Values};
@@ -48,6 +47,30 @@ pub(in crate::data) struct Space<'a> {
 impl<'a> Space<'a> {
     pub(in crate::data) fn new(budget: u64, cache: Option<Cache<'a>>) -> Self {
         Self { budget, cache, taken: Cell::new(0) }
+    }
+
+    /// Takes so many bytes of memory for what is not yet done.
+    pub(in crate::data) fn hold(&self, bytes: u64) {
+        self.taken.set(self.taken.get().saturating_add(bytes));
+    }
+
+    /// Gives them back.
+    pub(in crate::data) fn free(&self, bytes: u64) {
+        self.taken.set(self.taken.get().saturating_sub(bytes));
+    }
+
+    /// A file without a name for what is not yet done and has no room in memory.
+    pub(in crate::data) fn pile(&self) -> Result<Pile> {
+        self.folder().and_then(Pile::new)
+    }
+
+    /// The folder for what has no room in memory.
+    fn folder(&self) -> Result<&'a Path> {
+        let folder = self.cache.map(|cache| cache.folder);
+        folder.ok_or_else(|| {
+            let what = "memory has no room for more images, and there is no folder for them";
+            Error::new(ErrorKind::Limit, what).hint("give them more memory")
+        })
     }
 
     /// How many bytes there is room for in memory; without a folder for them all stay there.
@@ -116,11 +139,7 @@ impl<'a> Sink<'a> {
     }
 
     fn spool(&self, bytes: bool) -> Result<Spool> {
-        let Some(cache) = self.space.cache else {
-            let what = "memory has no room for more images, and there is no folder for them";
-            return Err(Error::new(ErrorKind::Limit, what).hint("give them more memory"));
-        };
-        Spool::new(cache.folder, self.row, bytes, self.needs(bytes))
+        Spool::new(self.space.folder()?, self.row, bytes, self.needs(bytes))
     }
 
     /// Takes the next values. If they are floats where others were bytes, all become floats.
@@ -160,10 +179,10 @@ impl<'a> Sink<'a> {
     /// All values.
     pub(in crate::data) fn done(self) -> Result<Held> {
         match self.being {
-            Being::Memory(values) => {
+            Being::Memory(mut values) => {
+                values.shrink();
                 let held = Held::from(values);
-                let taken = self.space.taken.get().saturating_add(held.bytes());
-                self.space.taken.set(taken);
+                self.space.hold(held.bytes());
                 Ok(held)
             }
             Being::File(spool) => Ok(Held::Stored(spool.done(self.of)?)),
@@ -187,7 +206,7 @@ struct Spool {
 
 impl Spool {
     fn new(folder: &Path, row: usize, bytes: bool, needs: u64) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|error| refused("make the folder", folder, error))?;
+        make(folder)?;
         let row_bytes = if bytes { row } else { row.saturating_mul(4) };
         check_free(folder, needs)?;
         let file = tempfile::Builder::new().prefix(PREFIX).tempfile_in(folder);
