@@ -133,18 +133,18 @@ impl Trainer {
             _ => train.reading().clone(),
         };
         if config.model.likelihood.is_of_counts() {
-            model.reading.total = Some(train.mean_image().iter().sum::<f64>() as f32);
+            model.reading.total = Some(train.mean_image()?.iter().sum::<f64>() as f32);
         }
         let sizes = (config.train.part_size(), config.model.classes);
         model.feeds[0] = Feed::new(&mut model.session, &model.vae.ports.train, train, sizes)?;
         for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
             let bias = model.vae.output_bias();
             if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
-                start_at_mean(config, train, &mut values);
+                start_at_mean(config, train, &mut values)?;
             }
             model.session.write(tensor, &values)?;
         }
-        let moments = train.moments();
+        let moments = train.moments()?;
         let mut trainer = Self {
             constant: moments.constant_loss(&config.model),
             deviation: moments.deviation(),
@@ -154,7 +154,10 @@ impl Trainer {
             images: train.len(),
             schedules,
             device: format!("{}, schedules by {schedules}", device.numerics()),
-            data: [train, test].map(|data| data.fingerprint_for(config.model.classes)),
+            data: [
+                train.fingerprint_for(config.model.classes)?,
+                test.fingerprint_for(config.model.classes)?,
+            ],
             trained: Trained::default(),
             target: 0,
             pending: VecDeque::new(),
@@ -319,12 +322,12 @@ pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
 }
 
 /// Sets the decoder's last bias to what makes the mean image, if that is asked for.
-fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) {
-    if config.model.output_bias == OutputBias::DataMean {
-        for (bias, mean) in bias.iter_mut().zip(images.mean_image()) {
-            if let Some(value) = config.model.likelihood.output_of_mean(mean) {
-                *bias = value as f32;
-            }
-        }
+fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) -> Result<()> {
+    let wanted = config.model.output_bias == OutputBias::DataMean;
+    let means = if wanted { images.mean_image()? } else { Vec::new() };
+    for (bias, mean) in bias.iter_mut().zip(means) {
+        let value = config.model.likelihood.output_of_mean(mean);
+        *bias = value.map_or(*bias, |value| value as f32);
     }
+    Ok(())
 }

@@ -53,21 +53,21 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     args.out.as_deref().map_or(Ok(()), check_free)?;
     let data = data_folder(args.path.as_deref())?;
     let (opened, refusal) = open(args, &data)?;
-    let (again, across) = duplicates(&opened);
+    let (again, across) = duplicates(&opened)?;
     let shown = opened.train.len().min(SHOWN);
-    let (images, look) = (opened.train.pixels(0..shown), Look::read(&opened.train));
+    let (images, look) = (opened.train.pixels(0..shown)?, Look::read(&opened.train));
     let caption = format!("The first {shown} images to train on of {}", data.display());
     let labels = Labels { caption: &caption, ..Labels::default() };
     if let Some(out) = &args.out {
         write_new(out, &grid(&images, look, ACROSS.min(shown), labels)?)?;
     }
     if args.json {
-        let mut object = object(&opened, again, across);
+        let mut object = object(&opened, again, across)?;
         object["refused"] = json!(refusal);
         return print_line(&object.to_string()).map(|()| 0);
     }
     let refusal = refusal.map(|why| format!("`elbo train` would refuse this: {why}"));
-    for line in lines(&opened, again, across).into_iter().chain(refusal) {
+    for line in lines(&opened, again, across)?.into_iter().chain(refusal) {
         print_line(&line)?;
     }
     show_images(&images, look, ACROSS.min(shown), &caption)?;
@@ -110,13 +110,13 @@ fn open(args: &Args, data: &Path) -> Result<(Opened, Option<String>)> {
 }
 
 /// How many images are equal to one before them, and how many to test on to one to train on.
-fn duplicates(Opened { train, test, .. }: &Opened) -> (usize, usize) {
-    let (of_train, of_test) = (train.hashes(), test.hashes());
+fn duplicates(Opened { train, test, .. }: &Opened) -> Result<(usize, usize)> {
+    let (of_train, of_test) = (train.hashes()?, test.hashes()?);
     let known: HashSet<_> = of_train.iter().collect();
     let across = of_test.iter().filter(|hash| known.contains(hash)).count();
     let mut counts: HashMap<&u128, usize> = HashMap::new();
     of_train.iter().chain(&of_test).for_each(|hash| *counts.entry(hash).or_default() += 1);
-    (counts.values().map(|count| count - 1).sum(), across)
+    Ok((counts.values().map(|count| count - 1).sum(), across))
 }
 
 /// The number of images of each class, by its number.
@@ -135,9 +135,9 @@ fn kind(data: &Dataset) -> &'static str {
     if data.spec().bytes { "bytes" } else { "f32" }
 }
 
-fn lines(opened: &Opened, again: usize, across: usize) -> Vec<String> {
+fn lines(opened: &Opened, again: usize, across: usize) -> Result<Vec<String>> {
     let Opened { train, test, reading, said, .. } = opened;
-    let (low, high) = train.range();
+    let (low, high) = train.range()?;
     let mut lines = vec![
         format!(
             "{} images of {} to train on, {} to test on",
@@ -161,23 +161,23 @@ fn lines(opened: &Opened, again: usize, across: usize) -> Vec<String> {
         0 => "no image is there twice".to_owned(),
         _ => format!("{again} images are equal to another, {across} to test on to one to train on"),
     });
-    lines
+    Ok(lines)
 }
 
-fn object(opened: &Opened, again: usize, across: usize) -> Value {
+fn object(opened: &Opened, again: usize, across: usize) -> Result<Value> {
     let Opened { train, test, reading, said, .. } = opened;
     let size = train.size();
-    let (low, high) = train.range();
+    let (low, high) = train.range()?;
     let classes = |data: &Dataset| -> Value {
         let counts = counts(data).into_iter();
         counts.map(|(class, count)| (name(data, class), json!(count))).collect()
     };
-    json!({
+    Ok(json!({
         "event": "data", "images": train.len(), "test_images": test.len(),
         "height": size.height, "width": size.width, "channels": size.channels,
         "held": kind(train), "seen": reading.seen, "reading": reading.to_string(),
         "pixels": [low, high], "classes": classes(train), "test_classes": classes(test),
         "labels_fault": train.label_fault(), "duplicates": again, "duplicates_across": across,
-        "fingerprints": [train.fingerprint(), test.fingerprint()], "said": said,
-    })
+        "fingerprints": [train.fingerprint()?, test.fingerprint()?], "said": said,
+    }))
 }

@@ -82,13 +82,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     // What a report of the run tells: of its newest weights and all its own test images, by what they
     // hold, since a folder's images may have changed.
     let newest = args.model.run.is_dir() && !args.model.best;
-    let own = || {
-        state
-            .data
-            .as_ref()
-            .is_some_and(|[_, test]| *test == data.fingerprint_for(state.config.model.classes))
+    let own = || match &state.data {
+        Some([_, test]) => Ok(*test == data.fingerprint_for(state.config.model.classes)?),
+        None => Ok::<_, Error>(false),
     };
-    if newest && args.images.split == Split::Test && own() {
+    if newest && args.images.split == Split::Test && own()? {
         // The result was told; a run that cannot be written to is none the worse.
         if let Err(e) = note(&args.model.run, TIMINGS, &line) {
             talk(&format!("the run's report will not tell of this: {e}"));

@@ -202,8 +202,8 @@ impl DataArgs {
     fn open(&self, state: &State, split: Split, quiet: bool) -> Result<Dataset> {
         let (train, test) = self.both(state, quiet)?;
         Ok(match split {
-            Split::Test => self.compared(state, split, test),
-            Split::Train => self.compared(state, split, train),
+            Split::Test => self.compared(state, split, test)?,
+            Split::Train => self.compared(state, split, train)?,
         })
     }
 
@@ -211,23 +211,23 @@ impl DataArgs {
     /// [`open`](Self::open).
     pub(super) fn open_both(&self, state: &State, quiet: bool) -> Result<[Dataset; 2]> {
         let (train, test) = self.both(state, quiet)?;
-        let train = self.compared(state, Split::Train, train);
-        Ok([train, self.compared(state, Split::Test, test)])
+        let train = self.compared(state, Split::Train, train)?;
+        Ok([train, self.compared(state, Split::Test, test)?])
     }
 
     /// As many of the images as the run has, compared with the run's own.
-    fn compared(&self, state: &State, split: Split, data: Dataset) -> Dataset {
+    fn compared(&self, state: &State, split: Split, data: Dataset) -> Result<Dataset> {
         let (data, which) = match split {
             Split::Test => (data, 1),
             Split::Train => (data.limited(state.config.train.limit), 0),
         };
         if let Some(was) =
             state.data.as_ref().filter(|_| self.data.is_none() && self.test_data.is_none())
-            && was[which] != data.fingerprint_for(state.config.model.classes)
+            && was[which] != data.fingerprint_for(state.config.model.classes)?
         {
             talk(&format!("these are not the {} images that the run had", split.name()));
         }
-        data
+        Ok(data)
     }
 
     /// The class of each of these images, which a verb cannot do without.

@@ -109,7 +109,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if !args.quiet {
         talk(&about(&trainer, &opened));
         opened.said.iter().for_each(|said| talk(said));
-        opened.train.notice(&config.model, config.train.pixels).into_iter().for_each(talk);
+        let notice = opened.train.notice(&config.model, config.train.pixels)?;
+        notice.into_iter().for_each(talk);
         tell_of_scale(&config, trainer.deviation());
         tell_of_bias(&config);
     }

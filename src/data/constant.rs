@@ -6,10 +6,15 @@ use rayon::prelude::*;
 
 use crate::config::{LOG_SCALE_BOUNDS, Likelihood, ModelConfig, Scale};
 use crate::data::Dataset;
-use crate::data::raw::Values;
+use crate::data::held::block;
+use crate::error::{Error, Result};
 
 /// Images that are looked at, spread over all.
 const ASKED: usize = 4096;
+
+/// So many blocks of them are in memory at once, and so many of their pixels are added up by one thread.
+const BLOCKS: usize = 16;
+const TOGETHER: usize = 256;
 
 /// What the pixels of a dataset are like, by as many images as tell.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,18 +27,34 @@ pub(crate) struct Moments {
 
 impl Dataset {
     /// The mean and the variance of each pixel over the images, or over some thousands of them.
-    pub(crate) fn moments(&self) -> Moments {
+    ///
+    /// # Errors
+    ///
+    /// If the file that the images lie in cannot be read.
+    pub(crate) fn moments(&self) -> Result<Moments> {
         let (len, step) = (self.size.len(), self.count.div_ceil(ASKED).max(1));
-        let images: Vec<usize> = (0..self.count).step_by(step).collect();
-        let white = if matches!(*self.values, Values::Bytes(_)) { 255.0 } else { 1.0 };
-        let of = |pixel: usize| {
-            let value = |&image: &usize| f64::from(self.values.get(image * len + pixel)) / white;
-            let count = images.len() as f64;
-            let mean = images.iter().map(value).sum::<f64>() / count;
-            (mean, images.iter().map(|i| (value(i) - mean).powi(2)).sum::<f64>() / count)
+        let images: Vec<u32> = (0..self.count).step_by(step).map(|image| image as u32).collect();
+        let white = if self.values.are_bytes() { 255.0 } else { 1.0 };
+        let mean = |of: &(dyn Fn(usize, f64) -> f64 + Sync)| {
+            let mut means = vec![0.0; len];
+            for some in images.chunks(block(len) * BLOCKS) {
+                let rows = self.values.gather(len, some)?;
+                let rows = rows.view();
+                means.par_chunks_mut(TOGETHER).enumerate().for_each(|(i, means)| {
+                    let first = i * TOGETHER;
+                    for row in (0..some.len()).map(|image| image * len + first) {
+                        for (j, mean) in means.iter_mut().enumerate() {
+                            *mean += of(first + j, f64::from(rows.at(row + j)) / white);
+                        }
+                    }
+                });
+            }
+            means.iter_mut().for_each(|mean| *mean /= images.len() as f64);
+            Ok::<_, Error>(means)
         };
-        let (means, variances) = (0..len).into_par_iter().map(of).unzip();
-        Moments { means, variances }
+        let means = mean(&|_, v| v)?;
+        let variances = mean(&|pixel, v| (v - means[pixel]).powi(2))?;
+        Ok(Moments { means, variances })
     }
 }
 
@@ -76,7 +97,7 @@ mod tests {
     #[test]
     fn the_best_constant_model_is_by_its_formula() {
         let data = Dataset::from_bytes([1, 2], vec![255, 0, 255, 255]).expect("two images");
-        let moments = data.moments();
+        let moments = data.moments().expect("moments");
         assert_eq!(
             (&moments.means[..], &moments.variances[..]),
             (&[1.0, 0.5][..], &[0.0, 0.25][..])

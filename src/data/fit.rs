@@ -29,7 +29,7 @@ impl Dataset {
                 _ => Ok(()),
             };
         }
-        let (low, high) = self.range();
+        let (low, high) = self.range()?;
         if low < 0.0 || high > 1.0 {
             let what = format!("pixels go from {low} to {high}; ");
             let what = match tossed {
@@ -48,16 +48,13 @@ impl Dataset {
 
     fn check_levels(&self, likelihood: Likelihood, levels: usize) -> Result<()> {
         let steps = levels - 1;
-        let off = match &*self.values {
-            Values::Bytes(v) => {
-                v.iter().position(|&v| !(usize::from(v) * steps).is_multiple_of(255))
-            }
-            Values::Floats(v) => {
-                v.iter().position(|&v| (v - (v * steps as f32).round() / steps as f32).abs() > NEAR)
-            }
-        };
+        let off = self.values.position(
+            self.size.len(),
+            |v| !(usize::from(v) * steps).is_multiple_of(255),
+            |v| (v - (v * steps as f32).round() / steps as f32).abs() > NEAR,
+        )?;
         let Some(at) = off else { return Ok(()) };
-        let (found, name) = (self.at(at), likelihood.name());
+        let (found, name) = (self.at(at)?, likelihood.name());
         let what = format!(
             "{found}, on none of the {levels} levels k / {steps} that the likelihood `{name}` needs"
         );
@@ -67,12 +64,13 @@ impl Dataset {
     }
 
     fn check_counts(&self, likelihood: Likelihood) -> Result<()> {
-        let off = match &*self.values {
-            Values::Bytes(v) => v.iter().position(|&v| v != 0 && v != 255),
-            Values::Floats(v) => v.iter().position(|&v| v < 0.0 || v != v.trunc()),
-        };
+        let off = self.values.position(
+            self.size.len(),
+            |v| v != 0 && v != 255,
+            |v| v < 0.0 || v != v.trunc(),
+        )?;
         let Some(at) = off else { return Ok(()) };
-        let (found, name) = (self.at(at), likelihood.name());
+        let (found, name) = (self.at(at)?, likelihood.name());
         let what = format!("{found}; the likelihood `{name}` needs counts: 0, 1, 2, …");
         Err(Error::new(ErrorKind::Data, what).hint(
             "give counts before they are scaled or their logarithm is taken, and no `--range` that changes \
@@ -81,28 +79,35 @@ impl Dataset {
     }
 
     /// What stands at a place, in words.
-    fn at(&self, at: usize) -> String {
-        let value = match &*self.values {
-            Values::Bytes(v) => format!("{} / 255", v[at]),
-            Values::Floats(v) => v[at].to_string(),
-        };
+    fn at(&self, at: usize) -> Result<String> {
         let pixels = self.size.len();
-        format!("pixel {} of image {} is {value}", at % pixels, at / pixels)
+        let (image, pixel) = (at / pixels, at % pixels);
+        let value = match self.values.gather(pixels, &[image as u32])? {
+            Values::Bytes(v) => format!("{} / 255", v[pixel]),
+            Values::Floats(v) => v[pixel].to_string(),
+        };
+        Ok(format!("pixel {pixel} of image {image} is {value}"))
     }
 
     /// What should be known of losses on this data, if anything: that under a Bernoulli likelihood those
     /// of grey pixels are cross-entropies, which include the entropy of the targets, and no
     /// −log p of binary data.
-    #[must_use]
-    pub fn notice(&self, model: &ModelConfig, pixels: Pixels) -> Option<&'static str> {
-        let binary = match &*self.values {
-            Values::Bytes(v) => v.iter().all(|&v| v == 0 || v == 255),
-            Values::Floats(v) => v.iter().all(|&v| v == 0.0 || v == 1.0),
-        };
-        let soft = model.likelihood == Likelihood::Bernoulli && pixels == Pixels::Grey && !binary;
-        soft.then_some(
-            "grey pixels as soft targets: the loss is a cross-entropy, no −log-likelihood of binary data",
-        )
+    ///
+    /// # Errors
+    ///
+    /// If the file that the images lie in cannot be read.
+    pub fn notice(&self, model: &ModelConfig, pixels: Pixels) -> Result<Option<&'static str>> {
+        if model.likelihood != Likelihood::Bernoulli || pixels != Pixels::Grey {
+            return Ok(None);
+        }
+        let grey = self.values.position(
+            self.size.len(),
+            |v| v != 0 && v != 255,
+            |v| v != 0.0 && v != 1.0,
+        )?;
+        Ok(grey.map(|_| {
+            "grey pixels as soft targets: the loss is a cross-entropy, no −log-likelihood of binary data"
+        }))
     }
 }
 
@@ -179,9 +184,12 @@ mod tests {
     fn soft_targets_are_noticed() {
         let (grey, black) = (floats(&[0.0, 0.3]), floats(&[0.0, 1.0]));
         let bernoulli = model(Likelihood::Bernoulli, 256);
-        assert!(grey.notice(&bernoulli, Pixels::Grey).is_some(), "grey pixels");
-        assert_eq!(black.notice(&bernoulli, Pixels::Grey), None, "black and white ones");
-        assert_eq!(grey.notice(&bernoulli, Pixels::Binarised), None, "coins");
-        assert_eq!(grey.notice(&model(Likelihood::Normal, 256), Pixels::Grey), None, "a density");
+        let noticed = |data: &Dataset, model: &ModelConfig, pixels| {
+            data.notice(model, pixels).expect("pixels in memory").is_some()
+        };
+        assert!(noticed(&grey, &bernoulli, Pixels::Grey), "grey pixels");
+        assert!(!noticed(&black, &bernoulli, Pixels::Grey), "black and white ones");
+        assert!(!noticed(&grey, &bernoulli, Pixels::Binarised), "coins");
+        assert!(!noticed(&grey, &model(Likelihood::Normal, 256), Pixels::Grey), "a density");
     }
 }

@@ -4,6 +4,7 @@ mod channels;
 mod constant;
 mod fit;
 pub mod formats;
+mod held;
 mod labels;
 mod open;
 mod raw;
@@ -12,6 +13,8 @@ mod room;
 pub mod rows;
 mod source;
 mod split;
+mod step;
+mod stored;
 
 use std::ops::Range;
 use std::path::Path;
@@ -20,8 +23,9 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::config::ImageSize;
+use crate::data::held::Held;
 use crate::data::labels::Labels;
-use crate::data::raw::Values;
+use crate::data::raw::{Part, Values};
 use crate::engine::PAD;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::philox::{key, normals_of, philox};
@@ -31,6 +35,7 @@ pub use open::{Opened, Progress, Sources};
 pub use raw::{Found, Raw};
 pub use reading::Reading;
 pub use room::Room;
+pub use stored::Cache;
 
 /// Images of one size, one row of pixels after another, and the class of each if that is known. A clone
 /// shares the pixels.
@@ -38,7 +43,7 @@ pub use room::Room;
 pub struct Dataset {
     size: ImageSize,
     count: usize,
-    values: Arc<Values>,
+    values: Arc<Held>,
     labels: Option<Labels>,
     /// Why there are labels that cannot be used.
     label_fault: Option<String>,
@@ -74,19 +79,24 @@ impl Dataset {
 
     /// Images that were made in memory, of finite values.
     fn made(size: ImageSize, values: Values) -> Result<Self> {
-        let reading = Reading::of_values(&values);
+        let values = values.into();
+        let reading = Reading::of_values(&values, size.len())?;
         Self::whole(size, values, reading)
     }
 
     /// Images that were read from a file.
-    fn read(path: &Path, size: ImageSize, values: Values, reading: Reading) -> Result<Self> {
-        if let Values::Floats(floats) = &values {
-            source::check_finite(path, floats)?;
+    fn read(path: &Path, size: ImageSize, values: Held, reading: Reading) -> Result<Self> {
+        if !values.are_bytes() {
+            let pixels = size.len();
+            if let Some(at) = values.position(pixels, |_| false, |v| !v.is_finite())? {
+                let row = values.gather(pixels, &[(at / pixels) as u32])?;
+                return Err(source::not_finite(path, at, row.view().at(at % pixels)));
+            }
         }
         Self::whole(size, values, reading)
     }
 
-    fn whole(size: ImageSize, values: Values, reading: Reading) -> Result<Self> {
+    fn whole(size: ImageSize, values: Held, reading: Reading) -> Result<Self> {
         let count = whole_images(size, values.len())?;
         let (values, labels, label_fault) = (Arc::new(values), None, None);
         Ok(Self { size, count, values, labels, label_fault, reading, window: None })
@@ -124,7 +134,7 @@ impl Dataset {
     pub fn limited(mut self, count: usize) -> Self {
         if count > 0 && count < self.count {
             self.count = count;
-            Arc::make_mut(&mut self.values).truncate(count * self.size.len());
+            Arc::make_mut(&mut self.values).truncate(self.size.len(), count);
             if let Some(labels) = &mut self.labels {
                 labels.values.truncate(count);
             }
@@ -166,86 +176,100 @@ impl Dataset {
     /// The bytes of its pixels.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let each = if matches!(*self.values, Values::Bytes(_)) { 1 } else { 4 };
-        self.count as u64 * self.size.len() as u64 * each
+        self.values.bytes()
     }
 
     /// What a model must know to make room.
     #[must_use]
     pub fn spec(&self) -> DataSpec {
-        let bytes = matches!(*self.values, Values::Bytes(_));
+        let bytes = self.values.are_bytes();
         DataSpec { images: self.count, pixels: self.size.len(), bytes, window: self.window }
     }
 
     /// The smallest and the largest pixel, as the model sees them.
-    #[must_use]
-    pub fn range(&self) -> (f32, f32) {
+    ///
+    /// # Errors
+    ///
+    /// If the file that the images lie in cannot be read, as of all that looks at pixels.
+    pub fn range(&self) -> Result<(f32, f32)> {
         let fold = |(low, high): (f32, f32), v: f32| (low.min(v), high.max(v));
-        let start = (f32::INFINITY, f32::NEG_INFINITY);
-        match &*self.values {
-            Values::Bytes(v) => v.iter().map(|&v| f32::from(v) / 255.0).fold(start, fold),
-            Values::Floats(v) => v.iter().copied().fold(start, fold),
-        }
+        let mut range = (f32::INFINITY, f32::NEG_INFINITY);
+        self.values.each_part(self.size.len(), &mut |_, part| {
+            range = match part {
+                Part::Bytes(v) => v.iter().map(|&v| f32::from(v) / 255.0).fold(range, fold),
+                Part::Floats(v) => v.iter().copied().fold(range, fold),
+            };
+            Ok(())
+        })?;
+        Ok(range)
     }
 
     /// The mean of each pixel over the images, as the model sees them; of pixels that are coins, the mean
     /// of their probabilities.
-    #[must_use]
-    pub fn mean_image(&self) -> Vec<f64> {
+    ///
+    /// # Errors
+    ///
+    /// As [`range`](Self::range).
+    pub fn mean_image(&self) -> Result<Vec<f64>> {
         let pixels = self.size.len();
-        let mean = |values: &mut dyn Iterator<Item = f64>| {
-            let mut sums = vec![0.0; pixels];
-            values.enumerate().for_each(|(i, value)| sums[i % pixels] += value);
-            sums.into_iter().map(|sum| sum / self.count as f64).collect()
-        };
-        match &*self.values {
-            Values::Bytes(v) => mean(&mut v.iter().map(|&v| f64::from(v) / 255.0)),
-            Values::Floats(v) => mean(&mut v.iter().map(|&v| f64::from(v))),
-        }
+        let white = if self.values.are_bytes() { 255.0 } else { 1.0 };
+        let mut sums = vec![0.0; pixels];
+        self.values.each_part(pixels, &mut |_, part| {
+            part.each(|i, v| sums[i % pixels] += f64::from(v) / white);
+            Ok(())
+        })?;
+        Ok(sums.into_iter().map(|sum| sum / self.count as f64).collect())
     }
 
     /// A hash of each image's values: equal images have the same one.
-    #[must_use]
-    pub fn hashes(&self) -> Vec<u128> {
+    ///
+    /// # Errors
+    ///
+    /// As [`range`](Self::range).
+    pub fn hashes(&self) -> Result<Vec<u128>> {
         split::hashes(&self.values, self.size.len(), 0)
     }
 
-    /// The pixels of images that there are, as the model sees them.
+    /// The pixels of images, as the model sees them.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If there are no such images.
-    #[must_use]
-    pub fn pixels(&self, images: Range<usize>) -> Vec<f32> {
-        let len = self.size.len();
-        let range = images.start * len..images.end * len;
-        match &*self.values {
-            Values::Bytes(v) => v[range].iter().map(|&v| f32::from(v) / 255.0).collect(),
-            Values::Floats(v) => v[range].to_vec(),
-        }
+    /// If there are no such images, and as [`range`](Self::range).
+    pub fn pixels(&self, images: Range<usize>) -> Result<Vec<f32>> {
+        let images: Vec<u32> = images.map(|image| image as u32).collect();
+        Ok(match self.values.gather(self.size.len(), &images)? {
+            Values::Bytes(v) => v.iter().map(|&v| f32::from(v) / 255.0).collect(),
+            Values::Floats(v) => v,
+        })
     }
 
     /// A hash of the images, their sizes and their number (SHA-256, in hexadecimal digits): two
     /// datasets with the same one train the same. Labels are not in it, since only conditional models
     /// learn from them.
-    #[must_use]
-    pub fn fingerprint(&self) -> String {
-        digits(self.hashed())
+    ///
+    /// # Errors
+    ///
+    /// As [`range`](Self::range).
+    pub fn fingerprint(&self) -> Result<String> {
+        self.hashed().map(digits)
     }
 
     /// The fingerprint of what a model of so many classes learns from: where there are any, the labels
     /// are in it too.
-    #[must_use]
-    pub fn fingerprint_for(&self, classes: usize) -> String {
-        let mut hash = self.hashed();
+    ///
+    /// # Errors
+    ///
+    /// As [`range`](Self::range).
+    pub fn fingerprint_for(&self, classes: usize) -> Result<String> {
+        let mut hash = self.hashed()?;
         if let Some(labels) = self.labels().filter(|_| classes > 0) {
             hash.update(b"labels");
             hash.update(labels);
         }
-        digits(hash)
+        Ok(digits(hash))
     }
 
-    fn hashed(&self) -> Sha256 {
+    fn hashed(&self) -> Result<Sha256> {
         let mut hash = Sha256::new();
         let ImageSize { height, width, channels } = self.size;
         for size in [self.count, height, width] {
@@ -254,21 +278,19 @@ impl Dataset {
         if channels > 1 {
             hash.update((channels as u64).to_le_bytes());
         }
-        match &*self.values {
-            Values::Bytes(bytes) => {
-                hash.update(b"bytes");
-                hash.update(bytes);
-            }
-            Values::Floats(floats) => {
-                hash.update(b"floats");
+        hash.update(if self.values.are_bytes() { "bytes" } else { "floats" });
+        self.values.each_part(self.size.len(), &mut |_, part| {
+            match part {
+                Part::Bytes(bytes) => hash.update(bytes),
                 // A buffer of some size, as most machines need no change of order.
-                for some in floats.chunks(4096) {
+                Part::Floats(floats) => floats.chunks(4096).for_each(|some| {
                     let bytes: Vec<u8> = some.iter().flat_map(|v| v.to_le_bytes()).collect();
                     hash.update(&bytes);
-                }
+                }),
             }
-        }
-        hash
+            Ok(())
+        })?;
+        Ok(hash)
     }
 
     /// The elements of some images as they lie on the device: bytes four to a word, or the bits of floats,
@@ -276,14 +298,14 @@ impl Dataset {
     /// 255, which stands for 1, for the class that it is of.
     pub(crate) fn words_of(&self, images: &[u32], classes: usize) -> Result<Vec<u32>> {
         let pixels = self.size.len();
-        let row = |image: u32| image as usize * pixels..(image as usize + 1) * pixels;
-        Ok(match &*self.values {
+        Ok(match self.values.gather(pixels, images)? {
             Values::Bytes(bytes) => {
                 let labels = self.labels().filter(|_| classes > 0);
                 let stride = (pixels + classes).next_multiple_of(PAD);
                 let mut padded = vec![0; images.len() * stride];
-                for (padded, &image) in padded.chunks_mut(stride).zip(images) {
-                    padded[..pixels].copy_from_slice(&bytes[row(image)]);
+                let rows = padded.chunks_mut(stride).zip(bytes.chunks(pixels)).zip(images);
+                for ((padded, row), &image) in rows {
+                    padded[..pixels].copy_from_slice(row);
                     if let Some(labels) = labels {
                         padded[pixels + usize::from(labels[image as usize])] = 255;
                     }
@@ -293,8 +315,7 @@ impl Dataset {
             Values::Floats(floats) => {
                 let stride = pixels.next_multiple_of(PAD);
                 let mut words = vec![0u32; images.len() * stride];
-                for (padded, &image) in words.chunks_mut(stride).zip(images) {
-                    let row = &floats[row(image)];
+                for (padded, row) in words.chunks_mut(stride).zip(floats.chunks(pixels)) {
                     padded.iter_mut().zip(row).for_each(|(word, v)| *word = v.to_bits());
                 }
                 words
@@ -348,10 +369,14 @@ mod tests {
     #[test]
     fn the_mean_image_is_over_images() {
         let bytes = Dataset::from_bytes([1, 2], vec![0, 255, 255, 255]).expect("two images");
-        assert_eq!(bytes.mean_image(), [0.5, 1.0], "bytes over 255");
+        assert_eq!(bytes.mean_image().expect("a mean"), [0.5, 1.0], "bytes over 255");
         let floats = Dataset::from_floats([1, 2], vec![-1.0, 8.0, 4.0, 9.0]).expect("two images");
-        assert_eq!(floats.clone().mean_image(), [1.5, 8.5], "floats as they are");
-        assert_eq!(floats.limited(1).mean_image(), [-1.0, 8.0], "of the images that are kept");
+        assert_eq!(floats.clone().mean_image().expect("a mean"), [1.5, 8.5], "floats as they are");
+        assert_eq!(
+            floats.limited(1).mean_image().expect("a mean"),
+            [-1.0, 8.0],
+            "of the images that are kept"
+        );
     }
 
     #[test]

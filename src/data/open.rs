@@ -10,6 +10,8 @@ use crate::data::formats::{
 };
 use crate::data::raw::{self, Found, Raw};
 use crate::data::reading::Reading;
+use crate::data::source::Ask;
+use crate::data::stored::{Cache, Space};
 use crate::data::{Dataset, Room, channels, source, split};
 use crate::error::{Error, Result};
 
@@ -26,6 +28,8 @@ pub struct Sources<'a> {
     pub reading: Option<&'a Reading>,
     /// The memory that they may take.
     pub room: Room,
+    /// Where those lie that take more, and decoded ones for the next run; without it all stay in memory.
+    pub cache: Option<Cache<'a>>,
 }
 
 /// Is told how many of a folder's pictures are decoded, and how many there are.
@@ -52,7 +56,7 @@ impl<'a> Sources<'a> {
     /// Images that are read by a configuration, and those to test on with them, if they are there.
     #[must_use]
     pub fn new(data: &'a Path, config: &'a Config) -> Self {
-        Self { data, test: None, config, reading: None, room: Room::default() }
+        Self { data, test: None, config, reading: None, room: Room::default(), cache: None }
     }
 
     /// Reads the training and the test images of what lies at a path: a folder of IDX files, a folder of
@@ -81,15 +85,17 @@ impl<'a> Sources<'a> {
     ///
     /// As [`open`](Self::open).
     pub fn open_told(self, progress: Progress<'_>) -> Result<Opened> {
-        let Self { data, test, config, reading, room } = self;
+        let Self { data, test, config, reading, room, cache } = self;
+        let space = Space::new(room.budget, cache);
         let mut said = Vec::new();
         let DataConfig { labels, test_labels, .. } = &config.data;
-        let (mut found, behind) = look(data, &config.data, progress)?;
+        let (mut found, behind) =
+            look(data, Ask { config: &config.data, space: &space }, progress)?;
         let decided = decided(&config.data, &found.train, behind);
         found.train = with_labels(found.train, labels.as_deref())?;
         let (train, test, of) = match (test, found) {
             (Some(path), found) => {
-                let (other, _) = look(path, &decided, progress)?;
+                let (other, _) = look(path, Ask { config: &decided, space: &space }, progress)?;
                 (found.train, other.test.unwrap_or(other.train), path)
             }
             (None, Found { train, test: Some(test) }) => (train, test, data),
@@ -159,33 +165,33 @@ fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
 }
 
 /// Reads what lies at a path; and what was put behind its transparent pixels, if it has such.
-fn look(
-    path: &Path,
-    config: &DataConfig,
-    progress: Progress<'_>,
-) -> Result<(Found, Option<Background>)> {
+fn look(path: &Path, ask: Ask<'_>, progress: Progress<'_>) -> Result<(Found, Option<Background>)> {
     let (found, behind) = match path.is_dir() {
-        true => look_into(path, config, progress)?,
-        false => (look_at(path, config)?, None),
+        true => look_into(path, ask, progress)?,
+        false => (look_at(path, ask)?, None),
     };
-    let wanted = |raw| channels::wanted(raw, config.channels);
-    Ok((Found { train: wanted(found.train), test: found.test.map(wanted) }, behind))
+    let wanted = |raw| channels::wanted(path, raw, ask.config.channels);
+    let (train, test) = (wanted(found.train)?, found.test.map(wanted).transpose()?);
+    Ok((Found { train, test }, behind))
 }
 
 /// Reads a file by what it is.
-fn look_at(path: &Path, config: &DataConfig) -> Result<Found> {
-    let kind = kinds::kind_of(path, &source::start(path)?)?;
+fn look_at(path: &Path, ask: Ask<'_>) -> Result<Found> {
+    let start = source::start(path)?;
+    let (kind, config) = (kinds::kind_of(path, &start)?, ask.config);
     let content = || source::content(path);
     Ok(match kind {
-        Kind::Idx => idx::read_file(path, config)?,
+        Kind::Idx => idx::read_file(path, ask)?,
+        Kind::Npy if !start.packed => npy::read_file(path, ask)?.into(),
         Kind::Npy => npy::read(path, &content()?, config)?.into(),
-        Kind::Zip => zipped::read(path, &content()?, config)?,
+        Kind::Zip if !start.packed => zipped::read_file(path, ask)?,
+        Kind::Zip => zipped::read(path, &content()?, ask)?,
         Kind::Parquet => parquet::read_file(path, config)?,
         Kind::Matlab => mat::read_file(path, config)?,
         Kind::Pickle => pickle::read(path, &content()?, config)?,
-        Kind::Tar => cifar::read_tar(path, &content()?, config)?,
-        Kind::Cifar => cifar::read_file(path, config)?,
-        Kind::Stl => cifar::read_stl(path)?,
+        Kind::Tar => cifar::read_tar_in(path, &content()?, ask)?,
+        Kind::Cifar => cifar::read_file(path, ask)?,
+        Kind::Stl => cifar::read_stl(path, ask)?,
         Kind::Table => read_text(path, &content()?, config)?,
     })
 }
@@ -201,16 +207,19 @@ fn read_text(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
 /// Reads a folder by what is in it.
 fn look_into(
     folder: &Path,
-    config: &DataConfig,
+    ask: Ask<'_>,
     progress: Progress<'_>,
 ) -> Result<(Found, Option<Background>)> {
-    for read in [idx::read_family, cifar::read_folder, parquet::read_folder] {
-        if let Some(found) = read(folder, config)? {
+    for read in [idx::read_family, cifar::read_folder] {
+        if let Some(found) = read(folder, ask)? {
             return Ok((found, None));
         }
+    }
+    if let Some(found) = parquet::read_folder(folder, ask.config)? {
+        return Ok((found, None));
     }
     if let Some(nothing) = kinds::nothing_in(folder) {
         return Err(nothing);
     }
-    pictures::read_told(folder, config, progress)
+    pictures::read_told(folder, ask, progress)
 }

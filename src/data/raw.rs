@@ -5,30 +5,72 @@ use std::path::Path;
 
 use crate::config::ImageSize;
 use crate::data::Dataset;
+use crate::data::held::{Held, take_out};
 use crate::data::labels::Labels;
 use crate::data::reading::Reading;
+use crate::data::step::Step;
+use crate::data::stored::{Sink, Space};
 use crate::error::{Error, Result};
 
-/// Numbers as they stand in a file, or as they lie on the device.
+/// Numbers in memory, as they stand in a file, or as they lie on the device.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Values {
     Bytes(Vec<u8>),
     Floats(Vec<f32>),
 }
 
+/// Some of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Part<'a> {
+    Bytes(&'a [u8]),
+    Floats(&'a [f32]),
+}
+
+impl Part<'_> {
+    /// One of them; zero behind the end.
+    pub(super) fn at(&self, at: usize) -> f32 {
+        match self {
+            Self::Bytes(v) => v.get(at).copied().unwrap_or_default().into(),
+            Self::Floats(v) => v.get(at).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Hands each on with its place.
+    pub(super) fn each(&self, mut take: impl FnMut(usize, f32)) {
+        match self {
+            Self::Bytes(v) => v.iter().enumerate().for_each(|(i, &v)| take(i, v.into())),
+            Self::Floats(v) => v.iter().enumerate().for_each(|(i, &v)| take(i, v)),
+        }
+    }
+}
+
 impl Values {
+    /// All of them.
+    pub(super) fn view(&self) -> Part<'_> {
+        match self {
+            Self::Bytes(v) => Part::Bytes(v),
+            Self::Floats(v) => Part::Floats(v),
+        }
+    }
+
+    /// Adds more behind them; bytes become floats where those are.
+    pub(super) fn extend(&mut self, more: Part<'_>) {
+        match (self, more) {
+            (Self::Bytes(v), Part::Bytes(more)) => v.extend_from_slice(more),
+            (Self::Floats(v), Part::Floats(more)) => v.extend_from_slice(more),
+            (Self::Floats(v), Part::Bytes(more)) => v.extend(more.iter().map(|&v| f32::from(v))),
+            (all @ Self::Bytes(_), Part::Floats(more)) => {
+                let mut floats = std::mem::replace(all, Self::Bytes(Vec::new())).into_floats();
+                floats.extend_from_slice(more);
+                *all = Self::Floats(floats);
+            }
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Bytes(v) => v.len(),
             Self::Floats(v) => v.len(),
-        }
-    }
-
-    /// One of them; zero behind the end.
-    pub(super) fn get(&self, at: usize) -> f32 {
-        match self {
-            Self::Bytes(v) => v.get(at).copied().unwrap_or_default().into(),
-            Self::Floats(v) => v.get(at).copied().unwrap_or_default(),
         }
     }
 
@@ -62,6 +104,14 @@ impl Values {
         }
     }
 
+    /// Gives back the room behind them.
+    pub(super) fn shrink(&mut self) {
+        match self {
+            Self::Bytes(v) => v.shrink_to_fit(),
+            Self::Floats(v) => v.shrink_to_fit(),
+        }
+    }
+
     pub(super) fn truncate(&mut self, len: usize) {
         match self {
             Self::Bytes(v) => v.truncate(len),
@@ -87,7 +137,7 @@ pub(super) enum Kind {
 pub struct Raw {
     pub(super) size: ImageSize,
     pub(super) count: usize,
-    pub(super) values: Values,
+    pub(super) values: Held,
     pub(super) kind: Kind,
     pub(super) labels: Option<Labels>,
     /// Why there are labels that cannot be used, which matters to who needs them.
@@ -100,7 +150,13 @@ pub struct Raw {
 
 impl Raw {
     /// Images of one size without labels.
-    pub(super) fn new(path: &Path, size: ImageSize, values: Values, kind: Kind) -> Result<Self> {
+    pub(super) fn new(
+        path: &Path,
+        size: ImageSize,
+        values: impl Into<Held>,
+        kind: Kind,
+    ) -> Result<Self> {
+        let values = values.into();
         let elements = values.len();
         let len = size.checked_len().filter(|&len| elements > 0 && elements.is_multiple_of(len));
         let Some(len) = len else {
@@ -142,28 +198,39 @@ impl Raw {
         self
     }
 
-    /// These images and behind them others of the same kind.
+    /// The same images, whose values lie column by column in each, row by row.
+    pub(super) fn upright(self, path: &Path) -> Result<Self> {
+        let sides = [self.size.height, self.size.width, self.size.channels];
+        let values = self.values.stepped(path, Step::Upright(sides))?;
+        Ok(Self { values, ..self })
+    }
+
+    /// Hands the values on to where those of so many sets of images are held, of which this is the first.
+    pub(super) fn sink<'a>(
+        &mut self,
+        (path, space): (&'a Path, &'a Space<'a>),
+        sets: usize,
+    ) -> Result<Sink<'a>> {
+        let (row, bytes) = (self.size.len(), self.values.are_bytes());
+        let all = (self.values.len() as u64).saturating_mul(sets as u64);
+        let mut sink = Sink::new((path, space), row, (all, all), bytes)?;
+        let values = std::mem::replace(&mut self.values, Values::Bytes(Vec::new()).into());
+        values.each_part(row, &mut |_, part| sink.push(part))?;
+        Ok(sink)
+    }
+
+    /// These images and behind them others of the same kind, whose values go where those of the first are.
     ///
     /// # Errors
     ///
     /// If the others are of another size or of other numbers.
-    pub(super) fn joined(mut self, path: &Path, other: Self) -> Result<Self> {
+    pub(super) fn joined(mut self, path: &Path, other: Self, sink: &mut Sink<'_>) -> Result<Self> {
         if self.size != other.size || self.kind != other.kind {
             let (first, second) = (self.size, other.size);
             let what = format!("has parts of {first} and of {second} pixels, or of other numbers");
             return Err(Error::data(path, what).hint("take all parts from one dataset"));
         }
-        self.values = match (self.values, other.values) {
-            (Values::Bytes(mut v), Values::Bytes(more)) => {
-                v.extend_from_slice(&more);
-                Values::Bytes(v)
-            }
-            (first, second) => {
-                let mut v = first.into_floats();
-                v.extend_from_slice(&second.into_floats());
-                Values::Floats(v)
-            }
-        };
+        other.values.each_part(self.size.len(), &mut |_, part| sink.push(part))?;
         self.count = self.count.saturating_add(other.count);
         self.label_fault = self.label_fault.or(other.label_fault);
         self.labels = match (self.labels, other.labels) {
@@ -187,14 +254,11 @@ impl Raw {
     }
 
     /// The images at these places, in their order, and the others, in theirs. Those stay where they are in
-    /// memory, so that it holds little more than all images once.
+    /// memory, so that it holds little more than all images once; in a file all stay.
     pub(super) fn divided(self, taken: &[bool]) -> (Self, Self) {
         let mut kept = self;
         let row = kept.size.len();
-        let values = match &mut kept.values {
-            Values::Bytes(v) => Values::Bytes(take_out(v, row, taken)),
-            Values::Floats(v) => Values::Floats(take_out(v, row, taken)),
-        };
+        let values = kept.values.take_out(row, taken);
         let labels = kept.labels.as_mut().map(|labels| Labels {
             values: take_out(&mut labels.values, 1, taken),
             names: labels.names.clone(),
@@ -207,25 +271,6 @@ impl Raw {
         let (groups, notes) = (None, Vec::new());
         (Self { size, count, values, kind, labels, label_fault, groups, notes }, kept)
     }
-}
-
-/// Moves the taken rows out, and the others together.
-fn take_out<T: Copy>(all: &mut Vec<T>, row: usize, taken: &[bool]) -> Vec<T> {
-    let rows = taken.iter().filter(|&&taken| taken).count();
-    let mut out = Vec::with_capacity(rows.saturating_mul(row));
-    let mut kept = 0_usize;
-    for (index, &taken) in taken.iter().enumerate() {
-        let first = index.saturating_mul(row);
-        let range = first..first.saturating_add(row);
-        if taken {
-            out.extend_from_slice(&all[range]);
-        } else {
-            all.copy_within(range, kept);
-            kept = kept.saturating_add(row);
-        }
-    }
-    all.truncate(kept);
-    out
 }
 
 /// The images of one place.

@@ -2,6 +2,7 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod apply;
+mod deviation;
 mod warn;
 
 use std::fmt::{self, Display};
@@ -12,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{ModelConfig, Pixels, Range};
 use crate::data::fit;
-use crate::data::raw::{Kind, Raw, Values};
+use crate::data::held::Held;
+use crate::data::raw::{Kind, Part, Raw};
 use crate::error::{Error, Result};
 
 /// The byte of white.
@@ -136,7 +138,7 @@ struct Extent {
     whole: bool,
 }
 
-fn extent_of(values: &Values) -> Extent {
+fn extent_of(values: &Held, row: usize) -> Result<Extent> {
     let none = Extent { low: f32::INFINITY, high: f32::NEG_INFINITY, whole: true };
     let join = |a: Extent, b: Extent| Extent {
         low: a.low.min(b.low),
@@ -144,16 +146,22 @@ fn extent_of(values: &Values) -> Extent {
         whole: a.whole && b.whole,
     };
     let one = |v: f32| Extent { low: v, high: v, whole: v == v.trunc() };
-    match values {
-        Values::Bytes(v) => v
-            .par_chunks(PART)
-            .map(|part| part.iter().map(|&v| one(v.into())).fold(none, join))
-            .reduce(|| none, join),
-        Values::Floats(v) => v
-            .par_chunks(PART)
-            .map(|part| part.iter().map(|&v| one(v)).fold(none, join))
-            .reduce(|| none, join),
-    }
+    let mut all = none;
+    values.each_part(row, &mut |_, part| {
+        let found = match part {
+            Part::Bytes(v) => v
+                .par_chunks(PART)
+                .map(|part| part.iter().map(|&v| one(v.into())).fold(none, join))
+                .reduce(|| none, join),
+            Part::Floats(v) => v
+                .par_chunks(PART)
+                .map(|part| part.iter().map(|&v| one(v)).fold(none, join))
+                .reduce(|| none, join),
+        };
+        all = join(all, found);
+        Ok(())
+    })?;
+    Ok(all)
 }
 
 /// What was decided, and what should be said of it.
@@ -166,7 +174,7 @@ impl Reading {
         range: Range,
         (model, pixels): (&ModelConfig, Pixels),
     ) -> Result<Decided> {
-        let seen = extent_of(&raw.values);
+        let seen = extent_of(&raw.values, raw.size.len())?;
         let mut said = Vec::new();
         let how = match range {
             Range::ByFile => return Ok((Self::default(), said)),
@@ -174,47 +182,52 @@ impl Reading {
             Range::None => How::AsItIs,
             Range::Bytes => How::Over { white: WHITE },
             Range::Between(low, high) => How::Between { low, high },
-            Range::Standardise => standardise(path, raw)?,
-            Range::Columns => columns(path, raw)?,
+            Range::Standardise => deviation::standardise(path, raw)?,
+            Range::Columns => deviation::columns(path, raw)?,
         };
         let Extent { low, high, .. } = seen;
         let reading = Self { seen: [low, high], how, ..Self::default() };
-        let shown = reading.shown_by(&raw.values);
+        let shown = reading.shown_by(&raw.values, raw.size.len())?;
         Ok((Self { shown, ..reading }, said))
     }
 
     /// That of images that were made in memory: bytes over 255, floats as they are.
-    pub(super) fn of_values(values: &Values) -> Self {
-        let (seen, how) = match values {
-            Values::Bytes(_) => ([0.0, WHITE], How::Over { white: WHITE }),
-            Values::Floats(_) => {
-                let Extent { low, high, .. } = extent_of(values);
+    pub(super) fn of_values(values: &Held, row: usize) -> Result<Self> {
+        let (seen, how) = match values.are_bytes() {
+            true => ([0.0, WHITE], How::Over { white: WHITE }),
+            false => {
+                let Extent { low, high, .. } = extent_of(values, row)?;
                 ([low, high], How::AsItIs)
             }
         };
         let reading = Self { seen, how, ..Self::default() };
-        let shown = reading.shown_by(values);
-        Self { shown, ..reading }
+        let shown = reading.shown_by(values, row)?;
+        Ok(Self { shown, ..reading })
     }
 
     /// The pixels that pictures show in black and in white: [0, 1] if pixels are there, else what the
     /// training images have.
-    fn shown_by(&self, values: &Values) -> [f32; 2] {
+    fn shown_by(&self, values: &Held, row: usize) -> Result<[f32; 2]> {
         let [low, high] = match &self.how {
-            How::ByFile | How::Over { .. } | How::Between { .. } => return [0.0, 1.0],
+            How::ByFile | How::Over { .. } | How::Between { .. } => return Ok([0.0, 1.0]),
             How::AsItIs => self.seen,
             How::Standardise { mean, deviation } => self.seen.map(|v| (v - mean) / deviation),
             How::Columns { means, deviations } => {
                 let len = means.len().max(1);
-                let of = |i: usize| {
-                    let column = column_of(i, len);
-                    (values.get(i) - means[column]) / deviations[column]
-                };
-                (0..values.len()).map(of).fold([0.0_f32, 0.0], |[a, b], v| [a.min(v), b.max(v)])
+                let mut ends = [0.0_f32, 0.0];
+                values.each_part(row, &mut |_, part| {
+                    part.each(|i, v| {
+                        let column = column_of(i, len);
+                        let v = (v - means[column]) / deviations[column];
+                        ends = [ends[0].min(v), ends[1].max(v)];
+                    });
+                    Ok(())
+                })?;
+                ends
             }
         };
         let unit = low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT;
-        if unit || low >= high { [0.0, 1.0] } else { [low, high] }
+        Ok(if unit || low >= high { [0.0, 1.0] } else { [low, high] })
     }
 }
 
@@ -252,7 +265,7 @@ fn auto(
         return Ok(How::AsItIs);
     }
     if !fit::must_be_unit(model, pixels) {
-        said.extend(warn::warnings(&raw.values, raw.size.len()));
+        said.extend(warn::warnings(&raw.values, raw.size.len())?);
         return Ok(How::AsItIs);
     }
     if low >= -1.0 - OVERSHOOT && high <= 1.0 + OVERSHOOT {
@@ -261,7 +274,7 @@ fn auto(
     let name = model.likelihood.name();
     let mut what =
         format!("holds values from {low} to {high}; the likelihood `{name}` needs [0, 1]");
-    for warning in warn::warnings(&raw.values, raw.size.len()).iter().take(1) {
+    for warning in warn::warnings(&raw.values, raw.size.len())?.iter().take(1) {
         what += &format!("; {warning}");
     }
     Err(Error::data(path, what).hint(
@@ -285,61 +298,9 @@ fn white_of(white: u16, high: f32, said: &mut Vec<String>) -> f32 {
     narrow.unwrap_or(full)
 }
 
-/// The mean and the deviation of all values.
-fn standardise(path: &Path, raw: &Raw) -> Result<How> {
-    let len = raw.values.len();
-    let all = 0..len.div_ceil(PART);
-    let sum = |of: &(dyn Fn(f64) -> f64 + Sync)| {
-        let parts: Vec<f64> = all
-            .clone()
-            .into_par_iter()
-            .map(|part| {
-                let first = part.saturating_mul(PART);
-                (first..len.min(first.saturating_add(PART)))
-                    .map(|i| of(raw.values.get(i).into()))
-                    .sum()
-            })
-            .collect();
-        parts.iter().sum::<f64>()
-    };
-    let mean = sum(&|v| v) / len as f64;
-    let deviation = (sum(&|v| (v - mean) * (v - mean)) / len as f64).sqrt() as f32;
-    if deviation > 0.0 {
-        return Ok(How::Standardise { mean: mean as f32, deviation });
-    }
-    let what = format!("holds nothing but the value {mean}, which cannot be standardised");
-    Err(Error::data(path, what).hint("give images that differ"))
-}
-
 /// The column of a value in rows of so many.
 fn column_of(at: usize, columns: usize) -> usize {
     at.checked_rem(columns).unwrap_or_default()
-}
-
-/// The mean and the deviation of each column.
-fn columns(path: &Path, raw: &Raw) -> Result<How> {
-    const MOST: usize = 8192;
-    let (cols, rows) = (raw.size.len(), raw.count as f64);
-    if cols > MOST {
-        let what =
-            format!("has {cols} columns, of which at most {MOST} are standardised one by one");
-        return Err(Error::data(path, what).hint("`--range standardise` has one mean for all"));
-    }
-    let (mut means, mut squares) = (vec![0.0_f64; cols], vec![0.0_f64; cols]);
-    for i in 0..raw.values.len() {
-        means[column_of(i, cols)] += f64::from(raw.values.get(i));
-    }
-    means.iter_mut().for_each(|mean| *mean /= rows);
-    for i in 0..raw.values.len() {
-        let column = column_of(i, cols);
-        squares[column] += (f64::from(raw.values.get(i)) - means[column]).powi(2);
-    }
-    let deviation = |square: &f64| match (square / rows).sqrt() as f32 {
-        deviation if deviation > 0.0 => deviation,
-        _ => 1.0,
-    };
-    let deviations = squares.iter().map(deviation).collect();
-    Ok(How::Columns { means: means.iter().map(|&mean| mean as f32).collect(), deviations })
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
+use crate::config::DataConfig;
+use crate::data::stored::Space;
 use crate::error::{Error, Result};
 use crate::files;
 pub(super) use crate::files::reserved;
@@ -27,6 +29,13 @@ pub(super) const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// So many bytes tell what a file is: a tar names itself behind the first 257.
 const START: u64 = 512;
+
+/// What readers are told: how files become images, and the room for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ask<'a> {
+    pub(super) config: &'a DataConfig,
+    pub(super) space: &'a Space<'a>,
+}
 
 /// What can be told of a file without reading it all.
 #[derive(Debug)]
@@ -138,15 +147,10 @@ pub(super) fn check_not_a_page(path: &Path, start: &[u8]) -> Result<()> {
     ))
 }
 
-/// Refuses floats that are not finite, with the first one.
-pub(super) fn check_finite(path: &Path, floats: &[f32]) -> Result<()> {
-    match floats.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(at) => {
-            let what = format!("value {at} is {}, expected finite numbers of f32", floats[at]);
-            Err(Error::data(path, what).hint("replace or leave out what is missing"))
-        }
-    }
+/// A value that is not finite, at its place among all.
+pub(super) fn not_finite(path: &Path, at: usize, value: f32) -> Error {
+    let what = format!("value {at} is {value}, expected finite numbers of f32");
+    Error::data(path, what).hint("replace or leave out what is missing")
 }
 
 /// Height and width of images that are rows of `values` numbers: a square if they make one.

@@ -8,7 +8,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::config::{DataConfig, Split};
-use crate::data::raw::{Raw, Values};
+use crate::data::held::Held;
+use crate::data::raw::{Part, Raw};
 use crate::error::{Error, Result};
 
 /// Every so many-th image tests in the division of older runs.
@@ -25,7 +26,7 @@ pub(super) fn divide(path: &Path, raw: Raw, config: &DataConfig) -> Result<(Raw,
     let mut raw = raw;
     let taken: Vec<bool> = match config.split {
         Split::EveryTenth => (1..=count).map(|i| i.is_multiple_of(TEST_EVERY)).collect(),
-        Split::Drawn => drawn(&mut raw, config),
+        Split::Drawn => drawn(&mut raw, config)?,
     };
     let tests = taken.iter().filter(|&&taken| taken).count();
     if tests == 0 || tests == count {
@@ -39,8 +40,8 @@ pub(super) fn divide(path: &Path, raw: Raw, config: &DataConfig) -> Result<(Raw,
     Ok((train, test))
 }
 
-fn drawn(raw: &mut Raw, config: &DataConfig) -> Vec<bool> {
-    let hashes = hashes(&raw.values, raw.size.len(), config.split_seed);
+fn drawn(raw: &mut Raw, config: &DataConfig) -> Result<Vec<bool>> {
+    let hashes = hashes(&raw.values, raw.size.len(), config.split_seed)?;
     let mut units = units(raw, &hashes);
     if units.len() == 1 && raw.count > 1 {
         let what = if raw.groups.is_some() {
@@ -82,28 +83,30 @@ fn drawn(raw: &mut Raw, config: &DataConfig) -> Vec<bool> {
         let fewest = units.iter().min_by_key(|unit| unit.len());
         fewest.into_iter().flatten().for_each(|&image| taken[image] = true);
     }
-    taken
+    Ok(taken)
 }
 
 /// A hash of the seed and of each row of so many values: the first 16 bytes of SHA-256.
-pub(super) fn hashes(values: &Values, row: usize, seed: u64) -> Vec<u128> {
+pub(super) fn hashes(values: &Held, row: usize, seed: u64) -> Result<Vec<u128>> {
     let start = Sha256::new().chain_update(seed.to_le_bytes());
     let digest = |hash: Sha256| {
         let bytes = hash.finalize();
         bytes.first_chunk().map_or(0, |first| u128::from_le_bytes(*first))
     };
-    match values {
-        Values::Bytes(v) => {
-            v.par_chunks_exact(row).map(|row| digest(start.clone().chain_update(row))).collect()
-        }
-        Values::Floats(v) => v
-            .par_chunks_exact(row)
-            .map(|row| {
+    let mut hashes = Vec::new();
+    values.each_part(row, &mut |_, part| {
+        match part {
+            Part::Bytes(v) => hashes.par_extend(
+                v.par_chunks_exact(row).map(|row| digest(start.clone().chain_update(row))),
+            ),
+            Part::Floats(v) => hashes.par_extend(v.par_chunks_exact(row).map(|row| {
                 let bytes: Vec<u8> = row.iter().flat_map(|v| v.to_le_bytes()).collect();
                 digest(start.clone().chain_update(bytes))
-            })
-            .collect(),
-    }
+            })),
+        }
+        Ok(())
+    })?;
+    Ok(hashes)
 }
 
 /// The images that belong together.
@@ -141,13 +144,18 @@ fn units(raw: &Raw, hashes: &[u128]) -> Vec<Vec<usize>> {
 mod tests {
     use super::*;
     use crate::data::labels::Labels;
-    use crate::data::raw::Kind;
+    use crate::data::raw::{Kind, Values};
 
     fn raw(values: Vec<u8>, labels: Option<Vec<u8>>) -> Raw {
         let raw = Raw::new(Path::new("x"), [1, 1].into(), Values::Bytes(values), Kind::Bytes);
         let mut raw = raw.expect("images of a byte");
         raw.labels = labels.map(|values| Labels { values, names: None });
         raw
+    }
+
+    fn values_of(raw: &Raw) -> Vec<u8> {
+        let Held::Memory(Values::Bytes(v)) = &raw.values else { panic!("other values: {raw:?}") };
+        v.clone()
     }
 
     fn tests_of(raw: Raw, config: &DataConfig) -> (Raw, Raw) {
@@ -171,7 +179,7 @@ mod tests {
         let back = |v: &Vec<u8>| v.iter().rev().copied().collect::<Vec<_>>();
         let (_, turned) = tests_of(raw(back(&values), Some(back(&labels))), &config);
         let sorted = |raw: &Raw| {
-            let mut v: Vec<_> = (0..raw.count).map(|i| raw.values.get(i) as u8).collect();
+            let mut v = values_of(raw);
             v.sort_unstable();
             v
         };
@@ -190,7 +198,7 @@ mod tests {
         all.groups = Some((0..200).map(|i| i / 8).collect());
         let (train, test) = tests_of(all, &config);
         let groups = |raw: &Raw| -> std::collections::BTreeSet<u8> {
-            (0..raw.count).map(|i| raw.values.get(i) as u8 / 2).collect()
+            values_of(raw).iter().map(|v| v / 2).collect()
         };
         assert!(groups(&train).is_disjoint(&groups(&test)), "no group is on both sides");
         assert!((53..=60).contains(&test.count), "{} of 200 test", test.count);

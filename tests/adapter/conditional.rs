@@ -200,9 +200,21 @@ fn a_run_goes_on_with_its_own_labels_only() {
     says(resume(&swapped, &data), ErrorKind::Data, &["training", own[0]]);
     says(resume(&data, &swapped), ErrorKind::Data, &["test", own[0]]);
     // Only who is told knows the difference.
-    assert_eq!(data.fingerprint(), swapped.fingerprint(), "the images are the same");
-    assert_eq!(data.fingerprint_for(0), data.fingerprint(), "without classes");
-    assert_ne!(data.fingerprint_for(3), swapped.fingerprint_for(3), "with classes");
+    assert_eq!(
+        data.fingerprint().expect("a fingerprint"),
+        swapped.fingerprint().expect("a fingerprint"),
+        "the images are the same"
+    );
+    assert_eq!(
+        data.fingerprint_for(0).expect("a fingerprint"),
+        data.fingerprint().expect("a fingerprint"),
+        "without classes"
+    );
+    assert_ne!(
+        data.fingerprint_for(3).expect("a fingerprint"),
+        swapped.fingerprint_for(3).expect("a fingerprint"),
+        "with classes"
+    );
 }
 
 #[test]

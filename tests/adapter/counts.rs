@@ -196,7 +196,7 @@ fn tables_of_counts_are_read_as_they_are() {
     let opened = read(text, Likelihood::NegativeBinomial, "").expect("counts");
     assert_eq!(opened.reading.how, How::AsItIs, "{:?}", opened.reading);
     assert_eq!(opened.reading.seen, [0.0, 140.0], "what is there");
-    assert_eq!(opened.train.range(), (0.0, 140.0), "what the model sees");
+    assert_eq!(opened.train.range().expect("a range"), (0.0, 140.0), "what the model sees");
     // Who divides them learns of another way, whatever the largest is.
     for text in [text, "a,b\n0,3\n14,1\n", "a,b\n0,3\n5000,1\n"] {
         let said = read(text, Likelihood::Bernoulli, "").expect("grey images").said;

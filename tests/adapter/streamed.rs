@@ -12,7 +12,8 @@ fn data(floats: bool) -> [Dataset; 2] {
     [(203, 1), (41, 2)].map(|(count, seed)| {
         let bytes = Dataset::synthetic(count, [5, 7], seed).expect("images");
         let data = match floats {
-            true => Dataset::from_floats([5, 7], bytes.pixels(0..count)).expect("images"),
+            true => Dataset::from_floats([5, 7], bytes.pixels(0..count).expect("pixels"))
+                .expect("images"),
             false => bytes,
         };
         let classes = (0..count).map(|image| (image * 7 % 3) as u8).collect();

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use crate::config::{DataConfig, Layout};
 use crate::data::formats::npy;
 use crate::data::labels::Labels;
-use crate::data::raw::{Raw, Values};
+use crate::data::raw::Raw;
+use crate::data::source::Ask;
+use crate::data::stored::Space;
 use crate::error::Result;
 
 /// Reads the stream of a `.npy`, of so many bytes, which are there or only promised.
@@ -47,7 +49,19 @@ impl Array<'_> {
 
     /// The images of the array, as [`npy::read`] finds them.
     pub(super) fn images(&self, config: &DataConfig) -> Result<Raw> {
-        self.stream(npy::read_stream, config)
+        self.stream(npy::read_stream, Ask { config, space: &Space::default() })
+    }
+
+    /// The same of values that come as a stream of so many bytes, which are there or only promised.
+    pub(super) fn images_of(
+        &self,
+        from: &mut dyn Read,
+        (bytes, stored): (u64, bool),
+        ask: Ask<'_>,
+    ) -> Result<Raw> {
+        let header = self.header();
+        let len = (header.len() as u64).saturating_add(bytes);
+        npy::read_stream(&self.path, &mut header.chain(from), (len, stored), ask)
     }
 
     /// The classes of the array; in their place, why they are none.
@@ -80,31 +94,6 @@ pub(super) fn layout_told(
         by(last == z && first != a, first == a && last != z)
     };
     told.or_else(|| other.and_then(of_pixels))
-}
-
-/// The same images, whose values lie column by column in each, row by row.
-pub(super) fn upright(raw: Raw) -> Raw {
-    fn turn<T: Copy>(all: &mut [T], [height, width, channels]: [usize; 3]) {
-        let len = height.saturating_mul(width).saturating_mul(channels);
-        let mut turned = Vec::with_capacity(len);
-        for image in all.chunks_exact_mut(len.max(1)) {
-            turned.clear();
-            for y in 0..height {
-                for x in 0..width {
-                    let at = x.saturating_mul(height).saturating_add(y).saturating_mul(channels);
-                    turned.extend(image.iter().skip(at).take(channels));
-                }
-            }
-            image.copy_from_slice(&turned);
-        }
-    }
-    let mut raw = raw;
-    let sides = [raw.size.height, raw.size.width, raw.size.channels];
-    match &mut raw.values {
-        Values::Bytes(v) => turn(v, sides),
-        Values::Floats(v) => turn(v, sides),
-    }
-    raw
 }
 
 /// The pixels of an image whose channels lie one behind the other, with the channels of each side by side; if

@@ -5,14 +5,16 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::config::DataConfig;
 use crate::data::formats::array::interleaved;
 use crate::data::formats::{kinds, pickle, tar};
 use crate::data::labels::Labels;
-use crate::data::raw::{Found, Kind, Raw, Values};
-use crate::data::source::{self, Start, WHOLE, reserved};
+use crate::data::raw::{Found, Kind, Part, Raw};
+use crate::data::source::{self, Ask, Start, WHOLE};
+use crate::data::stored::{Sink, Space};
 use crate::error::{Error, Result};
 
 /// Bytes of an image.
@@ -53,30 +55,42 @@ fn classes_of(len: u64, bytes: &[u8]) -> Option<&'static [u8]> {
 ///
 /// A [`Data`](crate::ErrorKind::Data) error if the bytes are no whole records, or have a class that there
 /// is none of.
-pub fn read(path: &Path, bytes: &[u8], _config: &DataConfig) -> Result<Raw> {
+pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Raw> {
+    let ask = Ask { config, space: &Space::default() };
+    read_from(path, (&mut &*bytes, bytes.len() as u64), ask)
+}
+
+/// The same of a stream of so many bytes.
+fn read_from(path: &Path, (from, len): (&mut dyn BufRead, u64), ask: Ask<'_>) -> Result<Raw> {
     let refuse = |what: String| {
         Error::data(path, what).hint(
             "a record of CIFAR-10 has 3073 bytes, a class first; one of CIFAR-100 has 3074; fetch the file again",
         )
     };
-    let Some(classes) = classes_of(bytes.len() as u64, bytes) else {
-        let found = bytes.len();
-        return Err(refuse(format!("holds {found} bytes, which are no whole records of CIFAR")));
+    let start = from.fill_buf().map_err(|error| cut_off(path, error))?;
+    let Some(classes) = classes_of(len, start) else {
+        return Err(refuse(format!("holds {len} bytes, which are no whole records of CIFAR")));
     };
     let record = IMAGE.saturating_add(classes.len());
-    let mut pixels = reserved(path, bytes.len() as u64)?;
-    let mut labels = Vec::new();
-    for (at, record) in bytes.chunks_exact(record).enumerate() {
-        let (told, planes) = record.split_at(classes.len());
+    let count = len.checked_div(record as u64).unwrap_or_default();
+    let pixels = count.saturating_mul(IMAGE as u64);
+    let mut sink = Sink::new((path, ask.space), IMAGE, (pixels, pixels), true)?;
+    let (mut labels, mut image) = (Vec::new(), Vec::with_capacity(IMAGE));
+    let mut buffer = vec![0; record];
+    for at in 0..count {
+        from.read_exact(&mut buffer).map_err(|error| cut_off(path, error))?;
+        let (told, planes) = buffer.split_at(classes.len());
         if let Some((class, most)) = told.iter().zip(classes).find(|(class, most)| class >= most) {
             return Err(refuse(format!(
                 "record {at} is of the class {class}, expected one below {most}"
             )));
         }
         labels.extend(told.last());
-        interleaved(planes, [32, 32, 3], false, &mut pixels);
+        image.clear();
+        interleaved(planes, [32, 32, 3], false, &mut image);
+        sink.push(Part::Bytes(&image))?;
     }
-    let raw = Raw::new(path, [32, 32, 3].into(), Values::Bytes(pixels), Kind::Bytes)?;
+    let raw = Raw::new(path, [32, 32, 3].into(), sink.done()?, Kind::Bytes)?;
     let raw = raw.with(Ok(Labels { values: labels, names: None }));
     Ok(match classes.len() {
         1 => raw,
@@ -84,9 +98,15 @@ pub fn read(path: &Path, bytes: &[u8], _config: &DataConfig) -> Result<Raw> {
     })
 }
 
+/// A file that became shorter while it was read, or cannot be read.
+fn cut_off(path: &Path, error: io::Error) -> Error {
+    Error::io("read", path, error).hint(WHOLE)
+}
+
 /// Reads one file of CIFAR that was named.
-pub(in crate::data) fn read_file(path: &Path, config: &DataConfig) -> Result<Found> {
-    let raw = read(path, &source::read(path)?, config)?;
+pub(in crate::data) fn read_file(path: &Path, ask: Ask<'_>) -> Result<Found> {
+    let (file, len) = source::open(path)?;
+    let raw = read_from(path, (&mut BufReader::new(file), len), ask)?;
     let alone =
         "this file of CIFAR is read alone: its folder has all to train, and those to test on";
     Ok(raw.noted(alone).into())
@@ -94,19 +114,20 @@ pub(in crate::data) fn read_file(path: &Path, config: &DataConfig) -> Result<Fou
 
 /// Reads images of STL-10, with the classes in the file beside it whose name has a `y`, and if it is to train,
 /// those of the file beside it that is to test.
-pub(in crate::data) fn read_stl(path: &Path) -> Result<Found> {
-    let train = stl(path)?;
+pub(in crate::data) fn read_stl(path: &Path, ask: Ask<'_>) -> Result<Found> {
+    let train = stl(path, ask)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(name.replacen("train", "test", 1));
     if !name.contains("train") || !beside.is_file() {
         return Ok(train.into());
     }
     let note = format!("the images to test on are those of `{}`", beside.display());
-    Ok(Found { train: train.noted(note), test: Some(stl(&beside)?) })
+    Ok(Found { train: train.noted(note), test: Some(stl(&beside, ask)?) })
 }
 
-fn stl(path: &Path) -> Result<Raw> {
-    let raw = stl_images(path, &source::read(path)?)?;
+fn stl(path: &Path, ask: Ask<'_>) -> Result<Raw> {
+    let (file, len) = source::open(path)?;
+    let raw = stl_from(path, (&mut BufReader::new(file), len), ask.space)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.strip_suffix("X.bin").map(|name| format!("{name}y.bin"));
     let Some(labels) = name.map(|name| path.with_file_name(name)).filter(|path| path.is_file())
@@ -128,13 +149,24 @@ fn stl(path: &Path) -> Result<Raw> {
 ///
 /// A [`Data`](crate::ErrorKind::Data) error if the bytes are no whole images.
 pub fn stl_images(path: &Path, bytes: &[u8]) -> Result<Raw> {
-    if bytes.is_empty() || !bytes.len().is_multiple_of(STL) {
-        let what = format!("holds {} bytes, expected {STL} for each image of STL-10", bytes.len());
+    stl_from(path, (&mut &*bytes, bytes.len() as u64), &Space::default())
+}
+
+/// The same of a stream of so many bytes.
+fn stl_from(path: &Path, (from, len): (&mut dyn Read, u64), space: &Space<'_>) -> Result<Raw> {
+    if len == 0 || !len.is_multiple_of(STL as u64) {
+        let what = format!("holds {len} bytes, expected {STL} for each image of STL-10");
         return Err(Error::data(path, what).hint(WHOLE));
     }
-    let mut pixels = reserved(path, bytes.len() as u64)?;
-    bytes.chunks_exact(STL).for_each(|planes| interleaved(planes, [96, 96, 3], true, &mut pixels));
-    let raw = Raw::new(path, [96, 96, 3].into(), Values::Bytes(pixels), Kind::Bytes)?;
+    let mut sink = Sink::new((path, space), STL, (len, len), true)?;
+    let (mut planes, mut image) = (vec![0; STL], Vec::with_capacity(STL));
+    for _ in 0..len.checked_div(STL as u64).unwrap_or_default() {
+        from.read_exact(&mut planes).map_err(|error| cut_off(path, error))?;
+        image.clear();
+        interleaved(&planes, [96, 96, 3], true, &mut image);
+        sink.push(Part::Bytes(&image))?;
+    }
+    let raw = Raw::new(path, [96, 96, 3].into(), sink.done()?, Kind::Bytes)?;
     Ok(raw.noted("images of STL-10 lie column by column: they are turned upright"))
 }
 
@@ -176,7 +208,7 @@ fn find(names: &[String]) -> Option<Files> {
 /// # Errors
 ///
 /// If one cannot be read.
-pub(in crate::data) fn read_folder(folder: &Path, config: &DataConfig) -> Result<Option<Found>> {
+pub(in crate::data) fn read_folder(folder: &Path, ask: Ask<'_>) -> Result<Option<Found>> {
     const FEW: usize = 64;
     let list = |folder: &Path| {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
@@ -191,7 +223,7 @@ pub(in crate::data) fn read_folder(folder: &Path, config: &DataConfig) -> Result
         let names: Vec<String> = paths.iter().map(name).collect();
         if let Some(files) = find(&names) {
             let mut load = |at: usize| Ok((paths[at].clone(), source::content(&paths[at])?));
-            let found = assemble(&place, &files, &mut load, config)?;
+            let found = assemble(&place, &files, &mut load, ask)?;
             return Ok(Some(found.below(folder, &place)));
         }
     }
@@ -204,6 +236,11 @@ pub(in crate::data) fn read_folder(folder: &Path, config: &DataConfig) -> Result
 ///
 /// If there are none, or one cannot be read.
 pub fn read_tar(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
+    read_tar_in(path, bytes, Ask { config, space: &Space::default() })
+}
+
+/// The same where there is so much room.
+pub(in crate::data) fn read_tar_in(path: &Path, bytes: &[u8], ask: Ask<'_>) -> Result<Found> {
     let members = tar::members(path, bytes)?;
     let names: Vec<String> = members.iter().map(|(name, _)| name.clone()).collect();
     let Some(files) = find(&names) else {
@@ -212,7 +249,7 @@ pub fn read_tar(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found>
         return Err(kinds::must_unpack(path, &what, "tar xf"));
     };
     let mut load = |at: usize| Ok((path.join(&members[at].0), members[at].1.to_vec()));
-    assemble(path, &files, &mut load, config)
+    assemble(path, &files, &mut load, ask)
 }
 
 /// A path and what is there.
@@ -222,15 +259,15 @@ fn assemble(
     of: &Path,
     files: &Files,
     load: &mut dyn FnMut(usize) -> Loaded,
-    config: &DataConfig,
+    ask: Ask<'_>,
 ) -> Result<Found> {
     let names = files.names.map(&mut *load).transpose()?;
     let names = names.and_then(|(path, bytes)| class_names(&path, &bytes));
     let mut batch = |at: usize| {
         let (path, bytes) = load(at)?;
         let mut raw = match pickle::is_one(&bytes) {
-            true => pickle::read_batch(&path, &bytes, config)?,
-            false => read(&path, &bytes, config)?,
+            true => pickle::read_batch(&path, &bytes, ask.config)?,
+            false => read(&path, &bytes, ask.config)?,
         };
         if let (Some(labels), Some(names)) = (&mut raw.labels, &names) {
             let all = labels.values.iter().all(|&class| usize::from(class) < names.len());
@@ -238,16 +275,23 @@ fn assemble(
         }
         Ok::<_, Error>(raw)
     };
-    let mut train = batch(files.train.first().copied().unwrap_or_default())?;
-    for &at in files.train.iter().skip(1) {
-        train = train.joined(of, batch(at)?)?;
-    }
+    // Batches are in memory one by one, and all of them where there is room.
+    let mut all = |files: &[usize]| {
+        let mut all = batch(files.first().copied().unwrap_or_default())?;
+        let mut sink = all.sink((of, ask.space), files.len())?;
+        for &at in files.iter().skip(1) {
+            all = all.joined(of, batch(at)?, &mut sink)?;
+        }
+        all.values = sink.done()?;
+        Ok::<_, Error>(all)
+    };
+    let mut train = all(&files.train)?;
     let found = files.train.len();
     if files.ten && found != BATCHES {
         train =
             train.noted(format!("{found} of the {BATCHES} batches of CIFAR-10 are there to train"));
     }
-    Ok(Found { train, test: files.test.map(batch).transpose()? })
+    Ok(Found { train, test: files.test.map(|at| all(&[at])).transpose()? })
 }
 
 /// The names of classes: a line for each, or a pickle.

@@ -6,6 +6,7 @@
 #![warn(clippy::arithmetic_side_effects)]
 
 mod family;
+mod head;
 mod mapping;
 mod place;
 mod stream;
@@ -15,12 +16,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::config::{DataConfig, Layout};
+use crate::config::{DataConfig, ImageSize, Layout};
 use crate::data::formats::array::Array;
-use crate::data::formats::idx::stream::{Source, missing, refuse};
+use crate::data::formats::idx::head::{Head, describe, wrong_magic};
+use crate::data::formats::idx::stream::{Source, refuse};
 use crate::data::labels::Labels;
-use crate::data::raw::{Kind, Raw, Values};
-use crate::data::source::{WHOLE, check_unpacked};
+use crate::data::raw::{Kind, Part, Raw};
+use crate::data::source::Ask;
+use crate::data::stored::{Sink, Space};
 use crate::error::{Error, ErrorKind, Result};
 
 pub(in crate::data) use place::{read_archive, read_file, read_folder as read_family};
@@ -162,20 +165,30 @@ pub fn read_folder(dir: &Path) -> Result<Folder> {
 ///
 /// As [`read_images`], and if the channels could be more than one axis.
 pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Raw> {
-    raw_of(Source::over(path, bytes, bytes.len() as u64)?, config)
+    let ask = Ask { config, space: &Space::default() };
+    raw_of(Source::over(path, bytes, bytes.len() as u64)?, ask)
 }
 
-fn raw_of(source: Source<'_>, config: &DataConfig) -> Result<Raw> {
-    let path = source.path;
-    let (kind, dims, body) = read_any(source, "images", IMAGE_BYTES, 2..=4)?;
+fn raw_of(mut source: Source<'_>, ask: Ask<'_>) -> Result<Raw> {
+    let (path, packed) = (source.path, source.packed);
+    let Head { kind, dims, bytes } = Head::read(&mut source, "images", IMAGE_BYTES, 2..=4)?;
+    let promise = describe("images", &dims);
     if let (8, &[_, height, width]) = (kind, dims.as_slice()) {
         // Each is a factor of the body's length.
-        let size = [height as usize, width as usize];
-        return Raw::new(path, size.into(), Values::Bytes(body), Kind::Bytes);
+        let size = ImageSize::from([height as usize, width as usize]);
+        let there = if packed { 0 } else { bytes };
+        let mut sink = Sink::new((path, ask.space), size.len(), (bytes, there), true)?;
+        source.each(&promise, bytes, &mut |some| sink.push(Part::Bytes(some)))?;
+        return Raw::new(path, size, sink.done()?, Kind::Bytes);
     }
     // The first dimension is that of the images.
-    let layout = config.layout.or((dims.len() == 3).then_some(Layout::Nhwc));
-    array(path, kind, &dims, body).images(&DataConfig { layout, ..config.clone() })
+    let layout = ask.config.layout.or((dims.len() == 3).then_some(Layout::Nhwc));
+    let config = &DataConfig { layout, ..ask.config.clone() };
+    let numbers = |body| array(path, kind, &dims, body);
+    match bytes > ask.space.left() {
+        true => numbers(Vec::new()).images_of(&mut source, (bytes, !packed), Ask { config, ..ask }),
+        false => numbers(source.body(&promise, bytes)?).images(config),
+    }
 }
 
 /// The numbers of a file as NumPy would save them.
@@ -208,8 +221,9 @@ pub(super) fn classes(path: &Path, bytes: &[u8]) -> Result<std::result::Result<L
 }
 
 fn classes_of(source: Source<'_>) -> Result<std::result::Result<Labels, String>> {
-    let path = source.path;
-    let (kind, mut dims, mut body) = read_any(source, "labels", LABEL_BYTES, 1..=2)?;
+    let (path, mut source) = (source.path, source);
+    let Head { kind, mut dims, bytes } = Head::read(&mut source, "labels", LABEL_BYTES, 1..=2)?;
+    let mut body = source.body(&describe("labels", &dims), bytes)?;
     if kind == 8 && dims.len() == 1 {
         return Ok(Ok(Labels { values: body, names: None }));
     }
@@ -259,135 +273,16 @@ fn find_images(dir: &Path, set: &str) -> Result<PathBuf> {
 
 /// Reads a file of unsigned bytes with `DIMS` dimensions: the dimensions, then the bytes.
 fn read_bytes<const DIMS: usize>(
-    source: Source<'_>,
+    mut source: Source<'_>,
     name: &str,
 ) -> Result<([usize; DIMS], Vec<u8>)> {
     let (expected, path) = (0x0800 | DIMS as u32, source.path);
-    let (kind, dims, body) = read_any(source, name, expected, DIMS..=DIMS)?;
+    let Head { kind, dims, bytes } = Head::read(&mut source, name, expected, DIMS..=DIMS)?;
+    let body = source.body(&describe(name, &dims), bytes)?;
     let found = u32::from(kind) << 8 | dims.len() as u32;
     match <[u32; DIMS]>::try_from(dims) {
         // The body has as many bytes as their product, so each of them is a usize too.
         Ok(dims) if found == expected => Ok((dims.map(|dim| dim as usize), body)),
         _ => Err(wrong_magic(path, name, (found, expected))),
-    }
-}
-
-/// A type of values, the dimensions, and the bytes of the values.
-type Numbers = (u8, Vec<u32>, Vec<u8>);
-
-/// Reads a file of any numbers with so many dimensions. `expected` is what it most often starts with; if that
-/// has as many dimensions as are read at all, only that is.
-fn read_any(
-    mut source: Source<'_>,
-    name: &str,
-    expected: u32,
-    dims: std::ops::RangeInclusive<usize>,
-) -> Result<Numbers> {
-    let path = source.path;
-    let (mut header, cut) = (Vec::new(), |_| "in its header".to_owned());
-    let mut size = header_of(expected);
-    source.read(4, &mut header, cut)?;
-    let mut kind = 0;
-    if let Some(&magic) = header.first_chunk() {
-        let [zero, none, word, count] = magic;
-        let strict = dims.start() == dims.end();
-        let known = if strict { word == 8 } else { size_of(word) > 0 };
-        if [zero, none] != [0, 0] || !known || !dims.contains(&usize::from(count)) {
-            return Err(wrong_magic(path, name, (u32::from_be_bytes(magic), expected)));
-        }
-        (kind, size) = (word, header_of(count.into()));
-        source.read(size.saturating_sub(4), &mut header, cut)?;
-    }
-    if header.len() as u64 != size {
-        let found = header.len();
-        let message = format!("holds {found} bytes, expected {name} with a header of {size}");
-        return Err(Error::data(path, message).hint(WHOLE));
-    }
-    let words = header.as_chunks().0.iter().skip(1);
-    let promised: Vec<u32> = words.map(|word| u32::from_be_bytes(*word)).collect();
-    let bytes = check_promise(&source, name, (&promised, size_of(kind)), size)?;
-    let body = source.body(&describe(name, &promised), bytes)?;
-    Ok((kind, promised, body))
-}
-
-/// Bytes of the header that such a word begins.
-fn header_of(magic: u32) -> u64 {
-    u64::from(magic & 0xff).saturating_mul(4).saturating_add(4)
-}
-
-/// Bytes of a value of a type; 0 if there is no such type.
-fn size_of(kind: u8) -> u64 {
-    match kind {
-        0x08 | 0x09 => 1,
-        0x0b => 2,
-        0x0c | 0x0d => 4,
-        0x0e => 8,
-        _ => 0,
-    }
-}
-
-/// Another first word than is expected.
-fn wrong_magic(path: &Path, name: &str, (magic, expected): (u32, u32)) -> Error {
-    let of = |kind: &str| format!("{kind} of {} dimensions", magic & 0xff);
-    let found = match magic {
-        LABEL_BYTES => "labels".to_owned(),
-        IMAGE_BYTES => "images".to_owned(),
-        0x0800..=0x08ff => of("bytes"),
-        0x0900..=0x09ff => of("signed bytes"),
-        0x0b00..=0x0bff => of("16-bit integers"),
-        0x0c00..=0x0cff => of("32-bit integers"),
-        0x0d00..=0x0dff => of("32-bit floats"),
-        0x0e00..=0x0eff => of("64-bit floats"),
-        _ => "no IDX data".to_owned(),
-    };
-    let message =
-        format!("holds {found} (magic 0x{magic:08x}), expected {name} (magic 0x{expected:08x})");
-    let hint = match magic {
-        LABEL_BYTES | IMAGE_BYTES => "the images' and the labels' file may have changed places",
-        _ => "give an IDX file of that kind, plain or gzip",
-    };
-    Error::data(path, message).hint(hint)
-}
-
-/// The number of bytes that the dimensions promise, refused where the file cannot hold them.
-fn check_promise(
-    source: &Source<'_>,
-    name: &str,
-    (dims, size): (&[u32], u64),
-    header: u64,
-) -> Result<u64> {
-    let refuse = |why: String| {
-        let message = format!("promises {}, {why}", describe(name, dims));
-        Err(Error::data(source.path, message).hint(WHOLE))
-    };
-    if dims.contains(&0) {
-        return refuse("expected at least 1 in every dimension".to_owned());
-    }
-    let product = dims.iter().try_fold(size, |product, &dim| product.checked_mul(dim.into()));
-    let Some(bytes) = product.filter(|&bytes| usize::try_from(bytes).is_ok()) else {
-        return refuse("more than memory can hold".to_owned());
-    };
-    if source.packed {
-        check_unpacked(source.path, source.len, bytes)?;
-    } else {
-        let found = source.len.saturating_sub(header);
-        if found != bytes {
-            let missing = missing(bytes, found);
-            return refuse(format!(
-                "expected {bytes} bytes after the header, found {found}{missing}"
-            ));
-        }
-    }
-    Ok(bytes)
-}
-
-/// What a header promises, in words: "60000 images of 28 x 28".
-fn describe(name: &str, dims: &[u32]) -> String {
-    match dims {
-        [count, height, width] => format!("{count} {name} of {height} x {width}"),
-        [count, a, b, c] => format!("{count} {name} of {a} x {b} x {c}"),
-        [count, columns] => format!("{count} {name} of {columns}"),
-        [count, ..] => format!("{count} {name}"),
-        [] => name.to_owned(),
     }
 }

@@ -7,7 +7,7 @@
 mod header;
 mod layout;
 
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use half::f16;
@@ -15,8 +15,9 @@ use half::f16;
 use crate::config::DataConfig;
 use crate::data::formats::npy::header::{Axes, Content, Dtype, Header};
 use crate::data::labels::Labels;
-use crate::data::raw::{Kind, Raw, Values};
-use crate::data::source::{WHOLE, check_finite, reserved};
+use crate::data::raw::{Kind, Part, Raw, Values};
+use crate::data::source::{self, Ask, WHOLE, not_finite, reserved};
+use crate::data::stored::{Sink, Space};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How every `.npy` file starts.
@@ -37,8 +38,14 @@ const BUFFER: usize = 1 << 14;
 /// A [`Data`](crate::ErrorKind::Data) error if the bytes are not exactly such an array, its shape could be
 /// read in two ways, or a float is not finite in f32.
 pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Raw> {
-    let mut from = bytes;
-    read_stream(path, &mut from, (bytes.len() as u64, true), config)
+    let (mut from, len) = (bytes, (bytes.len() as u64, true));
+    read_stream(path, &mut from, len, Ask { config, space: &Space::default() })
+}
+
+/// Reads the images of a file that is no gz.
+pub(in crate::data) fn read_file(path: &Path, ask: Ask<'_>) -> Result<Raw> {
+    let (file, len) = source::open(path)?;
+    read_stream(path, &mut BufReader::new(file), (len, true), ask)
 }
 
 /// Reads an array from a stream that is to have so many bytes. If they are `stored`, they exist;
@@ -47,15 +54,23 @@ pub(super) fn read_stream(
     path: &Path,
     mut from: &mut dyn Read,
     (len, stored): (u64, bool),
-    config: &DataConfig,
+    ask: Ask<'_>,
 ) -> Result<Raw> {
-    let header = Header::read(path, &mut from, len, Content::Images(config))?;
-    let values = match numbers(path, &mut from, &header, stored)? {
-        Values::Bytes(v) => Values::Bytes(in_order(path, v, &header.axes)?),
-        Values::Floats(v) => Values::Floats(in_order(path, v, &header.axes)?),
+    let header = Header::read(path, &mut from, len, Content::Images(ask.config))?;
+    let image = header.axes.image();
+    let values = match header.axes.in_order() {
+        true => {
+            let sizes = (header.values(), header.room(stored));
+            let bytes = !header.dtype.is_float();
+            let mut sink = Sink::new((path, ask.space), image.len(), sizes, bytes)?;
+            numbers(path, &mut from, &header, |some| sink.push(some))?;
+            sink.done()?
+        }
+        // What lies in another order is in memory while it is put into its own.
+        false => ordered(path, in_memory(path, &mut from, &header, stored)?, &header.axes)?.into(),
     };
     let kind = if header.dtype.is_byte() { Kind::Bytes } else { Kind::Numbers };
-    let raw = Raw::new(path, header.axes.image(), values, kind)?;
+    let raw = Raw::new(path, image, values, kind)?;
     Ok(match header.note {
         Some(note) => raw.noted(note),
         None => raw,
@@ -63,31 +78,52 @@ pub(super) fn read_stream(
 }
 
 /// The numbers of an array as they stand there: bytes, if all are integers from 0 to 255.
-fn numbers(path: &Path, from: &mut impl Read, header: &Header, stored: bool) -> Result<Values> {
-    let dtype = header.dtype;
+fn in_memory(path: &Path, from: &mut impl Read, header: &Header, stored: bool) -> Result<Values> {
     let room = header.room(stored);
-    if dtype.is_float() {
-        let mut floats: Vec<f32> = reserved(path, room)?;
-        each(path, from, header, |value| floats.push(float(dtype, value)))?;
-        check_finite(path, &floats)?;
-        return Ok(Values::Floats(floats));
-    }
-    let (mut bytes, mut floats): (Vec<u8>, Vec<f32>) = (reserved(path, room)?, Vec::new());
-    let mut small = true;
-    each(path, from, header, |value| {
-        let value = integer(dtype, value);
-        match u8::try_from(value) {
-            Ok(byte) if small => bytes.push(byte),
-            _ => {
-                if small {
-                    small = false;
-                    floats.extend(std::mem::take(&mut bytes).iter().map(|&v| f32::from(v)));
-                }
-                floats.push(value as f32);
+    let mut values = match header.dtype.is_float() {
+        true => Values::Floats(reserved(path, room)?),
+        false => Values::Bytes(reserved(path, room)?),
+    };
+    numbers(path, from, header, |some| {
+        values.extend(some);
+        Ok(())
+    })?;
+    Ok(values)
+}
+
+/// Hands on the numbers of an array a piece at a time: bytes, as long as all are integers from 0 to 255, or
+/// finite floats.
+fn numbers(
+    path: &Path,
+    from: &mut impl Read,
+    header: &Header,
+    mut take: impl FnMut(Part<'_>) -> Result<()>,
+) -> Result<()> {
+    let (dtype, mut before) = (header.dtype, 0_usize);
+    let (mut bytes, mut floats) = (Vec::with_capacity(BUFFER), Vec::with_capacity(BUFFER));
+    each(path, from, header, |some| {
+        let values = some.chunks_exact(dtype.size());
+        let count = values.len();
+        (bytes.clear(), floats.clear());
+        if dtype.is_float() {
+            floats.extend(values.map(|value| float(dtype, value)));
+            if let Some(at) = floats.iter().position(|v| !v.is_finite()) {
+                return Err(not_finite(path, before.saturating_add(at), floats[at]));
+            }
+            take(Part::Floats(&floats))?;
+        } else {
+            bytes
+                .extend(values.clone().map_while(|value| u8::try_from(integer(dtype, value)).ok()));
+            if bytes.len() == count {
+                take(Part::Bytes(&bytes))?;
+            } else {
+                floats.extend(values.map(|value| integer(dtype, value) as f32));
+                take(Part::Floats(&floats))?;
             }
         }
-    })?;
-    Ok(if small { Values::Bytes(bytes) } else { Values::Floats(floats) })
+        before = before.saturating_add(count);
+        Ok(())
+    })
 }
 
 /// Reads an array of `[rows, columns]` floats in either order; the columns, and the values row by row.
@@ -95,8 +131,12 @@ pub(crate) fn read_rows(path: &Path, mut bytes: &[u8]) -> Result<(usize, Vec<f32
     let len = bytes.len() as u64;
     let header = Header::read(path, &mut bytes, len, Content::Rows)?;
     let mut floats: Vec<f32> = reserved(path, header.room(true))?;
-    each(path, &mut bytes, &header, |value| floats.push(float(header.dtype, value)))?;
-    check_finite(path, &floats)?;
+    numbers(path, &mut bytes, &header, |some| {
+        if let Part::Floats(some) = some {
+            floats.extend_from_slice(some);
+        }
+        Ok(())
+    })?;
     Ok((header.axes.image().len(), in_order(path, floats, &header.axes)?))
 }
 
@@ -136,7 +176,7 @@ pub(in crate::data) fn read_labels(
     (): (),
 ) -> Result<std::result::Result<Labels, String>> {
     let header = Header::read(path, &mut from, len, Content::Labels)?;
-    let values = numbers(path, &mut from, &header, stored)?;
+    let values = in_memory(path, &mut from, &header, stored)?;
     let columns = header.axes.image().len();
     let floats = match values {
         Values::Bytes(v) if columns == 1 => return Ok(Ok(Labels { values: v, names: None })),
@@ -168,9 +208,14 @@ pub(super) fn read_integers(
     let header = Header::read(path, &mut from, len, Content::Labels)?;
     let (mut integers, mut whole) =
         (reserved(path, header.room(stored))?, !header.dtype.is_float());
-    each(path, &mut from, &header, |value| match u64::try_from(integer(header.dtype, value)) {
-        Ok(integer) => integers.push(integer),
-        Err(_) => whole = false,
+    each(path, &mut from, &header, |some| {
+        for value in some.chunks_exact(header.dtype.size()) {
+            match u64::try_from(integer(header.dtype, value)) {
+                Ok(integer) => integers.push(integer),
+                Err(_) => whole = false,
+            }
+        }
+        Ok(())
     })?;
     if whole {
         return Ok(integers);
@@ -187,18 +232,18 @@ pub(super) fn read_floats(
     (): (),
 ) -> Result<Vec<f32>> {
     let header = Header::read(path, &mut from, len, Content::Labels)?;
-    Ok(match numbers(path, &mut from, &header, stored)? {
+    Ok(match in_memory(path, &mut from, &header, stored)? {
         Values::Bytes(v) => v.into_iter().map(f32::from).collect(),
         Values::Floats(v) => v,
     })
 }
 
-/// Hands on the bytes of each value, and refuses a stream that ends before or after the last.
+/// Hands on the bytes of whole values, some at a time, and refuses a stream that ends before or after the last.
 fn each(
     path: &Path,
     from: &mut impl Read,
     header: &Header,
-    mut take: impl FnMut(&[u8]),
+    mut take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
     let mut buffer = [0; BUFFER];
     let mut rest = header.bytes;
@@ -206,7 +251,7 @@ fn each(
         let some = usize::try_from(rest).unwrap_or(BUFFER).min(BUFFER);
         let some = &mut buffer[..some];
         from.read_exact(some).map_err(|error| broken(path, &error))?;
-        some.chunks_exact(header.dtype.size()).for_each(&mut take);
+        take(some)?;
         rest = rest.saturating_sub(some.len() as u64);
     }
     // Reading up to the end is what makes a decoder compare its checksum.
@@ -262,6 +307,14 @@ fn float(dtype: Dtype, value: &[u8]) -> f32 {
 }
 
 /// The values image by image, row by row and pixel by pixel.
+fn ordered(path: &Path, values: Values, axes: &Axes) -> Result<Values> {
+    Ok(match values {
+        Values::Bytes(v) => Values::Bytes(in_order(path, v, axes)?),
+        Values::Floats(v) => Values::Floats(in_order(path, v, axes)?),
+    })
+}
+
+/// The same of values of one type.
 fn in_order<T: Copy>(path: &Path, values: Vec<T>, axes: &Axes) -> Result<Vec<T>> {
     if axes.in_order() {
         return Ok(values);

@@ -1,7 +1,7 @@
 //! NumPy's `.npz` archives: the arrays of images in a zip file, read as streams and never extracted.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::io::{Cursor, Read};
+use std::io::{self, Cursor, Read, Seek};
 use std::path::Path;
 
 use zip::ZipArchive;
@@ -12,7 +12,8 @@ use crate::data::formats::array::Reader;
 use crate::data::formats::npy;
 use crate::data::formats::sparse::csr;
 use crate::data::raw::{Found, Raw};
-use crate::data::source::{WHOLE, check_unpacked};
+use crate::data::source::{Ask, WHOLE, check_unpacked};
+use crate::data::stored::Space;
 use crate::error::{Error, Result};
 
 /// How every zip file with a member starts.
@@ -23,6 +24,10 @@ const ENTRY: [u8; 4] = *b"PK\x01\x02";
 
 /// How the 64-bit end of the central directory starts; two counts of members follow at 24 and 32.
 const END_64: [u8; 4] = *b"PK\x06\x06";
+
+/// An entry, or the end, is looked for in so many bytes; so many are read at once.
+const WINDOW: usize = 40;
+const BUFFER: u64 = 1 << 20;
 
 /// The most members that are read: each costs the reader more memory than it has in the file.
 const MOST_MEMBERS: u64 = 4096;
@@ -56,28 +61,38 @@ pub(super) const SINGLE: [&str; 4] = ["images", "imgs", "x", "data"];
 /// images, or a member is encrypted, compressed by another method than deflate, or would unpack to more
 /// than 8 MiB and 256 times its size.
 pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
-    check_directory(path, bytes)?;
-    let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|error| broken(path, &error))?;
+    let (mut from, len) = (Cursor::new(bytes), bytes.len() as u64);
+    check_directory(path, &mut from)?;
+    read_from(path, (from, len), Ask { config, space: &Space::default() })
+}
+
+/// The same of an archive of so many bytes that is read where it lies, whose directory was checked.
+pub(super) fn read_from<R: Read + Seek>(
+    path: &Path,
+    (from, len): (R, u64),
+    ask: Ask<'_>,
+) -> Result<Found> {
+    let zip = ZipArchive::new(from).map_err(|error| broken(path, &error))?;
     let mut names = Vec::new();
     for name in zip.file_names() {
         let name = name.map_err(|error| broken(path, &error))?;
         names.extend(name.strip_suffix(".npy").map(str::to_owned));
     }
-    let mut archive = Archive { path, zip, names, len: bytes.len() };
+    let mut archive = Archive { path, zip, names, len };
     if let Some((train, test)) = PAIRS.into_iter().find(|(train, _)| archive.find(train).is_some())
     {
         let [train_labels, test_labels] = LABELS;
-        let train = archive.images(train, &train_labels, config)?;
-        let test = archive.find(test).map(|name| archive.images(&name, &test_labels, config));
+        let train = archive.images(train, &train_labels, ask)?;
+        let test = archive.find(test).map(|name| archive.images(&name, &test_labels, ask));
         return Ok(Found { train, test: test.transpose()? });
     }
     if ["format", "shape", "data"].iter().all(|name| archive.find(name).is_some()) {
-        return Ok(archive.sparse(config)?.into());
+        return Ok(archive.sparse(ask.config)?.into());
     }
     let single = SINGLE.into_iter().find_map(|name| archive.find(name));
     let only = archive.names.first().filter(|_| archive.names.len() == 1);
     if let Some(name) = single.or(only.cloned()) {
-        return Ok(archive.images(&name, &SINGLE_LABELS, config)?.into());
+        return Ok(archive.images(&name, &SINGLE_LABELS, ask)?.into());
     }
     let names = archive.names;
     let listed: Vec<_> =
@@ -89,40 +104,52 @@ pub fn read(path: &Path, bytes: &[u8], config: &DataConfig) -> Result<Found> {
 }
 
 /// Refuses directories that would make the zip reader allocate more than the file bears out.
-pub(super) fn check_directory(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn check_directory(path: &Path, from: &mut (impl Read + Seek)) -> Result<()> {
+    let refuse = |error: io::Error| Error::io("read", path, error).hint(WHOLE);
     let mut members = 0_u64;
-    for window in bytes.windows(40.min(bytes.len().max(1))) {
-        // Most bytes of data are neither, so one is compared before four are.
-        if window.first() != Some(&b'P') {
-            continue;
+    let mut buffer = Vec::new();
+    loop {
+        let kept = buffer.len();
+        from.by_ref().take(BUFFER).read_to_end(&mut buffer).map_err(refuse)?;
+        if buffer.len() == kept && kept > 0 || buffer.is_empty() {
+            break;
         }
-        if window.starts_with(&ENTRY) {
-            members = members.saturating_add(1);
-        } else if window.starts_with(&END_64) {
-            let count = |at| window.get(at..).and_then(|word| word.first_chunk());
-            let said = [24, 32].into_iter().filter_map(count).map(|word| u64::from_le_bytes(*word));
-            members = said.fold(members, u64::max);
+        for window in buffer.windows(WINDOW.min(buffer.len())) {
+            // Most bytes of data are neither, so one is compared before four are.
+            if window.first() != Some(&b'P') {
+                continue;
+            }
+            if window.starts_with(&ENTRY) {
+                members = members.saturating_add(1);
+            } else if window.starts_with(&END_64) {
+                let count = |at| window.get(at..).and_then(|word| word.first_chunk());
+                let said =
+                    [24, 32].into_iter().filter_map(count).map(|word| u64::from_le_bytes(*word));
+                members = said.fold(members, u64::max);
+            }
+            if members > MOST_MEMBERS {
+                let what =
+                    format!("has {members} members or more, expected {MOST_MEMBERS} at the most");
+                return Err(Error::data(path, what).hint("save the images as one array"));
+            }
         }
-        if members > MOST_MEMBERS {
-            let what =
-                format!("has {members} members or more, expected {MOST_MEMBERS} at the most");
-            return Err(Error::data(path, what).hint("save the images as one array"));
-        }
+        // No window begins in what is kept but those that were not whole.
+        buffer.drain(..buffer.len().saturating_sub(WINDOW.saturating_sub(1)));
     }
-    Ok(())
+    from.rewind().map_err(refuse)
 }
 
 /// An open archive.
-struct Archive<'a> {
+struct Archive<'a, R> {
     path: &'a Path,
-    zip: ZipArchive<Cursor<&'a [u8]>>,
+    zip: ZipArchive<R>,
     /// The names of its arrays.
     names: Vec<String>,
     /// Bytes of the file.
-    len: usize,
+    len: u64,
 }
 
-impl Archive<'_> {
+impl<R: Read + Seek> Archive<'_, R> {
     /// The array of this name, however its letters are written.
     fn find(&self, name: &str) -> Option<String> {
         let exact = self.names.iter().find(|other| *other == name);
@@ -130,9 +157,9 @@ impl Archive<'_> {
     }
 
     /// The images of one array, with the labels of the first of these arrays that is there.
-    fn images(&mut self, name: &str, labels: &[&str], config: &DataConfig) -> Result<Raw> {
+    fn images(&mut self, name: &str, labels: &[&str], ask: Ask<'_>) -> Result<Raw> {
         let name = self.find(name).unwrap_or_else(|| name.to_owned());
-        let images = self.array(&name, npy::read_stream, config)?;
+        let images = self.array(&name, npy::read_stream, ask)?;
         let Some(labels) = labels.iter().find_map(|name| self.find(name)) else {
             return Ok(images);
         };
@@ -166,7 +193,7 @@ impl Archive<'_> {
         let path = self.path;
         let member = self.zip.by_name(&format!("{name}.npy"));
         let mut member = member.map_err(|error| broken(path, &error))?;
-        let (packed, unpacked) = (member.compressed_size().min(self.len as u64), member.size());
+        let (packed, unpacked) = (member.compressed_size().min(self.len), member.size());
         // Errors name the array as if it lay in a folder.
         let inside = path.join(name);
         check_unpacked(&inside, packed, unpacked)?;

@@ -19,6 +19,8 @@ mod notes;
 mod read;
 #[cfg(feature = "pictures")]
 mod samples;
+#[cfg(feature = "pictures")]
+mod shelf;
 
 pub use kinds::Format;
 pub(in crate::data) use names::Named;
@@ -61,8 +63,8 @@ pub fn read_folder(
 #[cfg(not(feature = "pictures"))]
 pub(in crate::data) fn read_told(
     folder: &std::path::Path,
-    config: &crate::config::DataConfig,
+    ask: crate::data::source::Ask<'_>,
     _: crate::data::Progress<'_>,
 ) -> crate::error::Result<(crate::data::Found, Option<crate::config::Background>)> {
-    read_folder(folder, config).map(|found| (found, None))
+    read_folder(folder, ask.config).map(|found| (found, None))
 }

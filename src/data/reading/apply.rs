@@ -3,12 +3,11 @@
 
 use std::path::Path;
 
-use rayon::prelude::*;
-
 use crate::data::Dataset;
-use crate::data::raw::{Kind, Raw, Values};
-use crate::data::reading::{Extent, How, OVERSHOOT, Reading, WHITE, column_of, extent_of};
-use crate::data::source::reserved;
+use crate::data::held::Held;
+use crate::data::raw::{Kind, Raw};
+use crate::data::reading::{Extent, How, OVERSHOOT, Reading, WHITE, extent_of};
+use crate::data::step::Step;
 use crate::error::{Error, Result};
 
 /// White where all bits of pictures are used.
@@ -22,51 +21,58 @@ impl Reading {
         raw: Raw,
         said: &mut Vec<String>,
     ) -> Result<Dataset> {
-        let seen = extent_of(&raw.values);
+        let row = raw.size.len();
+        let seen = extent_of(&raw.values, row)?;
         said.extend(self.beyond(seen));
         let Raw { size, values, labels, label_fault, kind, .. } = raw;
-        let values = match &self.how {
-            How::ByFile => by_file(values),
-            How::AsItIs => match values {
-                Values::Bytes(v) => Values::Floats(floats(path, &v)?),
-                floats => clamped(floats, seen, said),
-            },
-            // Pictures of 16 bits beside those of 8 have a white of their own.
-            &How::Over { white } => match kind {
-                Kind::Pictures { white: own } if FULL.contains(&white) => {
-                    over(path, values, own.into(), seen)?
-                }
-                _ => over(path, values, white, seen)?,
-            },
-            &How::Between { low, high } => {
-                let span = high - low;
-                Values::Floats(mapped(path, values, |_, v| (v - low) / span)?)
-            }
-            &How::Standardise { mean, deviation } => {
-                Values::Floats(mapped(path, values, |_, v| (v - mean) / deviation)?)
-            }
-            How::Columns { means, deviations } => {
-                let len = means.len();
-                if len != size.len() {
-                    let what = format!("has {} values in a row, expected {len}", size.len());
-                    return Err(Error::data(path, what).hint(
-                        "the run standardises each column by itself: give the same columns",
-                    ));
-                }
-                let of = |i: usize, v: f32| {
-                    let column = column_of(i, len);
-                    (v - means[column]) / deviations[column]
-                };
-                Values::Floats(mapped(path, values, of)?)
-            }
+        let values = match self.step(path, row, (&values, kind), seen, said)? {
+            Some(step) => values.stepped(path, step)?,
+            None => values,
         };
         let reading = match self.how {
             // It is what the file's own values said.
-            How::ByFile => Self::of_values(&values),
+            How::ByFile => Self::of_values(&values, row)?,
             _ => self.clone(),
         };
         let data = Dataset::read(path, size, values, reading)?;
         Ok(Dataset { labels, label_fault, ..data })
+    }
+
+    /// What becomes of values that go so far, if anything.
+    fn step(
+        &self,
+        path: &Path,
+        row: usize,
+        (values, kind): (&Held, Kind),
+        seen: Extent,
+        said: &mut Vec<String>,
+    ) -> Result<Option<Step>> {
+        let bytes = values.are_bytes();
+        Ok(match &self.how {
+            // As older runs read: bytes that are all 0 or 1 are black and white.
+            How::ByFile => (bytes && seen.high <= 1.0).then_some(Step::Times(u8::MAX)),
+            How::AsItIs if bytes => Some(Step::Floats),
+            How::AsItIs => clamped(seen, said),
+            // Pictures of 16 bits beside those of 8 have a white of their own.
+            &How::Over { white } => match kind {
+                Kind::Pictures { white: own } if FULL.contains(&white) => {
+                    over(path, bytes, own.into(), seen)?
+                }
+                _ => over(path, bytes, white, seen)?,
+            },
+            &How::Between { low, high } => Some(Step::Between { low, high }),
+            &How::Standardise { mean, deviation } => Some(Step::Standardised { mean, deviation }),
+            How::Columns { means, deviations } => {
+                let len = means.len();
+                if len != row {
+                    let what = format!("has {row} values in a row, expected {len}");
+                    return Err(Error::data(path, what).hint(
+                        "the run standardises each column by itself: give the same columns",
+                    ));
+                }
+                Some(Step::Columns([means.clone(), deviations.clone()].into()))
+            }
+        })
     }
 
     /// That images go far beyond the values of those that were trained on, if they do.
@@ -83,19 +89,8 @@ impl Reading {
     }
 }
 
-/// As older runs read: bytes that are all 0 or 1 are black and white.
-fn by_file(values: Values) -> Values {
-    match values {
-        Values::Bytes(mut v) if v.iter().all(|&v| v <= 1) => {
-            v.iter_mut().for_each(|v| *v = v.saturating_mul(255));
-            Values::Bytes(v)
-        }
-        values => values,
-    }
-}
-
 /// Values over that of white. Bytes stay bytes where they can.
-fn over(path: &Path, values: Values, white: f32, seen: Extent) -> Result<Values> {
+fn over(path: &Path, bytes: bool, white: f32, seen: Extent) -> Result<Option<Step>> {
     let Extent { low, high, whole } = seen;
     // Over 1 a value is what it was.
     if !whole && white != 1.0 || low < 0.0 {
@@ -105,49 +100,19 @@ fn over(path: &Path, values: Values, white: f32, seen: Extent) -> Result<Values>
         return Err(Error::data(path, what)
             .hint("give values of the same kind as those that the run was trained on"));
     }
-    match values {
-        Values::Bytes(v) if white == WHITE => Ok(Values::Bytes(v)),
+    Ok(match whole && WHITE % white == 0.0 && high <= white {
+        _ if bytes && white == WHITE => None,
         // The same quotient, since 255 / white is whole.
-        Values::Bytes(mut v) if WHITE % white == 0.0 && high <= white => {
-            let factor = (WHITE / white) as u8;
-            v.par_iter_mut().for_each(|v| *v = v.saturating_mul(factor));
-            Ok(Values::Bytes(v))
-        }
-        Values::Floats(v) if whole && WHITE % white == 0.0 && high <= white => {
-            let factor = WHITE / white;
-            let mut bytes = reserved(path, v.len() as u64)?;
-            bytes.extend(v.iter().map(|v| (v * factor) as u8));
-            Ok(Values::Bytes(bytes))
-        }
-        values => Ok(Values::Floats(mapped(path, values, |_, v| v / white)?)),
-    }
+        true => Some(Step::Times((WHITE / white) as u8)),
+        false => Some(Step::Over(white)),
+    })
 }
 
 /// Floats a hair outside [0, 1] become its bounds.
-fn clamped(values: Values, Extent { low, high, .. }: Extent, said: &mut Vec<String>) -> Values {
+fn clamped(Extent { low, high, .. }: Extent, said: &mut Vec<String>) -> Option<Step> {
     let out = low < 0.0 || high > 1.0;
-    match values {
-        Values::Floats(mut v) if out && low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT => {
-            said.push(format!("values from {low} to {high} are cut off at 0 and 1"));
-            v.par_iter_mut().for_each(|v| *v = v.clamp(0.0, 1.0));
-            Values::Floats(v)
-        }
-        values => values,
-    }
-}
-
-fn floats(path: &Path, bytes: &[u8]) -> Result<Vec<f32>> {
-    let mut floats = reserved(path, bytes.len() as u64)?;
-    floats.extend(bytes.iter().map(|&v| f32::from(v)));
-    Ok(floats)
-}
-
-/// All values, changed by their place and what they were.
-fn mapped(path: &Path, values: Values, of: impl Fn(usize, f32) -> f32 + Sync) -> Result<Vec<f32>> {
-    let mut floats = match values {
-        Values::Bytes(v) => floats(path, &v)?,
-        Values::Floats(v) => v,
-    };
-    floats.par_iter_mut().enumerate().for_each(|(i, v)| *v = of(i, *v));
-    Ok(floats)
+    (out && low >= -OVERSHOOT && high <= 1.0 + OVERSHOOT).then(|| {
+        said.push(format!("values from {low} to {high} are cut off at 0 and 1"));
+        Step::Clamped
+    })
 }

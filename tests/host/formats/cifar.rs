@@ -44,13 +44,17 @@ fn records_are_read() {
     let path = Path::new(NAME);
     let ten = load(path, &[record(&[3], 1), record(&[9], 2)].concat()).expect("CIFAR-10");
     assert_eq!(
-        (ten.fingerprint(), ten.labels()),
-        (colour(&[1, 2]).fingerprint(), Some([3, 9].as_slice())),
+        (ten.fingerprint().expect("a fingerprint"), ten.labels()),
+        (colour(&[1, 2]).fingerprint().expect("a fingerprint"), Some([3, 9].as_slice())),
         "CIFAR-10"
     );
     let hundred =
         load(path, &[record(&[19, 99], 1), record(&[0, 4], 2)].concat()).expect("CIFAR-100");
-    assert_eq!(hundred.fingerprint(), colour(&[1, 2]).fingerprint(), "CIFAR-100");
+    assert_eq!(
+        hundred.fingerprint().expect("a fingerprint"),
+        colour(&[1, 2]).fingerprint().expect("a fingerprint"),
+        "CIFAR-100"
+    );
     assert_eq!(hundred.labels(), Some([99, 4].as_slice()), "the fine classes");
     let planes: Vec<u8> = (0..3 * 96 * 96_u32).map(|i| (i % 251) as u8).collect();
     let stl = stl_images(path, &planes).and_then(|raw| raw.by_file(path)).expect("STL-10");
@@ -58,7 +62,11 @@ fn records_are_read() {
     let expected = (0..96).flat_map(|y| (0..96).flat_map(move |x| [0, 1, 2].map(|c| (y, x, c))));
     let expected = expected.map(|(y, x, c)| at(y, x, c)).collect();
     let expected = Dataset::from_bytes([96, 96, 3], expected).expect("an image");
-    assert_eq!(stl.fingerprint(), expected.fingerprint(), "STL-10, upright");
+    assert_eq!(
+        stl.fingerprint().expect("a fingerprint"),
+        expected.fingerprint().expect("a fingerprint"),
+        "STL-10, upright"
+    );
 }
 
 #[test]
@@ -77,8 +85,16 @@ fn folders_are_read_by_their_names() {
     put("cifar-10-batches-bin/batches.meta.txt", b"a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n");
     for place in ["", "cifar-10-batches-bin"] {
         let opened = open(&folder.path().join(place)).expect("a folder");
-        assert_eq!(opened.train.fingerprint(), colour(&[1, 2, 3]).fingerprint(), "in their order");
-        assert_eq!(opened.test.fingerprint(), colour(&[4]).fingerprint(), "to test on");
+        assert_eq!(
+            opened.train.fingerprint().expect("a fingerprint"),
+            colour(&[1, 2, 3]).fingerprint().expect("a fingerprint"),
+            "in their order"
+        );
+        assert_eq!(
+            opened.test.fingerprint().expect("a fingerprint"),
+            colour(&[4]).fingerprint().expect("a fingerprint"),
+            "to test on"
+        );
         assert_eq!(opened.train.labels(), Some([3, 9, 0].as_slice()), "the classes");
         assert_eq!(
             opened.train.class_names().map(|names| names[9].as_str()),

@@ -226,12 +226,16 @@ fn files_of_several_families_are_told_apart() {
     // Pixels lie column by column.
     let turned = |first: u8| [0, 2, 1, 3].map(|i| 128 + first + i);
     let expected = [turned(0), turned(4), turned(8)].concat();
-    assert_eq!(opened.train.fingerprint(), bytes([2, 2], expected).fingerprint(), "upright");
+    assert_eq!(
+        opened.train.fingerprint().expect("a fingerprint"),
+        bytes([2, 2], expected).fingerprint().expect("a fingerprint"),
+        "upright"
+    );
     assert_eq!(opened.train.labels(), Some([1, 2, 3].as_slice()), "the classes beside them");
     let test = [turned(60), turned(64)].concat();
     assert_eq!(
-        opened.test.fingerprint(),
-        bytes([2, 2], test).fingerprint(),
+        opened.test.fingerprint().expect("a fingerprint"),
+        bytes([2, 2], test).fingerprint().expect("a fingerprint"),
         "the test images beside them"
     );
     let said = opened.said.join("\n");
@@ -245,8 +249,8 @@ fn files_of_several_families_are_told_apart() {
     let read = Sources { test: Some(&data), ..Sources::new(&data, &before) }.open();
     let train = read.expect("letters").train;
     assert_eq!(
-        train.fingerprint(),
-        bytes([2, 2], (128..140).collect()).fingerprint(),
+        train.fingerprint().expect("a fingerprint"),
+        bytes([2, 2], (128..140).collect()).fingerprint().expect("a fingerprint"),
         "as they lie"
     );
     assert_eq!(train.labels(), None, "no classes");

@@ -62,7 +62,11 @@ fn every_tenth_image_is_a_test_image() {
     assert_eq!(train, column(&others), "the others");
     let halves: String = (0..10).map(|i| format!("{}.5\n", 100 + i)).collect();
     let (train, test) = open(&folder.put("x.csv", halves.as_bytes()), None).expect("floats");
-    assert_eq!((train.len(), test.len(), test.range()), (9, 1, (109.5, 109.5)), "floats");
+    assert_eq!(
+        (train.len(), test.len(), test.range().expect("a range")),
+        (9, 1, (109.5, 109.5)),
+        "floats"
+    );
     refused(&folder.put("9", &idx(9, 1)), None, ErrorKind::Data, "9 images cannot be divided");
 }
 
@@ -77,7 +81,11 @@ fn test_images_of_their_own_are_taken() {
     let (train, test) = open(&both, Some(&fixture("packed.npz").0)).expect("two archives");
     assert_eq!((train.len(), test.len()), (3, 2), "two archives");
     let (train, test) = open(&both, Some(&fixture("u1.npy").0)).expect("two kinds");
-    assert_eq!(train.fingerprint(), test.fingerprint(), "an archive and an array");
+    assert_eq!(
+        train.fingerprint().expect("a fingerprint"),
+        test.fingerprint().expect("a fingerprint"),
+        "an archive and an array"
+    );
     assert_eq!((train.labels(), test.labels()), (Some([0, 1, 2].as_slice()), None), "labels");
     refused(&both, Some(&data), ErrorKind::Data, "its test images are of 1 × 1, expected 2 × 4");
     refused(&both, Some(&folder.0.path().join("none")), ErrorKind::Io, "none");
@@ -130,7 +138,11 @@ fn folders_are_told_by_their_entries() {
     let (train, test) = open(path, None).expect("two folders");
     assert_eq!(train, bytes([1, 2], vec![50, 51]), "the training pictures");
     let pictures = bytes([1, 2], vec![60, 61]);
-    assert_eq!(test.fingerprint(), pictures.fingerprint(), "the test pictures");
+    assert_eq!(
+        test.fingerprint().expect("a fingerprint"),
+        pictures.fingerprint().expect("a fingerprint"),
+        "the test pictures"
+    );
     // IDX files come first; those to train may be alone, those to test may not.
     folder.put("t10k-images-idx3-ubyte", &idx(2, 7));
     refused(path, None, ErrorKind::Io, "cannot find `train-images-idx3-ubyte`");
@@ -152,7 +164,11 @@ fn labels_stay_with_their_images() {
     let few = labelled(column(&[100, 101, 102]), &[200, 201, 202]);
     assert_eq!(train.clone().limited(3), few, "the first three");
     // They are not trained on.
-    assert_eq!(train.fingerprint(), column(&others.0).fingerprint(), "the fingerprint");
+    assert_eq!(
+        train.fingerprint().expect("a fingerprint"),
+        column(&others.0).fingerprint().expect("a fingerprint"),
+        "the fingerprint"
+    );
     let error = column(&[1, 2]).with_labels(vec![1]).expect_err("one label");
     assert!(error.to_string().contains("1 labels for 2 images, expected 2"), "{error}");
     assert!(error.advice().is_some(), "`{error}` has no hint");

@@ -85,7 +85,7 @@ fn values_are_read_by_what_they_are() {
         let file = folder.array("x.npy", &[200, 5, 7], value);
         let Opened { train, test, reading, .. } = open(&file, config, None).expect(case);
         assert_eq!(reading.how, how, "{case}");
-        let (low, high) = train.range();
+        let (low, high) = train.range().expect("a range");
         let near = |a: f32, b: f32| (a - b).abs() < 1e-6;
         assert!(near(low, range.0) && near(high, range.1), "{case}: {low} to {high}");
         assert_eq!((train.len(), test.len()), (180, 20), "{case}: a tenth tests");
@@ -99,7 +99,7 @@ fn values_are_read_by_what_they_are() {
     let mut followed = normal();
     followed.data.range = Range::Standardise;
     let Opened { train, .. } = open(&file, &followed, None).expect("the hint, followed");
-    let mean: f64 = train.mean_image().iter().sum::<f64>() / 9.0;
+    let mean: f64 = train.mean_image().expect("a mean").iter().sum::<f64>() / 9.0;
     assert!(mean.abs() < 1e-6, "the mean is {mean}");
 }
 
@@ -113,11 +113,15 @@ fn later_files_are_read_as_the_run_was() {
     // Its largest is 99, and it is read over 255 still.
     let dark = folder.array("y.npy", &[100, 1, 4], |i| mixed(i, 100));
     let later = open(&dark, &config, Some(&first.reading)).expect("dark images");
-    assert!(later.train.range().1 <= 99.0 / 255.0, "{:?}", later.train.range());
+    assert!(
+        later.train.range().expect("a range").1 <= 99.0 / 255.0,
+        "{:?}",
+        later.train.range().expect("a range")
+    );
     // One cell of 301 does not make the others raw: the pixel is above 1, which Bernoulli refuses.
     let cell = folder.array("z.npy", &[100, 1, 4], |i| if i == 7 { 301.0 } else { byte(i) });
     let later = open(&cell, &config, Some(&first.reading)).expect("one cell of 301");
-    let range = [later.train.range().1, later.test.range().1];
+    let range = [later.train.range().expect("a range").1, later.test.range().expect("a range").1];
     assert!(range.iter().all(|&high| high <= 301.0 / 255.0), "{range:?}");
     let sets = [&later.train, &later.test];
     let refused = sets.iter().filter(|d| d.check(&config.model, config.train.pixels).is_err());
@@ -139,14 +143,18 @@ fn what_was_asked_for_is_taken() {
     ] {
         config.data.range = range;
         let Opened { train, test, .. } = open(&file, &config, None).expect("numbers");
-        let high = train.range().1.max(test.range().1);
-        assert_eq!((train.range().0, high), expected, "{range}");
+        let high = train.range().expect("a range").1.max(test.range().expect("a range").1);
+        assert_eq!((train.range().expect("a range").0, high), expected, "{range}");
     }
     config.data.range = Range::Columns;
     let Opened { train, .. } = open(&file, &config, None).expect("columns");
-    let means = train.mean_image();
+    let means = train.mean_image().expect("a mean");
     assert!(means.iter().all(|mean| mean.abs() < 1e-6), "{means:?}");
-    assert!(train.range().1 < 2.0, "the first column is constant: {:?}", train.range());
+    assert!(
+        train.range().expect("a range").1 < 2.0,
+        "the first column is constant: {:?}",
+        train.range().expect("a range")
+    );
     for (text, fault) in
         [("1,0", "the lower number first"), ("x", "is no range"), ("0,inf", "no range")]
     {

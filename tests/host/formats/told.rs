@@ -319,7 +319,10 @@ fn floats_and_integers_are_read_alike_and_endings_are_known() {
         let config = Config::default();
         let sources = Sources::new(&path, &config);
         let opened = sources.open().expect("thirty images");
-        [opened.train.fingerprint(), opened.test.fingerprint()]
+        [
+            opened.train.fingerprint().expect("a fingerprint"),
+            opened.test.fingerprint().expect("a fingerprint"),
+        ]
     };
     assert_eq!(fingerprints(&lines("")), fingerprints(&lines(".0")), "with and without a point");
     let text = b"0.5 1\n0.25 3\n";

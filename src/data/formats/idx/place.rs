@@ -6,14 +6,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::config::{DataConfig, Range};
-use crate::data::formats::array::upright;
+use crate::config::Range;
 use crate::data::formats::idx::family::{Files, Name, families, labels_name, mapped};
 use crate::data::formats::idx::mapping;
 use crate::data::formats::idx::stream::Source;
 use crate::data::formats::idx::{classes_of, find_images, raw_of};
 use crate::data::raw::{Found, Raw};
-use crate::data::source;
+use crate::data::source::{self, Ask};
 use crate::error::{Error, Result};
 
 /// Folders are looked into so far below: torchvision keeps its files in `MNIST/raw`.
@@ -58,7 +57,7 @@ impl File {
 /// # Errors
 ///
 /// If there are several families or several such folders, or a file cannot be read.
-pub(in crate::data) fn read_folder(folder: &Path, config: &DataConfig) -> Result<Option<Found>> {
+pub(in crate::data) fn read_folder(folder: &Path, ask: Ask<'_>) -> Result<Option<Found>> {
     let mut level = vec![folder.to_owned()];
     for _ in 0..=MOST_DEEP {
         let mut places = Vec::new();
@@ -74,7 +73,7 @@ pub(in crate::data) fn read_folder(folder: &Path, config: &DataConfig) -> Result
                 let path_of = |at: usize| files[at].1.clone();
                 let (family, chosen, note) = only(place, families(names(files)), path_of)?;
                 let mut load = |at: usize| Ok(File::Disk(path_of(at)));
-                let found = assemble(place, (&family, chosen), &mut load, config)?;
+                let found = assemble(place, (&family, chosen), &mut load, ask)?;
                 return Ok(Some(found.noted(note).below(folder, place)));
             }
             [(first, _), ..] => {
@@ -95,10 +94,10 @@ pub(in crate::data) fn read_folder(folder: &Path, config: &DataConfig) -> Result
 /// # Errors
 ///
 /// As [`read`](super::read).
-pub(in crate::data) fn read_file(path: &Path, config: &DataConfig) -> Result<Found> {
-    let images = raw_of(Source::open(path)?, config);
-    if config.range == Range::ByFile {
-        return Ok(images?.into());
+pub(in crate::data) fn read_file(path: &Path, ask: Ask<'_>) -> Result<Found> {
+    let alone = || raw_of(Source::open(path)?, ask);
+    if ask.config.range == Range::ByFile {
+        return alone().map(Raw::into);
     }
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -106,7 +105,7 @@ pub(in crate::data) fn read_file(path: &Path, config: &DataConfig) -> Result<Fou
     };
     let own = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(name) = Name::parse(&own) else {
-        let images = images?;
+        let images = alone()?;
         let beside = labels_name(&own).map(|labels| folder.join(labels));
         return Ok(match beside.filter(|path| path.is_file()) {
             Some(labels) => with_classes(images, &File::Disk(labels)).into(),
@@ -124,7 +123,7 @@ pub(in crate::data) fn read_file(path: &Path, config: &DataConfig) -> Result<Fou
         chosen = Files { train: chosen.test, test: [None; 2], ..chosen };
     }
     let mut load = |at: usize| Ok(File::Disk(files[at].1.clone()));
-    let found = assemble(path, (&name.family, chosen), &mut load, config)?;
+    let found = assemble(path, (&name.family, chosen), &mut load, ask)?;
     let beside = chosen.test[0]
         .map(|at| format!("the images to test on are those of `{}` beside it", files[at].0));
     Ok(found.noted(beside))
@@ -139,7 +138,7 @@ pub(in crate::data) fn read_archive(
     path: &Path,
     members: &[String],
     load: &mut dyn FnMut(usize) -> Result<Vec<u8>>,
-    config: &DataConfig,
+    ask: Ask<'_>,
 ) -> Result<Option<Found>> {
     let base = |name: &String| name.rsplit('/').next().unwrap_or_default().to_owned();
     let bases: Vec<String> = members.iter().map(base).collect();
@@ -149,7 +148,7 @@ pub(in crate::data) fn read_archive(
     }
     let (family, files, note) = only(path, found, |at| path.join(&bases[at]))?;
     let mut load = |at: usize| Ok(File::Memory(path.join(&bases[at]), load(at)?));
-    Ok(Some(assemble(path, (&family, files), &mut load, config)?.noted(note)))
+    Ok(Some(assemble(path, (&family, files), &mut load, ask)?.noted(note)))
 }
 
 /// The one family among several. MNIST's own names, which have no family, come before others, which is said.
@@ -182,16 +181,16 @@ fn assemble(
     of: &Path,
     (family, files): (&str, Files),
     load: &mut dyn FnMut(usize) -> Result<File>,
-    config: &DataConfig,
+    ask: Ask<'_>,
 ) -> Result<Found> {
-    let characters = files.mapping.filter(|_| config.range != Range::ByFile).map(|at| {
+    let characters = files.mapping.filter(|_| ask.config.range != Range::ByFile).map(|at| {
         let file = load(at)?;
         let path = file.path().to_owned();
         mapping::read(&path, &file.read()?)
     });
     let mut set = |[images, labels]: [Option<usize>; 2]| {
         let Some(images) = images else { return Ok(None) };
-        let images = raw_of(load(images)?.source()?, config)?;
+        let images = raw_of(load(images)?.source()?, ask)?;
         let images = match labels {
             Some(labels) => with_classes(images, &load(labels)?),
             None => images,
@@ -204,7 +203,7 @@ fn assemble(
             ("qmnist", Some(_)) => images.noted("the first column of QMNIST's labels is the class"),
             _ => images,
         };
-        Ok::<_, Error>(Some(turned(images, family, config)))
+        turned(of, images, family, ask).map(Some)
     };
     let Some(train) = set(files.train)? else {
         return Err(find_images(of, "train").err().unwrap_or_else(|| Error::data(of, "has none")));
@@ -224,11 +223,12 @@ fn with_classes(images: Raw, labels: &File) -> Raw {
 
 /// Images of EMNIST lie column by column, and others as one sees them. Runs that began before there was a
 /// choice learned from them as they lie.
-fn turned(images: Raw, family: &str, config: &DataConfig) -> Raw {
-    if !family.starts_with(TURNED) || config.range == Range::ByFile {
-        return images;
+fn turned(of: &Path, images: Raw, family: &str, ask: Ask<'_>) -> Result<Raw> {
+    if !family.starts_with(TURNED) || ask.config.range == Range::ByFile {
+        return Ok(images);
     }
-    upright(images).noted("the images of EMNIST lie column by column: they are turned upright")
+    let upright = images.upright(of)?;
+    Ok(upright.noted("the images of EMNIST lie column by column: they are turned upright"))
 }
 
 /// The files of the family in a folder. What Kaggle unpacks has folders of the files' names with the files

@@ -6,8 +6,11 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::data::source::{self, GZIP, WHOLE, check_not_a_page};
+use crate::data::source::{self, GZIP, WHOLE, check_not_a_page, reserved};
 use crate::error::{Error, Result};
+
+/// So many bytes are handed on at once.
+const PIECE: u64 = 1 << 20;
 
 /// An open file, decompressed as it is read.
 pub(super) struct Source<'a> {
@@ -35,7 +38,7 @@ impl<'a> Source<'a> {
 
     /// Appends the next bytes, `most` of them or fewer where the content ends; of a file that is cut off,
     /// `cut` says where.
-    pub(super) fn read(
+    pub(super) fn fetch(
         &mut self,
         most: u64,
         into: &mut Vec<u8>,
@@ -61,23 +64,40 @@ impl<'a> Source<'a> {
     }
 
     /// The rest of the content, which must be exactly as long as promised.
-    pub(super) fn body(mut self, promise: &str, bytes: u64) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
-        if !self.packed {
-            // The file's length bears the promise out; a compressed one grows with what arrives.
-            body.try_reserve_exact(bytes as usize).map_err(|error| {
-                Error::io("read", self.path, error.into()).hint("free some memory")
-            })?;
-        }
-        // One byte more than promised tells a file that goes on, and reading up to the end is what
-        // makes the decoder compare its checksum.
-        self.read(bytes.saturating_add(1), &mut body, |found| {
-            format!(
-                "behind {found} of the {bytes} bytes of {promise}{}",
-                missing(bytes, found as u64)
-            )
+    pub(super) fn body(self, promise: &str, bytes: u64) -> Result<Vec<u8>> {
+        // The file's length bears the promise out; a compressed one grows with what arrives.
+        let mut body = reserved(self.path, if self.packed { 0 } else { bytes })?;
+        self.each(promise, bytes, &mut |some| {
+            body.extend_from_slice(some);
+            Ok(())
         })?;
-        let found = body.len() as u64;
+        body.shrink_to_fit();
+        Ok(body)
+    }
+
+    /// The same, handed on a piece at a time.
+    pub(super) fn each(
+        mut self,
+        promise: &str,
+        bytes: u64,
+        take: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let (mut piece, mut found) = (Vec::new(), 0_u64);
+        loop {
+            piece.clear();
+            // One byte more than promised tells a file that goes on, and reading up to the end is what
+            // makes the decoder compare its checksum.
+            let most = PIECE.min(bytes.saturating_add(1).saturating_sub(found));
+            self.fetch(most, &mut piece, |some| {
+                let found = found.saturating_add(some as u64);
+                format!("behind {found} of the {bytes} bytes of {promise}{}", missing(bytes, found))
+            })?;
+            found = found.saturating_add(piece.len() as u64);
+            if piece.is_empty() || found > bytes {
+                break;
+            }
+            take(&piece)?;
+        }
         if found != bytes {
             let missing = missing(bytes, found);
             let found = if found > bytes { "more".to_owned() } else { found.to_string() };
@@ -86,8 +106,13 @@ impl<'a> Source<'a> {
             );
             return Err(Error::data(self.path, message).hint(WHOLE));
         }
-        body.shrink_to_fit();
-        Ok(body)
+        Ok(())
+    }
+}
+
+impl Read for Source<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.content.read(buffer)
     }
 }
 

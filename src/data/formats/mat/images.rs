@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use crate::config::{DataConfig, Layout};
-use crate::data::formats::array::{layout_told, upright};
+use crate::data::formats::array::layout_told;
 use crate::data::formats::mat::{BYTES, Mat, Variable};
 use crate::data::labels::Labels;
 use crate::data::raw::{Found, Kind, Raw};
@@ -144,7 +144,8 @@ impl Mat<'_> {
         raw.notes.extend(note);
         let square = raw.size.height == raw.size.width && raw.size.height > 1;
         if flat && turned && square {
-            raw = upright(raw)
+            raw = raw
+                .upright(self.path)?
                 .noted("the pixels of an image lie column by column: they are turned upright");
         }
         let Some(labels) = labels else { return Ok(raw) };

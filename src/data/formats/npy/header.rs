@@ -115,6 +115,11 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// The number of values.
+    pub(super) fn values(&self) -> u64 {
+        self.bytes.div_euclid(self.dtype.size() as u64)
+    }
+
     /// For how many values room is made at once, if all bytes are there, and if they may not be.
     pub(super) fn room(&self, stored: bool) -> u64 {
         let bytes = if stored { self.bytes } else { self.bytes.min(TRUSTED) };

@@ -97,7 +97,7 @@ impl<'a> Sheet<'a> {
         };
         let mut raw = Raw::new(path, size, self.values, self.kind)?;
         if matches!(self.kind, Kind::Pictures { .. }) && !self.coloured {
-            raw = channels::wanted(raw, Channels::Grey);
+            raw = channels::wanted(path, raw, Channels::Grey)?;
         }
         raw.notes = self.notes;
         if !self.has_classes {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use super::decode::shown;
 use super::folder::inside;
 use super::kinds::Format;
-use super::read::Picture;
-use super::samples::Samples;
+use super::shelf::About;
 use crate::config::Channels;
 
 /// How many pictures there are of what.
@@ -29,9 +28,9 @@ pub(super) struct Story {
 }
 
 impl Story {
-    pub(super) fn of(folder: &Path, paths: &[&PathBuf], pictures: &[Picture]) -> Self {
+    pub(super) fn of(folder: &Path, paths: &[&PathBuf], pictures: &[About]) -> Self {
         let mut story = Self { all: pictures.len(), ..Self::default() };
-        for (path, Picture { size, samples, was }) in paths.iter().zip(pictures) {
+        for (path, About { size, wide, was, .. }) in paths.iter().zip(pictures) {
             let format = story.formats.entry(was.format).or_default();
             *format = format.saturating_add(1);
             let (coloured, alpha) = (size.channels > 2, size.channels.is_multiple_of(2));
@@ -46,7 +45,7 @@ impl Story {
                 (&mut story.animated, was.more && !paged),
                 (&mut story.paged, was.more && paged),
                 (&mut story.coloured, coloured),
-                (&mut story.wide, matches!(samples, Samples::Words(_))),
+                (&mut story.wide, *wide),
                 (&mut story.transparent, alpha),
             ] {
                 *count = count.saturating_add(usize::from(has));

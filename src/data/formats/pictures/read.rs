@@ -13,11 +13,13 @@ use super::fit::{self, Sizes};
 use super::folder::{self, Listed, Listing, refuse};
 use super::notes::{self, Story};
 use super::samples::{self, Sample, Samples};
+use super::shelf::{About, Shelf, Shelved};
 use crate::config::{Background, Channels, DataConfig, ImageSize, Range};
 use crate::data::Progress;
 use crate::data::channels::luma;
-use crate::data::raw::{Found, Kind, Raw, Values};
-use crate::data::source::{self, reserved};
+use crate::data::raw::{Found, Kind, Part, Raw};
+use crate::data::source::{self, Ask, reserved};
+use crate::data::stored::{Sink, Space};
 use crate::error::{Error, Result};
 
 /// So many pictures are decoded before it is looked whether they fit each other.
@@ -97,30 +99,32 @@ pub(in crate::data) fn rgb(path: &Path, bytes: &[u8]) -> Result<(ImageSize, Vec<
 /// If there is no picture, one is not as [`from_bytes`] reads it, they are of several sizes and nothing is
 /// asked to be done about it, or all would unpack to more than 512 MiB and 256 times their files.
 pub fn read_folder(folder: &Path, config: &DataConfig) -> Result<Found> {
-    read_told(folder, config, &|_, _| {}).map(|(found, _)| found)
+    let ask = Ask { config, space: &Space::default() };
+    read_told(folder, ask, &|_, _| {}).map(|(found, _)| found)
 }
 
 /// The same, whose progress is told; and what was put behind transparent pixels, if there are such.
 pub(in crate::data) fn read_told(
     folder: &Path,
-    config: &DataConfig,
+    ask: Ask<'_>,
     progress: Progress<'_>,
 ) -> Result<(Found, Option<Background>)> {
+    let config = ask.config;
     if config.range == Range::ByFile {
         return before::read(folder).map(|found| (found, None));
     }
     let Listed { train, test, said, left } = folder::list(folder)?;
     let all: Vec<&PathBuf> =
         train.pictures.iter().chain(test.iter().flat_map(|test| &test.pictures)).collect();
-    let (pictures, sizes) = decoded(folder, &all, config, progress)?;
-    let story = Story::of(folder, &all, &pictures);
+    let (mut shelf, sizes) = decoded(folder, &all, ask, progress)?;
+    let story = Story::of(folder, &all, shelf.about());
     let ([height, width], fitted) = fit::common((folder, all.len()), &sizes, config)?;
     let transparent = story.transparent > 0;
     let white = match config.background {
         Background::White => true,
         Background::Black => false,
         // Ink that lies in the alpha of a black picture.
-        Background::Auto => transparent && pictures.par_iter().all(is_black),
+        Background::Auto => transparent && shelf.about().iter().all(|about| about.black),
     };
     let channels = match config.channels {
         Channels::Grey => 1,
@@ -130,11 +134,10 @@ pub(in crate::data) fn read_told(
     };
     let size = ImageSize { height, width, channels };
     let plan = Plan { size, wide: story.wide > 0, white };
-    let mut pictures = pictures.into_iter();
     let mut constant = Vec::new();
     let mut set = |listing: Listing| {
-        let some: Vec<_> = pictures.by_ref().take(listing.pictures.len()).collect();
-        let (raw, blank) = plan.carry_out(folder, some)?;
+        let (raw, blank) =
+            plan.carry_out((folder, ask.space), &mut shelf, listing.pictures.len())?;
         let named = listing.pictures.iter().zip(blank).filter(|(_, blank)| *blank);
         constant.extend(named.map(|(path, _)| folder::inside(folder, path)));
         let labels = listing.labels;
@@ -160,12 +163,13 @@ pub(in crate::data) fn read_told(
 }
 
 /// All pictures, scaled if that is asked for, and their sizes.
-fn decoded(
+fn decoded<'a>(
     folder: &Path,
     paths: &[&PathBuf],
-    config: &DataConfig,
+    ask: Ask<'a>,
     progress: Progress<'_>,
-) -> Result<(Vec<Picture>, Sizes)> {
+) -> Result<(Shelf<'a>, Sizes)> {
+    let Ask { config, space } = ask;
     let (kept, done) = (AtomicU64::new(0), AtomicUsize::new(0));
     let mut bytes_of_files = 0_u64;
     for path in paths {
@@ -181,35 +185,42 @@ fn decoded(
         let unpacked = picture.samples.bytes();
         let sum = kept.fetch_add(unpacked, Ordering::Relaxed).saturating_add(unpacked);
         match sum <= most {
-            true => Ok(picture),
+            true => Ok(Shelved::of(picture)),
             false => Err(too_much(folder, bytes_of_files, most)),
         }
     };
     let any = config.resize > 0 || config.pad;
-    let (mut pictures, mut sizes, mut read) = (Vec::new(), Sizes::default(), 0_usize);
+    let (mut shelf, mut sizes, mut read) = (Shelf::new(space), Sizes::default(), 0_usize);
     for part in paths.chunks(PART) {
-        let some: Vec<Result<Picture>> = part.par_iter().map(one).collect();
-        read = read.saturating_add(some.len());
-        for picture in some {
-            let picture = picture?;
-            sizes.add(picture.size);
-            pictures.push(picture);
+        let mut rest = part;
+        while !rest.is_empty() {
+            let (some, behind) = rest.split_at(shelf.together().min(rest.len()));
+            let some: Vec<Result<Shelved>> = some.par_iter().map(one).collect();
+            for picture in some {
+                let picture = picture?;
+                sizes.add(picture.about.size);
+                shelf.put(picture)?;
+            }
+            rest = behind;
         }
-        if let Some(Picture { size, .. }) = pictures.first().filter(|_| sizes.are_one()) {
+        read = read.saturating_add(part.len());
+        if let Some(About { size, .. }) = shelf.about().first().filter(|_| sizes.are_one()) {
             // Whether there would be room for all, before there is none for the next.
             let all = (size.len() as u64).saturating_mul(paths.len() as u64);
-            drop(reserved::<u8>(folder, all)?);
+            if all <= space.left() {
+                drop(reserved::<u8>(folder, all)?);
+            }
         }
         if !any && !sizes.are_one() {
             // What is counted is not kept.
-            pictures.clear();
+            shelf = Shelf::new(space);
             kept.store(0, Ordering::Relaxed);
             if read >= MOST_COUNTED {
                 return Err(sizes.refuse(folder, read, paths.len()));
             }
         }
     }
-    Ok((pictures, sizes))
+    Ok((shelf, sizes))
 }
 
 fn too_much(folder: &Path, packed: u64, most: u64) -> Error {
@@ -219,7 +230,8 @@ fn too_much(folder: &Path, packed: u64, most: u64) -> Error {
     Error::data(folder, what).hint("`--resize 64` keeps less of each; or give fewer of them")
 }
 
-fn is_black(picture: &Picture) -> bool {
+/// Whether a picture has no colour but black.
+pub(super) fn is_black(picture: &Picture) -> bool {
     fn black<T: Sample>(samples: &[T], channels: usize) -> bool {
         let colors = if channels.is_multiple_of(2) { channels.saturating_sub(1) } else { channels };
         let pixels = samples.chunks_exact(channels.max(1));
@@ -259,26 +271,35 @@ impl Number for f32 {
 }
 
 impl Plan {
-    /// The images, and which of them are of one colour.
-    fn carry_out(self, folder: &Path, pictures: Vec<Picture>) -> Result<(Raw, Vec<bool>)> {
-        let (values, blank, white) = match self.wide {
-            true => {
-                let (values, blank) = self.images(folder, pictures)?;
-                (Values::Floats(values), blank, u16::MAX)
+    /// So many images, and which of them are of one colour.
+    fn carry_out(
+        self,
+        (folder, space): (&Path, &Space<'_>),
+        shelf: &mut Shelf<'_>,
+        count: usize,
+    ) -> Result<(Raw, Vec<bool>)> {
+        let (row, mut blank) = (self.size.len(), Vec::new());
+        let all = (row as u64).saturating_mul(count as u64);
+        let mut sink = Sink::new((folder, space), row, (all, all), !self.wide)?;
+        while blank.len() < count {
+            let left = count.saturating_sub(blank.len());
+            let some = shelf.take(shelf.together().min(left))?;
+            match self.wide {
+                true => sink.push(Part::Floats(&self.images(folder, some, &mut blank)?))?,
+                false => sink.push(Part::Bytes(&self.images(folder, some, &mut blank)?))?,
             }
-            false => {
-                let (values, blank) = self.images(folder, pictures)?;
-                (Values::Bytes(values), blank, 255)
-            }
-        };
-        Ok((Raw::new(folder, self.size, values, Kind::Pictures { white })?, blank))
+        }
+        let white = if self.wide { u16::MAX } else { 255 };
+        Ok((Raw::new(folder, self.size, sink.done()?, Kind::Pictures { white })?, blank))
     }
 
+    /// The values of some images, and for each whether it is of one colour.
     fn images<O: Number>(
         self,
         folder: &Path,
         pictures: Vec<Picture>,
-    ) -> Result<(Vec<O>, Vec<bool>)> {
+        blank: &mut Vec<bool>,
+    ) -> Result<Vec<O>> {
         let len = self.size.len();
         let all = len.saturating_mul(pictures.len());
         let mut values: Vec<O> = reserved(folder, all as u64)?;
@@ -290,8 +311,8 @@ impl Plan {
             }
             image.iter().all(|v| *v == image[0])
         };
-        let blank = values.par_chunks_mut(len.max(1)).zip(pictures).map(one).collect();
-        Ok((values, blank))
+        blank.par_extend(values.par_chunks_mut(len.max(1)).zip(pictures).map(one));
+        Ok(values)
     }
 
     /// One picture in the middle of its image.
