@@ -5,6 +5,7 @@ mod cifar;
 mod folders;
 mod idx;
 mod kinds;
+mod later;
 mod mat;
 mod named;
 mod npy;
