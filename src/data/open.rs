@@ -191,7 +191,7 @@ fn look(path: &Path, ask: Ask<'_>, progress: Progress<'_>) -> Result<(Found, Opt
         }
     };
     let (found, behind) = (fitted(ask.space, known.0)?, known.1);
-    ask.space.check_memory(&found);
+    ask.space.tell(&found);
     let wanted = |raw| channels::wanted(path, raw, ask.config.channels);
     let (train, test) = (wanted(found.train)?, found.test.map(wanted).transpose()?);
     Ok((Found { train, test }, behind))

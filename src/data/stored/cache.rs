@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use super::disk::{PREFIX, free};
 use super::entry::{self, About};
 use super::key::Key;
-use super::{Space, Spool};
+use super::{Cache, Space, Spool};
 use crate::config::{Background, DataConfig};
 use crate::data::held::Held;
 use crate::data::raw::{Found, Kind, Raw, Values};
@@ -75,7 +75,7 @@ impl<'a> Entry<'a> {
             let file = File::options().append(true).open(self.path(ending));
             let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
         }
-        space.say(format!("the decoded images are those of `{shown}`, {}", in_words(bytes)));
+        space.say(format!("the images are those of `{shown}`, {}", in_words(bytes)));
         Some(known)
     }
 
@@ -119,7 +119,7 @@ impl<'a> Entry<'a> {
             return (found, behind);
         }
         if let Err(why) = self.make_room(space, (all, there)) {
-            space.say(format!("the decoded images, {}, are not kept: {why}", in_words(all)));
+            space.say(format!("the images, {}, are not kept: {why}", in_words(all)));
             return (found, behind);
         }
         let Found { train, test } = found;
@@ -136,11 +136,11 @@ impl<'a> Entry<'a> {
         let path = self.path(ENDINGS[0]);
         space.say(match fault {
             None => format!(
-                "the decoded images, {}, are kept for the next run in `{}`",
+                "the images, {}, are kept for the next run in `{}`",
                 in_words(all),
                 path.display()
             ),
-            Some(fault) => format!("the decoded images are not kept for the next run: {fault}"),
+            Some(fault) => format!("the images are not kept for the next run: {fault}"),
         });
         (Found { train, test }, behind)
     }
@@ -258,15 +258,24 @@ pub(in crate::data) fn fitted(space: &Space<'_>, found: Found) -> Result<Found> 
 }
 
 impl Space<'_> {
-    /// Says so where images are in memory that take more than they may, since their kind is read whole.
-    pub(in crate::data) fn check_memory(&self, found: &Found) {
-        let memory = sets(found).filter(|raw| matches!(raw.values, Held::Memory(_)));
-        let bytes = memory.map(|raw| raw.values.bytes()).fold(0, u64::saturating_add);
-        if bytes > self.budget {
-            self.say(format!(
+    /// Says where images are that take more memory than they may, unless it was said.
+    pub(in crate::data) fn tell(&self, found: &Found) {
+        let bytes = |stored: bool| {
+            let those = sets(found).filter(|raw| matches!(raw.values, Held::Stored(_)) == stored);
+            those.map(|raw| raw.values.bytes()).fold(0, u64::saturating_add)
+        };
+        let (file, memory) = (bytes(true), bytes(false));
+        match self.cache {
+            Some(Cache { folder, keep: false }) if file > 0 => self.say(format!(
+                "the images, {}, lie in a file in `{}`, which is gone when they are",
+                in_words(file),
+                folder.display()
+            )),
+            _ if memory > self.budget => self.say(format!(
                 "files of this kind are read whole, {}, and streamed from memory",
-                in_words(bytes)
-            ));
+                in_words(memory)
+            )),
+            _ => {}
         }
     }
 }
