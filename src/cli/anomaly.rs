@@ -91,15 +91,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         check_free(out)?;
     }
     let state = args.model.state()?;
-    let quiet = args.model.quiet || args.json;
-    let data = args.images.open(&state, quiet)?.limited(args.limit);
+    let manner = args.model.manner(args.json);
+    let data = args.images.open(&state, manner)?.limited(args.limit);
     let marks = marks(args, &state, &data)?;
     let others = args.against.as_deref().map(|path| {
         // Named twice, images that are not divided are all of each set.
         let (config, reading) = (&state.config, Some(&state.reading));
         let room = args.images.data.room.room();
         let sources = Sources { test: Some(path), reading, room, ..Sources::new(path, config) };
-        let opened = reading::open(sources, quiet)?;
+        let opened = reading::open(sources, manner)?;
         let others = if args.images.split == Split::Test { opened.test } else { opened.train };
         Ok::<_, Error>(others.limited(args.limit))
     });

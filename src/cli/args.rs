@@ -79,9 +79,9 @@ pub(super) struct DeviceArgs {
     /// When to measure which schedules of products are the fastest on a GPU [default: auto]
     #[arg(long, value_enum)]
     tune: Option<TuneArg>,
-    /// Keep nothing that a GPU compiles or that was measured for the next run
+    /// Keep nothing for the next run: nothing that a GPU compiles, that was measured, or that was decoded
     #[arg(long)]
-    no_cache: bool,
+    pub(super) no_cache: bool,
 }
 
 impl DeviceArgs {

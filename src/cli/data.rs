@@ -14,7 +14,7 @@ use crate::cli::find::data_folder;
 use crate::cli::picture::{Labels, Look, grid, show_images};
 use crate::cli::place::check_free;
 use crate::cli::print_line;
-use crate::cli::reading::{self, ReadingArgs};
+use crate::cli::reading::{self, Manner, ReadingArgs};
 use crate::cli::train::fit_to_colour;
 
 /// Images of a contact sheet, and how many stand side by side.
@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Write a contact sheet of the first images to a PNG file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Keep nothing that was decoded for the next run
+    #[arg(long)]
+    no_cache: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -82,8 +85,9 @@ fn open(args: &Args, data: &Path) -> Result<(Opened, Option<String>)> {
     config.model.likelihood = args.likelihood.unwrap_or(config.model.likelihood);
     config.validate()?;
     let test = args.test_data.as_deref();
+    let manner = Manner { quiet: args.json, keep: !args.no_cache };
     let read =
-        |config: &Config| reading::open(Sources { test, ..Sources::new(data, config) }, args.json);
+        |config: &Config| reading::open(Sources { test, ..Sources::new(data, config) }, manner);
     let in_words = |error: &Error| match error.advice() {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let format = format(&args.out, args.what)?;
     check_free(&args.out)?;
     let state = args.model.state()?;
-    let data = args.images.open(&state, args.model.quiet || args.json)?.limited(args.limit);
+    let data = args.images.open(&state, args.model.manner(args.json))?.limited(args.limit);
     if matches!(format, Format::Npy(What::LogVar)) && !state.config.model.posterior.is_density() {
         let what = "`--what log-var`, but a plain autoencoder's codes are points";
         return Err(Error::config(what).hint("leave it out: a point is its mean and its z"));

@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.samples.is_some() {
         state.config.check_density()?;
     }
-    let data = args.images.open(&state, args.model.quiet || args.json)?.limited(args.limit);
+    let data = args.images.open(&state, args.model.manner(args.json))?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let report = measure(args, &mut model, state.trained.step)?;
     let line = report.json(args.images.split).to_string();

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::cli::picture::{Labels, Look, grid, show, show_images};
 use crate::cli::place::check_free;
 use crate::cli::print_line;
+use crate::cli::reading::Manner;
 use crate::cli::subject::ModelArgs;
 
 /// The flags of a picture.
@@ -32,6 +33,11 @@ impl PictureArgs {
     /// Whether nothing but the result is to be shown.
     pub(super) fn quiet(&self, model: &ModelArgs) -> bool {
         self.json || model.quiet
+    }
+
+    /// How images are opened.
+    pub(super) fn manner(&self, model: &ModelArgs) -> Manner {
+        model.manner(self.quiet(model))
     }
 
     /// Draws images in so many columns, and delivers them.

@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
-    let data = args.images.open(&state, args.picture.quiet(&args.model))?;
+    let data = args.images.open(&state, args.picture.manner(&args.model))?;
     let look = Look::of(&state);
     if from.is_empty() {
         from = (0..5).map(|pair| 2 * pair).filter(|i| i + 1 < data.len()).collect();

@@ -70,7 +70,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let [train, test] = args
         .data
-        .open_both(&state, args.model.quiet || args.json)?
+        .open_both(&state, args.model.manner(args.json))?
         .map(|data| data.limited(args.limit));
     let labels = args.data.labels(&state, Split::Train, &train)?;
     let test_labels = args.data.labels(&state, Split::Test, &test)?;

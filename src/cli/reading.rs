@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use elbo::Result;
 use elbo::config::{Background, Channels, DataConfig, Layout, Range, image_size};
-use elbo::data::{Opened, Sources};
+use elbo::data::{Cache, Opened, Sources};
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::find::cache_folder;
 
 /// How files become images. What is not given is the configuration's.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -82,8 +84,21 @@ impl ReadingArgs {
     }
 }
 
+/// How images are opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner {
+    /// No bar tells how far that is.
+    pub(super) quiet: bool,
+    /// What took long to decode, and what memory does not hold, is kept for the next run.
+    pub(super) keep: bool,
+}
+
 /// Reads images. While the pictures of a folder are decoded, a bar tells on a terminal how far that is.
-pub(super) fn open(sources: Sources<'_>, quiet: bool) -> Result<Opened> {
+pub(super) fn open(sources: Sources<'_>, Manner { quiet, keep }: Manner) -> Result<Opened> {
+    let caches = cache_folder();
+    let keep = keep && caches.is_some();
+    let folder = caches.unwrap_or_else(std::env::temp_dir).join("images");
+    let sources = Sources { cache: Some(Cache { folder: &folder, keep }), ..sources };
     let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(0) };
     let style = ProgressStyle::with_template("pictures {wide_bar} {pos}/{len}  {eta} left");
     let bar = bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

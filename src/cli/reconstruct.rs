@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     args.picture.check()?;
     let state = args.model.state()?;
-    let data = args.images.open(&state, args.picture.quiet(&args.model))?;
+    let data = args.images.open(&state, args.picture.manner(&args.model))?;
     let look = Look::of(&state);
     let count = args.count.unwrap_or(data.len().saturating_sub(first).clamp(1, SHOWN));
     check(count.next_multiple_of(ACROSS).saturating_mul(2), look, ACROSS)?;

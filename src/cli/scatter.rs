@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         return Err(Error::config("a plane needs two dimensions of z; this model has one")
             .hint("`elbo encode` writes the codes"));
     }
-    let data = args.images.open(&state, args.picture.quiet(&args.model))?.limited(args.limit);
+    let data = args.images.open(&state, args.picture.manner(&args.model))?.limited(args.limit);
     let mut model = args.model.open(&state, Some(&data))?;
     let codes = model.encode(0..model.images())?.mean;
     let [x, y] = directions(args, &codes, latent);

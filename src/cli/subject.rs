@@ -10,7 +10,7 @@ use elbo::{Dataset, Device, Error, Model, Result};
 use crate::cli::args::DeviceArgs;
 use crate::cli::find::data_places;
 use crate::cli::place::ending;
-use crate::cli::reading;
+use crate::cli::reading::{self, Manner};
 use crate::cli::run_folder::{BEST, CHECKPOINT};
 use crate::cli::settings::RoomArgs;
 use crate::cli::talk;
@@ -77,8 +77,8 @@ pub(super) struct ImageArgs {
 impl ImageArgs {
     /// The images; if they should be the run's own and are not, that is said. A long reading shows a bar
     /// unless it is to be quiet.
-    pub(super) fn open(&self, state: &State, quiet: bool) -> Result<Dataset> {
-        let data = self.data.open(state, self.split, quiet)?;
+    pub(super) fn open(&self, state: &State, manner: Manner) -> Result<Dataset> {
+        let data = self.data.open(state, self.split, manner)?;
         if state.config.model.classes > 0 {
             self.labels(state, &data)?;
         }
@@ -112,6 +112,11 @@ impl ModelArgs {
     /// The model of a state on the device that was chosen.
     pub(super) fn open(&self, state: &State, data: Option<&Dataset>) -> Result<Model> {
         Model::new(&self.device()?, state, data)
+    }
+
+    /// How images are opened; nothing tells how far that is if it is to be quiet.
+    pub(super) fn manner(&self, quiet: bool) -> Manner {
+        Manner { quiet: quiet || self.quiet, keep: !self.device.no_cache }
     }
 
     /// The device that was chosen, which is said.
@@ -178,7 +183,7 @@ impl DataArgs {
     }
 
     /// The training and the test images.
-    pub(super) fn both(&self, state: &State, quiet: bool) -> Result<(Dataset, Dataset)> {
+    pub(super) fn both(&self, state: &State, manner: Manner) -> Result<(Dataset, Dataset)> {
         let (path, test) = self.places(state)?;
         let mut config = state.config.clone();
         if self.data.is_some() {
@@ -188,7 +193,7 @@ impl DataArgs {
         let (config, reading) = (&config, Some(&state.reading));
         let (test, room) = (test.as_deref(), self.room.room());
         let sources = Sources { test, reading, room, ..Sources::new(&path, config) };
-        let opened = reading::open(sources, quiet).map_err(|e| match &self.data {
+        let opened = reading::open(sources, manner).map_err(|e| match &self.data {
             Some(_) => e,
             None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
         })?;
@@ -199,8 +204,8 @@ impl DataArgs {
     }
 
     /// The images of one kind. If they should be the run's own and are not, that is said.
-    fn open(&self, state: &State, split: Split, quiet: bool) -> Result<Dataset> {
-        let (train, test) = self.both(state, quiet)?;
+    fn open(&self, state: &State, split: Split, manner: Manner) -> Result<Dataset> {
+        let (train, test) = self.both(state, manner)?;
         Ok(match split {
             Split::Test => self.compared(state, split, test)?,
             Split::Train => self.compared(state, split, train)?,
@@ -209,8 +214,8 @@ impl DataArgs {
 
     /// The images that the run learned from and those that it is tested on; what is said as by
     /// [`open`](Self::open).
-    pub(super) fn open_both(&self, state: &State, quiet: bool) -> Result<[Dataset; 2]> {
-        let (train, test) = self.both(state, quiet)?;
+    pub(super) fn open_both(&self, state: &State, manner: Manner) -> Result<[Dataset; 2]> {
+        let (train, test) = self.both(state, manner)?;
         let train = self.compared(state, Split::Train, train)?;
         Ok([train, self.compared(state, Split::Test, test)?])
     }

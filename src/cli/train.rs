@@ -11,15 +11,15 @@ use std::time::Instant;
 
 use elbo::checkpoint::{Course, State};
 use elbo::config::{Gradient, Likelihood, ModelConfig, Scale};
-use elbo::data::{Opened, Room, Sources};
+use elbo::data::{Opened, Sources};
 use elbo::train::scale_is_far;
 use elbo::{Config, Error, ErrorKind, Result, Trainer};
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_places;
-use crate::cli::reading;
+use crate::cli::reading::{self, Manner};
 use crate::cli::run_folder::RunFolder;
-use crate::cli::settings::RunArgs;
+use crate::cli::settings::{RunArgs, Settings};
 use crate::cli::signals::Signals;
 use crate::cli::talk;
 use crate::cli::train::log::Log;
@@ -97,7 +97,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.out.is_some() {
         folder = Some(RunFolder::claim(args.out.as_deref())?);
     }
-    let opened = open_data((args, settings.room()), &mut config, state.as_ref())?;
+    let opened = open_data((args, &settings), &mut config, state.as_ref())?;
     let (device, why, precision) = settings.open()?;
     if !args.quiet {
         talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
@@ -187,15 +187,17 @@ const COLOUR: &str = "colours are modelled by `--likelihood normal --scale share
 
 /// The images to train and to test on; the configuration names them from now on.
 fn open_data(
-    (args, room): (&Args, Room),
+    (args, settings): (&Args, &Settings),
     config: &mut Config,
     state: Option<&State>,
 ) -> Result<Opened> {
     let (data, test_data) =
         data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
     let (test, reading) = (test_data.as_deref(), state.map(|state| &state.reading));
+    let room = settings.room();
     let sources = Sources { test, reading, room, ..Sources::new(&data, config) };
-    let opened = reading::open(sources, args.quiet || args.json || args.tui);
+    let quiet = args.quiet || args.json || args.tui;
+    let opened = reading::open(sources, Manner { quiet, keep: !settings.no_cache });
     let mut opened = match &args.resume {
         Some(_) if args.data.is_none() => opened.map_err(|e| {
             e.hint("the run began with this data, from another folder perhaps: name it by `--data`")

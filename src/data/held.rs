@@ -165,9 +165,9 @@ impl Held {
     }
 
     /// The same values in memory.
-    pub(super) fn in_memory(self, path: &Path) -> Result<Self> {
+    pub(super) fn in_memory(self) -> Result<Self> {
         let Self::Stored(stored) = &self else { return Ok(self) };
-        let len = self.len() as u64;
+        let (path, len) = (stored.path(), self.len() as u64);
         let mut all = match stored.are_bytes() {
             true => Values::Bytes(reserved(path, len)?),
             false => Values::Floats(reserved(path, len)?),

@@ -1,7 +1,7 @@
 //! What lies at a path decides how it is read: the content of a file, the entries of a folder.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Background, Channels, Config, DataConfig, Range};
 use crate::data::formats::kinds::{self, Kind};
@@ -11,7 +11,7 @@ use crate::data::formats::{
 use crate::data::raw::{self, Found, Raw};
 use crate::data::reading::Reading;
 use crate::data::source::Ask;
-use crate::data::stored::{Cache, Space};
+use crate::data::stored::{Cache, Entry, Space, fitted};
 use crate::data::{Dataset, Room, channels, source, split};
 use crate::error::{Error, Result};
 
@@ -85,17 +85,25 @@ impl<'a> Sources<'a> {
     ///
     /// As [`open`](Self::open).
     pub fn open_told(self, progress: Progress<'_>) -> Result<Opened> {
-        let Self { data, test, config, reading, room, cache } = self;
-        let space = Space::new(room.budget, cache);
+        let space = Space::new(self.room.budget, self.cache);
+        match self.open_in(&space, progress) {
+            // Now it is read from where it came from.
+            Err(_) if space.was_damaged() => self.open_in(&space, progress),
+            opened => opened,
+        }
+    }
+
+    fn open_in(self, space: &Space<'_>, progress: Progress<'_>) -> Result<Opened> {
+        let Self { data, test, config, reading, room, .. } = self;
         let mut said = Vec::new();
         let DataConfig { labels, test_labels, .. } = &config.data;
-        let (mut found, behind) =
-            look(data, Ask { config: &config.data, space: &space }, progress)?;
+        let ask = Ask { config: &config.data, space };
+        let (mut found, behind) = look(data, ask, progress)?;
         let decided = decided(&config.data, &found.train, behind);
         found.train = with_labels(found.train, labels.as_deref())?;
         let (train, test, of) = match (test, found) {
             (Some(path), found) => {
-                let (other, _) = look(path, Ask { config: &decided, space: &space }, progress)?;
+                let (other, _) = look(path, Ask { config: &decided, space }, progress)?;
                 (found.train, other.test.unwrap_or(other.train), path)
             }
             (None, Found { train, test: Some(test) }) => (train, test, data),
@@ -126,7 +134,7 @@ impl<'a> Sources<'a> {
         let test = reading.apply(of, test, &mut said)?.numbered_as(of, &train)?;
         said.extend(train.classes_in_words(&test));
         let ([train, test], streamed) = room.lay([train, test]);
-        said.extend(streamed);
+        said.extend(streamed.into_iter().chain(space.said()));
         let mut seen = HashSet::new();
         said.retain(|line| seen.insert(line.clone()));
         Ok(Opened { train, test, reading, data: decided, said })
@@ -166,13 +174,32 @@ fn with_labels(images: Raw, path: Option<&Path>) -> Result<Raw> {
 
 /// Reads what lies at a path; and what was put behind its transparent pixels, if it has such.
 fn look(path: &Path, ask: Ask<'_>, progress: Progress<'_>) -> Result<(Found, Option<Background>)> {
-    let (found, behind) = match path.is_dir() {
-        true => look_into(path, ask, progress)?,
-        false => (look_at(path, ask)?, None),
+    let beside = if path.is_dir() { Vec::new() } else { beside(path) };
+    let entry = || Entry::of(ask.space, path, &beside, ask.config);
+    let kept = entry();
+    let known = match kept.as_ref().and_then(|kept| kept.open(ask.space)) {
+        Some(known) => known,
+        None => {
+            let found = match path.is_dir() {
+                true => look_into(path, ask, progress)?,
+                false => (look_at(path, ask)?, None),
+            };
+            match &kept {
+                Some(kept) => kept.keep(ask.space, found, entry().as_ref()),
+                None => found,
+            }
+        }
     };
+    let (found, behind) = (fitted(ask.space, known.0)?, known.1);
+    ask.space.tell(&found);
     let wanted = |raw| channels::wanted(path, raw, ask.config.channels);
     let (train, test) = (wanted(found.train)?, found.test.map(wanted).transpose()?);
     Ok((Found { train, test }, behind))
+}
+
+/// The files that are read with one that is named.
+fn beside(path: &Path) -> Vec<PathBuf> {
+    idx::beside(path).into_iter().chain(cifar::beside(path)).collect()
 }
 
 /// Reads a file by what it is.

@@ -40,7 +40,7 @@ impl Room {
 }
 
 /// Bytes in words.
-fn in_words(bytes: u64) -> String {
+pub(super) fn in_words(bytes: u64) -> String {
     match bytes >> 20 {
         0 => format!("{bytes} bytes"),
         mib => format!("{mib} MiB"),

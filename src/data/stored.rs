@@ -2,15 +2,19 @@
 //! checksum.
 #![warn(clippy::arithmetic_side_effects)]
 
+mod cache;
 mod disk;
+mod entry;
+mod key;
 mod spool;
 #[cfg(test)]
 mod tests;
 
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::Crc;
 use rayon::prelude::*;
@@ -22,8 +26,10 @@ use crate::data::source::reserved;
 use crate::data::step::Step;
 use crate::error::{Error, Result};
 
+pub(super) use cache::{Entry, fitted};
 pub(super) use disk::Pile;
 pub use spool::Cache;
+use spool::Spool;
 pub(super) use spool::{Sink, Space};
 
 /// Rows that follow one another are read at once, but no more bytes than these.
@@ -44,6 +50,8 @@ pub(super) struct Table {
     bytes: bool,
     /// The CRC-32 of each row.
     sums: Vec<u32>,
+    /// Whether a row was not what was written.
+    damaged: AtomicBool,
 }
 
 impl Table {
@@ -77,6 +85,7 @@ impl Table {
     }
 
     fn damaged(&self, image: u32, how: &str) -> Error {
+        self.damaged.store(true, Ordering::Relaxed);
         let count = self.sums.len();
         let what = format!("{how} image {image} of its {count}, counted from 0");
         Error::data(&self.path, what).hint(self.way_on())
@@ -108,6 +117,11 @@ impl Stored {
         // A file with more rows is not made.
         let own = (0..table.sums.len() as u32).collect();
         Self { table: Arc::new(table), own, steps: Vec::new() }
+    }
+
+    /// The file, for messages.
+    pub(super) fn path(&self) -> &Path {
+        &self.table.path
     }
 
     /// How many images there are.

@@ -18,7 +18,9 @@ fn what_exceeds_its_budget_is_streamed_to_the_same_bits() {
         ] {
             let out = format!("{out}-{device}");
             let flags = format!("--epochs 3 --device {device} --out {out} {flags}");
-            let done = output(train(&dir, &flags));
+            let mut command = train(&dir, &flags);
+            command.env("XDG_CACHE_HOME", dir.path().join("caches"));
+            let done = output(command);
             assert!(done.status.success(), "{}", text(&done.stderr));
             let (says, streamed) = (text(&done.stderr), "are streamed");
             assert_eq!(said.is_some(), says.contains(streamed), "{flags}: {says}");

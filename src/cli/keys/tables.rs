@@ -326,7 +326,7 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             ),
             key(
                 "no-cache",
-                "Whether nothing compiled or measured is kept for the next run: true or false.",
+                "Whether nothing compiled, measured or decoded is kept for the next run: true or false.",
             ),
             key(
                 "stream",

@@ -116,24 +116,31 @@ pub(in crate::data) fn read_file(path: &Path, ask: Ask<'_>) -> Result<Found> {
 /// those of the file beside it that is to test.
 pub(in crate::data) fn read_stl(path: &Path, ask: Ask<'_>) -> Result<Found> {
     let train = stl(path, ask)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(name.replacen("train", "test", 1));
-    if !name.contains("train") || !beside.is_file() {
-        return Ok(train.into());
-    }
+    let [_, Some(beside)] = stl_beside(path) else { return Ok(train.into()) };
     let note = format!("the images to test on are those of `{}`", beside.display());
     Ok(Found { train: train.noted(note), test: Some(stl(&beside, ask)?) })
+}
+
+/// The classes of STL-10's images, and the images to test on if these are to train, as far as they are there.
+fn stl_beside(path: &Path) -> [Option<PathBuf>; 2] {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let classes = name.strip_suffix("X.bin").map(|name| format!("{name}y.bin"));
+    let test = name.contains("train").then(|| name.replacen("train", "test", 1));
+    let beside = |name: String| Some(path.with_file_name(name)).filter(|path| path.is_file());
+    [classes.and_then(beside), test.and_then(beside)]
+}
+
+/// The files that may be read with one that is named.
+pub(in crate::data) fn beside(path: &Path) -> Vec<PathBuf> {
+    let [classes, test] = stl_beside(path);
+    let theirs = test.as_deref().map(stl_beside).into_iter().flatten();
+    theirs.chain([classes, test.clone()]).flatten().collect()
 }
 
 fn stl(path: &Path, ask: Ask<'_>) -> Result<Raw> {
     let (file, len) = source::open(path)?;
     let raw = stl_from(path, (&mut BufReader::new(file), len), ask.space)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix("X.bin").map(|name| format!("{name}y.bin"));
-    let Some(labels) = name.map(|name| path.with_file_name(name)).filter(|path| path.is_file())
-    else {
-        return Ok(raw);
-    };
+    let [Some(labels), _] = stl_beside(path) else { return Ok(raw) };
     let values = source::read(&labels)?;
     let fault = format!("`{}` has classes other than 1 to 10", labels.display());
     let lower: Option<Vec<u8>> =

@@ -26,7 +26,7 @@ use crate::data::source::Ask;
 use crate::data::stored::{Sink, Space};
 use crate::error::{Error, ErrorKind, Result};
 
-pub(in crate::data) use place::{read_archive, read_file, read_folder as read_family};
+pub(in crate::data) use place::{beside, read_archive, read_file, read_folder as read_family};
 
 /// The words that a file of images and a file of labels start with: unsigned bytes of three dimensions and
 /// of one.

@@ -1,9 +1,12 @@
 //! Images that are more than memory is to hold go to a file as they are read.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fs;
 use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use flate2::Crc;
 use tempfile::NamedTempFile;
@@ -38,15 +41,50 @@ pub struct Cache<'a> {
 /// The room for what one call reads.
 #[derive(Debug)]
 pub(in crate::data) struct Space<'a> {
-    budget: u64,
-    cache: Option<Cache<'a>>,
+    pub(super) budget: u64,
+    pub(super) cache: Option<Cache<'a>>,
     /// Bytes in memory so far.
     taken: Cell<u64>,
+    /// What should be said of files.
+    said: RefCell<Vec<String>>,
+    /// The kept files that were opened, with those that are removed where one is damaged.
+    opened: RefCell<Vec<(Arc<Table>, [PathBuf; 2])>>,
 }
 
 impl<'a> Space<'a> {
     pub(in crate::data) fn new(budget: u64, cache: Option<Cache<'a>>) -> Self {
-        Self { budget, cache, taken: Cell::new(0) }
+        let (taken, said, opened) = (Cell::new(0), RefCell::default(), RefCell::default());
+        Self { budget, cache, taken, said, opened }
+    }
+
+    /// Has something said.
+    pub(super) fn say(&self, what: String) {
+        self.said.borrow_mut().push(what);
+    }
+
+    /// What should be said by now.
+    pub(in crate::data) fn said(&self) -> Vec<String> {
+        self.said.take()
+    }
+
+    /// A kept file was opened, which may turn out to be damaged.
+    pub(super) fn opened(&self, table: &Arc<Table>, paths: [PathBuf; 2]) {
+        self.opened.borrow_mut().push((table.clone(), paths));
+    }
+
+    /// Removes kept files that turned out to be damaged, if there are such: what was read of them must be read
+    /// anew.
+    pub(in crate::data) fn was_damaged(&self) -> bool {
+        let opened = self.opened.take();
+        let damaged = opened.iter().filter(|(table, _)| table.damaged.load(Ordering::Relaxed));
+        let paths: Vec<_> = damaged.flat_map(|(_, paths)| paths).collect();
+        for path in &paths {
+            if fs::remove_file(path).is_ok() {
+                self.say(format!("`{}` is damaged, and is made anew", path.display()));
+            }
+        }
+        self.taken.set(0);
+        !paths.is_empty()
     }
 
     /// Takes so many bytes of memory for what is not yet done.
@@ -61,13 +99,12 @@ impl<'a> Space<'a> {
 
     /// A file without a name for what is not yet done and has no room in memory.
     pub(in crate::data) fn pile(&self) -> Result<Pile> {
-        self.folder().and_then(Pile::new)
+        self.place().and_then(|cache| Pile::new(cache.folder))
     }
 
     /// The folder for what has no room in memory.
-    fn folder(&self) -> Result<&'a Path> {
-        let folder = self.cache.map(|cache| cache.folder);
-        folder.ok_or_else(|| {
+    fn place(&self) -> Result<Cache<'a>> {
+        self.cache.ok_or_else(|| {
             let what = "memory has no room for more images, and there is no folder for them";
             Error::new(ErrorKind::Limit, what).hint("give them more memory")
         })
@@ -139,7 +176,7 @@ impl<'a> Sink<'a> {
     }
 
     fn spool(&self, bytes: bool) -> Result<Spool> {
-        Spool::new(self.space.folder()?, self.row, bytes, self.needs(bytes))
+        Spool::new(self.space.place()?, self.row, bytes, self.needs(bytes))
     }
 
     /// Takes the next values. If they are floats where others were bytes, all become floats.
@@ -192,7 +229,7 @@ impl<'a> Sink<'a> {
 
 /// A file of rows as it is written.
 #[derive(Debug)]
-struct Spool {
+pub(super) struct Spool {
     out: BufWriter<NamedTempFile>,
     /// The bytes that are to be written.
     needs: u64,
@@ -205,7 +242,7 @@ struct Spool {
 }
 
 impl Spool {
-    fn new(folder: &Path, row: usize, bytes: bool, needs: u64) -> Result<Self> {
+    fn new(Cache { folder, keep }: Cache<'_>, row: usize, bytes: bool, needs: u64) -> Result<Self> {
         make(folder)?;
         let row_bytes = if bytes { row } else { row.saturating_mul(4) };
         check_free(folder, needs)?;
@@ -213,11 +250,26 @@ impl Spool {
         let file = file.map_err(|error| refused("make a file in", folder, error))?;
         // Who tidies up leaves what a process has a lock on.
         file.as_file().try_lock().map_err(|error| refused("lock", file.path(), error.into()))?;
+        if cfg!(unix) && !keep {
+            // Then it is gone however the process ends; on other systems it is when the images are.
+            fs::remove_file(file.path()).map_err(|error| refused("unlink", file.path(), error))?;
+        }
         let out = BufWriter::with_capacity(BUFFER, file);
         let (crc, filled, sums) = (Crc::new(), 0, Vec::new());
         let mut spool = Self { out, needs, row_bytes, bytes, crc, filled, sums };
         spool.write(&START)?;
         Ok(spool)
+    }
+
+    /// A file of values that are in memory.
+    pub(super) fn all(folder: &Path, row: usize, values: Part<'_>) -> Result<Stored> {
+        let (bytes, len) = match values {
+            Part::Bytes(v) => (true, v.len() as u64),
+            Part::Floats(v) => (false, (v.len() as u64).saturating_mul(4)),
+        };
+        let mut spool = Self::new(Cache { folder, keep: true }, row, bytes, len)?;
+        spool.push(values)?;
+        spool.done(folder)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
@@ -293,6 +345,7 @@ impl Spool {
         let (start, row_bytes) = (START.len() as u64, self.row_bytes);
         let temporary = Some(temporary);
         let Self { bytes, sums, .. } = self;
-        Ok(Stored::all(Table { path, file, temporary, start, row_bytes, bytes, sums }))
+        let damaged = AtomicBool::new(false);
+        Ok(Stored::all(Table { path, file, temporary, start, row_bytes, bytes, sums, damaged }))
     }
 }

@@ -119,7 +119,7 @@ fn a_file_has_the_bits_of_memory() {
                 assert!(expected == found, "values {which}, {range}, grey: {grey}");
             }
         }
-        let back = stored.in_memory(Path::new(NAME)).expect("room in memory");
+        let back = stored.in_memory().expect("room in memory");
         assert!(back == Held::Memory(values), "values {which} are read back");
     }
 }
@@ -139,7 +139,7 @@ fn bytes_become_floats_in_a_file() {
         assert!(matches!(held, Held::Stored(_)), "floats are beyond a budget of {budget}");
         let mut expected = Values::Bytes(bytes);
         expected.extend(Part::Floats(&[0.5]));
-        assert!(held.in_memory(of).expect("room") == Held::Memory(expected), "budget {budget}");
+        assert!(held.in_memory().expect("room") == Held::Memory(expected), "budget {budget}");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "no file is left");
     }
 }

@@ -99,10 +99,7 @@ pub(in crate::data) fn read_file(path: &Path, ask: Ask<'_>) -> Result<Found> {
     if ask.config.range == Range::ByFile {
         return alone().map(Raw::into);
     }
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let own = path.file_name().unwrap_or_default().to_string_lossy();
     let Some(name) = Name::parse(&own) else {
         let images = alone()?;
@@ -127,6 +124,25 @@ pub(in crate::data) fn read_file(path: &Path, ask: Ask<'_>) -> Result<Found> {
     let beside = chosen.test[0]
         .map(|at| format!("the images to test on are those of `{}` beside it", files[at].0));
     Ok(found.noted(beside))
+}
+
+/// The files that may be read with one that is named.
+pub(in crate::data) fn beside(path: &Path) -> Vec<PathBuf> {
+    let folder = folder_of(path);
+    let own = path.file_name().unwrap_or_default().to_string_lossy();
+    let labels = labels_name(&own).map(|labels| folder.join(labels));
+    let labels = labels.into_iter().filter(|path| path.is_file());
+    match Name::parse(&own) {
+        Some(_) => list(folder).into_iter().map(|(_, path)| path).chain(labels).collect(),
+        None => labels.collect(),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Reads the images of an archive, if files of the family are among its members; `load` unpacks one.
