@@ -31,12 +31,15 @@ impl Key {
     /// each file in the folder, or of the file and of those `beside` it that are read with it, and the options
     /// that readers look at.
     pub(super) fn of(path: &Path, beside: &[PathBuf], config: &DataConfig) -> Option<Self> {
+        let path = fs::canonicalize(path).ok()?;
         let mut files = Vec::new();
         match path.is_dir() {
-            true => walk(path, 0, &mut files)?,
-            false => files.push(path.to_owned()),
+            true => walk(&path, 0, &mut files)?,
+            false => files.push(path.clone()),
         }
-        files.extend(beside.iter().cloned());
+        for file in beside {
+            files.push(fs::canonicalize(file).ok()?);
+        }
         files.sort();
         let mut hash = Sha256::new();
         let mut add = |part: &[u8]| {
@@ -45,7 +48,7 @@ impl Key {
         };
         add(VERSION.as_bytes());
         add(options(config)?.as_bytes());
-        add(fs::canonicalize(path).ok()?.as_os_str().as_encoded_bytes());
+        add(path.as_os_str().as_encoded_bytes());
         let mut bytes = 0_u64;
         for file in files {
             let about = fs::metadata(&file).ok()?;
