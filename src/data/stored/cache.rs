@@ -75,7 +75,10 @@ impl<'a> Entry<'a> {
             let file = File::options().append(true).open(self.path(ending));
             let _ = file.and_then(|file| file.set_modified(SystemTime::now()));
         }
-        space.say(format!("the images are those of `{shown}`, {}", in_words(bytes)));
+        space.say(format!(
+            "the images, {}, are in `{shown}`, kept by an earlier run",
+            in_words(bytes)
+        ));
         Some(known)
     }
 

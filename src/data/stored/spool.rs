@@ -76,6 +76,8 @@ impl<'a> Space<'a> {
     /// anew.
     pub(in crate::data) fn was_damaged(&self) -> bool {
         let opened = self.opened.take();
+        // What was said goes for a reading that is of no use.
+        self.said.take();
         let damaged = opened.iter().filter(|(table, _)| table.damaged.load(Ordering::Relaxed));
         let paths: Vec<_> = damaged.flat_map(|(_, paths)| paths).collect();
         for path in &paths {

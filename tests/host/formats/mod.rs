@@ -1,6 +1,7 @@
 //! What the loaders of NumPy arrays, CSV and PNG make of good files and of malformed ones, and how a
 //! path decides which of them reads it.
 
+mod beyond;
 mod cifar;
 mod folders;
 mod idx;
