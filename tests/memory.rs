@@ -2,6 +2,8 @@
 //! file itself included, whatever the file says. One test, since others would be counted too.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
+#[path = "memory/beyond.rs"]
+mod beyond;
 #[path = "memory/drawn.rs"]
 mod drawn;
 #[path = "memory/packed.rs"]
@@ -307,6 +309,7 @@ fn files_cost_at_most_four_times_their_size() {
         .for_each(|file| check("parquet", file, |path, bytes| parquet::read(path, bytes, &config)));
     let batch = vec![7; 3073 * 8192];
     check("cifar", ("24 MiB", batch, true), |path, bytes| cifar::read(path, bytes, &config));
+    beyond::sets_four_times_their_budget();
     weights().into_iter().for_each(|file| check("weights", file, weights_from_bytes));
     for (case, file, _) in weights() {
         check("state", (case, file, false), State::from_bytes);

@@ -2,7 +2,12 @@
 
 use super::*;
 
-fn png(width: u32, height: u32, rest: [u8; 5], chunks: &[(&[u8; 4], Vec<u8>)]) -> Vec<u8> {
+pub(super) fn png(
+    width: u32,
+    height: u32,
+    rest: [u8; 5],
+    chunks: &[(&[u8; 4], Vec<u8>)],
+) -> Vec<u8> {
     let header = [width.to_be_bytes().as_slice(), &height.to_be_bytes(), &rest].concat();
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     let end = (b"IEND", Vec::new());

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{Channels, Config, DataConfig, Likelihood, Range};
 use crate::data::held::Held;
 use crate::data::labels::Labels;
-use crate::data::raw::{Kind, Part, Raw};
+use crate::data::raw::{Found, Kind, Part, Raw};
 use crate::data::reading::Reading;
 use crate::data::{Dataset, channels, split};
 
@@ -148,9 +148,10 @@ fn bytes_become_floats_in_a_file() {
 #[test]
 fn damage_is_known() {
     let folder = tempfile::tempdir().expect("a folder");
-    let room = room(folder.path());
+    // Of a file that is not to be kept the name is gone at once.
+    let space = Space::new(0, Some(Cache { folder: folder.path(), keep: true }));
     let values = Values::Bytes(noise(1000).map(|v| v as u8).collect());
-    let held = spooled(&room, 10, &values);
+    let held = spooled(&space, 10, &values);
     let Held::Stored(stored) = &held else { panic!("memory holds none") };
     let (path, file) = (&stored.table.path, &stored.table.file);
     let place = spool::START.len() + 57 * 10 + 3;
@@ -187,4 +188,111 @@ fn a_disk_without_room_is_named_before_anything_is_written() {
     assert!(text.contains(&*folder.path().to_string_lossy()), "{text}");
     assert!(error.advice().is_some_and(|hint| hint.contains("free some space")), "{text}");
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 0, "nothing is begun");
+}
+
+/// A file of an array, and its images as they are kept and opened again; what is said of it.
+fn kept(folder: &Path, name: &str, len: usize) -> (Found, Vec<String>) {
+    let path = folder.join(name);
+    if !path.exists() {
+        fs::write(&path, vec![7; len]).expect("a file");
+    }
+    let caches = folder.join("caches");
+    let space = Space::new(0, Some(Cache { folder: &caches, keep: true }));
+    let entry = Entry::of(&space, &path, &[], &DataConfig::default()).expect("a place");
+    if let Some((found, _)) = entry.open(&space) {
+        return (found, space.said());
+    }
+    let values = Values::Bytes(noise(len).map(|v| v as u8).collect());
+    let mut raw = Raw::new(&path, [1, 100].into(), spooled(&space, 100, &values), Kind::Numbers)
+        .expect("images")
+        .noted("a note");
+    raw.labels = Some(Labels {
+        values: (0..raw.count).map(|i| i as u8 % 3).collect(),
+        names: Some(["a", "b\n", "ç"].map(str::to_owned).to_vec()),
+    });
+    raw.groups = Some((0..raw.count as u32).collect());
+    let test = Raw { labels: None, values: spooled(&space, 100, &values), ..raw.clone() };
+    let found = Found { train: raw, test: Some(test) };
+    let found = entry.keep(&space, (found, None), Some(&entry)).0;
+    (found, space.said())
+}
+
+/// All that is known of images comes back, whatever they are.
+#[test]
+fn what_is_kept_comes_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, said) = kept(folder.path(), "x", 1000);
+    assert!(said.iter().any(|line| line.contains("are kept for the next run")), "{said:?}");
+    let (again, said) = kept(folder.path(), "x", 1000);
+    assert!(said.iter().any(|line| line.contains("kept by an earlier run")), "{said:?}");
+    let in_memory = |raw: Raw| Raw { values: raw.values.in_memory().expect("rows"), ..raw };
+    assert_eq!(in_memory(again.train), in_memory(first.train), "to train on");
+    assert_eq!(again.test.map(in_memory), first.test.map(in_memory), "to test on");
+}
+
+/// Of three sets of which two have room the one goes that was not used for the longest time; and what has no
+/// room at all is not kept.
+#[test]
+fn what_was_not_used_for_the_longest_time_makes_room() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (first, _) = (kept(folder.path(), "a", 20_000), kept(folder.path(), "b", 20_000));
+    assert!(first.1.iter().all(|line| !line.contains("removed")), "there is room for two");
+    let files = || {
+        let found = fs::read_dir(folder.path().join("caches")).expect("a folder").flatten();
+        found.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    let age = |path: &Path| {
+        let file = File::options().append(true).open(path).expect("a file");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
+    };
+    files().iter().for_each(|path| age(path));
+    let used = kept(folder.path(), "a", 20_000).1;
+    assert!(used.iter().any(|line| line.contains("kept by an earlier run")), "{used:?}");
+    let (_, said) = kept(folder.path(), "c", 20_000);
+    let removed = said.iter().filter(|line| line.contains("the longest time")).count();
+    assert_eq!((removed, files().len()), (1, 4), "both files of one: {said:?}");
+    let used = kept(folder.path(), "a", 20_000).1;
+    assert!(used.iter().any(|line| line.contains("kept by an earlier run")), "it stays: {used:?}");
+    let (found, said) = kept(folder.path(), "d", 60_000);
+    assert!(said.iter().any(|line| line.contains("are not kept")), "{said:?}");
+    assert_eq!(files().len(), 6, "nothing is removed for it, whose two files lie there");
+    found.train.values.gather(100, &[0, 599]).expect("it is there while it is used");
+    drop(found);
+    assert_eq!(files().len(), 4, "and gone then");
+}
+
+/// A kept file with any byte changed, cut or longer is known, or is the same.
+#[test]
+fn mutations_of_a_kept_file_are_known() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (found, _) = kept(folder.path(), "x", 2000);
+    let Held::Stored(stored) = &found.train.values else { panic!("it is in a file") };
+    let path = stored.path().to_owned();
+    let key = path.file_stem().and_then(|stem| stem.to_str()).expect("a name").to_owned();
+    let key = key.trim_end_matches(".train");
+    let expected = found.train.values.clone().in_memory().expect("rows");
+    let good = fs::read(&path).expect("a file");
+    assert!(entry::open(&path, key).is_some(), "the file itself");
+    assert!(entry::open(&path, "another").is_none(), "it is kept under another name");
+    let mut known = 0;
+    for (i, chance) in noise(3000).enumerate() {
+        let (at, value) = (chance as usize % good.len(), (chance >> 13) as u8);
+        let mut bad = good.clone();
+        match i % 3 {
+            0 => bad[at] ^= value.max(1),
+            1 => bad.truncate(at),
+            _ => bad.extend_from_slice(&good[at..]),
+        }
+        fs::write(&path, bad).expect("a file");
+        let rows = entry::open(&path, key).and_then(|(_, raw)| {
+            (raw.labels == found.train.labels && raw.notes == found.train.notes)
+                .then(|| raw.values.in_memory().ok())
+                .flatten()
+        });
+        match rows {
+            Some(rows) => assert!(rows == expected, "{i}: other images"),
+            None => known += 1,
+        }
+    }
+    assert!(known > 2950, "only {known} of 3000 are known");
 }

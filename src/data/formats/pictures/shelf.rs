@@ -11,7 +11,7 @@ use crate::data::stored::{Pile, Space};
 use crate::error::Result;
 
 /// So many bytes of pictures are decoded side by side, and so few pictures and so many at the most.
-const TOGETHER: usize = 64 << 20;
+const TOGETHER: usize = 16 << 20;
 const FEW: usize = 16;
 const MANY: usize = 256;
 
