@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::program::{elbo, output, place, succeed, text, train};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::program::{Running, elbo, output, place, succeed, text, train};
 
 /// 80 images of 8×8 take 5,120 bytes: a window of a quarter of what they may take holds one minibatch.
 #[test]
@@ -30,4 +33,44 @@ fn what_exceeds_its_budget_is_streamed_to_the_same_bits() {
         }
         assert!(runs.windows(2).all(|two| two[0] == two[1]), "{device}: weights and losses");
     }
+}
+
+/// The only file that holds images of a run.
+fn kept(caches: &Path) -> Option<PathBuf> {
+    let found = fs::read_dir(caches.join("elbo/images")).ok()?;
+    let mut found = found.map(|entry| entry.expect("an entry").path());
+    found.find(|path| path.to_string_lossy().ends_with(".train.images"))
+}
+
+#[cfg(unix)]
+#[test]
+fn images_that_are_cut_while_a_run_reads_them_lose_no_step() {
+    let dir = place();
+    let caches = dir.path().join("caches");
+    let caching = |mut command: Command| {
+        command.env("XDG_CACHE_HOME", &caches);
+        command
+    };
+    let mut endless = caching(train(&dir, "--memory-budget 1280 --epochs 1000000"));
+    let told = dir.path().join("said");
+    let mut run = Running::start(
+        endless.stdout(Stdio::null()).stderr(fs::File::create(&told).expect("a file")),
+    );
+    let log = dir.path().join("out/metrics.jsonl");
+    run.until("an epoch", || fs::read_to_string(&log).is_ok_and(|log| log.contains("epoch\":2")));
+    let file = kept(&caches).expect("the images are kept");
+    let images = fs::OpenOptions::new().write(true).open(&file).expect("the images");
+    images.set_len(fs::metadata(&file).expect("it").len() / 2).expect("it is cut");
+    assert!(!run.wait().success(), "the run ends");
+    let said = fs::read_to_string(&told).expect("what it said");
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(said.contains(&name) && said.contains("ends before or within image"), "{said}");
+    assert!(said.contains("saved last after step") && said.contains("--resume"), "{said}");
+    let step = said.split("saved last after step ").nth(1).and_then(|rest| rest.split(':').next());
+    let step: u64 = step.and_then(|step| step.parse().ok()).expect("a step");
+    let on = format!("train --resume out --max-steps {} --memory-budget 1280", step + 1);
+    let on = output(caching(elbo(&dir, &on)));
+    let says = text(&on.stderr);
+    assert!(on.status.success() && says.contains("made anew"), "{says}");
+    assert!(says.contains(&format!("goes on after step {step}")), "{says}");
 }
