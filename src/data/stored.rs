@@ -6,6 +6,8 @@ mod cache;
 mod disk;
 mod entry;
 mod key;
+#[cfg(feature = "pictures")]
+mod pile;
 mod spool;
 #[cfg(test)]
 mod tests;
@@ -27,7 +29,8 @@ use crate::data::step::Step;
 use crate::error::{Error, Result};
 
 pub(super) use cache::{Entry, fitted};
-pub(super) use disk::Pile;
+#[cfg(feature = "pictures")]
+pub(super) use pile::Pile;
 pub use spool::Cache;
 use spool::Spool;
 pub(super) use spool::{Sink, Space};
@@ -170,7 +173,9 @@ impl Stored {
             parts.push((first, part));
             rest = behind;
         }
-        parts.into_par_iter().try_for_each(|(first, part)| self.table.read(first, part))?;
+        // A few rows are read by one thread, since each may take no more than a microsecond.
+        let parts = parts.into_par_iter().with_min_len(4);
+        parts.try_for_each(|(first, part)| self.table.read(first, part))?;
         let mut values = match self.table.bytes {
             true => Values::Bytes(buffer),
             false => {

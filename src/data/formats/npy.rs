@@ -104,7 +104,8 @@ fn numbers(
     each(path, from, header, |some| {
         let values = some.chunks_exact(dtype.size());
         let count = values.len();
-        (bytes.clear(), floats.clear());
+        bytes.clear();
+        floats.clear();
         if dtype.is_float() {
             floats.extend(values.map(|value| float(dtype, value)));
             if let Some(at) = floats.iter().position(|v| !v.is_finite()) {

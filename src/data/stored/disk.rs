@@ -1,11 +1,10 @@
 //! The disk that images lie on: how much of it is free, and what its refusals mean.
 #![warn(clippy::arithmetic_side_effects)]
 
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
-use super::read_at;
 use crate::error::{Error, Result};
 
 /// How unfinished files begin.
@@ -51,39 +50,4 @@ pub(super) fn refused(action: &str, path: &Path, error: io::Error) -> Error {
 /// Makes a folder if it is not there.
 pub(super) fn make(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|error| refused("make the folder", folder, error))
-}
-
-/// A file without a name, which is gone when this is: pieces of bytes, one behind the other.
-#[derive(Debug)]
-pub(in crate::data) struct Pile {
-    folder: PathBuf,
-    file: File,
-    len: u64,
-}
-
-impl Pile {
-    pub(super) fn new(folder: &Path) -> Result<Self> {
-        make(folder)?;
-        let file = tempfile::tempfile_in(folder);
-        let file = file.map_err(|error| refused("make a file in", folder, error))?;
-        Ok(Self { folder: folder.to_owned(), file, len: 0 })
-    }
-
-    /// The folder, for messages.
-    pub(in crate::data) fn path(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Puts bytes behind the others, and says where.
-    pub(in crate::data) fn put(&mut self, bytes: &[u8]) -> Result<u64> {
-        let (at, needs) = (self.len, bytes.len() as u64);
-        self.file.write_all(bytes).map_err(|error| no_space(&self.folder, needs, error))?;
-        self.len = self.len.saturating_add(needs);
-        Ok(at)
-    }
-
-    /// Reads bytes that were put there.
-    pub(in crate::data) fn read(&self, at: u64, bytes: &mut [u8]) -> Result<()> {
-        read_at(&self.file, bytes, at).map_err(|error| refused("read", &self.folder, error))
-    }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use flate2::Crc;
 use tempfile::NamedTempFile;
 
-use super::disk::{PREFIX, Pile, check_free, make, no_space, refused};
+use super::disk::{PREFIX, check_free, make, no_space, refused};
 use super::{Stored, Table, read_at};
 use crate::data::held::Held;
 use crate::data::raw::{Part, Values};
@@ -44,7 +44,7 @@ pub(in crate::data) struct Space<'a> {
     pub(super) budget: u64,
     pub(super) cache: Option<Cache<'a>>,
     /// Bytes in memory so far.
-    taken: Cell<u64>,
+    pub(super) taken: Cell<u64>,
     /// What should be said of files.
     said: RefCell<Vec<String>>,
     /// The kept files that were opened, with those that are removed where one is damaged.
@@ -94,18 +94,8 @@ impl<'a> Space<'a> {
         self.taken.set(self.taken.get().saturating_add(bytes));
     }
 
-    /// Gives them back.
-    pub(in crate::data) fn free(&self, bytes: u64) {
-        self.taken.set(self.taken.get().saturating_sub(bytes));
-    }
-
-    /// A file without a name for what is not yet done and has no room in memory.
-    pub(in crate::data) fn pile(&self) -> Result<Pile> {
-        self.place().and_then(|cache| Pile::new(cache.folder))
-    }
-
     /// The folder for what has no room in memory.
-    fn place(&self) -> Result<Cache<'a>> {
+    pub(super) fn place(&self) -> Result<Cache<'a>> {
         self.cache.ok_or_else(|| {
             let what = "memory has no room for more images, and there is no folder for them";
             Error::new(ErrorKind::Limit, what).hint("give them more memory")

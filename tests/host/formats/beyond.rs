@@ -240,6 +240,28 @@ fn pictures_are_decoded_once() {
     assert_eq!(cached(&fewer), ["are kept for the next run"], "one picture less");
 }
 
+/// What changed while it was read is not kept under the name of what it was.
+#[test]
+fn pictures_that_change_while_they_are_read_are_not_kept() {
+    let (folder, path, expected) = pictures();
+    let caches = folder.path().join("caches");
+    let touched = std::sync::Once::new();
+    let touch = |_, _| {
+        touched.call_once(|| {
+            let file = File::options().append(true).open(path.join("2/2.png")).expect("a picture");
+            file.set_modified(SystemTime::now() + Duration::from_secs(9)).expect("a time");
+        });
+    };
+    let mut config = Config::default();
+    config.model.likelihood = Likelihood::Normal;
+    let cache = Some(Cache { folder: &caches, keep: true });
+    let opened = Sources { cache, ..Sources::new(&path, &config) }.open_told(&touch);
+    let opened = opened.expect("pictures");
+    assert!(facts(&opened) == expected, "the pictures");
+    assert_eq!(cached(&opened), Vec::<&str>::new(), "nothing is kept");
+    assert!(!caches.exists(), "no file is made");
+}
+
 /// Whatever a kept file has become, the images are those of the folder, and the file is made anew.
 #[test]
 fn damaged_files_are_made_anew() {
