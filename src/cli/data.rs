@@ -44,9 +44,6 @@ pub(super) struct Args {
     /// Write a contact sheet of the first images to a PNG file, which must not be there yet
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Keep nothing that was decoded for the next run
-    #[arg(long)]
-    no_cache: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -85,7 +82,8 @@ fn open(args: &Args, data: &Path) -> Result<(Opened, Option<String>)> {
     config.model.likelihood = args.likelihood.unwrap_or(config.model.likelihood);
     config.validate()?;
     let test = args.test_data.as_deref();
-    let manner = Manner { quiet: args.json, keep: !args.no_cache };
+    // Who only looks leaves nothing.
+    let manner = Manner { quiet: args.json, keep: false };
     let read =
         |config: &Config| reading::open(Sources { test, ..Sources::new(data, config) }, manner);
     let in_words = |error: &Error| match error.advice() {

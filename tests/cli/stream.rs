@@ -35,6 +35,50 @@ fn what_exceeds_its_budget_is_streamed_to_the_same_bits() {
     }
 }
 
+/// A picture of noise of 256 × 256 in grey, uncompressed: a palette and a byte for each pixel.
+fn picture(seed: u32) -> Vec<u8> {
+    const SIDE: u32 = 256;
+    let start = 54 + 1024;
+    let words =
+        |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<_>>();
+    let head =
+        words(&[start + SIDE * SIDE, 0, start, 40, SIDE, SIDE, 1 | 8 << 16, 0, 0, 0, 0, 0, 0]);
+    let palette: Vec<u32> = (0..256).map(|level| level * 0x01_0101).collect();
+    let pixels = (0..SIDE * SIDE).map(|i| ((i ^ seed).wrapping_mul(0x9e37_79b1) >> 24) as u8);
+    b"BM".iter().copied().chain(head).chain(words(&palette)).chain(pixels).collect()
+}
+
+#[test]
+fn pictures_are_kept_by_who_trains_and_not_by_who_looks() {
+    let dir = place();
+    let caches = dir.path().join("caches");
+    fs::create_dir(dir.path().join("pictures")).expect("a folder");
+    for i in 0..65 {
+        let path = dir.path().join(format!("pictures/{i}.bmp"));
+        fs::write(path, picture(i)).expect("a picture");
+    }
+    let run = |flags: &str| {
+        let mut command = elbo(&dir, flags);
+        command.env("XDG_CACHE_HOME", &caches);
+        let done = output(command);
+        assert!(done.status.success(), "{flags}: {}", text(&done.stderr));
+        text(&done.stderr).to_owned()
+    };
+    run("data pictures --resize 8");
+    assert!(!caches.exists(), "who looks leaves nothing");
+    let trained =
+        "train --data pictures --resize 8 --hidden 4 --latent 2 --max-steps 1 --device cpu";
+    let said = run(&format!("{trained} --no-cache --out none"));
+    assert!(!caches.exists() && !said.contains("kept for the next run"), "{said}");
+    let said = run(&format!("{trained} --out first"));
+    assert!(kept(&caches).is_some() && said.contains("are kept for the next run"), "{said}");
+    let said = run(&format!("{trained} --out again"));
+    assert!(said.contains("kept by an earlier run"), "{said}");
+    let weights = ["none", "first", "again"]
+        .map(|run| fs::read(dir.path().join(run).join("weights.safetensors")).expect("weights"));
+    assert!(weights.iter().all(|bytes| *bytes == weights[0]), "the same weights");
+}
+
 /// The only file that holds images of a run.
 fn kept(caches: &Path) -> Option<PathBuf> {
     let found = fs::read_dir(caches.join("elbo/images")).ok()?;
