@@ -158,7 +158,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(shown, 11, "of [data], [train] and [run]");
+        assert_eq!(shown, 12, "of [data], [train] and [run]");
     }
 
     #[test]
