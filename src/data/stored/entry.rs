@@ -116,6 +116,8 @@ pub(super) fn finish(table: &mut Table, about: &About, raw: &Raw, path: &Path) -
     table.file.seek(SeekFrom::End(0))?;
     table.file.write_all(&rest)?;
     table.file.sync_all()?;
+    // Others read it from now on, which a lock hinders on some systems.
+    let _ = table.file.unlock();
     if let Some(temporary) = table.temporary.take() {
         if let Err(error) = temporary.persist(path) {
             table.temporary = Some(error.path);

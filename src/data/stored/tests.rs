@@ -119,6 +119,14 @@ fn a_file_has_the_bits_of_memory() {
                 assert!(expected == found, "values {which}, {range}, grey: {grey}");
             }
         }
+        let mut parts = 0;
+        let whole = stored.each_part(row, &mut |first, _| {
+            parts += 1;
+            assert!(first.is_multiple_of(held::block(row)), "sums are of whole blocks");
+            Ok(())
+        });
+        whole.expect("rows");
+        assert!(parts > 1, "values {which} come in {parts} part");
         let back = stored.in_memory().expect("room in memory");
         assert!(back == Held::Memory(values), "values {which} are read back");
     }

@@ -63,7 +63,13 @@ fn idx(kind: u8, dims: &[u32], body: &[u8]) -> Vec<u8> {
 }
 
 fn noise(count: usize) -> Vec<u8> {
-    (0..count as u32).map(|i| (i.wrapping_mul(2_654_435_761).rotate_left(9) >> 7) as u8).collect()
+    noise_from(0, count)
+}
+
+/// The same from a place on.
+fn noise_from(first: usize, count: usize) -> Vec<u8> {
+    let one = |i: u32| (i.wrapping_mul(2_654_435_761).rotate_left(9) >> 7) as u8;
+    (first as u32..).take(count).map(one).collect()
 }
 
 fn gz(content: &[u8]) -> Vec<u8> {
@@ -79,7 +85,7 @@ fn png(side: u32, seed: usize) -> Vec<u8> {
     encoder.set_compression(png::Compression::Fast);
     let mut writer = encoder.write_header().expect("a header");
     let pixels = (side * side) as usize;
-    writer.write_image_data(&noise(pixels * (seed + 1))[pixels * seed..]).expect("pixels");
+    writer.write_image_data(&noise_from(pixels * seed, pixels)).expect("pixels");
     writer.finish().expect("an end");
     file
 }
