@@ -311,7 +311,9 @@ impl<'a> Run<'a> {
 
     /// Tells of an error that ended training, and where it can go on.
     fn fail(&mut self, error: Error) -> Result<u8> {
-        if matches!(error.kind(), ErrorKind::Io | ErrorKind::Data) {
+        let Trained { step, rolled_back, .. } = self.trainer.trained();
+        let new = self.saved != Some((step, rolled_back));
+        if new && matches!(error.kind(), ErrorKind::Io | ErrorKind::Data) {
             // Images could not be read any more: the steps before are whole.
             let _ = self.save();
         }
