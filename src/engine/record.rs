@@ -71,7 +71,7 @@ pub mod rate {
 }
 
 /// No place in a window, as `common.wgsl` has it.
-const WHOLE: u32 = u32::MAX;
+pub const WHOLE: u32 = u32::MAX;
 
 /// Words of the uniform before the rates.
 pub const WORDS: usize = 11;

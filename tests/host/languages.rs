@@ -42,12 +42,13 @@ fn what_kernels_share_is_the_same_in_both_languages() {
     let source = include_str!("../../shaders/common.wgsl");
     let leak = -common::activate::<f64>(Activation::LeakyRelu, -1.0);
     assert_floats(source, &[("LEAK", leak as f32)]);
+    assert_words(source, &[("WHOLE", record::WHOLE as usize)]);
     // Nothing that is added to the file is left out here.
     let declared = source.lines().filter_map(|line| line.strip_prefix("const "));
     let declared: Vec<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
     assert_eq!(
         declared,
-        ["LEAK", "LOWEST", "HIGHEST"],
+        ["WHOLE", "LEAK", "LOWEST", "HIGHEST"],
         "the constants of common.wgsl, and those compared"
     );
 }
