@@ -11,7 +11,6 @@ use std::collections::VecDeque;
 
 use crate::checkpoint::{State, Trained};
 use crate::config::{Config, ImageSize, NonFinite, OutputBias, Range};
-use crate::cpu::ProgramId;
 use crate::data::{Dataset, Reading};
 use crate::engine::record::{Record, SLOTS};
 use crate::engine::{Fusion, Init, Program, Tensor};
@@ -70,9 +69,7 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
 pub struct Trainer {
     pub(crate) model: Model,
     /// What a training step is.
-    step_use: Use,
-    /// Its program.
-    pub(crate) step: ProgramId,
+    pub(crate) step_use: Use,
     images: usize,
     /// The loss of the best model that makes the same of every image, where it has a closed form.
     constant: Option<f64>,
@@ -124,7 +121,7 @@ impl Trainer {
         device.tune(&vae.plan, &step, &part);
         let schedules = device.schedules(&step);
         let mut model = Model::on(device, config.clone(), vae, test)?;
-        let step = model.load(step_use)?;
+        model.load(step_use)?;
         parts::load(&mut model)?;
         model.load_evaluation()?;
         // The run's is that of what it learns from.
@@ -150,7 +147,6 @@ impl Trainer {
             deviation: moments.deviation(),
             model,
             step_use,
-            step,
             images: train.len(),
             schedules,
             device: format!("{}, schedules by {schedules}", device.numerics()),

@@ -193,7 +193,7 @@ pub fn kernels(device: &Device, config: &Config, pace: Pace) -> Result<Vec<Figur
     let record = trainer.record(trainer.steps_taken());
     let mut found: BTreeMap<String, (usize, Vec<f64>)> = BTreeMap::new();
     for repetition in 0..pace.repetitions {
-        for (name, seconds) in trainer.model.session.profile(trainer.step, record)? {
+        for (name, seconds) in trainer.model.profile(trainer.step_use, record)? {
             let (count, samples) = found.entry(name).or_default();
             samples.resize(repetition + 1, 0.0);
             samples[repetition] += seconds * 1e6;

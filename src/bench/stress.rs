@@ -114,7 +114,7 @@ impl Stress {
         let records: Vec<_> = (0..self.steps).map(|step| trainer.record(step)).collect();
         let mut losses = Vec::new();
         for records in records.chunks(trainer.steps_per_submit()) {
-            trainer.model.session.run_awaited(trainer.step, records)?;
+            trainer.model.submit(trainer.step_use, records)?;
             while let Some(report) = trainer.model.session.next_report(false)? {
                 losses.push(bits(trainer.model.places, &report)?);
             }

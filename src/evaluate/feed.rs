@@ -1,5 +1,6 @@
 //! How images come to the device: whole before the first step, or through a window ahead of the steps.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
@@ -58,14 +59,14 @@ impl Feed {
     /// # Errors
     ///
     /// If images cannot be read any more, or the device is lost.
-    pub(crate) fn place(
+    pub(crate) fn place<'r>(
         &mut self,
         session: &mut Session,
-        records: &[Record],
-    ) -> Result<Vec<Record>> {
+        records: &'r [Record],
+    ) -> Result<Cow<'r, [Record]>> {
         match self {
-            Self::Whole => Ok(records.to_vec()),
-            Self::Window(window) => window.place(session, records),
+            Self::Whole => Ok(Cow::Borrowed(records)),
+            Self::Window(window) => window.place(session, records).map(Cow::Owned),
         }
     }
 
@@ -75,7 +76,7 @@ impl Feed {
             Self::Whole => (0, 0),
             Self::Window(window) => {
                 let asked = window.reader.asked.len();
-                (asked as u64, (AHEAD * window.slots()).saturating_sub(asked) as u64)
+                (asked as u64, window.most().saturating_sub(asked) as u64)
             }
         }
     }
@@ -85,7 +86,7 @@ impl Feed {
         match self {
             Self::Whole => Ok(()),
             Self::Window(window) => {
-                let most = AHEAD * window.slots();
+                let most = window.most();
                 coming.take(most).try_for_each(|record| window.reader.expect(&record, most))
             }
         }
@@ -121,6 +122,11 @@ pub(crate) struct Window {
 impl Window {
     fn slots(&self) -> usize {
         self.shard.rows / self.batch
+    }
+
+    /// The most minibatches that are read ahead.
+    fn most(&self) -> usize {
+        AHEAD * self.slots()
     }
 
     fn place(&mut self, session: &mut Session, records: &[Record]) -> Result<Vec<Record>> {

@@ -1,5 +1,7 @@
 //! How a model's programs are run, each on the images that it takes.
 
+use std::borrow::Cow;
+
 use crate::cpu::ProgramId;
 use crate::engine::record::SLOTS;
 use crate::engine::{Access, Dtype, Record};
@@ -48,12 +50,22 @@ impl Model {
     /// Runs a program once for each record, on its images; gives the tick of the first.
     pub(crate) fn submit(&mut self, wanted: Use, records: &[Record]) -> Result<u32> {
         let program = self.load(wanted)?;
+        let placed = self.placed(wanted, records)?;
+        self.session.run_awaited(program, &placed)
+    }
+
+    /// Runs a program once, on its images, and gives the kernels' names with the seconds of each dispatch.
+    pub(crate) fn profile(&mut self, wanted: Use, record: Record) -> Result<Vec<(String, f64)>> {
+        let program = self.load(wanted)?;
+        let placed = self.placed(wanted, std::slice::from_ref(&record))?;
+        self.session.profile(program, placed[0])
+    }
+
+    /// The records, with the place of their images where a window holds them, which they are brought into.
+    fn placed<'r>(&mut self, wanted: Use, records: &'r [Record]) -> Result<Cow<'r, [Record]>> {
         match feed_of(wanted) {
-            None => self.session.run_awaited(program, records),
-            Some(feed) => {
-                let placed = self.feeds[feed].place(&mut self.session, records)?;
-                self.session.run_awaited(program, &placed)
-            }
+            None => Ok(Cow::Borrowed(records)),
+            Some(feed) => self.feeds[feed].place(&mut self.session, records),
         }
     }
 

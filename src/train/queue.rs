@@ -13,8 +13,9 @@ impl Trainer {
     /// # Errors
     ///
     /// A [`Numbers`](crate::ErrorKind::Numbers) error if a step was found to break, and
-    /// [`NonFinite`](crate::config::NonFinite) has training stop there: its update and all later ones were not made. Also if
-    /// the device is lost or does not finish in time, or steps outgrow 32 bits.
+    /// [`NonFinite`](crate::config::NonFinite) has training stop there: its update and all later ones were
+    /// not made. Also if the device is lost or does not finish in time, images cannot be read any more, or
+    /// steps outgrow 32 bits.
     pub fn advance(&mut self, steps: u64) -> Result<()> {
         let target = self.target.saturating_add(steps);
         if target > MOST_STEPS {
