@@ -189,9 +189,11 @@ pub struct State {
     pub size: ImageSize,
     /// How the values of files became pixels.
     pub reading: Reading,
-    /// The [fingerprint](crate::Dataset::fingerprint_for) of the training and the test images, if it was
-    /// ever trained.
+    /// The [fingerprint](crate::Dataset::fingerprint_for) of the images that it learned from and of those that
+    /// training looked at, if it was ever trained: the validation images, or else the test images.
     pub data: Option<[String; 2]>,
+    /// That of the test images, where training looked at others.
+    pub test: Option<String>,
     /// What computed it: the device, its precision and what chose its schedules. Elsewhere the same
     /// steps have other bits.
     pub device: Option<String>,
@@ -216,6 +218,8 @@ struct About {
     reading: Reading,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<[String; 2]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     device: Option<String>,
     trained: Trained,
@@ -258,6 +262,7 @@ impl State {
             size: self.size,
             reading: self.reading.clone(),
             data: self.data.clone(),
+            test: self.test.clone(),
             device: self.device.clone(),
             trained: self.trained,
             course: self.course,
@@ -338,6 +343,7 @@ impl State {
             size: about.size,
             reading: about.reading,
             data: about.data,
+            test: about.test,
             device: about.device,
             trained: about.trained,
             course: about.course,

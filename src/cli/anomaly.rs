@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         let room = args.images.data.room.room();
         let sources = Sources { test: Some(path), reading, room, ..Sources::new(path, config) };
         let opened = reading::open(sources, manner)?;
-        let others = if args.images.split == Split::Test { opened.test } else { opened.train };
+        let others = if args.images.split == Split::Train { opened.train } else { opened.test };
         Ok::<_, Error>(others.limited(args.limit))
     });
     let others = others.transpose()?;

@@ -209,6 +209,10 @@ pub(super) struct ConfigArgs {
     /// The share of images that is kept to test on, where none are given for that
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     test_fraction: Option<f64>,
+    /// The share of the training images that is set apart to validate: training looks at them after each epoch,
+    /// and at the test images once, at the end
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    validation_fraction: Option<f64>,
     /// The seed that draws them, apart from that of training
     #[arg(long, value_name = "SEED")]
     split_seed: Option<u64>,
@@ -350,6 +354,7 @@ impl ConfigArgs {
         set(&mut config.optimizer.average, self.average);
         self.reading.over(&mut config.data)?;
         set(&mut config.data.test_fraction, self.test_fraction);
+        set(&mut config.data.validation_fraction, self.validation_fraction);
         set(&mut config.data.split_seed, self.split_seed);
         set(&mut config.train.batch_size, self.batch_size);
         set(&mut config.train.accumulate, self.accumulate);

@@ -8,16 +8,16 @@ use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
-pub(super) use words::likelihood;
-use words::{corruption, goal, protocol, rule, written};
+use words::{corruption, goal, protocol, written};
+pub(super) use words::{likelihood, rule};
 
-/// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
-/// the test images if they are known. The same state and losses give the same text.
+/// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
+/// known, by the images that they are of. The same state and losses give the same text.
 ///
 /// # Errors
 ///
 /// If the layers of its model do not fit its images.
-pub(super) fn card(state: &State, tested: Option<&Evaluation>) -> Result<String> {
+pub(super) fn card(state: &State, tested: &[(&str, Evaluation)]) -> Result<String> {
     let sections = [
         model(state)?,
         data(state),
@@ -108,7 +108,12 @@ fn data(state: &State) -> String {
     let train = &state.config.train;
     // Where it lay is the matter of whoever trained, not of whoever reads the card.
     let name = train.data.as_deref().and_then(|path| path.file_name());
-    let name = name.map_or("not named".to_owned(), |name| format!("`{}`", name.display()));
+    let name = match name {
+        Some(name) => format!("`{}`", name.display()),
+        // Nobody named it, and it was found.
+        None if state.data.is_some() => "MNIST".to_owned(),
+        None => "not named".to_owned(),
+    };
     let limit = match train.limit {
         0 => String::new(),
         limit => format!("Only the first {limit} training images were used.\n"),
@@ -118,10 +123,15 @@ fn data(state: &State) -> String {
         None => {
             "It was never trained by elbo, and which data it knows is not recorded.\n".to_owned()
         }
-        Some([train, test]) => format!(
-            "| images | SHA-256 of their pixels{labels} |\n| --- | --- |\n| training | `{train}` |\n| test | \
-             `{test}` |\n"
-        ),
+        Some([train, looked_at]) => {
+            let mut table =
+                format!("| images | SHA-256 of their pixels{labels} |\n| --- | --- |\n");
+            let looked = [("training", train), (state.config.data.looked_at(), looked_at)];
+            for (which, hash) in looked.into_iter().chain(state.test.iter().map(|t| ("test", t))) {
+                table += &format!("| {which} | `{hash}` |\n");
+            }
+            table
+        }
     };
     format!(
         "## Data\n\nSource: {name}, images of {}; {}. Protocol: {}. Losses of another protocol or reading must \
@@ -138,7 +148,15 @@ fn training(state: &State) -> String {
     let (trained, epochs) = (&state.trained, state.course.epochs);
     let best = state.course.best.map_or(String::new(), |best| {
         let (epoch, loss) = (best.epoch, best.loss);
-        format!("| lowest test loss | {loss:.2} nats per image, after epoch {epoch} |\n")
+        let looked_at = state.config.data.looked_at();
+        let chosen = match (train.patience, looked_at, epoch == epochs) {
+            (1.., "test", true) => ", whose weights these are: chosen on the test images",
+            (1.., _, true) => ", whose weights these are",
+            _ => "",
+        };
+        format!(
+            "| lowest {looked_at} loss | {loss:.2} nats per image, after epoch {epoch}{chosen} |\n"
+        )
     });
     let broke = match trained.skipped + trained.rolled_back {
         0 => String::new(),
@@ -160,16 +178,23 @@ fn training(state: &State) -> String {
     )
 }
 
-fn results(tested: Option<&Evaluation>, config: &Config) -> String {
-    let Some(Evaluation { sampled, at_mean, images, .. }) = tested else {
+fn results(tested: &[(&str, Evaluation)], config: &Config) -> String {
+    if tested.is_empty() {
         return "## Results\n\nThese weights were not tested.\n".to_owned();
-    };
+    }
+    let tables = tested.iter().map(|(which, tested)| result(which, tested, config));
+    format!("## Results\n{}", tables.collect::<String>())
+}
+
+/// The losses of images of one kind.
+fn result(which: &str, tested: &Evaluation, config: &Config) -> String {
+    let Evaluation { sampled, at_mean, images } = tested;
     let line = |estimator: &str, losses: &Losses| {
         let Losses { loss, recon, kl } = losses;
         format!("| {estimator} | {loss:.2} | {recon:.2} | {kl:.2} |\n")
     };
     format!(
-        "## Results\n\nMeans over {images} test images, {}, in nats per image, summed over pixels and \
+        "\nMeans over {images} {which} images, {}, in nats per image, summed over pixels and \
          latent dimensions; the loss is reconstruction + KL, whatever was minimised.\n\n\
          | estimator | loss | reconstruction | KL |\n| --- | ---: | ---: | ---: |\n{}{}",
         protocol(config.train.pixels),
@@ -258,6 +283,7 @@ mod tests {
             size: [3, 4].into(),
             reading: elbo::data::Reading::default(),
             data: Some(["aa11".to_owned(), "bb22".to_owned()]),
+            test: None,
             device: None,
             trained: Trained { step: 321, ..Trained::default() },
             course: Course { epochs: 3, log_bytes: 0, best: Some(Best { epoch: 2, loss: 98.765 }) },
@@ -269,7 +295,8 @@ mod tests {
     }
 
     fn card_of(state: &State, tested: Option<&Evaluation>) -> String {
-        card(state, tested).expect("layers that fit")
+        let tested = tested.map(|tested| ("test", *tested));
+        card(state, tested.as_slice()).expect("layers that fit")
     }
 
     /// Fails if a card lacks one of these words.

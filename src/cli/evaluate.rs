@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use crate::cli::run_folder::{TIMINGS, note};
-use crate::cli::subject::{ImageArgs, ModelArgs, Split};
+use crate::cli::subject::{ImageArgs, ModelArgs, Split, fingerprint};
 use crate::cli::{print_line, talk};
 
 pub(super) const EXAMPLES: &str = "\
@@ -79,14 +79,14 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if let Some(warning) = report.collapse() {
         talk(&warning);
     }
-    // What a report of the run tells: of its newest weights and all its own test images, by what they
-    // hold, since a folder's images may have changed.
-    let newest = args.model.run.is_dir() && !args.model.best;
-    let own = || match &state.data {
-        Some([_, test]) => Ok(*test == data.fingerprint_for(state.config.model.classes)?),
+    // What a report of the run tells: of the weights that it stands for and all its own test images, by what
+    // they hold, since a folder's images may have changed.
+    let of_run = args.model.weights.are_the_runs(&args.model.run);
+    let own = || match fingerprint(&state, Split::Test) {
+        Some(test) => Ok(*test == data.fingerprint_for(state.config.model.classes)?),
         None => Ok::<_, Error>(false),
     };
-    if newest && args.images.split == Split::Test && own()? {
+    if of_run && args.images.split == Split::Test && own()? {
         // The result was told; a run that cannot be written to is none the worse.
         if let Err(e) = note(&args.model.run, TIMINGS, &line) {
             talk(&format!("the run's report will not tell of this: {e}"));

@@ -98,10 +98,10 @@ impl EventFile {
     }
 
     /// Adds numbers of a step under their names. A slash in a name makes groups, as `train/loss`.
-    pub(super) fn scalars(&mut self, step: u64, values: &[(&str, f64)]) -> Result<()> {
-        let value = |&(tag, value): &(&str, f64)| Value {
-            tag: tag.to_owned(),
-            simple_value: Some(value as f32),
+    pub(super) fn scalars(&mut self, step: u64, values: &[(impl AsRef<str>, f64)]) -> Result<()> {
+        let value = |(tag, value): &(_, f64)| Value {
+            tag: AsRef::<str>::as_ref(tag).to_owned(),
+            simple_value: Some(*value as f32),
             image: None,
         };
         self.summary(step, values.iter().map(value).collect())

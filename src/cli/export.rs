@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::{State, weights_to_bytes, write_new};
+use elbo::checkpoint::{weights_to_bytes, write_new};
 use elbo::{Error, Result};
 use serde_json::json;
 
 use crate::cli::onnx::{self, Part};
 use crate::cli::place::{check_free, ending};
-use crate::cli::print_line;
-use crate::cli::subject::checkpoint;
+use crate::cli::weights::{Chosen, WeightArgs};
+use crate::cli::{print_line, talk};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -34,9 +34,8 @@ pub(super) struct Args {
     /// The part that goes to an ONNX file
     #[arg(long, value_enum)]
     part: Option<Part>,
-    /// Take the best epoch's weights instead of the newest
-    #[arg(long)]
-    best: bool,
+    #[command(flatten)]
+    weights: WeightArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -52,8 +51,8 @@ enum Format {
 pub(super) fn run(args: &Args) -> Result<u8> {
     let format = format(&args.out, args.part)?;
     check_free(&args.out)?;
-    let path = checkpoint(&args.run, args.best)?;
-    let state = State::read(&path)?;
+    let Chosen { path, state, said } = args.weights.of(&args.run)?;
+    said.iter().for_each(|said| talk(said));
     let (bytes, what) = match format {
         Format::Safetensors => {
             let weights = state.weights();

@@ -12,7 +12,7 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(folder) = given {
         return Ok(folder.to_owned());
     }
-    if let Some(folder) = std::env::var_os("ELBO_DATA").map(PathBuf::from) {
+    if let Some(folder) = variable() {
         if folder.exists() {
             return Ok(folder);
         }
@@ -31,6 +31,16 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
             listed.join(", ")
         ))
     })
+}
+
+/// The images that the environment names.
+fn variable() -> Option<PathBuf> {
+    std::env::var_os("ELBO_DATA").map(PathBuf::from)
+}
+
+/// Whether the environment names images, so that none are looked for.
+pub(super) fn is_in_variable() -> bool {
+    variable().is_some()
 }
 
 /// Where the images lie that were asked for, or else those that a run had; and the test images, if they

@@ -116,6 +116,7 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
         size: size.into(),
         reading: Reading::default(),
         data: None,
+        test: None,
         device: None,
         trained: Trained::default(),
         course: Course::default(),

@@ -37,6 +37,7 @@ mod signals;
 mod subject;
 mod train;
 mod traverse;
+mod weights;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -202,8 +203,8 @@ mod tests {
     }
 
     /// Flags of `train` that have no key: they say what this one call reads, writes and prints.
-    const WITHOUT_KEY: [&str; 8] =
-        ["preset", "config", "out", "resume", "quiet", "json", "tui", "help"];
+    const WITHOUT_KEY: [&str; 9] =
+        ["preset", "config", "out", "resume", "fast-dev-run", "quiet", "json", "tui", "help"];
 
     #[test]
     fn every_flag_of_train_is_a_key() {

@@ -63,7 +63,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let caption = format!(
         "{} images {first} to {}, and the decoder's means at z = μ, after step {}",
-        if args.images.split == Split::Test { "Test" } else { "Training" },
+        match args.images.split {
+            Split::Test => "Test",
+            Split::Train => "Training",
+            Split::Validation => "Validation",
+        },
         first + count - 1,
         state.trained.step
     );

@@ -6,25 +6,21 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{State, sync_folder, write_new, write_whole};
 use elbo::{Config, Error, ErrorKind, Result};
+use serde_json::Value;
 
 use crate::cli::talk;
 
 /// What a run writes; a folder that has any of it holds a run.
-const CONTENTS: [&str; 9] = [
-    "config.toml",
-    METRICS,
-    TIMINGS,
-    "weights.safetensors",
-    CHECKPOINT,
-    BEST,
-    "images",
-    "model-card.md",
-    "report.html",
-];
+const CONTENTS: [&str; 9] =
+    [CONFIG, METRICS, TIMINGS, WEIGHTS, CHECKPOINT, BEST, "images", "model-card.md", "report.html"];
 
 /// How the names begin of what a run writes under numbers.
 const NUMBERED: [&str; 2] = ["checkpoint-", "events.out.tfevents."];
 
+/// The configuration.
+pub(super) const CONFIG: &str = "config.toml";
+/// The weights that the run stands for: of its best epoch after early stopping, else the newest.
+pub(super) const WEIGHTS: &str = "weights.safetensors";
 /// The newest state.
 pub(super) const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The state after the best epoch.
@@ -32,8 +28,8 @@ pub(super) const BEST: &str = "best.safetensors";
 /// Losses and what else does not differ between equal runs.
 pub(super) const METRICS: &str = "metrics.jsonl";
 
-/// What does differ: where each session of the run began, on what, how fast its epochs were, and what
-/// `elbo evaluate` found later.
+/// What does differ: where each session of the run began, on what, how fast its epochs were, why it ended, and
+/// what `elbo evaluate` found later.
 pub(super) const TIMINGS: &str = "timings.jsonl";
 
 /// Locked by the process that writes to the folder, whose number is in it, and gone when it is done.
@@ -93,8 +89,8 @@ impl RunFolder {
         let missing = || {
             let error = std::io::Error::from(IoKind::NotFound);
             Error::io("read", &path.join(CHECKPOINT), error).hint(
-                "`--resume` takes the folder of a run that was saved; one that had no room for \
-                     its first save begins anew, after its folder was moved away",
+                "`--resume` takes the folder of a run with a checkpoint; if it has none, nothing was \
+                 saved: remove the folder and train anew",
             )
         };
         if !path.is_dir() {
@@ -128,14 +124,14 @@ impl RunFolder {
 
     /// Writes the configuration of a new run.
     pub(super) fn begin(&mut self, config: &Config) -> Result<()> {
-        write_new(&self.path.join("config.toml"), config.to_toml().as_bytes())?;
+        write_new(&self.path.join(CONFIG), config.to_toml().as_bytes())?;
         self.empty = false;
         Ok(())
     }
 
     /// Goes on where a state was saved: what was logged after it will be logged again.
     pub(super) fn go_on(&self, state: &State) -> Result<()> {
-        write_whole(&self.path.join("config.toml"), state.config.to_toml().as_bytes())?;
+        write_whole(&self.path.join(CONFIG), state.config.to_toml().as_bytes())?;
         let path = self.path.join(METRICS);
         let fail = |e| Error::io("take back lines of", &path, e);
         match OpenOptions::new().write(true).open(&path) {
@@ -252,6 +248,19 @@ impl Drop for RunFolder {
             let _ = fs::remove_dir(&self.path);
         }
     }
+}
+
+/// The objects of a log of a run, in their order; none if there is no log. A line that cannot be read is none
+/// of this program's, and is left out.
+pub(super) fn lines(path: &Path) -> Result<Vec<Value>> {
+    let text = match fs::read(path) {
+        Err(e) if e.kind() == IoKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(|e| Error::io("read", path, e))?,
+    };
+    Ok(String::from_utf8_lossy(&text)
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
 }
 
 /// Appends a line to a run's file without its lock, from beside whoever trains it.

@@ -1,19 +1,19 @@
 //! What a verb is about: a trained model, and the images that it looks at.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use elbo::checkpoint::State;
-use elbo::data::Sources;
+use elbo::data::{Opened, Sources};
 use elbo::{Dataset, Device, Error, Model, Result};
 
 use crate::cli::args::DeviceArgs;
 use crate::cli::find::data_places;
 use crate::cli::place::ending;
 use crate::cli::reading::{self, Manner};
-use crate::cli::run_folder::{BEST, CHECKPOINT};
 use crate::cli::settings::RoomArgs;
 use crate::cli::talk;
+use crate::cli::weights::{Chosen, WeightArgs};
 
 /// The flags that choose a model.
 #[derive(Debug, clap::Args)]
@@ -21,9 +21,8 @@ pub(super) struct ModelArgs {
     /// The folder of a run, or a checkpoint
     #[arg(value_name = "RUN")]
     pub(super) run: PathBuf,
-    /// Take the best epoch's weights instead of the newest
-    #[arg(long)]
-    pub(super) best: bool,
+    #[command(flatten)]
+    pub(super) weights: WeightArgs,
     #[command(flatten)]
     device: DeviceArgs,
     /// Nothing but warnings on stderr
@@ -39,6 +38,8 @@ pub(super) enum Split {
     Test,
     /// Those that a run learns from
     Train,
+    /// Those that a run looks at while it learns, if it set some apart
+    Validation,
 }
 
 impl Split {
@@ -47,6 +48,7 @@ impl Split {
         match self {
             Self::Test => "test",
             Self::Train => "training",
+            Self::Validation => "validation",
         }
     }
 }
@@ -91,22 +93,11 @@ impl ImageArgs {
     }
 }
 
-/// The checkpoint of a run's folder, or the one that was named.
-pub(super) fn checkpoint(run: &Path, best: bool) -> Result<PathBuf> {
-    match run.is_dir() {
-        true => Ok(run.join(if best { BEST } else { CHECKPOINT })),
-        false if best && run.exists() => {
-            let what =
-                format!("`--best` takes the folder of a run, and `{}` is a file", run.display());
-            Err(Error::config(what).hint("name the folder, or leave `--best` out"))
-        }
-        false => Ok(run.to_owned()),
-    }
-}
-
 impl ModelArgs {
     pub(super) fn state(&self) -> Result<State> {
-        State::read(&checkpoint(&self.run, self.best)?)
+        let Chosen { state, said, .. } = self.weights.of(&self.run)?;
+        said.filter(|_| !self.quiet).iter().for_each(|said| talk(said));
+        Ok(state)
     }
 
     /// The model of a state on the device that was chosen.
@@ -147,6 +138,16 @@ impl ModelArgs {
     }
 }
 
+/// The fingerprint of a run's own images of one kind, if it was ever trained on such.
+pub(super) fn fingerprint(state: &State, split: Split) -> Option<&String> {
+    let [train, looked_at] = state.data.as_ref()?;
+    match split {
+        Split::Train => Some(train),
+        Split::Validation => Some(looked_at),
+        Split::Test => Some(state.test.as_ref().unwrap_or(looked_at)),
+    }
+}
+
 /// The classes of the images that the decoder is to make, as the user or else the verb says: one for all,
 /// or some in turn. A model without classes has none.
 pub(super) fn classes_in_turn(
@@ -182,13 +183,14 @@ impl DataArgs {
         data_places(self.data.as_deref(), self.test_data.as_deref(), &state.config.train)
     }
 
-    /// The training and the test images.
-    pub(super) fn both(&self, state: &State, manner: Manner) -> Result<(Dataset, Dataset)> {
+    /// The images, those to train on and the others.
+    pub(super) fn all(&self, state: &State, manner: Manner) -> Result<Opened> {
         let (path, test) = self.places(state)?;
         let mut config = state.config.clone();
         if self.data.is_some() {
-            // Those that the run names belong to its own images.
+            // Those that the run names belong to its own images, and of those some were set apart.
             (config.data.labels, config.data.test_labels) = (None, None);
+            config.data.validation_fraction = 0.0;
         }
         let (config, reading) = (&config, Some(&state.reading));
         let (test, room) = (test.as_deref(), self.room.room());
@@ -200,35 +202,43 @@ impl DataArgs {
         if self.data.is_some() || self.test_data.is_some() {
             opened.said.iter().for_each(|said| talk(said));
         }
-        Ok((opened.train, opened.test))
+        Ok(opened)
     }
 
     /// The images of one kind. If they should be the run's own and are not, that is said.
     fn open(&self, state: &State, split: Split, manner: Manner) -> Result<Dataset> {
-        let (train, test) = self.both(state, manner)?;
-        Ok(match split {
-            Split::Test => self.compared(state, split, test)?,
-            Split::Train => self.compared(state, split, train)?,
-        })
+        let Opened { train, test, validation, .. } = self.all(state, manner)?;
+        let data = match split {
+            Split::Test => test,
+            Split::Train => train,
+            Split::Validation => validation.ok_or_else(|| {
+                Error::config("there are no validation images").hint(
+                    "a run has such if it began with `--validation-fraction`, and among its own images; \
+                     or leave `--split` out",
+                )
+            })?,
+        };
+        self.compared(state, split, data)
     }
 
     /// The images that the run learned from and those that it is tested on; what is said as by
     /// [`open`](Self::open).
     pub(super) fn open_both(&self, state: &State, manner: Manner) -> Result<[Dataset; 2]> {
-        let (train, test) = self.both(state, manner)?;
+        let Opened { train, test, .. } = self.all(state, manner)?;
         let train = self.compared(state, Split::Train, train)?;
         Ok([train, self.compared(state, Split::Test, test)?])
     }
 
     /// As many of the images as the run has, compared with the run's own.
     fn compared(&self, state: &State, split: Split, data: Dataset) -> Result<Dataset> {
-        let (data, which) = match split {
-            Split::Test => (data, 1),
-            Split::Train => (data.limited(state.config.train.limit), 0),
+        let data = match split {
+            Split::Train => data.limited(state.config.train.limit),
+            Split::Test | Split::Validation => data,
         };
-        if let Some(was) =
-            state.data.as_ref().filter(|_| self.data.is_none() && self.test_data.is_none())
-            && was[which] != data.fingerprint_for(state.config.model.classes)?
+        let own = self.data.is_none() && self.test_data.is_none();
+        if own
+            && let Some(was) = fingerprint(state, split)
+            && *was != data.fingerprint_for(state.config.model.classes)?
         {
             talk(&format!("these are not the {} images that the run had", split.name()));
         }
@@ -249,7 +259,7 @@ impl DataArgs {
         let path = &test.filter(|_| split == Split::Test).unwrap_or(path);
         let (idx, array) = match split {
             Split::Test => ("t10k-labels-idx1-ubyte", "y_test"),
-            Split::Train => ("train-labels-idx1-ubyte", "y_train"),
+            Split::Train | Split::Validation => ("train-labels-idx1-ubyte", "y_train"),
         };
         let found = match ending(path).as_str() {
             _ if data.label_fault().is_some() => data.label_fault().unwrap_or_default().to_owned(),

@@ -1,6 +1,8 @@
 //! `elbo train`: trains, says how it goes, and leaves a run folder.
 
+mod about;
 mod dashboard;
+mod finished;
 mod log;
 mod run;
 mod screen;
@@ -13,17 +15,20 @@ use elbo::checkpoint::{Course, State};
 use elbo::config::{Gradient, Likelihood, ModelConfig, Scale};
 use elbo::data::{Opened, Sources};
 use elbo::train::scale_is_far;
-use elbo::{Config, Error, ErrorKind, Result, Trainer};
+use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
+use serde_json::json;
+use tempfile::TempDir;
 
 use crate::cli::args::ConfigArgs;
-use crate::cli::find::data_places;
+use crate::cli::find::{data_places, is_in_variable};
 use crate::cli::reading::{self, Manner};
 use crate::cli::run_folder::RunFolder;
 use crate::cli::settings::{RunArgs, Settings};
 use crate::cli::signals::Signals;
-use crate::cli::talk;
+use crate::cli::train::finished::finished;
 use crate::cli::train::log::Log;
-use crate::cli::train::run::Run;
+use crate::cli::train::run::{Run, Span};
+use crate::cli::{print_line, talk};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -51,6 +56,10 @@ pub(super) struct Args {
     /// Go on with the run in this folder, as if it had never stopped
     #[arg(long, value_name = "RUN", conflicts_with = "out")]
     resume: Option<PathBuf>,
+    /// Try everything once: a few steps on a few images, an evaluation, a save, pictures and a report, of which
+    /// nothing is kept
+    #[arg(long, conflicts_with_all = ["out", "resume", "epochs", "max_steps", "limit"])]
+    fast_dev_run: bool,
     #[command(flatten)]
     run: RunArgs,
     /// No progress on stderr
@@ -76,7 +85,8 @@ impl Args {
     ) -> Self {
         let (out, resume) = if resume { (None, Some(folder)) } else { (Some(folder), None) };
         let config = ConfigArgs::of(config);
-        Self { config, data, test_data: None, out, resume, run, quiet, json, tui: false }
+        let (test_data, fast_dev_run, tui) = (None, false, false);
+        Self { config, data, test_data, out, resume, fast_dev_run, run, quiet, json, tui }
     }
 }
 
@@ -92,34 +102,46 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         None => args.config.read()?,
     };
     let settings = args.run.over(settings)?;
+    if let (Some(state), Some(folder)) = (&state, &folder)
+        && let Some([why, more]) = finished(folder.path(), state, &config)?
+    {
+        return say_finished(args, (folder.path(), state.trained.step), [&why, &more]);
+    }
     // A time that no clock reaches is no limit.
     let until = settings.max_time.and_then(|time| start.checked_add(time));
-    if args.out.is_some() {
-        folder = Some(RunFolder::claim(args.out.as_deref())?);
+    let scratch = args.fast_dev_run.then(scratch).transpose()?;
+    if let Some(path) = scratch.as_ref().map(TempDir::path).or(args.out.as_deref()) {
+        folder = Some(RunFolder::claim(Some(path))?);
     }
-    let opened = open_data((args, &settings), &mut config, state.as_ref())?;
+    if args.fast_dev_run {
+        (config.train.epochs, config.train.limit) = (1, FEW * config.train.batch_size);
+    }
+    let (opened, data) = open_data((args, &settings), &mut config, state.as_ref())?;
     let (device, why, precision) = settings.open()?;
-    if !args.quiet {
-        talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
-    }
-    let mut trainer = Trainer::new(&device, &config, &opened.train, &opened.test)?;
+    let held_out = opened.validation.as_ref().unwrap_or(&opened.test);
+    let mut trainer = Trainer::new(&device, &config, &opened.train, held_out)?;
+    let looked_at = config.data.looked_at();
     if let Some(steps) = settings.steps_per_submit {
         trainer.set_steps_per_submit(steps);
     }
+    let mut folder = match folder {
+        Some(folder) => folder,
+        None => RunFolder::claim(None)?,
+    };
     if !args.quiet {
-        talk(&about(&trainer, &opened));
+        let planned = trainer.vae().plan.bytes() >> 20;
+        talk(&format!("device: {} ({why}), {precision}, {planned} MiB planned", device.name()));
+        let output = if args.fast_dev_run { None } else { Some(folder.path()) };
+        about::start(&trainer, &opened, (&data, output))?.iter().for_each(|line| talk(line));
         opened.said.iter().for_each(|said| talk(said));
         let notice = opened.train.notice(&config.model, config.train.pixels)?;
         notice.into_iter().for_each(talk);
         tell_of_scale(&config, trainer.deviation());
         tell_of_bias(&config);
     }
-    // The data lies on the device now.
-    drop(opened);
-    let mut folder = match folder {
-        Some(folder) => folder,
-        None => RunFolder::claim(None)?,
-    };
+    // What is trained on lies on the device now.
+    let test = opened.validation.is_some().then_some(opened.test);
+    drop(opened.train);
     let (mut course, mut save) = (Course::default(), true);
     match state {
         None => folder.begin(&config)?,
@@ -138,17 +160,29 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         }
     }
     let resumed = args.resume.as_ref().map(|_| course.epochs * trainer.steps_per_epoch());
-    let mut log = Log::new(args, folder, resumed)?;
+    let mut log = Log::new(args, folder, (resumed, looked_at))?;
     log.start(&trainer, &device, &precision)?;
     if args.tui {
         log.show(&trainer, &device, &precision, &signals)?;
     }
-    let mut run = Run::new((args, settings), (trainer, log, signals), course, until);
+    let span = Span { start, until, device, test };
+    let mut run = Run::new((args, settings), (trainer, log, signals), course, span)?;
     if save {
         // From here on it can be resumed, with this configuration.
         run.save()?;
     }
     run.train()
+}
+
+/// Minibatches of a run that only tries everything.
+const FEW: usize = 4;
+
+/// A folder for a run of which nothing is kept.
+fn scratch() -> Result<TempDir> {
+    tempfile::tempdir().map_err(|e| {
+        Error::io("make a folder in", &std::env::temp_dir(), e)
+            .hint("name a folder that can be written by the variable `TMPDIR`")
+    })
 }
 
 /// Listens for signals; with a dashboard, an end at once gives the terminal back before.
@@ -159,6 +193,20 @@ fn listen(tui: bool) -> Result<Signals> {
     }
     let restore: fn() = dashboard::restore;
     Signals::listen(tui.then_some(restore))
+}
+
+/// Says that a run has nothing left to do.
+fn say_finished(args: &Args, (run, step): (&Path, u64), [why, more]: [&str; 2]) -> Result<u8> {
+    let name = run.display();
+    print_line(&match args.json {
+        true => {
+            json!({"event": "end", "status": "finished", "step": step, "run": name.to_string()})
+                .to_string()
+        }
+        false => format!("`{name}` is finished: {why}; nothing was changed"),
+    })?;
+    talk(&format!("hint: {more}"));
+    Ok(0)
 }
 
 /// Says so where the likelihood's scale is fixed far from what the pixels deviate by.
@@ -185,12 +233,13 @@ fn tell_of_bias(config: &Config) {
 const COLOUR: &str = "colours are modelled by `--likelihood normal --scale shared`, one learned scale for \
                       all (Rybkin et al. 2021): a coin for each colour would call grey the most likely";
 
-/// The images to train and to test on; the configuration names them from now on.
+/// The images, and where they were found. The configuration names them from now on, in full, so that the run
+/// can be used from any folder; what was found by default is looked for again.
 fn open_data(
     (args, settings): (&Args, &Settings),
     config: &mut Config,
     state: Option<&State>,
-) -> Result<Opened> {
+) -> Result<(Opened, PathBuf)> {
     let (data, test_data) =
         data_places(args.data.as_deref(), args.test_data.as_deref(), &config.train)?;
     let (test, reading) = (test_data.as_deref(), state.map(|state| &state.reading));
@@ -205,13 +254,28 @@ fn open_data(
         _ => opened?,
     };
     opened.train = opened.train.limited(config.train.limit);
+    if args.fast_dev_run {
+        let few = |data: Dataset| data.limited(FEW * config.train.batch_size);
+        (opened.test, opened.validation) = (few(opened.test), opened.validation.map(few));
+    }
     if state.is_none() {
         fit_to_data(&args.config, config, &mut opened);
         // Later files are read as these were.
         config.data = opened.data.clone();
     }
-    (config.train.data, config.train.test_data) = (Some(data), test_data);
-    Ok(opened)
+    let named = args.data.is_some() || config.train.data.is_some() || is_in_variable();
+    config.train.data = named.then(|| in_full(&data));
+    config.train.test_data = test_data.as_deref().map(in_full);
+    for labels in [&mut config.data.labels, &mut config.data.test_labels] {
+        *labels = labels.as_deref().map(in_full);
+    }
+    config.validate()?;
+    Ok((opened, data))
+}
+
+/// A path from the root, if the system says where this folder is.
+fn in_full(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The likelihood of colour, where nobody chose one.
@@ -255,18 +319,4 @@ fn other_device(was: Option<&str>, is: &str) {
             "the run was on {was} and goes on on {is}: its numbers will not be the same to the bit"
         ));
     }
-}
-
-/// What is trained, in words.
-fn about(trainer: &Trainer, Opened { train, test, reading, .. }: &Opened) -> String {
-    let (parameters, bytes) = (trainer.vae().parameters.count(), trainer.vae().plan.bytes() >> 20);
-    let (images, tests, size) = (train.len(), test.len(), train.size());
-    let config = &trainer.config().train;
-    let data = config.data.as_deref().unwrap_or(Path::new("")).display();
-    format!(
-        "{parameters} parameters, {bytes} MiB planned, {images} images of `{data}` to train on, \
-         {tests} to test, seed {}, schedules by {}\nimages are {size}: {reading}",
-        config.seed,
-        trainer.schedules()
-    )
 }

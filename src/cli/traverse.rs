@@ -88,7 +88,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         // Refused before anything is read.
         classes_in_turn(&state, args.class.as_slice(), (1, None))?;
     }
-    let data = args.data.both(&state, args.picture.manner(&args.model))?.1;
+    let data = args.data.all(&state, args.picture.manner(&args.model))?.test;
     let mut of_image = None;
     if state.config.model.classes > 0 {
         let labels = args.data.labels(&state, Split::Test, &data)?;

@@ -238,6 +238,9 @@ pub struct DataConfig {
     pub split: Split,
     /// The share of images that is to test.
     pub test_fraction: f64,
+    /// The share of the training images that is set apart to validate: training looks at them after each
+    /// epoch in place of the test images, so that nothing is chosen by those; 0 sets none apart.
+    pub validation_fraction: f64,
     /// The seed of the division, apart from that of training.
     pub split_seed: u64,
     /// Height and width, and perhaps channels, of images that lie as flat rows; or height and width of what
@@ -276,6 +279,7 @@ impl Default for DataConfig {
             range: Range::default(),
             split: Split::default(),
             test_fraction: 0.1,
+            validation_fraction: 0.0,
             split_seed: 1,
             image_size: None,
             layout: None,
@@ -299,11 +303,18 @@ impl DataConfig {
         Self { range, split, channels: Channels::Grey, ..Self::default() }
     }
 
+    /// The images that training looks at after each epoch, as an adjective: `validation`, or `test`.
+    #[must_use]
+    pub fn looked_at(&self) -> &'static str {
+        if self.validation_fraction > 0.0 { "validation" } else { "test" }
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         within("test-fraction", self.test_fraction, 0.0, 1.0)?;
         if self.test_fraction == 0.0 {
             return fail("test-fraction", &0, "above 0: a share of the images is kept to test on");
         }
+        within("validation-fraction", self.validation_fraction, 0.0, 1.0)?;
         let drawn = self.split == Split::Drawn;
         has_effect("test-fraction", drawn || self.test_fraction == 0.1, "`split = \"drawn\"`")?;
         if let Some(image) = self.image_size {

@@ -42,6 +42,9 @@ pub struct Opened {
     pub train: Dataset,
     /// The images kept apart for evaluation.
     pub test: Dataset,
+    /// Those set apart from the images to learn from, if the configuration asks for such: training looks at
+    /// them in place of the test images.
+    pub validation: Option<Dataset>,
     /// How their values became pixels.
     pub reading: Reading,
     /// How files became images, with what the images to train on decided where the configuration left it to
@@ -66,7 +69,8 @@ impl<'a> Sources<'a> {
     ///
     /// With `test`, which may be of another kind, its test images are taken, or all its images if they are
     /// not divided, and those of `data` but the training images are left out. Where there are no test
-    /// images at all, a share of `data` is drawn, as [`Split`](crate::config::Split) says.
+    /// images at all, a share of `data` is drawn, as [`Split`](crate::config::Split) says. With a
+    /// `validation_fraction` a share of the training images is set apart as well.
     ///
     /// Labels come along where there are such. Classes that have names, as folders do, have the same
     /// numbers in both sets.
@@ -113,6 +117,11 @@ impl<'a> Sources<'a> {
             }
         };
         let test = with_labels(test, test_labels.as_deref())?;
+        let (train, validation) = match config.data.validation_fraction {
+            0.0 => (train, None),
+            _ => split::set_apart(data, train, &config.data)
+                .map(|(train, validation)| (train, Some(validation)))?,
+        };
         if train.size != test.size {
             let what = format!(
                 "its test images are of {}, expected {} as to train",
@@ -132,12 +141,20 @@ impl<'a> Sources<'a> {
         };
         let train = reading.apply(data, train, &mut said)?;
         let test = reading.apply(of, test, &mut said)?.numbered_as(of, &train)?;
+        let validation = validation.map(|raw| {
+            reading.apply(data, raw, &mut said).and_then(|set| set.numbered_as(data, &train))
+        });
         said.extend(train.classes_in_words(&test));
-        let ([train, test], streamed) = room.lay([train, test]);
+        let sets = [train, test].into_iter().chain(validation.transpose()?).collect();
+        let (sets, streamed) = room.lay(sets);
+        let mut sets = sets.into_iter();
+        let mut next = || sets.next().expect("as many as were laid");
+        let (train, test) = (next(), next());
+        let validation = sets.next();
         said.extend(streamed.into_iter().chain(space.said()));
         let mut seen = HashSet::new();
         said.retain(|line| seen.insert(line.clone()));
-        Ok(Opened { train, test, reading, data: decided, said })
+        Ok(Opened { train, test, validation, reading, data: decided, said })
     }
 }
 

@@ -24,18 +24,19 @@ impl Default for Room {
 }
 
 impl Room {
-    /// The images to train and to test on as there is room for them; and what is said of it.
-    pub(super) fn lay(&self, [train, test]: [Dataset; 2]) -> ([Dataset; 2], Option<String>) {
-        let bytes = train.bytes().saturating_add(test.bytes());
+    /// The sets of images as there is room for them; and what is said of it.
+    pub(super) fn lay(&self, sets: Vec<Dataset>) -> (Vec<Dataset>, Option<String>) {
+        let bytes = sets.iter().fold(0, |sum: u64, set| sum.saturating_add(set.bytes()));
         if bytes <= self.budget && !self.stream {
-            return ([train, test], None);
+            return (sets, None);
         }
         let why = match self.stream {
             true => "as asked".to_owned(),
             false => format!("they may take {} (`--memory-budget`)", in_words(self.budget)),
         };
         let said = format!("the images, {}, are streamed: {why}", in_words(bytes));
-        ([train, test].map(|data| data.streamed(self.budget / WINDOW)), Some(said))
+        let window = self.budget / WINDOW;
+        (sets.into_iter().map(|data| data.streamed(window)).collect(), Some(said))
     }
 }
 

@@ -26,22 +26,38 @@ pub(super) fn divide(path: &Path, raw: Raw, config: &DataConfig) -> Result<(Raw,
     let mut raw = raw;
     let taken: Vec<bool> = match config.split {
         Split::EveryTenth => (1..=count).map(|i| i.is_multiple_of(TEST_EVERY)).collect(),
-        Split::Drawn => drawn(&mut raw, config)?,
+        Split::Drawn => drawn(&mut raw, config.test_fraction, config.split_seed)?,
     };
-    let tests = taken.iter().filter(|&&taken| taken).count();
-    if tests == 0 || tests == count {
-        let what =
-            format!("its {count} images cannot be divided: {tests} of them would be to test on");
-        return Err(Error::data(path, what).hint(
-            "give test images of their own with `--test-data`, more images, or another `--test-fraction`",
-        ));
-    }
+    let hint = "give test images of their own with `--test-data`, more images, or another `--test-fraction`";
+    check(path, &taken, "test on", hint)?;
     let (test, train) = raw.divided(&taken);
     Ok((train, test))
 }
 
-fn drawn(raw: &mut Raw, config: &DataConfig) -> Result<Vec<bool>> {
-    let hashes = hashes(&raw.values, raw.size.len(), config.split_seed)?;
+/// Sets images to train on apart to validate, a share of each class; drawn as those to test on are, and after
+/// them, so that they are the next by the same hash.
+pub(super) fn set_apart(path: &Path, mut raw: Raw, config: &DataConfig) -> Result<(Raw, Raw)> {
+    let taken = drawn(&mut raw, config.validation_fraction, config.split_seed)?;
+    let hint = "give more images, or another `--validation-fraction`";
+    check(path, &taken, "validate on", hint)?;
+    let (validation, train) = raw.divided(&taken);
+    Ok((train, validation))
+}
+
+/// Refuses a division with nothing on one side.
+fn check(path: &Path, taken: &[bool], aim: &str, hint: &str) -> Result<()> {
+    let (some, count) = (taken.iter().filter(|&&taken| taken).count(), taken.len());
+    if some == 0 || some == count {
+        let what =
+            format!("its {count} images cannot be divided: {some} of them would be to {aim}");
+        return Err(Error::data(path, what).hint(hint));
+    }
+    Ok(())
+}
+
+/// Whether each image is one of the drawn share.
+fn drawn(raw: &mut Raw, share: f64, seed: u64) -> Result<Vec<bool>> {
+    let hashes = hashes(&raw.values, raw.size.len(), seed)?;
     let mut units = units(raw, &hashes);
     if units.len() == 1 && raw.count > 1 {
         let what = if raw.groups.is_some() {
@@ -49,7 +65,7 @@ fn drawn(raw: &mut Raw, config: &DataConfig) -> Result<Vec<bool>> {
         } else {
             "images are equal"
         };
-        raw.notes.push(format!("all {what}, so that those to test on are none that are new"));
+        raw.notes.push(format!("all {what}, so that those held out are none that are new"));
         units = (0..raw.count).map(|image| vec![image]).collect();
     }
     // The smallest hash of a unit is its place, which no order of the images changes.
@@ -60,8 +76,8 @@ fn drawn(raw: &mut Raw, config: &DataConfig) -> Result<Vec<bool>> {
         let place = &mut left[usize::from(class(i))];
         *place = place.saturating_add(1);
     });
-    for share in &mut left {
-        *share = (*share as f64 * config.test_fraction).round() as usize;
+    for count in &mut left {
+        *count = (*count as f64 * share).round() as usize;
     }
     let mut taken = vec![false; raw.count];
     for unit in &units {
@@ -78,7 +94,7 @@ fn drawn(raw: &mut Raw, config: &DataConfig) -> Result<Vec<bool>> {
             unit.iter().for_each(|&image| taken[image] = true);
         }
     }
-    // Something must test, where there is more than one thing.
+    // Something must be drawn, where there is more than one thing.
     if !taken.contains(&true) && units.len() > 1 {
         let fewest = units.iter().min_by_key(|unit| unit.len());
         fewest.into_iter().flatten().for_each(|&image| taken[image] = true);
@@ -202,6 +218,25 @@ mod tests {
         };
         assert!(groups(&train).is_disjoint(&groups(&test)), "no group is on both sides");
         assert!((53..=60).contains(&test.count), "{} of 200 test", test.count);
+    }
+
+    /// Neither the test images nor their equals validate, and each class gives its share.
+    #[test]
+    fn validation_images_are_set_apart_from_the_others() {
+        let config = DataConfig { validation_fraction: 0.2, ..DataConfig::default() };
+        let values: Vec<u8> = (0..=199).collect();
+        let labels: Vec<u8> = values.iter().map(|v| v / 50).collect();
+        let (train, test) = tests_of(raw(values, Some(labels)), &config);
+        let (train, validation) = set_apart(Path::new("x"), train, &config).expect("a division");
+        assert_eq!((train.count, validation.count, test.count), (144, 36, 20), "a fifth of 180");
+        let given = validation.labels.clone().expect("labels").values;
+        let of = |class: u8| given.iter().filter(|&&c| c == class).count();
+        assert_eq!([0, 1, 2, 3].map(of), [9; 4], "a fifth of 45 of each class");
+        let mut all = [&train, &validation, &test].map(values_of).concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..=199).collect::<Vec<_>>(), "each image is in one set");
+        let error = set_apart(Path::new("x"), raw(vec![1], None), &config).expect_err("one image");
+        assert!(error.to_string().contains("would be to validate on"), "{error}");
     }
 
     #[test]

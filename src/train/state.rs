@@ -36,7 +36,7 @@ impl Trainer {
     }
 
     /// Everything that the rest of training depends on. Waits for all steps that were asked for. The
-    /// [`Course`] is the caller's to fill in.
+    /// [`Course`], and `test` where it looks at validation images, are the caller's to fill in.
     ///
     /// # Errors
     ///
@@ -52,6 +52,7 @@ impl Trainer {
             size: self.model.size,
             reading: self.model.reading.clone(),
             data: Some(self.data.clone()),
+            test: None,
             device: Some(self.device.clone()),
             trained: self.trained,
             course: Course::default(),
@@ -86,8 +87,9 @@ impl Trainer {
             return Err(Error::config(what).hint("make the trainer with the checkpoint's own"));
         }
         state.check_size(self.model.size)?;
-        for (which, (was, is)) in
-            ["training", "test"].iter().zip(state.data.iter().flatten().zip(&self.data))
+        for (which, (was, is)) in ["training", is.data.looked_at()]
+            .iter()
+            .zip(state.data.iter().flatten().zip(&self.data))
         {
             if was != is {
                 let labels =

@@ -11,6 +11,7 @@ mod data;
 #[cfg(unix)]
 mod durable;
 mod earlier;
+mod ends;
 mod epochs;
 mod export;
 mod family;

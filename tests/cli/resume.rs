@@ -12,7 +12,7 @@ use tempfile::TempDir;
 #[cfg(unix)]
 use crate::program::Running;
 use crate::program::{
-    assert_refused, elbo, events, output, place, refusal_fault, succeed, text, train, weights,
+    assert_refused, elbo, events, output, place, refusal_fault, succeed, text, train, tree, weights,
 };
 
 /// What must be equal in runs that stopped and runs that did not.
@@ -103,10 +103,26 @@ fn a_run_that_is_over_keeps_its_card() {
     succeed(train(&dir, "--epochs 2 --quiet"));
     let card = || fs::read_to_string(dir.path().join("out/model-card.md")).expect("a card");
     let before = card();
+    let whole = tree(dir.path());
     let said = succeed(resume(&dir, "--json"));
     let end = &events(&said).pop().expect("an end").1;
-    assert!(end["test_loss"].is_number(), "{said}");
+    assert_eq!((&end["status"], &end["step"]), (&"finished".into(), &8.into()), "{said}");
+    let told = output(resume(&dir, ""));
+    assert!(text(&told.stdout).contains("`out` is finished: all 2 epochs are done"), "{told:?}");
+    assert!(text(&told.stderr).contains("`elbo train --resume out --epochs 4`"), "{told:?}");
+    assert!(tree(dir.path()) == whole, "a finished run is left as it is");
+    for (flags, says) in
+        [("--epochs 1", "`--epochs` is 1"), ("--max-steps 7", "`--max-steps` is 7")]
+    {
+        let told = output(resume(&dir, flags));
+        assert_eq!(refusal_fault(flags, &told, 2, says), None, "less than is done");
+    }
+    assert!(tree(dir.path()) == whole, "and by what is refused");
+    // What a killed process had not written yet is written now.
+    fs::remove_file(dir.path().join("out/weights.safetensors")).expect("weights");
+    succeed(resume(&dir, ""));
     assert_eq!(card(), before, "the same weights, the same card");
+    assert!(dir.path().join("out/weights.safetensors").exists(), "weights");
     // Only what it derived is left, and a new run does not mix with it.
     let derived = dir.path().join("derived");
     fs::create_dir(&derived).expect("a folder");
@@ -205,7 +221,7 @@ fn what_cannot_go_on_is_refused() {
         ("--resume out --preset big", 2, "configuration"),
         ("--resume out --config out/config.toml", 2, "configuration"),
         ("--resume out --seed 9", 2, "configuration"),
-        ("--resume out --data other", 1, "SHA-256"),
+        ("--resume out --data other --epochs 2", 1, "SHA-256"),
         ("--resume out --save-every 0", 2, "`save-every` is 0; it must be 1 or more"),
         ("--resume out --max-time soon", 2, "--max-time"),
     ];
@@ -300,7 +316,7 @@ fn one_process_writes_to_a_folder() {
     running.signal("KILL");
     running.wait();
     // The system took the lock back.
-    succeed(resume(&dir, "--epochs 1 --max-steps 1"));
+    succeed(resume(&dir, "--max-time 1ms"));
 }
 
 #[test]
@@ -363,11 +379,11 @@ fn odd_limits_and_states_are_refused() {
     let mut elsewhere = good.clone();
     elsewhere.device = Some("a device of yore".to_owned());
     fs::write(&path, elsewhere.to_bytes().expect("bytes")).expect("a file");
-    let told = output(resume(&dir, ""));
+    let told = output(resume(&dir, "--epochs 3"));
     assert!(text(&told.stderr).contains("a device of yore"), "{}", text(&told.stderr));
     fs::write(&path, good.to_bytes().expect("bytes")).expect("a file");
     fs::write(dir.path().join("out/metrics.jsonl"), "").expect("a file");
-    let told = output(resume(&dir, ""));
+    let told = output(resume(&dir, "--epochs 3"));
     assert!(text(&told.stderr).contains("lines of it are lost"), "{}", text(&told.stderr));
     if cfg!(unix) {
         for flags in

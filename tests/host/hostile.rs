@@ -308,6 +308,7 @@ fn states() -> Vec<Vec<u8>> {
         size: [2, 2].into(),
         reading: elbo::data::Reading::default(),
         data: Some(["00".to_owned(), "11".to_owned()]),
+        test: None,
         device: None,
         trained: Trained::default(),
         course: Course::default(),

@@ -21,6 +21,11 @@ pub(super) const DATA: Table = Table {
              of ordered data a biased sample).",
         ),
         key("test-fraction", "The share of images that is to test, above 0 and below 1."),
+        key(
+            "validation-fraction",
+            "The share of the training images that is set apart to validate, 0 to below 1: training looks at\n\
+             them after each epoch and leaves the test images to the end; 0.0 sets none apart.",
+        ),
         key("split-seed", "The seed of the division, from 0 on, apart from that of training."),
         optional(
             "image-size",

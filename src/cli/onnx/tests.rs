@@ -30,6 +30,7 @@ fn state_with(
         size: [3, 4].into(),
         reading: elbo::data::Reading::default(),
         data: None,
+        test: None,
         device: None,
         trained: Trained::default(),
         course: Course::default(),

@@ -1,20 +1,18 @@
 //! What a run tells of itself: to its folder, to TensorBoard, to who watches it.
 
 use std::borrow::Cow;
-use std::fs;
-use std::io::ErrorKind;
 use std::path::Path;
 
 use elbo::model::Architecture;
 use elbo::train::{Broken, Diagnosis, Way};
-use elbo::{Device, Error, Evaluation, Losses, Model, Result, Trainer};
-use serde_json::{Value, json};
+use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
+use serde_json::json;
 
 use crate::cli::card::{dashed, widths};
 use crate::cli::events::EventFile;
 use crate::cli::picture::{Labels, Look, grid, shown};
 use crate::cli::print_line;
-use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS};
+use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS, lines};
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
 use crate::cli::train::dashboard::{About, Pictures, Point};
@@ -40,17 +38,26 @@ pub(super) struct Log {
     pub(super) screen: Screen,
     events: EventFile,
     json: bool,
+    /// The images that training looks at: `validation` or `test`.
+    looked_at: &'static str,
+    /// Whether the table of epochs has its head.
+    headed: bool,
 }
 
 impl Log {
     /// Begins to tell of a run. If it goes on after a step, what older event files tell of later ones,
     /// which will be trained again, is void.
-    pub(super) fn new(args: &Args, folder: RunFolder, resumed: Option<u64>) -> Result<Self> {
+    pub(super) fn new(
+        args: &Args,
+        folder: RunFolder,
+        (resumed, looked_at): (Option<u64>, &'static str),
+    ) -> Result<Self> {
         let mut events = EventFile::create(folder.path())?;
         if let Some(step) = resumed {
             events.go_on(step + 1)?;
         }
-        Ok(Self { folder, screen: Screen::new(args), events, json: args.json })
+        let (screen, json) = (Screen::new(args), args.json);
+        Ok(Self { folder, screen, events, json, looked_at, headed: false })
     }
 
     pub(super) fn start(
@@ -103,14 +110,8 @@ impl Log {
 
     /// The losses of the epochs in the log; of one that was trained again, the newer ones.
     fn logged(&self) -> Result<Vec<Point>> {
-        let path = self.folder.path().join(METRICS);
-        let text = match fs::read_to_string(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => String::new(),
-            read => read.map_err(|e| Error::io("read", &path, e))?,
-        };
         let mut points: Vec<Point> = Vec::new();
-        // A line that cannot be read is none of this program's, and is not shown.
-        for line in text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        for line in lines(&self.folder.path().join(METRICS))? {
             let number = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
             let losses = |of: &str| Losses {
                 loss: number(&format!("{of}_loss")),
@@ -119,7 +120,7 @@ impl Log {
             };
             if let Some(epoch) = line["epoch"].as_u64().filter(|_| line["event"] == "epoch") {
                 while points.pop_if(|was| was.epoch >= epoch).is_some() {}
-                points.push(Point { epoch, train: losses("train"), test: losses("test") });
+                points.push(Point { epoch, train: losses("train"), test: losses(self.looked_at) });
             }
         }
         Ok(points)
@@ -166,9 +167,17 @@ impl Log {
         let mut line = json!({
             "event": "epoch", "epoch": epoch, "step": step,
             "train_loss": train.loss, "train_recon": train.recon, "train_kl": train.kl,
-            "test_loss": sampled.loss, "test_recon": sampled.recon, "test_kl": sampled.kl,
-            "test_loss_at_mean": at_mean.loss, "active_units": active,
         });
+        let of = self.looked_at;
+        for (name, value) in [
+            ("loss", sampled.loss),
+            ("recon", sampled.recon),
+            ("kl", sampled.kl),
+            ("loss_at_mean", at_mean.loss),
+        ] {
+            line[format!("{of}_{name}")] = json!(value);
+        }
+        line["active_units"] = json!(active);
         if let Some(objective) = objective {
             line["train_objective"] = json!(objective);
         }
@@ -176,29 +185,32 @@ impl Log {
         let timing = json!({"epoch": epoch, "step": step, "images_per_s": speed});
         self.folder.append(TIMINGS, &timing.to_string())?;
         let mut scalars = vec![
-            ("train/loss", train.loss),
-            ("train/recon", train.recon),
-            ("train/kl", train.kl),
-            ("test/loss", sampled.loss),
-            ("test/recon", sampled.recon),
-            ("test/kl", sampled.kl),
-            ("test/loss_at_mean", at_mean.loss),
+            ("train/loss".to_owned(), train.loss),
+            ("train/recon".to_owned(), train.recon),
+            ("train/kl".to_owned(), train.kl),
+            (format!("{of}/loss"), sampled.loss),
+            (format!("{of}/recon"), sampled.recon),
+            (format!("{of}/kl"), sampled.kl),
+            (format!("{of}/loss_at_mean"), at_mean.loss),
         ];
-        scalars.extend(objective.map(|objective| ("train/objective", objective)));
-        scalars.extend(speed.map(|speed| ("images_per_s", speed)));
+        scalars.extend(objective.map(|objective| ("train/objective".to_owned(), objective)));
+        scalars.extend(speed.map(|speed| ("images_per_s".to_owned(), speed)));
         self.events.scalars(step, &scalars)?;
         if self.json {
             line["images_per_s"] = json!(speed);
             return print_line(&line.to_string());
         }
-        let speed = speed.map_or(String::new(), |speed| format!("  {speed:.0} images/s"));
-        let minimised = objective.map_or(String::new(), |of| format!(" (minimised {of:.2})"));
-        let text = format!(
-            "epoch {epoch:>3}  train {:.2}{minimised}  test {:.2} = recon {:.2} + KL {:.2}  \
-             at the mean {:.2}{speed}",
-            train.loss, sampled.loss, sampled.recon, sampled.kl, at_mean.loss
-        );
-        self.screen.evaluated(Point { epoch, train, test: sampled }, text)
+        if !self.headed {
+            self.headed = true;
+            self.screen.head(head(of, objective.is_some()))?;
+        }
+        self.screen.evaluated(Point { epoch, train, test: sampled }, row(told))
+    }
+
+    /// Tells why this session of the run ended, and when.
+    pub(super) fn end(&self, status: &str, step: u64, seconds: f64) -> Result<()> {
+        let line = json!({"event": "end", "status": status, "step": step, "seconds": seconds});
+        self.folder.append(TIMINGS, &line.to_string())
     }
 
     /// Eight test images above their reconstructions, and 64 samples of the prior, or 8 of each class in a
@@ -214,8 +226,10 @@ impl Log {
             0 => model.sample(64, 1.0)?,
             _ => model.sample_of(&(0..=255).take(classes).collect::<Vec<_>>().repeat(8), 1.0)?,
         };
-        let rows = ["test image", "reconstruction"].map(str::to_owned);
-        let caption = format!("Test images, and the decoder's means at z = μ after epoch {epoch}");
+        let rows = [format!("{} image", self.looked_at), "reconstruction".to_owned()];
+        let which = if self.looked_at == "test" { "Test" } else { "Validation" };
+        let caption =
+            format!("{which} images, and the decoder's means at z = μ after epoch {epoch}");
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
         let reconstruction = grid(&[tests.as_slice(), &made].concat(), look, count, labels);
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
@@ -245,4 +259,35 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// The head of the table of epochs, which fits 80 columns.
+fn head(looked_at: &str, minimised: bool) -> String {
+    let (epoch, train, loss, speed) = ("epoch", "train", looked_at, "images/s");
+    let minimised = if minimised { format!(" {:>10}", "minimised") } else { String::new() };
+    format!(
+        "{epoch:>7} {train:>9}{minimised} {loss:>10} {:>9} {:>8} {:>9} {speed:>8}",
+        "recon", "KL", "at mean"
+    )
+}
+
+/// An epoch as a row of the table.
+fn row(told: &Epoch) -> String {
+    let Epoch { epoch, train, objective, test, speed, .. } = told;
+    let Evaluation { sampled, at_mean, .. } = test;
+    let minimised = objective.map_or(String::new(), |of| format!(" {:>10}", figure(of)));
+    let speed = speed.map_or("-".to_owned(), |speed| format!("{speed:.0}"));
+    format!(
+        "{epoch:>7} {:>9}{minimised} {:>10} {:>9} {:>8} {:>9} {speed:>8}",
+        figure(train.loss),
+        figure(sampled.loss),
+        figure(sampled.recon),
+        figure(sampled.kl),
+        figure(at_mean.loss)
+    )
+}
+
+/// Nats with two decimals, or with two digits where there would be more than fit.
+fn figure(nats: f64) -> String {
+    if nats.abs() < 1e5 { format!("{nats:.2}") } else { format!("{nats:.1e}") }
 }

@@ -4,14 +4,16 @@ use std::time::{Duration, Instant};
 
 use elbo::checkpoint::{Best, Course, State, Trained, write_whole};
 use elbo::train::Diagnosis;
-use elbo::{Error, ErrorKind, Evaluation, Losses, Result, Trainer};
+use elbo::{Dataset, Device, Error, ErrorKind, Evaluation, Model, Result, Trainer};
 use serde_json::json;
 
-use crate::cli::card::{card, sampled_z};
+use crate::cli::card::card;
 use crate::cli::report;
+use crate::cli::run_folder::{BEST, WEIGHTS};
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
+use crate::cli::train::about::{Outcome, counted};
 use crate::cli::train::dashboard::Progress;
 use crate::cli::train::log::{Epoch, Log};
 use crate::cli::{print_line, talk};
@@ -48,6 +50,22 @@ impl End {
             _ => 0,
         }
     }
+
+    /// Whether the run came to its own end, and was not cut off.
+    fn is_whole(self) -> bool {
+        matches!(self, Self::Done | Self::Patience)
+    }
+}
+
+/// What a run has from its beginning to its end.
+#[derive(Debug)]
+pub(super) struct Span {
+    pub(super) start: Instant,
+    /// When the time is up.
+    pub(super) until: Option<Instant>,
+    pub(super) device: Device,
+    /// The test images, where training looks at others.
+    pub(super) test: Option<Dataset>,
 }
 
 pub(super) struct Run<'a> {
@@ -59,8 +77,11 @@ pub(super) struct Run<'a> {
     course: Course,
     /// The steps of the newest state that was saved, and how often training had gone back by then.
     saved: Option<(u64, u64)>,
-    /// When the time is up.
-    until: Option<Instant>,
+    span: Span,
+    /// The fingerprint of the test images, where training looks at others.
+    test: Option<String>,
+    /// Nothing is trained any more, and the trainer has the weights that the run stands for.
+    over: bool,
     /// The last evaluation, and the step that it is of.
     last: Option<(u64, Evaluation)>,
     /// What was wrong with the model when it was last asked.
@@ -72,11 +93,13 @@ impl<'a> Run<'a> {
         (args, settings): (&'a Args, Settings),
         (trainer, log, signals): (Trainer, Log, Signals),
         course: Course,
-        until: Option<Instant>,
-    ) -> Self {
+        span: Span,
+    ) -> Result<Self> {
         let Trained { step, rolled_back, .. } = trainer.trained();
         let saved = args.resume.as_ref().map(|_| (step, rolled_back));
-        Self {
+        let classes = trainer.config().model.classes;
+        let test = span.test.as_ref().map(|test| test.fingerprint_for(classes)).transpose()?;
+        Ok(Self {
             args,
             settings,
             trainer,
@@ -84,10 +107,12 @@ impl<'a> Run<'a> {
             signals,
             course,
             saved,
-            until,
+            span,
+            test,
+            over: false,
             last: None,
             diagnosis: None,
-        }
+        })
     }
 
     /// Trains, saves and tells what came of it.
@@ -188,7 +213,7 @@ impl<'a> Run<'a> {
         let state = self.trainer.state()?;
         self.log.broken(self.trainer.take_broken())?;
         self.course.log_bytes = self.log.folder.log_bytes()?;
-        Ok(State { course: self.course, ..state })
+        Ok(State { course: self.course, test: self.test.clone(), ..state })
     }
 
     /// Writes the state that the run would go on from.
@@ -250,7 +275,7 @@ impl<'a> Run<'a> {
     fn end_came(&self) -> Option<End> {
         match self.signals.end() {
             0 if self.signals.asked() => Some(End::Asked),
-            0 => self.until.filter(|until| Instant::now() >= *until).map(|_| End::Time),
+            0 => self.span.until.filter(|until| Instant::now() >= *until).map(|_| End::Time),
             signal => Some(End::Signal(signal)),
         }
     }
@@ -260,64 +285,127 @@ impl<'a> Run<'a> {
         if self.saved != Some((step, rolled_back)) {
             self.save()?;
         }
-        let weights = self.log.folder.path().join("weights.safetensors");
+        let newest = self.state()?;
+        let takes_best = self.take_best()?;
+        let state = takes_best.as_ref().unwrap_or(&newest);
+        let weights = self.log.folder.path().join(WEIGHTS);
         self.trainer.save_weights(&weights)?;
-        let run = self.log.folder.path().display().to_string();
-        // Cut short, the last evaluation is of earlier weights.
-        let mut last = self.last.filter(|(at, _)| *at == step).map(|(_, last)| last);
-        if last.is_none() && matches!(end, End::Done | End::Patience) {
-            // There was nothing left to do.
-            last = self.trainer.evaluate().ok();
-        }
-        self.describe(last.as_ref())?;
-        let loss = last.map(|last| last.sampled.loss);
+        let tested = self.tested(end, state)?;
+        self.describe(state, &tested)?;
+        let took = self.span.start.elapsed();
+        self.log.end(end.status(), step, took.as_secs_f64())?;
+        self.report()?;
+        let folder = self.log.folder.path();
         if self.args.json {
-            let line = json!({
-                "event": "end", "status": end.status(), "step": step, "test_loss": loss,
-                "skipped": skipped, "rolled_back": rolled_back, "run": run,
+            let mut line = json!({
+                "event": "end", "status": end.status(), "step": step, "test_loss": null,
+                "skipped": skipped, "rolled_back": rolled_back, "seconds": took.as_secs_f64(),
+                "best_epoch": self.course.best.map(|best| best.epoch),
+                "weights_step": state.trained.step, "run": folder.display().to_string(),
             });
+            for (which, tested) in &tested {
+                line[format!("{which}_loss")] = json!(tested.sampled.loss);
+            }
             print_line(&line.to_string())?;
             return Ok(end.code());
         }
-        if let Some(last) = last {
-            let Losses { loss, recon, kl } = last.sampled;
-            let z = sampled_z(&self.trainer.config().objective);
-            print_line(&format!(
-                "test loss {loss:.2} nats per image (recon {recon:.2} + KL {kl:.2}; {z})"
-            ))?;
-        }
-        if skipped + rolled_back > 0 {
-            print_line(&format!(
-                "the numbers broke {} times: {skipped} steps left out, {rolled_back} times back",
-                skipped + rolled_back
-            ))?;
-        }
-        print_line(&format!("saved after step {step}: {}", weights.display()))?;
+        let outcome = Outcome {
+            why: self.why(end),
+            cut: !end.is_whole(),
+            step,
+            took,
+            config: self.trainer.config(),
+            tested: &tested,
+            best: self.course.best,
+            epochs: self.course.epochs,
+            takes_best: takes_best.is_some(),
+            broke: [skipped, rolled_back],
+            folder: (!self.args.fast_dev_run).then_some(folder),
+        };
+        outcome.lines().iter().try_for_each(|line| print_line(line))?;
         Ok(end.code())
     }
 
+    /// Why the run ended, in words.
+    fn why(&self, end: End) -> String {
+        let config = self.trainer.config();
+        let train = &config.train;
+        match end {
+            End::Done if self.course.epochs >= train.epochs as u64 => {
+                format!("done: {}", counted(self.course.epochs, "epoch"))
+            }
+            End::Done => "done: as far as --max-steps".to_owned(),
+            End::Patience => format!(
+                "stopped early: no lower {} loss in {} (--patience)",
+                config.data.looked_at(),
+                counted(train.patience, "epoch")
+            ),
+            End::Time => "stopped: the time is up (--max-time)".to_owned(),
+            End::Asked | End::Signal(_) => {
+                format!("stopped by {}", self.signals.why_end().unwrap_or("a signal"))
+            }
+        }
+    }
+
+    /// Takes the weights of the best epoch, if early stopping chose one; its state.
+    fn take_best(&mut self) -> Result<Option<State>> {
+        if self.trainer.config().train.patience == 0 || self.course.best.is_none() {
+            return Ok(None);
+        }
+        let best = State::read(&self.log.folder.path().join(BEST))?;
+        self.over = true;
+        self.trainer.restore(&best)?;
+        Ok(Some(best))
+    }
+
+    /// The losses of the weights that the run stands for, by the images that they are of. Who cuts a run off
+    /// does not wait for them.
+    fn tested(&mut self, end: End, state: &State) -> Result<Vec<(&'static str, Evaluation)>> {
+        let step = state.trained.step;
+        // Cut short, the last evaluation is of earlier weights.
+        let known = self.last.filter(|(at, _)| *at == step).map(|(_, last)| last);
+        let looked_at = match known {
+            None if end.is_whole() => Some(self.trainer.evaluate()?),
+            known => known,
+        };
+        let mut tested: Vec<_> = looked_at
+            .map(|tested| (self.trainer.config().data.looked_at(), tested))
+            .into_iter()
+            .collect();
+        if let Some(test) = self.span.test.as_ref().filter(|_| end.is_whole()) {
+            let mut model = Model::new(&self.span.device, state, Some(test))?;
+            tested.push(("test", model.evaluate()?));
+        }
+        Ok(tested)
+    }
+
     /// Writes what people read of the run.
-    fn describe(&mut self, last: Option<&Evaluation>) -> Result<()> {
-        let state = self.state()?;
-        let about = card(&state, last)?;
-        write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())?;
+    fn describe(&self, state: &State, tested: &[(&str, Evaluation)]) -> Result<()> {
+        let about = card(state, tested)?;
+        write_whole(&self.log.folder.path().join("model-card.md"), about.as_bytes())
+    }
+
+    fn report(&self) -> Result<()> {
         match report::write(self.log.folder.path()) {
             // The page is of other files too; what is wrong with those does not undo the run.
-            Err(e) if e.kind() == ErrorKind::Data => talk(&format!("there is no report: {e}")),
-            written => drop(written?),
+            Err(e) if e.kind() == ErrorKind::Data => {
+                talk(&format!("there is no report: {e}"));
+                Ok(())
+            }
+            written => written.map(drop),
         }
-        Ok(())
     }
 
     /// Tells of an error that ended training, and where it can go on.
     fn fail(&mut self, error: Error) -> Result<u8> {
         let Trained { step, rolled_back, .. } = self.trainer.trained();
-        let new = self.saved != Some((step, rolled_back));
+        let new = !self.over && self.saved != Some((step, rolled_back));
         if new && matches!(error.kind(), ErrorKind::Io | ErrorKind::Data) {
             // Images could not be read any more: the steps before are whole.
             let _ = self.save();
         }
         // What ended training matters more than whether this can be told.
+        let _ = self.log.end("failed", step, self.span.start.elapsed().as_secs_f64());
         let _ = report::write(self.log.folder.path());
         let (run, saved) = (self.log.folder.path().display(), self.saved.map(|(step, _)| step));
         if self.args.json {

@@ -22,6 +22,8 @@ pub(super) struct Screen {
     /// What to say and to print once the dashboard has gone.
     said: VecDeque<String>,
     printed: VecDeque<String>,
+    /// What stands above them.
+    head: Option<String>,
     /// Results that had no room among these.
     left_out: usize,
 }
@@ -41,6 +43,7 @@ impl Screen {
             dashboard: None,
             said: VecDeque::new(),
             printed: VecDeque::new(),
+            head: None,
             left_out: 0,
         }
     }
@@ -83,6 +86,15 @@ impl Screen {
         if let Some(dashboard) = &self.dashboard {
             dashboard.evaluating();
         }
+    }
+
+    /// The head of the table of epochs.
+    pub(super) fn head(&mut self, line: String) -> Result<()> {
+        if self.dashboard().is_none() {
+            return self.bar.suspend(|| print_line(&line));
+        }
+        self.head = Some(line);
+        Ok(())
     }
 
     /// An epoch was evaluated, which is told by a line.
@@ -148,7 +160,7 @@ impl Screen {
         if self.left_out > 0 {
             talk(&format!("metrics.jsonl tells of {} epochs before these", self.left_out));
         }
-        for line in self.printed.drain(..) {
+        for line in self.head.take().into_iter().chain(self.printed.drain(..)) {
             // It was a terminal, so that nothing but the user can be gone.
             let _ = print_line(&line);
         }
