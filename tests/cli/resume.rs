@@ -225,12 +225,12 @@ fn what_cannot_go_on_is_refused() {
         ("--resume out --save-every 0", 2, "`save-every` is 0; it must be 1 or more"),
         ("--resume out --max-time soon", 2, "--max-time"),
     ];
-    let before = crate::program::tree(dir.path());
+    let before = tree(dir.path());
     for (flags, code, says) in cases {
         let output = output(elbo(&dir, &format!("train --device cpu --quiet {flags}")));
         let fault = refusal_fault(flags, &output, code, says);
         assert_eq!(fault, None);
-        assert!(crate::program::tree(dir.path()) == before, "{flags} changed something");
+        assert!(tree(dir.path()) == before, "{flags} changed something");
     }
     let checkpoint = dir.path().join("out/checkpoint.safetensors");
     let bytes = fs::read(&checkpoint).expect("a checkpoint");
