@@ -8,8 +8,8 @@ use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
-pub(super) use words::likelihood;
-use words::{corruption, goal, protocol, rule, written};
+use words::{corruption, protocol, written};
+pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses on
 /// the test images if they are known. The same state and losses give the same text.

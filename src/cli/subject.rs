@@ -12,14 +12,15 @@ use crate::cli::find::data_places;
 use crate::cli::place::ending;
 use crate::cli::reading::{self, Manner};
 use crate::cli::run_folder::{BEST, CHECKPOINT};
+use crate::cli::run_name::run_name;
 use crate::cli::settings::RoomArgs;
 use crate::cli::talk;
 
 /// The flags that choose a model.
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelArgs {
-    /// The folder of a run, or a checkpoint
-    #[arg(value_name = "RUN")]
+    /// The folder of a run, `latest` for the newest under runs, or a checkpoint
+    #[arg(value_name = "RUN", value_parser = run_name())]
     pub(super) run: PathBuf,
     /// Take the best epoch's weights instead of the newest
     #[arg(long)]

@@ -19,6 +19,7 @@ use crate::cli::args::ConfigArgs;
 use crate::cli::find::data_places;
 use crate::cli::reading::{self, Manner};
 use crate::cli::run_folder::RunFolder;
+use crate::cli::run_name::run_name;
 use crate::cli::settings::{RunArgs, Settings};
 use crate::cli::signals::Signals;
 use crate::cli::talk;
@@ -49,7 +50,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped
-    #[arg(long, value_name = "RUN", conflicts_with = "out")]
+    #[arg(long, value_name = "RUN", value_parser = run_name(), conflicts_with = "out")]
     resume: Option<PathBuf>,
     #[command(flatten)]
     run: RunArgs,
