@@ -38,6 +38,7 @@ mod settings;
 mod signals;
 mod subject;
 mod summary;
+mod sweep;
 mod table;
 mod train;
 mod traverse;
@@ -111,6 +112,9 @@ enum Command {
     /// Lists the runs of a folder with their models and losses.
     #[command(after_help = runs::EXAMPLES)]
     Runs(runs::Args),
+    /// Trains every combination of values, or random ones, each as a run of its own.
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::Args),
     /// Trains what others have published, and holds the result against theirs.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
@@ -160,6 +164,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Runs(args) => runs::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),

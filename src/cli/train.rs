@@ -67,16 +67,16 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// What trains a configuration on data, or the default, in a folder, where it goes on if it is to be
-    /// resumed.
+    /// What trains a configuration by such settings on data, or the default, in a folder, where it goes on
+    /// if it is to be resumed.
     pub(super) fn of(
-        config: Config,
+        (config, settings): (Config, Settings),
         (data, folder, resume): (Option<PathBuf>, PathBuf, bool),
         run: RunArgs,
         [quiet, json]: [bool; 2],
     ) -> Self {
         let (out, resume) = if resume { (None, Some(folder)) } else { (Some(folder), None) };
-        let config = ConfigArgs::of(config);
+        let config = ConfigArgs::of(config, settings);
         Self { config, data, test_data: None, out, resume, run, quiet, json, tui: false }
     }
 }

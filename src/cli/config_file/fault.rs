@@ -213,7 +213,7 @@ mod tests {
     use elbo::Config;
     use elbo::config::MOST_TOML;
 
-    use crate::cli::config_file::{ConfigFile, set};
+    use crate::cli::config_file::{ConfigFile, from_toml, set};
     use crate::cli::keys;
     use crate::cli::settings::Settings;
 
@@ -233,7 +233,7 @@ mod tests {
                 "line 2, is `'linear'`; it must be a whole number of units or a layer in quotes, such",
             ),
         ] {
-            let found = ConfigFile::from_toml(text).expect_err(text);
+            let found = from_toml::<ConfigFile>(text).expect_err(text);
             assert!(found.contains(expected), "`{text}`:\n{found}\nshould have\n{expected}");
         }
     }
@@ -296,14 +296,14 @@ mod tests {
             ("[run]\nkeep = 1\nkeep = 2", "line 3 is no TOML: duplicate key"),
             ("[run]\n\"\\u001b[2J\" = 1", "unknown key `\\u{1b}[2J` in [run], line 2; known"),
         ] {
-            let found = ConfigFile::from_toml(text).expect_err(text);
+            let found = from_toml::<ConfigFile>(text).expect_err(text);
             if !found.contains(expected) {
                 wrong.push(format!("`{text}`:\n{found}\nshould have\n{expected}"));
             }
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
         let long = format!("[run]\n{} = 3", "k".repeat(200_000));
-        let found = ConfigFile::from_toml(&long).expect_err("no such key");
+        let found = from_toml::<ConfigFile>(&long).expect_err("no such key");
         assert!(found.len() < 300, "a long key is cut: {} bytes", found.len());
     }
 
@@ -377,7 +377,7 @@ mod tests {
                 text.splice(at..end, pieces[below(pieces.len())].chars());
             }
             let text: String = text.into_iter().collect();
-            match ConfigFile::from_toml(&text) {
+            match from_toml::<ConfigFile>(&text) {
                 Ok(_) => read += 1,
                 Err(words) => {
                     refused += 1;
@@ -389,7 +389,7 @@ mod tests {
         }
         assert!(read > 1000 && refused > 1000, "{read} read and {refused} refused");
         for deep in ["a.", "[", "[a]\n", "a={", "[[a]]\n", "a=["] {
-            let words = ConfigFile::from_toml(&deep.repeat(MOST_TOML / deep.len()));
+            let words = from_toml::<ConfigFile>(&deep.repeat(MOST_TOML / deep.len()));
             assert!(words.expect_err(deep).len() < 1000, "`{deep}` over and over");
         }
     }
