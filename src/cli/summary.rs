@@ -195,16 +195,24 @@ impl Summary {
         }
     }
 
-    /// Whether there is nothing left to train: all epochs or steps are done, or no epoch was better
-    /// for too long.
+    /// Whether there is nothing left to train.
     pub(super) fn is_done(&self) -> bool {
-        self.header().is_some_and(|Header { trained, course, config, .. }| {
-            let train = &config.train;
-            let since = course.best.map_or(0, |best| course.epochs.saturating_sub(best.epoch));
-            course.epochs >= train.epochs as u64
-                || (train.max_steps > 0 && trained.step >= train.max_steps)
-                || (train.patience > 0 && since >= train.patience)
-        })
+        self.limit().is_some()
+    }
+
+    /// The flag and the value of what ended training, if something did: all epochs or steps are done, or
+    /// no epoch was better for too long.
+    pub(super) fn limit(&self) -> Option<(&'static str, u64)> {
+        let Header { trained, course, config, .. } = self.header()?;
+        let (epochs, since) = (course.epochs, course.best.map_or(0, |best| best.epoch));
+        let train = &config.train;
+        let reached = [
+            ("epochs", train.epochs as u64, epochs),
+            ("max-steps", train.max_steps, trained.step),
+            ("patience", train.patience, epochs.saturating_sub(since)),
+        ];
+        let reached = reached.into_iter().find(|&(_, most, is)| most > 0 && is >= most);
+        reached.map(|(flag, most, _)| (flag, most))
     }
 
     /// When it was saved last, to the second, in UTC.

@@ -141,7 +141,7 @@ fn in_words(run: &Summary, header: &Header, ended: &Option<Value>) -> Result<Vec
     lines.extend(table(["file", "size"], &files(&run.path), 1));
     lines.push(String::new());
     lines.push("next".to_owned());
-    lines.extend(next(run, header).into_iter().map(|command| format!("  {command}")));
+    lines.extend(next(run).into_iter().map(|command| format!("  {command}")));
     Ok(lines)
 }
 
@@ -176,7 +176,7 @@ fn words_of_end(run: &Summary, ended: &Option<Value>) -> String {
     };
     let why = match end["status"].as_str().unwrap_or_default() {
         "done" => "all epochs or steps are done",
-        "patience" => "the patience was over: no epoch was better for too long (early stopping)",
+        "patience" => "no epoch was better for too long (early stopping by patience)",
         "time" => "the time was up (max-time)",
         "asked" => "the key q asked for it",
         "signal" => "a signal, such as Ctrl-C",
@@ -209,11 +209,13 @@ fn files(run: &Path) -> Vec<[String; 2]> {
 }
 
 /// Commands that can be typed next.
-fn next(run: &Summary, header: &Header) -> Vec<String> {
+fn next(run: &Summary) -> Vec<String> {
     let path = typed(&run.path);
-    let more = match run.is_done() {
-        true => format!("elbo train --resume {path} --epochs {}", 2 * header.config.train.epochs),
-        false => format!("elbo train --resume {path}"),
+    let more = match run.limit() {
+        Some((flag, most)) => {
+            format!("elbo train --resume {path} --{flag} {}", most.saturating_mul(2))
+        }
+        None => format!("elbo train --resume {path}"),
     };
     let mut commands = vec![more, format!("elbo sample {path}")];
     if run.nll.is_none() {
