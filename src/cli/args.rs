@@ -110,6 +110,9 @@ pub(super) struct ConfigArgs {
     /// What to start from in place of a preset or a file, where a verb knows it.
     #[arg(skip)]
     base: Option<Config>,
+    /// How to run where no file says it.
+    #[arg(skip)]
+    settings: Settings,
     /// Start from a preset, such as classic (784-400-20, batch 128); another name lists them
     #[arg(long, value_name = "NAME", conflicts_with = "config")]
     preset: Option<String>,
@@ -259,9 +262,9 @@ pub(super) fn read_config(path: &Path) -> Result<Config> {
 }
 
 impl ConfigArgs {
-    /// No flags over a configuration.
-    pub(super) fn of(base: Config) -> Self {
-        Self { base: Some(base), ..Self::default() }
+    /// No flags over a configuration and settings.
+    pub(super) fn of(base: Config, settings: Settings) -> Self {
+        Self { base: Some(base), settings, ..Self::default() }
     }
 
     /// Whether the sizes of layers were given.
@@ -293,11 +296,11 @@ impl ConfigArgs {
     /// The configuration that the flags mean, judged, and what the file says of how to run.
     pub(super) fn read(&self) -> Result<(Config, Settings)> {
         let (base, settings) = match (&self.base, &self.config, &self.preset) {
-            (Some(base), ..) => (base.clone(), Settings::default()),
+            (Some(base), ..) => (base.clone(), self.settings.clone()),
             (_, Some(path), _) => ConfigFile::read(path)?.into_parts(),
             (_, None, preset) => {
                 let config = Config::preset(preset.as_deref().unwrap_or("classic"))?;
-                (config, Settings::default())
+                (config, self.settings.clone())
             }
         };
         Ok((self.over(base)?, settings))
@@ -320,7 +323,11 @@ impl ConfigArgs {
                  and other flags",
             ));
         }
-        Ok((config, file.into_parts().1))
+        let settings = match self.config {
+            Some(_) => file.into_parts().1,
+            None => self.settings.clone(),
+        };
+        Ok((config, settings))
     }
 
     /// What was typed, over another configuration; judged.

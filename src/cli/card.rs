@@ -8,8 +8,8 @@ use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
-use words::{corruption, goal, protocol, written};
-pub(super) use words::{likelihood, rule};
+use words::{corruption, protocol, written};
+pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
 /// known, by the images that they are of. The same state and losses give the same text.

@@ -9,9 +9,44 @@ use elbo::config::{
     Config, DataConfig, MOST_TOML, ModelConfig, ObjectiveConfig, OptimizerConfig, TrainConfig,
 };
 use elbo::{Error, Result};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::settings::Settings;
+
+/// Reads a file, of which no more is read than a configuration may have.
+pub(super) fn read_text(path: &Path, hint: &'static str) -> Result<String> {
+    let bytes = read_whole(path, MOST_TOML as u64, hint)?;
+    if bytes.len() > MOST_TOML {
+        let what = format!("`{}` has more than 256 KiB", path.display());
+        return Err(Error::config(what).hint("is it a configuration?"));
+    }
+    String::from_utf8(bytes)
+        .map_err(|_| Error::config(format!("`{}` is no text in UTF-8", path.display())).hint(hint))
+}
+
+/// Reads a text; what is wrong with it in words.
+pub(super) fn from_toml<T: DeserializeOwned>(text: &str) -> std::result::Result<T, String> {
+    toml::from_str(text).map_err(|error| fault::words(text, &error))
+}
+
+/// Where all keys stand.
+const KEYS: &str = "`elbo config` prints every key, its default and what it means";
+
+/// Puts a value under a dotted key of a configuration, such as `objective.beta`, in place of what was
+/// there. The key is known and the value of its type afterwards; whether it fits the others is for
+/// [`Config::validate`].
+pub(super) fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
+    if let Some(what) = fault::of_value(key, &value) {
+        return Err(Error::config(what).hint(KEYS));
+    }
+    let (above, name) = key.split_once('.').unwrap_or_default();
+    let entry = table.entry(above).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let Some(inner) = entry.as_table_mut() {
+        inner.insert(name.to_owned(), value);
+    }
+    Ok(())
+}
 
 /// The tables of a file, those that it has.
 #[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
@@ -26,26 +61,22 @@ pub(super) struct ConfigFile {
 }
 
 impl ConfigFile {
-    /// Reads a file, of which no more is read than a configuration may have.
+    /// Reads a file.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = read_whole(path, MOST_TOML as u64, "`--config` takes a TOML file")?;
-        if bytes.len() > MOST_TOML {
-            let what = format!("`{}` has more than 256 KiB", path.display());
-            return Err(Error::config(what).hint("is it a configuration?"));
-        }
-        let text = String::from_utf8(bytes).map_err(|_| {
-            let what = format!("`{}` is no text in UTF-8", path.display());
-            Error::config(what).hint("`--config` takes a TOML file")
-        })?;
-        Self::from_toml(&text).map_err(|what| {
-            Error::config(format!("`{}`: {what}", path.display()))
-                .hint("`elbo config` prints every key, its default and what it means")
-        })
+        let text = read_text(path, "`--config` takes a TOML file")?;
+        from_toml(&text)
+            .map_err(|what| Error::config(format!("`{}`: {what}", path.display())).hint(KEYS))
     }
 
-    /// Reads a text; what is wrong with it in words.
-    fn from_toml(text: &str) -> std::result::Result<Self, String> {
-        toml::from_str(text).map_err(|error| fault::words(text, &error))
+    /// Reads a table that [`set`] or a file has filled.
+    pub(super) fn from_table(table: toml::Table) -> Result<Self> {
+        table.try_into().map_err(|e: toml::de::Error| Error::config(e.message()).hint(KEYS))
+    }
+
+    /// The table that a file is.
+    pub(super) fn into_table(self) -> Result<toml::Table> {
+        toml::Table::try_from(self)
+            .map_err(|e| Error::config(e).hint("give numbers that TOML can hold"))
     }
 
     /// A file that says all.

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::onnx::{self, Part};
 use crate::cli::place::{check_free, ending};
+use crate::cli::run_name::run_name;
 use crate::cli::weights::{Chosen, WeightArgs};
 use crate::cli::{print_line, talk};
 
@@ -25,7 +26,7 @@ take a second input `y`, the one-hot classes.";
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The folder of a run, or a checkpoint
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = run_name())]
     run: PathBuf,
     /// The file to write, which must not be there yet: all weights as .safetensors, or a part of the
     /// model as .onnx

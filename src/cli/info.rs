@@ -1,5 +1,11 @@
-//! `elbo info`: a model's plan, its buffers and their bytes, and its programs, without a device.
+//! `elbo info`: what a run is; or a model's plan, its buffers and their bytes, and its programs, without a
+//! device.
 
+mod run;
+
+use std::path::PathBuf;
+
+use clap::{Args as _, Command, Id};
 use elbo::Result;
 use elbo::engine::Program;
 use elbo::model::{DataSpec, Use, Vae};
@@ -7,14 +13,24 @@ use serde_json::json;
 
 use crate::cli::args::ConfigArgs;
 use crate::cli::print_line;
+use crate::cli::run_name::run_name;
 
 pub(super) const EXAMPLES: &str = "\
-Example:
-  elbo info
+Examples:
+  elbo info latest
+  elbo info runs/0001 --json
+  elbo info                    # the plan of the classic model
   elbo info --preset big --json";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
+    /// The folder of a run, or `latest` for the newest under runs; without it, the flags' plan is shown
+    #[arg(
+        value_name = "RUN",
+        value_parser = run_name(),
+        conflicts_with_all = of_the_plan()
+    )]
+    run: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
     /// Images in the training set
@@ -31,7 +47,17 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// The flags that a plan is made of, which a run has chosen long ago.
+fn of_the_plan() -> Vec<Id> {
+    let flags = ConfigArgs::augment_args(Command::new("plan"));
+    let own = ["images", "test_images", "image_pixels"].map(Id::from);
+    flags.get_arguments().map(|flag| flag.get_id().clone()).chain(own).collect()
+}
+
 pub(super) fn run(args: &Args) -> Result<u8> {
+    if let Some(path) = &args.run {
+        return run::tell(path, args.json).map(|()| 0);
+    }
     let config = args.config.config()?;
     let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true, window: None };
     let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;

@@ -29,12 +29,17 @@ mod reconstruct;
 mod report;
 mod reproduce;
 mod run_folder;
+mod run_name;
+mod runs;
 mod sample;
 mod scatter;
 mod selftest;
 mod settings;
 mod signals;
 mod subject;
+mod summary;
+mod sweep;
+mod table;
 mod train;
 mod traverse;
 mod weights;
@@ -105,6 +110,12 @@ enum Command {
     /// Writes a page with a run's curves, pictures and configuration into its folder.
     #[command(after_help = report::EXAMPLES)]
     Report(report::Args),
+    /// Lists the runs of a folder with their models and losses.
+    #[command(after_help = runs::EXAMPLES)]
+    Runs(runs::Args),
+    /// Trains every combination of values, or random ones, each as a run of its own.
+    #[command(after_help = sweep::EXAMPLES)]
+    Sweep(sweep::Args),
     /// Trains what others have published, and holds the result against theirs.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
@@ -114,7 +125,7 @@ enum Command {
     /// Lists the devices that can be trained on.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
-    /// Shows a model's plan, its buffers and its programs, without a device.
+    /// Says what a run is and how far it got; or shows the plan of a model, without a device.
     #[command(after_help = info::EXAMPLES)]
     Info(info::Args),
     /// Runs every kernel's cases on a device and compares them with the f64 reference.
@@ -153,6 +164,8 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Info(args) => info::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
+        Command::Runs(args) => runs::run(&args),
+        Command::Sweep(args) => sweep::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),

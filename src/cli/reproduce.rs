@@ -151,7 +151,7 @@ fn train_it(
         }
     }
     let code = train::run(&train::Args::of(
-        config.clone(),
+        (config.clone(), Settings::default()),
         (args.data.clone(), out.to_owned(), resume),
         args.run.clone(),
         [args.quiet, args.json],

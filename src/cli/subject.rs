@@ -11,6 +11,7 @@ use crate::cli::args::DeviceArgs;
 use crate::cli::find::data_places;
 use crate::cli::place::ending;
 use crate::cli::reading::{self, Manner};
+use crate::cli::run_name::run_name;
 use crate::cli::settings::RoomArgs;
 use crate::cli::talk;
 use crate::cli::weights::{Chosen, WeightArgs};
@@ -18,8 +19,8 @@ use crate::cli::weights::{Chosen, WeightArgs};
 /// The flags that choose a model.
 #[derive(Debug, clap::Args)]
 pub(super) struct ModelArgs {
-    /// The folder of a run, or a checkpoint
-    #[arg(value_name = "RUN")]
+    /// The folder of a run, `latest` for the newest under runs, or a checkpoint
+    #[arg(value_name = "RUN", value_parser = run_name())]
     pub(super) run: PathBuf,
     #[command(flatten)]
     pub(super) weights: WeightArgs,

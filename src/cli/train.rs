@@ -23,6 +23,7 @@ use crate::cli::args::ConfigArgs;
 use crate::cli::find::{data_places, is_in_variable};
 use crate::cli::reading::{self, Manner};
 use crate::cli::run_folder::RunFolder;
+use crate::cli::run_name::run_name;
 use crate::cli::settings::{RunArgs, Settings};
 use crate::cli::signals::Signals;
 use crate::cli::train::finished::finished;
@@ -54,7 +55,7 @@ pub(super) struct Args {
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped
-    #[arg(long, value_name = "RUN", conflicts_with = "out")]
+    #[arg(long, value_name = "RUN", value_parser = run_name(), conflicts_with = "out")]
     resume: Option<PathBuf>,
     /// Try everything once: a few steps on a few images, an evaluation, a save, pictures and a report, of which
     /// nothing is kept
@@ -75,16 +76,16 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// What trains a configuration on data, or the default, in a folder, where it goes on if it is to be
-    /// resumed.
+    /// What trains a configuration by such settings on data, or the default, in a folder, where it goes on
+    /// if it is to be resumed.
     pub(super) fn of(
-        config: Config,
+        (config, settings): (Config, Settings),
         (data, folder, resume): (Option<PathBuf>, PathBuf, bool),
         run: RunArgs,
         [quiet, json]: [bool; 2],
     ) -> Self {
         let (out, resume) = if resume { (None, Some(folder)) } else { (Some(folder), None) };
-        let config = ConfigArgs::of(config);
+        let config = ConfigArgs::of(config, settings);
         let (test_data, fast_dev_run, tui) = (None, false, false);
         Self { config, data, test_data, out, resume, fast_dev_run, run, quiet, json, tui }
     }

@@ -23,7 +23,9 @@ mod refusals;
 mod report;
 mod reproduce;
 mod resume;
+mod runs;
 mod stream;
+mod sweep;
 #[path = "use.rs"]
 mod uses;
 

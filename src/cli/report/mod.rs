@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::cli::print_line;
 use crate::cli::report::page::page;
 use crate::cli::report::read::Story;
+use crate::cli::run_name::run_name;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +23,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The folder of a run, under way or ended
-    #[arg(value_name = "RUN")]
+    #[arg(value_name = "RUN", value_parser = run_name())]
     run: PathBuf,
     /// Print one JSON object
     #[arg(long)]

@@ -1,0 +1,261 @@
+//! What a run's folder tells at a glance: its configuration, how far it is and its losses, without its
+//! tensors.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use elbo::checkpoint::{Best, Course, Trained};
+use elbo::config::{Config, ImageSize};
+use elbo::data::Reading;
+use elbo::model::Architecture;
+use elbo::{Error, Result};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::cli::card::{dashed, widths};
+use crate::cli::run_folder::{CHECKPOINT, METRICS, TIMINGS};
+
+/// The most bytes of a checkpoint's header that are read.
+const MOST_HEADER: u64 = 2 << 20;
+
+/// What a checkpoint tells of itself, before its tensors.
+#[derive(Debug, Deserialize)]
+pub(super) struct Header {
+    pub(super) size: ImageSize,
+    #[serde(default)]
+    pub(super) reading: Reading,
+    /// The fingerprints of the training and the test images.
+    pub(super) data: Option<[String; 2]>,
+    pub(super) device: Option<String>,
+    pub(super) trained: Trained,
+    pub(super) course: Course,
+    pub(super) config: Config,
+    /// The names and shapes of the tensors after it.
+    #[serde(skip)]
+    pub(super) tensors: Vec<(String, Vec<usize>)>,
+}
+
+impl Header {
+    /// Reads the header of a checkpoint.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let fail = |e| Error::io("read", path, e).hint("name the folder of a run that was saved");
+        let damaged = |what: String| {
+            Error::data(path, what)
+                .hint("the file may be damaged or half copied; take an older one")
+        };
+        let mut file = File::open(path).map_err(fail)?;
+        let size = file.metadata().map_err(fail)?.len();
+        let mut length = [0; 8];
+        file.read_exact(&mut length).map_err(fail)?;
+        let length = u64::from_le_bytes(length);
+        if length > MOST_HEADER {
+            return Err(damaged(format!("tells of a header of {length} bytes")));
+        }
+        let mut json = Vec::new();
+        file.take(length).read_to_end(&mut json).map_err(fail)?;
+        let json: Value = serde_json::from_slice(&json)
+            .map_err(|e| damaged(format!("is no safetensors file: {e}")))?;
+        let tensors = json.as_object().into_iter().flatten();
+        let tensors: Vec<_> = tensors.filter(|(name, _)| *name != "__metadata__").collect();
+        let ends = tensors.iter().filter_map(|(_, tensor)| tensor["data_offsets"][1].as_u64());
+        let whole = ends.max().unwrap_or(0).saturating_add(8 + length);
+        if whole != size {
+            return Err(damaged(format!("has {size} bytes, expected {whole}")));
+        }
+        let about = json["__metadata__"]["elbo"].as_str();
+        let about = about.ok_or_else(|| damaged("holds no state of a run".to_owned()))?;
+        let mut header: Self =
+            toml::from_str(about).map_err(|e| damaged(format!("its metadata: {}", e.message())))?;
+        header.config.validate().map_err(|e| damaged(format!("its configuration: {e}")))?;
+        if header.size.checked_len().is_none() {
+            return Err(damaged(format!("its images are {}, expected 1 × 1 or more", header.size)));
+        }
+        let extent = |side: &Value| side.as_u64().unwrap_or(0) as usize;
+        let shape =
+            |tensor: &Value| tensor["shape"].as_array().into_iter().flatten().map(extent).collect();
+        header.tensors = tensors.iter().map(|(name, t)| ((*name).clone(), shape(t))).collect();
+        Ok(header)
+    }
+
+    /// What the names of tensors begin with, in the order of the layers from x on.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let networks = Architecture::of(&self.config.model, self.size.len());
+        let networks = networks.map_or_else(|_| Vec::new(), |n| vec![n.encoder, n.decoder]);
+        let layers = networks.iter().flat_map(|network| network.layers());
+        let named = layers.flat_map(|layer| match layer.parts.as_slice() {
+            [] => std::slice::from_ref(&layer.path),
+            parts => parts,
+        });
+        named.map(|path| format!("{path}.")).collect()
+    }
+
+    /// The widths of the encoder's layers and of the decoder's, as 784-400-20.
+    pub(super) fn layers(&self) -> Result<[String; 2]> {
+        let (model, pixels) = (&self.config.model, self.size.len());
+        let ends = [pixels, model.latent].map(|width| width.saturating_add(model.classes));
+        let Architecture { encoder, decoder } = Architecture::of(model, pixels)?;
+        Ok([
+            dashed(&widths([ends[0], model.latent], &encoder)),
+            dashed(&widths([ends[1], pixels], &decoder)),
+        ])
+    }
+}
+
+/// What a folder among runs is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A run that was saved.
+    Saved(Box<Header>),
+    /// A run that was not saved yet.
+    Begun,
+    /// Nothing of a run, or nothing at all.
+    Other { empty: bool },
+    /// A run whose checkpoint cannot be read.
+    Damaged(Error),
+}
+
+/// A folder among runs.
+#[derive(Debug)]
+pub(super) struct Summary {
+    pub(super) path: PathBuf,
+    pub(super) kind: Kind,
+    /// The epoch with the lowest test loss.
+    pub(super) best: Option<Best>,
+    /// The test loss after the last epoch.
+    pub(super) last: Option<f64>,
+    /// −log p(x) as `elbo evaluate` found it last.
+    pub(super) nll: Option<f64>,
+    /// All files of the folder.
+    pub(super) bytes: u64,
+    /// When the checkpoint was written.
+    pub(super) saved: Option<SystemTime>,
+}
+
+impl Summary {
+    /// Reads what a folder tells; whatever is wrong with it is part of that.
+    pub(super) fn read(path: &Path) -> Self {
+        let checkpoint = path.join(CHECKPOINT);
+        let kind = match checkpoint.exists() {
+            true => Header::read(&checkpoint).map_or_else(Kind::Damaged, |h| Kind::Saved(h.into())),
+            false if path.join("config.toml").exists() => Kind::Begun,
+            false => {
+                Kind::Other { empty: fs::read_dir(path).is_ok_and(|mut e| e.next().is_none()) }
+            }
+        };
+        let mut summary = Self {
+            path: path.to_owned(),
+            kind,
+            best: None,
+            last: None,
+            nll: None,
+            bytes: bytes(path),
+            saved: fs::metadata(&checkpoint).and_then(|about| about.modified()).ok(),
+        };
+        for line in lines(&path.join(METRICS)).filter(|line| line["event"] == "epoch") {
+            let (epoch, loss) = (line["epoch"].as_u64(), line["test_loss"].as_f64());
+            summary.last = loss;
+            if let (Some(epoch), Some(loss)) = (epoch, loss)
+                && summary.best.is_none_or(|best| loss < best.loss)
+            {
+                summary.best = Some(Best { epoch, loss });
+            }
+        }
+        for line in lines(&path.join(TIMINGS)).filter(|line| line["event"] == "evaluation") {
+            summary.nll = line["nll"].as_f64().or(summary.nll);
+        }
+        summary
+    }
+
+    /// What the checkpoint tells, if there is one that can be read.
+    pub(super) fn header(&self) -> Option<&Header> {
+        match &self.kind {
+            Kind::Saved(header) => Some(header),
+            _ => None,
+        }
+    }
+
+    /// The last part of the folder's path.
+    pub(super) fn name(&self) -> String {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The model as 784-400-20, or a word where there is none.
+    pub(super) fn model(&self) -> String {
+        match &self.kind {
+            Kind::Saved(header) => {
+                header.layers().map_or_else(|_| "damaged".to_owned(), |[encoder, _]| encoder)
+            }
+            Kind::Begun => "not saved yet".to_owned(),
+            Kind::Other { empty: true } => "empty".to_owned(),
+            Kind::Other { empty: false } => "no run".to_owned(),
+            Kind::Damaged(_) => "damaged".to_owned(),
+        }
+    }
+
+    /// Whether there is nothing left to train.
+    pub(super) fn is_done(&self) -> bool {
+        self.limit().is_some()
+    }
+
+    /// The flag and the value of what ended training, if something did: all epochs or steps are done, or
+    /// no epoch was better for too long.
+    pub(super) fn limit(&self) -> Option<(&'static str, u64)> {
+        let Header { trained, course, config, .. } = self.header()?;
+        let (epochs, since) = (course.epochs, course.best.map_or(0, |best| best.epoch));
+        let train = &config.train;
+        let reached = [
+            ("epochs", train.epochs as u64, epochs),
+            ("max-steps", train.max_steps, trained.step),
+            ("patience", train.patience, epochs.saturating_sub(since)),
+        ];
+        let reached = reached.into_iter().find(|&(_, most, is)| most > 0 && is >= most);
+        reached.map(|(flag, most, _)| (flag, most))
+    }
+
+    /// When it was saved last, to the second, in UTC.
+    pub(super) fn date(&self) -> Option<String> {
+        let seconds = |time| humantime::format_rfc3339_seconds(time).to_string();
+        self.saved.map(seconds)
+    }
+
+    pub(super) fn json(&self) -> Value {
+        let header = self.header();
+        let mut line = json!({
+            "event": "run", "run": self.path.display().to_string(),
+            "model": header.map(|_| self.model()),
+            "epochs": header.map(|h| h.course.epochs),
+            "of_epochs": header.map(|h| h.config.train.epochs),
+            "step": header.map(|h| h.trained.step), "done": self.is_done(),
+            "best_loss": self.best.map(|best| best.loss), "best_epoch": self.best.map(|b| b.epoch),
+            "last_loss": self.last, "nll": self.nll, "bytes": self.bytes, "saved": self.date(),
+        });
+        if header.is_none() {
+            line["fault"] = json!(match &self.kind {
+                Kind::Damaged(error) => error.to_string(),
+                _ => self.model(),
+            });
+        }
+        line
+    }
+}
+
+/// The JSON objects of a file, a line each; what is none is left out.
+pub(super) fn lines(path: &Path) -> impl Iterator<Item = Value> {
+    let file = File::open(path).ok().into_iter();
+    let lines = file.flat_map(|file| BufReader::new(file).lines().map_while(|line| line.ok()));
+    lines.filter_map(|line| serde_json::from_str(&line).ok())
+}
+
+/// The bytes of all files in a folder; what cannot be looked at counts nothing.
+pub(super) fn bytes(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let each = entries.map(|entry| match entry.metadata() {
+        Ok(about) if about.is_dir() => bytes(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    });
+    each.sum()
+}
