@@ -14,6 +14,7 @@ mod earlier;
 mod epochs;
 mod export;
 mod family;
+mod fetch;
 mod look;
 mod manual;
 mod plain;
