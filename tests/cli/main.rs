@@ -12,6 +12,7 @@ mod data;
 mod durable;
 mod earlier;
 mod epochs;
+mod examples;
 mod export;
 mod family;
 mod fetch;
