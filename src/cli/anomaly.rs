@@ -11,6 +11,7 @@ use elbo::{Dataset, Device, Error, Model, Result};
 use serde_json::{Value, json};
 
 use crate::cli::evaluate::{check_samples, nlls};
+use crate::cli::find::of_name;
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
 use crate::cli::reading;
@@ -98,7 +99,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         // Named twice, images that are not divided are all of each set.
         let (config, reading) = (&state.config, Some(&state.reading));
         let room = args.images.data.room.room();
-        let sources = Sources { test: Some(path), reading, room, ..Sources::new(path, config) };
+        let (path, test) = of_name(path)?;
+        let test = Some(test.as_deref().unwrap_or(&path));
+        let sources = Sources { test, reading, room, ..Sources::new(&path, config) };
         let opened = reading::open(sources, manner)?;
         let others = if args.images.split == Split::Train { opened.train } else { opened.test };
         Ok::<_, Error>(others.limited(args.limit))

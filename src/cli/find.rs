@@ -3,14 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use elbo::config::TrainConfig;
-use elbo::{Error, Result};
+use elbo::{Error, ErrorKind, Result};
 
-/// Where the images lie: the path that was given, else the first of these that exists:
-/// `$ELBO_DATA`, `assets/mnist` in this folder or beside the program or above it, and
-/// `$XDG_DATA_HOME/elbo/mnist` or `~/.local/share/elbo/mnist`.
+use crate::cli::fetch;
+
+/// Where the images lie: the path that was given, or the set of that name that was downloaded; else the first of
+/// these that exists: `$ELBO_DATA`, `assets/mnist` in this folder or beside the program or above it, and what
+/// `elbo fetch mnist` downloads.
 pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
-    if let Some(folder) = given {
-        return Ok(folder.to_owned());
+    if let Some(given) = given {
+        return Ok(of_name(given)?.0);
     }
     if let Some(folder) = variable() {
         if folder.exists() {
@@ -20,16 +22,12 @@ pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
         return Err(Error::io("open $ELBO_DATA,", &folder, missing)
             .hint("name images there, as for `--data`, or unset it"));
     }
-    let places = places();
-    let exists = |folder: &&PathBuf| folder.is_dir();
-    places.iter().find(exists).cloned().ok_or_else(|| {
-        let listed: Vec<_> = places.iter().map(|p| format!("`{}`", p.display())).collect();
-        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
-        Error::io("find MNIST in", Path::new("assets/mnist"), missing).hint(format!(
-            "MNIST comes with elbo's repository, in assets/mnist; give that folder, or other \
-             images, with `--data`; looked in {}",
-            listed.join(", ")
-        ))
+    mnist().ok_or_else(|| {
+        Error::new(ErrorKind::Io, "MNIST, which is read where `--data` names nothing, is not here")
+            .hint(
+                "`elbo fetch mnist` downloads it (12 MB); or name images of yours with `--data`; or go to \
+                 elbo's repository, which has it in assets/mnist",
+            )
     })
 }
 
@@ -44,7 +42,7 @@ pub(super) fn is_in_variable() -> bool {
 }
 
 /// Where the images lie that were asked for, or else those that a run had; and the test images, if they
-/// are elsewhere: those that a run names belong to the data that it names.
+/// are elsewhere: those that a run names belong to the data that it names, and those of a set to the set.
 pub(super) fn data_places(
     data: Option<&Path>,
     test_data: Option<&Path>,
@@ -54,25 +52,64 @@ pub(super) fn data_places(
         (None, None) => run.test_data.as_deref(),
         _ => test_data,
     };
-    Ok((data_folder(data.or(run.data.as_deref()))?, test.map(Path::to_owned)))
+    let test = test.map(of_name).transpose()?.map(|(train, test)| test.unwrap_or(train));
+    match data.or(run.data.as_deref()) {
+        None => Ok((data_folder(None)?, test)),
+        Some(given) => {
+            let (data, own) = of_name(given)?;
+            Ok((data, test.or(own)))
+        }
+    }
 }
 
-fn places() -> Vec<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+/// A path that was given, or what a set's name stands for where no such path exists: what to train on, and what
+/// to test on if that is another file.
+pub(super) fn of_name(given: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
+    let Some(set) = fetch::named(given).filter(|_| !given.exists()) else {
+        return Ok((given.to_owned(), None));
+    };
+    let found = fetch::fetched(set);
+    let found = found.or_else(|| mnist().filter(|_| set.name == "mnist").map(|path| (path, None)));
+    found.ok_or_else(|| {
+        let (name, size) = (set.name, fetch::size(set.bytes()));
+        let what =
+            format!("the data set `{name}` is not here, and no file or folder has that name");
+        Error::new(ErrorKind::Io, what).hint(format!("`elbo fetch {name}` downloads it ({size})"))
+    })
+}
+
+/// The first place that has MNIST.
+fn mnist() -> Option<PathBuf> {
     let mut places = vec![PathBuf::from("assets/mnist")];
     let program = std::env::current_exe().unwrap_or_default();
     places.extend(program.ancestors().skip(1).take(4).map(|above| above.join("assets/mnist")));
-    let home = variable("HOME").map(|home| home.join(".local/share"));
-    places.extend(variable("XDG_DATA_HOME").or(home).map(|data| data.join("elbo/mnist")));
-    places
+    let downloaded = data_home().map(|home| home.join("mnist"));
+    places.extend(downloaded.filter(|folder| !fetch::is_begun(folder)));
+    places.into_iter().find(|folder| folder.is_dir())
+}
+
+/// An absolute path in a variable of the environment. A relative one is to be ignored, as freedesktop.org's
+/// rules say.
+fn absolute(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The folder for data sets that were downloaded: `elbo` in the system's place for data of this user, if it
+/// says where that is.
+pub(super) fn data_home() -> Option<PathBuf> {
+    if cfg!(windows) {
+        return absolute("LOCALAPPDATA").map(|local| local.join("elbo/data"));
+    }
+    let home = || match cfg!(target_os = "macos") {
+        true => absolute("HOME").map(|home| home.join("Library/Application Support")),
+        false => absolute("HOME").map(|home| home.join(".local/share")),
+    };
+    absolute("XDG_DATA_HOME").or_else(home).map(|data| data.join("elbo"))
 }
 
 /// The folder for what may be lost but saves time: `elbo` in the system's place for caches of this
 /// user, if it says where that is.
 pub(super) fn cache_folder() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
-    // A relative path is to be ignored, as freedesktop.org's rules say.
-    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
     let caches = if cfg!(windows) {
         absolute("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {

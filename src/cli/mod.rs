@@ -13,6 +13,7 @@ mod encode;
 mod evaluate;
 mod events;
 mod export;
+mod fetch;
 mod find;
 mod gallery;
 mod import;
@@ -71,6 +72,9 @@ enum Command {
     /// Says what would be read of images, and how, without training on them.
     #[command(after_help = data::EXAMPLES)]
     Data(data::Args),
+    /// Downloads data sets, such as MNIST, Fashion-MNIST and CIFAR; without a name lists them.
+    #[command(after_help = fetch::EXAMPLES)]
+    Fetch(fetch::Args),
     /// Says what a trained model is worth: its losses, likelihood and used dimensions.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
@@ -147,6 +151,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
     let result = match Cli::parse().command {
         Command::Train(args) => train::run(&args),
         Command::Data(args) => data::run(&args),
+        Command::Fetch(args) => fetch::run(&args),
         Command::Bench(args) => bench::run(&args, start),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Sample(args) => sample::run(&args),
