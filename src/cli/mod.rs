@@ -3,6 +3,7 @@ mod anomaly;
 mod args;
 mod bench;
 mod card;
+mod compare;
 mod completions;
 mod config;
 mod config_file;
@@ -104,6 +105,9 @@ enum Command {
     /// Writes a page with a run's curves, pictures and configuration into its folder.
     #[command(after_help = report::EXAMPLES)]
     Report(report::Args),
+    /// Sets runs side by side: their losses, what differs, and a page with their curves.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::Args),
     /// Trains what others have published, and holds the result against theirs.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
@@ -151,6 +155,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Selftest(args) => selftest::run(&args),
         Command::Config(args) => config::run(&args),
