@@ -21,7 +21,7 @@ const COLUMNS: usize = 80;
 /// A longer name of a run is cut in front.
 const NAME: usize = 22;
 /// A longer value is cut in front.
-const VALUE: usize = 48;
+const VALUE: usize = 40;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -125,25 +125,42 @@ fn differing_lines(differing: &[Difference]) -> Vec<String> {
     let name = |found: &Difference| format!("{}.{}", found.section, found.key);
     let wide = differing.iter().map(|found| name(found).chars().count()).max().unwrap_or(0);
     for found in differing {
-        let mut groups: Vec<(&Option<Value>, Vec<String>)> = Vec::new();
+        let mut groups: Vec<(&Option<Value>, Vec<usize>)> = Vec::new();
         for (value, number) in found.values.iter().zip(1..) {
             match groups.iter_mut().find(|(was, _)| *was == value) {
-                Some((_, runs)) => runs.push(number.to_string()),
-                None => groups.push((value, vec![number.to_string()])),
+                Some((_, runs)) => runs.push(number),
+                None => groups.push((value, vec![number])),
             }
         }
-        let words = groups.iter().map(|(value, runs)| {
-            let value = value.as_ref().map_or("not set".to_owned(), plain);
-            format!("{}: {}", runs.join(", "), cut(&value, VALUE))
-        });
         let mut line = format!("  {:<wide$}", name(found));
-        for word in words {
-            if line.chars().count() + 2 + word.chars().count() > COLUMNS {
-                lines.push(std::mem::replace(&mut line, " ".repeat(wide + 2)));
+        for (value, runs) in groups {
+            let value = value.as_ref().map_or("not set".to_owned(), plain);
+            let runs = ranges(&runs);
+            // A line ends after the comma of a run, or after a value.
+            for (run, place) in runs.iter().zip(1..) {
+                let word = match place == runs.len() {
+                    true => format!("{run}: {}", cut(&value, VALUE)),
+                    false => format!("{run},"),
+                };
+                let space = if place == 1 { "  " } else { " " };
+                if line.chars().count() + space.len() + word.chars().count() > COLUMNS {
+                    lines.push(std::mem::replace(&mut line, " ".repeat(wide + 3)));
+                }
+                line += &format!("{space}{word}");
             }
-            line += &format!("  {word}");
         }
         lines.push(line);
     }
     lines
+}
+
+/// Numbers in their order, those that follow one another as one.
+fn ranges(numbers: &[usize]) -> Vec<String> {
+    let rows = numbers.chunk_by(|a, b| a + 1 == *b);
+    rows.map(|row| match *row {
+        [first, .., last] => format!("{first}–{last}"),
+        [only] => only.to_string(),
+        [] => String::new(),
+    })
+    .collect()
 }
