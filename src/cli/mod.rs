@@ -3,6 +3,7 @@ mod anomaly;
 mod args;
 mod bench;
 mod card;
+mod compare;
 mod completions;
 mod config;
 mod config_file;
@@ -120,6 +121,9 @@ enum Command {
     /// Trains every combination of values, or random ones, each as a run of its own.
     #[command(after_help = sweep::EXAMPLES)]
     Sweep(sweep::Args),
+    /// Sets runs side by side: their losses, what differs, and a page with their curves.
+    #[command(after_help = compare::EXAMPLES)]
+    Compare(compare::Args),
     /// Trains what others have published, and holds the result against theirs.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
@@ -168,6 +172,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Info(args) => info::run(&args),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Reproduce(args) => reproduce::run(&args),
         Command::Runs(args) => runs::run(&args),
         Command::Sweep(args) => sweep::run(&args),

@@ -3,6 +3,7 @@
 
 mod bench;
 mod codes;
+mod compare;
 mod conditional;
 mod config;
 #[cfg(unix)]

@@ -10,6 +10,8 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 106.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
+/// Dots at the ends of a curve lie half outside its plot, and grow where they are pointed at.
+const MARGIN: f64 = 6.0;
 /// Two direct labels have at least this between them.
 const LINE: f64 = 15.0;
 
@@ -22,8 +24,8 @@ const MOST_DOTS: usize = 30;
 /// A curve.
 #[derive(Clone, Debug)]
 pub(super) struct Series {
-    /// At its end and in the legend.
-    pub(super) name: &'static str,
+    /// At its end and in the legend; it stands in the page as it is.
+    pub(super) name: String,
     /// Its class in the style sheet.
     pub(super) class: &'static str,
     /// Epochs in their order, and the value after each.
@@ -40,7 +42,7 @@ pub(super) struct About {
 }
 
 /// A loss or a rate with as many digits as it needs.
-pub(super) fn figure(value: f64) -> String {
+pub(in crate::cli) fn figure(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         size if !(1e-4..1e7).contains(&size) => format!("{value:.3e}"),
@@ -68,10 +70,11 @@ pub(super) fn chart(about: About, series: &[Series]) -> String {
     let [left, top, width, height] = frame.plot();
     let _ = writeln!(
         svg,
-        "<clipPath id=\"{clip}\"><rect x=\"{left}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>",
-        top - 4.0,
-        width + 8.0,
-        height + 8.0
+        "<clipPath id=\"{clip}\"><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\"/></clipPath>",
+        left - MARGIN,
+        top - MARGIN,
+        width + 2.0 * MARGIN,
+        height + 2.0 * MARGIN
     );
     let _ = writeln!(svg, "<g clip-path=\"url(#{clip})\">");
     for series in series {
@@ -190,7 +193,7 @@ impl Frame {
             let [bottom, y, top] = [low, mean, high].map(|value| self.y(value));
             let _ = write!(path, "{}{x:.1} {y:.1}", if drawing { "L" } else { "M" });
             drawing = true;
-            let (name, mean) = (series.name, figure(mean));
+            let (name, mean) = (&series.name, figure(mean));
             let mut told = format!("epoch {first}: {name} {mean} {unit}");
             if first < last {
                 let [left, right] = [first, last + 1].map(|epoch| self.x(epoch as f64 - 0.5));
@@ -235,7 +238,7 @@ impl Frame {
         let mut svg = String::new();
         for (y, value, series) in &labels {
             // A curve that is alone needs no name.
-            let name = if labels.len() > 1 { series.name } else { "" };
+            let name = if labels.len() > 1 { series.name.as_str() } else { "" };
             let _ = writeln!(
                 svg,
                 "<text class=\"end {}\" x=\"{}\" y=\"{:.1}\">{name} {}</text>",

@@ -1,8 +1,13 @@
 //! `elbo report`: a page that tells of a run, in one file, of what lies in its folder.
 
 mod chart;
+mod evaluation;
+mod overlay;
 mod page;
+mod pictures;
 mod read;
+mod setting;
+mod warnings;
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +16,11 @@ use elbo::checkpoint::write_whole;
 use serde_json::json;
 
 use crate::cli::print_line;
+pub(super) use crate::cli::report::chart::figure;
+pub(super) use crate::cli::report::overlay::{Difference, Told, differences, overlay};
 use crate::cli::report::page::page;
-use crate::cli::report::read::Story;
+pub(super) use crate::cli::report::page::plain;
+pub(super) use crate::cli::report::read::Story;
 use crate::cli::run_name::run_name;
 
 pub(super) const EXAMPLES: &str = "\

@@ -1,19 +1,15 @@
-//! What a run's folder tells: its configuration, epochs, sessions, troubles and pictures.
+//! What a run's folder tells: its configuration, epochs, sessions and troubles.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind as IoKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use elbo::{Error, Result};
 use serde_json::{Map, Value};
 
-use crate::cli::run_folder::METRICS;
-
-/// The most pictures of a report, which keep it below a few megabytes.
-const MOST_PICTURES: usize = 6;
-/// A picture of more bytes is left out.
-const MOST_BYTES: usize = 1 << 20;
+use crate::cli::report::pictures::{Picture, read_pictures};
+use crate::cli::run_folder::{METRICS, TIMINGS};
 
 const DAMAGED: &str = "the file may be damaged; mend or remove the line";
 
@@ -25,27 +21,31 @@ pub(super) type Parts = [Option<f64>; 3];
 pub(super) struct Epoch {
     pub(super) step: Option<u64>,
     pub(super) train: Parts,
+    /// The mean of what was minimised, if that is not the loss.
+    pub(super) objective: Option<f64>,
     pub(super) test: Parts,
     pub(super) test_at_mean: Option<f64>,
+    /// Dimensions of z that say something of the first test images.
+    pub(super) active: Option<u64>,
     pub(super) images_per_s: Option<f64>,
 }
 
-/// A picture of the run, after an epoch if its name tells which.
-#[derive(Debug, PartialEq)]
-pub(super) struct Picture {
-    pub(super) kind: String,
-    pub(super) epoch: Option<u64>,
-    pub(super) png: Vec<u8>,
+/// A call of `elbo train`.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    pub(super) start: Map<String, Value>,
+    /// How it ended, if it has and could still tell.
+    pub(super) end: Option<Map<String, Value>>,
 }
 
 /// All that a run's folder tells.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(in crate::cli) struct Story {
     pub(super) name: String,
     pub(super) config: Map<String, Value>,
     pub(super) epochs: BTreeMap<u64, Epoch>,
     /// The sessions that trained it, oldest first.
-    pub(super) starts: Vec<Map<String, Value>>,
+    pub(super) sessions: Vec<Session>,
     /// Steps that were left out, and returns to an earlier state.
     pub(super) skipped: Vec<Map<String, Value>>,
     pub(super) rolled_back: Vec<Map<String, Value>>,
@@ -58,10 +58,10 @@ pub(super) struct Story {
 
 impl Story {
     /// Reads a run's folder.
-    pub(super) fn read(run: &Path) -> Result<Self> {
+    pub(in crate::cli) fn read(run: &Path) -> Result<Self> {
         let path = run.join("config.toml");
         let config = fs::read(&path).map_err(|e| {
-            Error::io("read", &path, e).hint("`elbo report` takes the folder of a run")
+            Error::io("read", &path, e).hint("name the folder of a run, such as runs/0001")
         })?;
         let broken = |what: &str| {
             Error::data(&path, format!("is no configuration: {what}"))
@@ -74,11 +74,27 @@ impl Story {
         let name = name.as_deref().unwrap_or(run).file_name().unwrap_or(run.as_os_str());
         let name = name.to_string_lossy().into_owned();
         let mut story = Self { name, config, ..Self::default() };
-        for name in [METRICS, "timings.jsonl"] {
+        for name in [METRICS, TIMINGS] {
             story.read_lines(&run.join(name))?;
         }
-        story.read_pictures(&run.join("images"))?;
+        (story.pictures, story.left_out) = read_pictures(&run.join("images"))?;
         Ok(story)
+    }
+
+    /// A value of the configuration.
+    pub(super) fn key(&self, section: &str, key: &str) -> Option<&Value> {
+        self.config.get(section)?.get(key)
+    }
+
+    /// A whole number of the configuration.
+    pub(super) fn count(&self, section: &str, key: &str) -> Option<u64> {
+        self.key(section, key)?.as_u64()
+    }
+
+    /// The epoch with the lowest test loss, the first of equal ones, and that loss.
+    pub(super) fn best(&self) -> Option<(u64, f64)> {
+        let all = self.epochs.iter().filter_map(|(n, epoch)| Some((*n, epoch.test[0]?)));
+        all.min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// Reads JSON lines, if the file is there; a run has none before its first epoch.
@@ -86,7 +102,7 @@ impl Story {
         let bytes = match fs::read(path) {
             Err(e) if e.kind() == IoKind::NotFound => return Ok(()),
             read => read.map_err(|e| {
-                Error::io("read", path, e).hint("`elbo report` takes the folder of a run")
+                Error::io("read", path, e).hint("name the folder of a run, such as runs/0001")
             })?,
         };
         // What follows the last line's end is being written, or was when the process was killed.
@@ -113,7 +129,9 @@ impl Story {
                 epoch.step = line.get("step").and_then(Value::as_u64);
                 epoch.train = parts(&line, ["train_loss", "train_recon", "train_kl"])?;
                 epoch.test = parts(&line, ["test_loss", "test_recon", "test_kl"])?;
+                epoch.objective = number(&line, "train_objective")?;
                 epoch.test_at_mean = number(&line, "test_loss_at_mean")?;
+                epoch.active = line.get("active_units").and_then(Value::as_u64);
             }
             None if timing => {
                 let number = line.get("epoch").and_then(Value::as_u64);
@@ -122,7 +140,12 @@ impl Story {
                     self.epoch(&line)?.images_per_s = self::number(&line, "images_per_s")?;
                 }
             }
-            Some("start") => self.starts.push(line),
+            Some("start") => self.sessions.push(Session { start: line, end: None }),
+            Some("end") => {
+                if let Some(session) = self.sessions.last_mut() {
+                    session.end = Some(line);
+                }
+            }
             Some("skipped") => self.skipped.push(line),
             Some("rolled-back") => self.rolled_back.push(line),
             Some("evaluation") => self.evaluation = Some(line),
@@ -138,78 +161,6 @@ impl Story {
         let number = number.ok_or_else(|| format!("`epoch` is {value}, expected 1 or more"))?;
         Ok(self.epochs.entry(number).or_default())
     }
-
-    /// Reads the pictures of the first, the middle and the last epoch of each kind.
-    fn read_pictures(&mut self, folder: &Path) -> Result<()> {
-        let fail = |e| Error::io("list", folder, e).hint("allow this user to read it");
-        let entries = match fs::read_dir(folder) {
-            Err(e) if e.kind() == IoKind::NotFound => return Ok(()),
-            entries => entries.map_err(fail)?,
-        };
-        let mut kinds: BTreeMap<String, Vec<(Option<u64>, PathBuf)>> = BTreeMap::new();
-        for entry in entries {
-            let path = entry.map_err(fail)?.path();
-            let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let png = path.extension().is_some_and(|extension| extension == "png");
-            if png && !stem.starts_with('.') {
-                // A second picture of the same, as `scatter-2`, is no kind of its own.
-                let stem = match stem.rsplit_once('-') {
-                    Some((name, n)) if n.parse::<u64>().is_ok() => name,
-                    _ => &stem,
-                };
-                let (kind, epoch) = kind(stem);
-                kinds.entry(kind.to_owned()).or_default().push((epoch, path));
-            }
-        }
-        // Those that training drew, one for an epoch, before what was asked for later.
-        let mut kinds: Vec<_> = kinds.into_iter().collect();
-        kinds.sort_by_key(|(_, paths)| paths.iter().all(|(epoch, _)| epoch.is_none()));
-        let each = (MOST_PICTURES / kinds.len().max(1)).clamp(1, 3);
-        for (kind, mut paths) in kinds.into_iter().take(MOST_PICTURES) {
-            paths.sort();
-            // Of a name with and without epochs, those with.
-            if paths.last().is_some_and(|(epoch, _)| epoch.is_some()) {
-                paths.retain(|(epoch, _)| epoch.is_some());
-            }
-            for place in chosen(paths.len(), each) {
-                let (epoch, path) = &paths[place];
-                let png = fs::read(path).map_err(|e| {
-                    Error::io("read", path, e).hint("allow this user to read it, or remove it")
-                })?;
-                if !png.starts_with(b"\x89PNG\r\n\x1a\n") {
-                    let what = "is no PNG file, expected a picture of the run";
-                    return Err(Error::data(path, what).hint("remove it"));
-                }
-                if png.len() > MOST_BYTES {
-                    let name = path.file_name().unwrap_or_default().to_string_lossy();
-                    self.left_out.push(name.into_owned());
-                } else {
-                    self.pictures.push(Picture { kind: kind.clone(), epoch: *epoch, png });
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What a picture shows, and the epoch at the end of its name.
-fn kind(stem: &str) -> (&str, Option<u64>) {
-    match stem.rsplit_once('_').map(|(kind, number)| (kind, number.parse())) {
-        Some((kind, Ok(epoch))) if !kind.is_empty() => (kind, Some(epoch)),
-        _ => (stem, None),
-    }
-}
-
-/// Which of so many pictures are shown: the last; the first too; the middle too.
-fn chosen(count: usize, most: usize) -> Vec<usize> {
-    let last = count.saturating_sub(1);
-    let mut places = match most {
-        1 => vec![last],
-        2 => vec![0, last],
-        _ => vec![0, last / 2, last],
-    };
-    places.dedup();
-    places
 }
 
 fn parts(line: &Map<String, Value>, keys: [&str; 3]) -> std::result::Result<Parts, String> {
@@ -229,35 +180,6 @@ fn number(line: &Map<String, Value>, key: &str) -> std::result::Result<Option<f6
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_of_pictures_tell_epochs() {
-        for (stem, expected) in [
-            ("sample_12", ("sample", Some(12))),
-            ("latent_walk_3", ("latent_walk", Some(3))),
-            ("manifold", ("manifold", None)),
-            ("_7", ("_7", None)),
-            ("sample_", ("sample_", None)),
-            ("sample_-1", ("sample_-1", None)),
-        ] {
-            assert_eq!(kind(stem), expected, "{stem}");
-        }
-    }
-
-    #[test]
-    fn few_pictures_are_chosen() {
-        for (count, most, expected) in [
-            (1, 3, vec![0]),
-            (2, 3, vec![0, 1]),
-            (3, 3, vec![0, 1, 2]),
-            (10, 3, vec![0, 4, 9]),
-            (10, 2, vec![0, 9]),
-            (1, 2, vec![0]),
-            (10, 1, vec![9]),
-        ] {
-            assert_eq!(chosen(count, most), expected, "{most} of {count}");
-        }
-    }
 
     #[test]
     fn lines_are_taken_in_or_named() {

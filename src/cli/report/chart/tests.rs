@@ -7,7 +7,7 @@ const ABOUT: About = About { title: "Loss", unit: "nats per image", from_zero: f
 fn series(values: impl Iterator<Item = f64>) -> Series {
     let points = values.map(|v| v.is_finite().then_some(v)).zip(1..);
     let points = points.map(|(value, epoch)| (epoch, value)).collect();
-    Series { name: "test", class: "test", points }
+    Series { name: "test".to_owned(), class: "test", points }
 }
 
 /// A loss as it falls: 100 and what is left of another 100.
@@ -96,9 +96,27 @@ fn odd_values_are_drawn() {
     }
 }
 
+/// The first and the last dot lie on the plot's edges.
+#[test]
+fn no_dot_is_cut() {
+    let svg = chart(ABOUT, &[falling(3)]);
+    let number = |text: &str, key: &str| -> f64 {
+        let value =
+            text.split(&format!(" {key}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+        value.and_then(|value| value.parse().ok()).expect("a number")
+    };
+    let clip = svg.split("<rect").nth(1).expect("a clip");
+    let [left, width] = ["x", "width"].map(|key| number(clip, key));
+    let dots: Vec<_> = svg.split("class=\"dot\"").skip(1).map(|dot| number(dot, "cx")).collect();
+    assert_eq!(dots.len(), 3, "{svg}");
+    for x in dots {
+        assert!(left <= x - 5.0 && x + 5.0 <= left + width, "{x} of {left} and {width}");
+    }
+}
+
 #[test]
 fn labels_at_the_ends_do_not_overlap() {
-    let two = [falling(10), Series { name: "train", class: "train", ..falling(10) }];
+    let two = [falling(10), Series { name: "train".to_owned(), class: "train", ..falling(10) }];
     let frame = Frame::new(ABOUT, &two);
     let labels = frame.end_labels(&two);
     let heights: Vec<f64> = labels
