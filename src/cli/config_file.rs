@@ -13,6 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::cli::settings::Settings;
 
+const KEYS: &str = "`elbo config` prints every key, its default and what it means";
+
+/// Puts a value under a dotted key of a configuration, such as `objective.beta`, in place of what was
+/// there. The key is known and the value of its type afterwards; whether it fits the others is for
+/// [`Config::validate`].
+pub(super) fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<()> {
+    if let Some(what) = fault::of_value(key, &value) {
+        return Err(Error::config(what).hint(KEYS));
+    }
+    let (above, name) = key.split_once('.').unwrap_or_default();
+    let entry = table.entry(above).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+    if let Some(inner) = entry.as_table_mut() {
+        inner.insert(name.to_owned(), value);
+    }
+    Ok(())
+}
+
 /// The tables of a file, those that it has.
 #[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -37,15 +54,18 @@ impl ConfigFile {
             let what = format!("`{}` is no text in UTF-8", path.display());
             Error::config(what).hint("`--config` takes a TOML file")
         })?;
-        Self::from_toml(&text).map_err(|what| {
-            Error::config(format!("`{}`: {what}", path.display()))
-                .hint("`elbo config` prints every key, its default and what it means")
-        })
+        Self::from_toml(&text)
+            .map_err(|what| Error::config(format!("`{}`: {what}", path.display())).hint(KEYS))
     }
 
     /// Reads a text; what is wrong with it in words.
     fn from_toml(text: &str) -> std::result::Result<Self, String> {
         toml::from_str(text).map_err(|error| fault::words(text, &error))
+    }
+
+    /// Reads a table that [`set`] or a file has filled.
+    pub(super) fn from_table(table: toml::Table) -> Result<Self> {
+        table.try_into().map_err(|e: toml::de::Error| Error::config(e.message()).hint(KEYS))
     }
 
     /// A file that says all.

@@ -13,6 +13,41 @@ const ALIKE: f64 = 0.8;
 /// What a reader of TOML complains of, in words. Its complaints are those of serde, whose form is
 /// fixed by the traits of `serde::de::Error`; what has another form is passed on.
 pub(super) fn words(text: &str, error: &toml::de::Error) -> String {
+    told(text, error, true)
+}
+
+/// What is wrong with a dotted key, such as `objective.beta`, or with a value for it, if anything is.
+/// Neither stands in a file, so no line is told.
+pub(super) fn of_value(key: &str, value: &toml::Value) -> Option<String> {
+    let tables: Vec<_> = keys::TABLES.iter().map(|table| table.name).collect();
+    let place = |above: &str, key| Place { above: above.to_owned(), key, line: None };
+    let Some((above, name)) = key.split_once('.') else {
+        let in_table = |name: &&str| key_is_in(name, key);
+        return Some(match tables.iter().find(|name| in_table(name)) {
+            Some(table) => format!("`{}` needs its table: `{table}.{key}`", shown(key, 40)),
+            None => place("", key).unknown_key(key, &tables, true),
+        });
+    };
+    let Some(table) = keys::TABLES.iter().find(|table| table.name == above) else {
+        return Some(place("", above).unknown_key(above, &tables, true));
+    };
+    if !key_is_in(above, name) {
+        let known: Vec<_> = table.keys.iter().map(|key| key.name).collect();
+        return Some(place(above, name).unknown_key(name, &known, false));
+    }
+    let text = format!("{key} = {value}");
+    let error = toml::from_str::<super::ConfigFile>(&text).err()?;
+    Some(told(&text, &error, false))
+}
+
+/// Whether a table has a key.
+fn key_is_in(table: &str, key: &str) -> bool {
+    let mut tables = keys::TABLES.iter().filter(|known| known.name == table);
+    tables.any(|table| table.keys.iter().any(|known| known.name == key))
+}
+
+/// What is wrong with a text, whose lines are told if they are the user's.
+fn told(text: &str, error: &toml::de::Error, lines: bool) -> String {
     let (message, span) = (error.message(), error.span().unwrap_or_default());
     let line = text.get(..span.start).unwrap_or_default().matches('\n').count() + 1;
     let table = match DeTable::parse(text) {
@@ -23,7 +58,7 @@ pub(super) fn words(text: &str, error: &toml::de::Error) -> String {
     let Some((key, above)) = path.split_last() else {
         return format!("line {line}: {}", shown(message, 200));
     };
-    let place = Place { above: above.join("."), key, line };
+    let place = Place { above: above.join("."), key, line: lines.then_some(line) };
     if let Some((word, known)) = unknown(message, "unknown field `") {
         return place.unknown_key(word, &known, is_table);
     }
@@ -49,28 +84,34 @@ struct Place<'a> {
     /// The name of its table; empty outside any.
     above: String,
     key: &'a str,
-    line: usize,
+    /// The line, unless it stands in no file.
+    line: Option<usize>,
 }
 
 impl std::fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "`{}`{}, line {}", shown(self.key, 40), within(&self.above), self.line)
+        write!(f, "`{}`{}{}", shown(self.key, 40), within(&self.above), self.line())
     }
 }
 
 impl Place<'_> {
+    /// The line in words.
+    fn line(&self) -> String {
+        self.line.map_or(String::new(), |line| format!(", line {line}"))
+    }
+
     fn unknown_key(&self, word: &str, known: &[&str], is_table: bool) -> String {
         let known = by_likeness(word, known);
         let shown = shown(word, 40);
-        let line = self.line;
+        let line = self.line();
         // At the top everything that is known is a table.
         let top = self.above.is_empty();
         let quote = |name: &str| if top { format!("[{name}]") } else { format!("`{name}`") };
         let what = match is_table {
-            true if top => format!("unknown table [{shown}], line {line}"),
-            true => format!("unknown table [{}.{shown}], line {line}", self.above),
-            false if top => format!("unknown key `{shown}` outside of a table, line {line}"),
-            false => format!("unknown key `{shown}` in [{}], line {line}", self.above),
+            true if top => format!("unknown table [{shown}]{line}"),
+            true => format!("unknown table [{}.{shown}]{line}", self.above),
+            false if top => format!("unknown key `{shown}` outside of a table{line}"),
+            false => format!("unknown key `{shown}` in [{}]{line}", self.above),
         };
         let elsewhere = keys::TABLES.iter().find(|table| table.keys.iter().any(|k| k.name == word));
         match (known.first(), elsewhere) {
@@ -172,7 +213,7 @@ mod tests {
     use elbo::Config;
     use elbo::config::MOST_TOML;
 
-    use crate::cli::config_file::ConfigFile;
+    use crate::cli::config_file::{ConfigFile, set};
     use crate::cli::keys;
     use crate::cli::settings::Settings;
 
@@ -264,6 +305,54 @@ mod tests {
         let long = format!("[run]\n{} = 3", "k".repeat(200_000));
         let found = ConfigFile::from_toml(&long).expect_err("no such key");
         assert!(found.len() < 300, "a long key is cut: {} bytes", found.len());
+    }
+
+    /// What stands in no file is judged in the same words, without a line.
+    #[test]
+    fn faults_of_single_values_name_no_line() {
+        let value =
+            |text: &str| format!("x = {text}").parse::<toml::Table>().expect("TOML")["x"].clone();
+        for (key, text, expected) in [
+            ("beta", "1", "`beta` needs its table: `objective.beta`"),
+            ("zzz", "1", "unknown table [zzz]; known are [model], ["),
+            ("objectiv.beta", "1", "unknown table [objectiv]; did you mean [objective]?"),
+            ("objective.bta", "1", "unknown key `bta` in [objective]; did you mean `beta`?"),
+            ("objective.lr", "1", "unknown key `lr` in [objective]; it belongs to [optimizer]"),
+            ("objective.beta.x", "1", "unknown key `beta.x` in [objective]; did you mean `beta`?"),
+            ("objective.beta", "'x'", "`beta` in [objective], is `\"x\"`; it must be a number"),
+            (
+                "model.latent",
+                "-2",
+                "`latent` in [model], is `-2`; it must be a whole number, 0 or more",
+            ),
+            (
+                "model.activation",
+                "'rleu'",
+                "`activation` in [model], is `rleu`; did you mean \"relu\"?",
+            ),
+            (
+                "model.encoder",
+                "[4, -1]",
+                "`encoder` in [model], is `-1`; it must be a whole number",
+            ),
+        ] {
+            let mut table = toml::Table::new();
+            let error = set(&mut table, key, value(text)).expect_err(key);
+            assert!(error.to_string().starts_with(expected), "{key}: {error}\nnot {expected}");
+            assert!(error.advice().is_some() && table.is_empty(), "{key}: a hint, and nothing set");
+        }
+        let mut table = toml::Table::new();
+        for (key, text) in
+            [("objective.beta", "4"), ("objective.beta", "0.5"), ("model.encoder", "[4, 'norm']")]
+        {
+            set(&mut table, key, value(text)).expect(key);
+        }
+        let (config, _) = ConfigFile::from_table(table).expect("a configuration").into_parts();
+        assert_eq!(
+            (config.objective.beta, config.model.encoder.0.len()),
+            (0.5, 2),
+            "the last wins"
+        );
     }
 
     /// Whatever a file holds, it is read or refused with words that can be shown.
