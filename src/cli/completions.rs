@@ -1,16 +1,21 @@
 //! `elbo completions`: a script that completes verbs and flags in a shell.
 
-use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 use elbo::Result;
 
-use crate::cli::{Cli, print_line};
+use crate::cli::{help, print_exact};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
+  mkdir -p ~/.local/share/bash-completion/completions
   elbo completions bash > ~/.local/share/bash-completion/completions/elbo
+
+  mkdir -p ~/.zfunc  # and in ~/.zshrc: fpath+=(~/.zfunc); autoload -U compinit; compinit
   elbo completions zsh > ~/.zfunc/_elbo
+
+  mkdir -p ~/.config/fish/completions
   elbo completions fish > ~/.config/fish/completions/elbo.fish
+
   elbo completions powershell >> $PROFILE";
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +27,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     let mut script = Vec::new();
-    generate(args.shell, &mut Cli::command(), "elbo", &mut script);
-    print_line(String::from_utf8_lossy(&script).trim_end())?;
+    generate(args.shell, &mut help::command(), "elbo", &mut script);
+    print_exact(String::from_utf8_lossy(&script).trim_end())?;
     Ok(0)
 }

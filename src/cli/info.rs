@@ -9,7 +9,7 @@ use crate::cli::args::ConfigArgs;
 use crate::cli::print_line;
 
 pub(super) const EXAMPLES: &str = "\
-Example:
+Examples:
   elbo info
   elbo info --preset big --json";
 
@@ -26,7 +26,7 @@ pub(super) struct Args {
     /// Pixels of an image
     #[arg(long, value_name = "N", default_value_t = 784)]
     image_pixels: usize,
-    /// Print one JSON object a line
+    /// Print one JSON object on each line
     #[arg(long)]
     json: bool,
 }

@@ -11,7 +11,7 @@ Examples:
   elbo interpolate runs/0001
   elbo interpolate runs/0001 --from 3,18 --to 7,2 --steps 12
 
-A conditional model is told the class of the nearer of the two images, of the first in the middle.";
+With a conditional model each image in between has the class of the nearer end, and the middle one that of the first end.";
 
 /// The most images of one picture.
 const MOST: usize = 100;
@@ -22,13 +22,13 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// The images that ways begin at, counted from 0 [default: 0,2,4,6,8, as far as there are]
+    /// The images to start from, counted from 0 [default: 0,2,4,6,8, or as many as there are]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "to")]
     from: Vec<usize>,
-    /// The images that they end at, as many [default: 1,3,5,7,9, likewise]
+    /// The images to end at, as many as --from has [default: 1,3,5,7,9, likewise]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "from")]
     to: Vec<usize>,
-    /// Places on each way, with both ends
+    /// Images in each row, both ends included
     #[arg(long, default_value_t = 9, value_name = "N")]
     steps: usize,
     #[command(flatten)]

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 use elbo::checkpoint::write_whole;
 use elbo::{Error, Result};
 
-use crate::cli::{Cli, print_line};
+use crate::cli::{help, print_exact};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -18,21 +18,21 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write elbo.1, elbo-train.1, … to this folder, over what an earlier version wrote
-    #[arg(long, value_name = "FOLDER")]
+    /// Write elbo.1, elbo-train.1, … to this folder, and replace those of an earlier version
+    #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = help::command().disable_help_subcommand(true);
     // It gives each verb its full name, and its own `--help`.
     program.build();
     match &args.out {
-        None => print_line(whole(&program)?.trim_end())?,
+        None => print_exact(whole(&program)?.trim_end())?,
         Some(folder) => {
             for (name, page) in pages(&program)? {
                 write(folder, &name, &page)?;
-                print_line(&folder.join(name).display().to_string())?;
+                print_exact(&folder.join(name).display().to_string())?;
             }
         }
     }

@@ -11,11 +11,10 @@ use crate::cli::{print_line, talk};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo probe runs/0001
-  elbo probe runs/0001 --best --k 10 --c 0.1 --json
-  elbo probe runs/0001 --limit 5000 --pixels          # the pixels themselves, to compare
+  elbo probe runs/0001 --k 10 --c 0.1 --json
+  elbo probe runs/0001 --limit 5000 --pixels   # and the pixels, to compare
 
-Classifiers are fitted to the means of the training images and judged on the test images. By pixels
-it may take minutes: --limit makes it shorter.";
+The classifiers learn from the encoder's means of the training images. Their accuracy is measured on the test images. With --pixels it may take minutes; --limit shortens it.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,16 +22,16 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     data: DataArgs,
-    /// How many nearest neighbours vote
+    /// The number of nearest neighbours that vote (k-NN)
     #[arg(long, default_value_t = DEFAULT_K)]
     k: usize,
-    /// The inverse of the weight of the logistic regression's penalty ½ ‖W‖², as in scikit-learn
+    /// The inverse strength C of the logistic regression's L2 penalty, as in scikit-learn
     #[arg(long, default_value_t = DEFAULT_C)]
     c: f64,
-    /// Use only the first N training images, and the first N test images
+    /// Use only the first N training images and the first N test images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
-    /// Do the same with the pixels in the place of the means
+    /// Also classify by the pixels, to compare
     #[arg(long)]
     pixels: bool,
     /// Print one JSON object for each kind of features

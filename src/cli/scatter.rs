@@ -17,7 +17,7 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// Use only the first N images
+    /// Use only the first N images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
     /// Two dimensions of z, counted from 0 [default: both, or the two principal components]

@@ -9,11 +9,12 @@ use crate::cli::args::Precision;
 use crate::cli::print_line;
 
 pub(super) const EXAMPLES: &str = "\
-Example:
+Examples:
   elbo selftest
   elbo selftest --device cpu
+  elbo selftest --verbose > selftest.txt  # to send with a bug report
 
-It exits with 1 if a case fails. Send its output with a report.";
+The exit code is 1 if a case fails.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

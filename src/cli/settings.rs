@@ -96,22 +96,23 @@ impl Settings {
 
 /// The flags of the `[run]` table, under the same names.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Saving and ending")]
 pub(super) struct RunArgs {
-    /// Also save every N steps, not only at the end of each epoch
+    /// Save a checkpoint every N steps too [default: after each epoch alone]
     #[arg(long, value_name = "N")]
     save_every: Option<u64>,
-    /// Keep the last N checkpoints under the numbers of their steps
+    /// Keep the last N checkpoints; from 2 on under the numbers of their steps
     #[arg(long, value_name = "N")]
     keep: Option<usize>,
-    /// Save and end after so long, such as 90s, 30min or 8h
+    /// Save and end after this time, such as 90s, 30min or 8h [default: no limit]
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     max_time: Option<Duration>,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     room: RoomArgs,
-    /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
-    #[arg(long, value_name = "N")]
+    /// Steps in one submit to a GPU, 1 to 64 [default: as many as take 50 ms]
+    #[arg(long, value_name = "N", help_heading = "Device")]
     steps_per_submit: Option<usize>,
 }
 
@@ -130,12 +131,13 @@ impl RunArgs {
 
 /// The flags that say how much memory images may take.
 #[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Memory")]
 pub(super) struct RoomArgs {
-    /// Bring images through a window, a thread ahead of the steps, even if they would fit in memory
+    /// Stream images from disk in the background, even if they would fit in memory
     #[arg(long)]
     stream: bool,
-    /// The memory that images may take, such as 500MB or 2GiB; what needs more is streamed [default: half
-    /// of what is free]
+    /// The memory for images, such as 500MB or 2GiB; larger sets are streamed [default: half of the
+    /// free memory]
     #[arg(long, value_name = "BYTES")]
     memory_budget: Option<ByteSize>,
 }

@@ -29,40 +29,45 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo train
   elbo train --device gpu --epochs 3 --out runs/first
-  elbo train --data fashion-mnist --hidden 512,256 --latent 32 --beta 4
-  elbo train --epochs 500 --patience 10 --max-time 8h --save-every 1000 --out runs/long
+  elbo train --data images/ --hidden 512,256 --latent 32 --beta 4
+  elbo train --epochs 500 --patience 10 --max-time 8h --out runs/long
   elbo train --resume runs/long
-  elbo train --tui";
+  elbo train --set objective.free-bits=0.2 --set optimizer.warmup-steps=500
+  elbo train --tui
+
+The defaults are those of the preset classic. Flags win over --set, --set over --config or --preset. \
+`elbo config` prints all hyperparameters with what they mean. Among those without a flag of their own \
+are KL annealing (objective.warmup-steps, objective.cycle-steps), free bits against posterior collapse \
+(objective.free-bits), and the learning rate's warm-up (optimizer.warmup-steps).";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Images: a folder of IDX files or pictures, or a file of one of many kinds; `elbo data` says what is
-    /// read [default: assets/mnist, here or beside the program]
-    #[arg(long, value_name = "PATH")]
+    /// Images: a folder of IDX files or pictures, or a file such as .npy, .npz, .csv or .mat; `elbo
+    /// data` shows what is read [default: MNIST in assets/mnist, here or beside the program]
+    #[arg(long, short, value_name = "PATH", help_heading = "Data")]
     data: Option<PathBuf>,
-    /// The images to test on [default: those of --data, or a tenth of each class there]
-    #[arg(long, value_name = "PATH")]
+    /// The test images [default: those that --data holds, or a tenth of its images]
+    #[arg(long, value_name = "PATH", help_heading = "Data")]
     test_data: Option<PathBuf>,
     /// The folder of the run [default: the next number under runs]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", help_heading = "Output")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped
-    #[arg(long, value_name = "RUN", conflicts_with = "out")]
+    #[arg(long, value_name = "RUN", conflicts_with = "out", help_heading = "Output")]
     resume: Option<PathBuf>,
+    /// Print no progress on stderr
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+    /// Print one JSON object on each line
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    /// Show a dashboard with curves, speed, pictures and messages: q or Ctrl-C saves and ends, s saves
+    #[arg(long, conflicts_with_all = ["json", "quiet"], help_heading = "Output")]
+    tui: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     run: RunArgs,
-    /// No progress on stderr
-    #[arg(long)]
-    quiet: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
-    /// Fill the terminal with a dashboard: curves, speed, pictures and messages. Keys: q saves and
-    /// ends, s saves, Ctrl-C saves and ends, and a second time ends at once
-    #[arg(long, conflicts_with_all = ["json", "quiet"])]
-    tui: bool,
 }
 
 impl Args {
