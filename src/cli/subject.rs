@@ -21,23 +21,23 @@ pub(super) struct ModelArgs {
     /// The folder of a run, or a checkpoint
     #[arg(value_name = "RUN")]
     pub(super) run: PathBuf,
-    /// Take the best epoch's weights instead of the newest
+    /// Use the weights of the best epoch, not the newest
     #[arg(long)]
     pub(super) best: bool,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Nothing but warnings on stderr
-    #[arg(long)]
+    /// Print only warnings on stderr, and show no pictures in the terminal
+    #[arg(long, short)]
     pub(super) quiet: bool,
 }
 
 /// Which of a dataset's images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Split {
-    /// Those that a run is tested on
+    /// The test images
     #[default]
     Test,
-    /// Those that a run learns from
+    /// The training images
     Train,
 }
 
@@ -54,10 +54,10 @@ impl Split {
 /// The flags that choose images.
 #[derive(Debug, clap::Args)]
 pub(super) struct DataArgs {
-    /// Images, as `elbo train` takes them [default: those of the run]
-    #[arg(long, value_name = "PATH")]
+    /// Images, as `elbo train --data` takes them [default: those of the run]
+    #[arg(long, short, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// The images to test on [default: those of --data, or a tenth of each class there]
+    /// The test images [default: those that --data holds, or a tenth of its images]
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
     #[command(flatten)]
@@ -69,7 +69,7 @@ pub(super) struct DataArgs {
 pub(super) struct ImageArgs {
     #[command(flatten)]
     pub(super) data: DataArgs,
-    /// Which images
+    /// Use the test images or the training images
     #[arg(long, value_enum, default_value_t)]
     pub(super) split: Split,
 }
@@ -128,9 +128,9 @@ impl ModelArgs {
         Ok(device)
     }
 
-    /// Where a file of this verb goes if the user does not say: among the run's images, or here, where
-    /// only a checkpoint was named; the first name that is free.
-    pub(super) fn free_place(&self, name: &str, extension: &str) -> Result<PathBuf> {
+    /// The folder for a picture if the user does not say where: among the run's images, or here, where
+    /// only a checkpoint was named.
+    pub(super) fn place_of_pictures(&self) -> Result<PathBuf> {
         let mut folder = PathBuf::new();
         if self.run.is_dir() {
             folder = self.run.join("images");
@@ -138,12 +138,7 @@ impl ModelArgs {
                 Error::io("make the folder", &folder, e).hint("name a file by `--out`")
             })?;
         }
-        let first = folder.join(format!("{name}.{extension}"));
-        let mut more = (2..).map(|n: u64| folder.join(format!("{name}-{n}.{extension}")));
-        Ok(match first.exists() {
-            false => first,
-            true => more.find(|path| !path.exists()).expect("numbers do not end"),
-        })
+        Ok(folder)
     }
 }
 
