@@ -5,7 +5,7 @@ mod flags;
 
 use std::path::{Path, PathBuf};
 
-use elbo::config::Config;
+use elbo::config::{Config, PRESETS};
 use elbo::{Error, Result};
 
 use crate::cli::config_file::{self, ConfigFile};
@@ -23,8 +23,8 @@ pub(super) struct ConfigArgs {
     /// What to start from in place of a preset or a file, where a verb knows it.
     #[arg(skip)]
     base: Option<Config>,
-    /// Start from a preset, such as classic (784-400-20); any other name lists them
-    #[arg(long, short, value_name = "NAME", conflicts_with = "config")]
+    /// Start from a preset, such as classic (784-400-20)
+    #[arg(long, short, value_name = "NAME", value_parser = PRESETS, conflicts_with = "config")]
     preset: Option<String>,
     /// Start from a TOML file, such as the config.toml of a run
     #[arg(long, short, value_name = "FILE")]

@@ -9,7 +9,7 @@ use elbo::Config;
 
 use crate::cli::config_file::ConfigFile;
 use crate::cli::settings::Settings;
-use crate::cli::{Cli, keys, talk};
+use crate::cli::{Cli, completions, keys, talk};
 
 /// The headings of flags that stand for keys of a configuration.
 const HEADINGS: [&str; 9] = [
@@ -80,10 +80,11 @@ pub(super) fn command() -> Command {
             let hidden = left_out.is_some_and(|(_, flags)| {
                 flags.contains(&flag.as_str()) || heading == "Reading files"
             });
-            match HEADINGS.contains(&heading) {
+            let arg = match HEADINGS.contains(&heading) {
                 true => with_default(arg, defaults.get(key_of(&flag))).hide(hidden),
                 false => arg,
-            }
+            };
+            completions::with_values(arg)
         })
     })
 }
@@ -117,9 +118,13 @@ fn typed(value: &toml::Value) -> String {
     }
 }
 
-/// Reads the command line; with the exit code where there is nothing more to do.
+/// Reads the command line; or the exit code, where there is nothing more to do.
 pub(super) fn parse() -> Result<Cli, u8> {
-    let read = command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    let read = || Cli::from_arg_matches(&command().try_get_matches()?);
+    let read = match completions::answer() {
+        Ok(true) => return Err(0),
+        answered => answered.and_then(|_| read()),
+    };
     read.map_err(|error| {
         match error.kind() {
             ErrorKind::DisplayHelp

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Command;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, roman};
 use elbo::checkpoint::write_whole;
 use elbo::{Error, Result};
 
@@ -92,6 +92,11 @@ fn whole(program: &Command) -> Result<String> {
     Ok(page)
 }
 
+/// A line that is not filled.
+fn literal(page: &mut Roff, line: Inline) -> &mut Roff {
+    page.control("nf", []).text([line]).control("fi", [])
+}
+
 /// How a command is called, what it does, its flags and its examples.
 fn usage(command: &Command) -> Result<String> {
     let man = Man::new(command.clone());
@@ -100,13 +105,17 @@ fn usage(command: &Command) -> Result<String> {
     let options = render(|to| man.render_options_section(to))?;
     let mut examples = Roff::new();
     if let Some(text) = command.get_after_help() {
+        examples.control("SH", ["EXAMPLES"]);
         let text = text.to_string();
-        examples.control("SH", ["EXAMPLES"]).control("nf", []);
-        for line in text.lines().filter(|line| !line.starts_with("Example")) {
-            let line = if line.starts_with("  elbo ") { bold(line) } else { roman(line) };
-            examples.text([line]);
+        // What is indented stands as it is; the rest is paragraphs, a line each.
+        for line in text.lines().filter(|line| !line.starts_with("Examples:")) {
+            match line.strip_prefix("  ") {
+                _ if line.is_empty() => examples.control("PP", []),
+                Some(_) if line.starts_with("  elbo ") => literal(&mut examples, bold(line)),
+                Some(_) => literal(&mut examples, roman(line)),
+                None => examples.text([roman(line)]),
+            };
         }
-        examples.control("fi", []);
     }
     Ok([synopsis, description, options, in_ascii(&examples.render())].concat())
 }

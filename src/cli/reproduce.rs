@@ -26,6 +26,7 @@ If it was stopped, the same command goes on. The exit code is 1 if the result di
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The preset to reproduce [default: list them]
+    #[arg(value_name = "NAME", value_parser = elbo::config::PRESETS, hide_possible_values = true)]
     name: Option<String>,
     /// Train for minutes only; the result is compared where a published one is known for that epoch
     #[arg(long)]

@@ -88,9 +88,24 @@ impl Settings {
     pub(super) fn open(&self) -> Result<(Device, String, String)> {
         let cache = cache_folder().filter(|_| !self.no_cache);
         let options = Options { cache, tune: self.tune.into() };
-        let (device, why) = Device::choose_with(&self.device, self.threads, &options)?;
+        let (device, why) = Device::choose_with(&self.device, self.threads, &options)
+            .map_err(|error| meant(error, &self.device))?;
         let (device, precision) = self.precision.of(device)?;
         Ok((device, why, precision))
+    }
+}
+
+/// The error with the word for a device that was perhaps meant.
+fn meant(error: Error, word: &str) -> Error {
+    let word = word.to_lowercase();
+    let likeness = |known| strsim::jaro_winkler(&word, known);
+    let near = ["auto", "cpu", "gpu"].into_iter().find(|known| likeness(known) >= 0.8);
+    match near.filter(|known| *known != word) {
+        Some(known) => {
+            let advice = error.advice().unwrap_or_default().to_owned();
+            error.hint(format!("did you mean `--device {known}`? Else {advice}"))
+        }
+        None => error,
     }
 }
 

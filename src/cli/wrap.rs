@@ -40,15 +40,17 @@ pub(super) fn wrapped(text: &str, columns: Option<usize>) -> Cow<'_, str> {
 }
 
 fn wrapped_line(line: &str, columns: usize) -> String {
-    let start = &line[..line.len() - line.trim_start_matches(' ').len()];
+    let words = line.trim_start_matches(' ');
+    let start = &line[..line.len() - words.len()];
     let indent = format!("{start}{HANGING}");
     let options = Options::new(columns)
+        .initial_indent(start)
         .subsequent_indent(&indent)
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation)
         .wrap_algorithm(WrapAlgorithm::FirstFit);
-    textwrap::fill(line, options)
+    textwrap::fill(words, options)
 }
 
 /// A line that programs read, or a picture: JSON and what has codes for terminals.

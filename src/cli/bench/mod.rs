@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use elbo::bench::{self, Begun, Figure, Pace, Quality, Stress};
+use elbo::config::PRESETS;
 use elbo::data::{Opened, Sources};
 use elbo::model::Architecture;
 use elbo::{Config, Device, Error, Result};
@@ -53,7 +54,7 @@ const TOLD: Duration = Duration::from_secs(10);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A preset, such as classic or big; may be repeated [default: classic]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = PRESETS)]
     model: Vec<String>,
     /// A model of your own in a TOML file, such as the config.toml of a run
     #[arg(long, short, value_name = "FILE")]
