@@ -18,19 +18,18 @@ pub(super) use flags::words;
 /// The flags that make a configuration. What is not given is the configuration file's, and what
 /// that leaves out the preset's.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Configuration")]
 pub(super) struct ConfigArgs {
     /// What to start from in place of a preset or a file, where a verb knows it.
     #[arg(skip)]
     base: Option<Config>,
     /// Start from a preset, such as classic (784-400-20)
-    #[arg(long, short, value_name = "NAME", value_parser = PRESETS, conflicts_with = "config")]
+    #[arg(long, short, value_name = "NAME", value_parser = PRESETS, conflicts_with = "config", help_heading = "Configuration")]
     preset: Option<String>,
     /// Start from a TOML file, such as the config.toml of a run
-    #[arg(long, short, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE", help_heading = "Configuration")]
     config: Option<PathBuf>,
     /// Set any key that `elbo config` prints, such as objective.free-bits=0.2; may be repeated
-    #[arg(long, value_name = "TABLE.KEY=VALUE", value_parser = setting)]
+    #[arg(long, value_name = "TABLE.KEY=VALUE", value_parser = setting, help_heading = "Configuration")]
     set: Vec<(String, String)>,
     #[command(flatten)]
     model: flags::ModelFlags,

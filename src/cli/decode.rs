@@ -15,8 +15,8 @@ use crate::cli::subject::{self, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  elbo decode runs/0001 codes.npy --out images.npy  # f32, (images, height, width)
-  elbo decode runs/0001 z.csv --out images.png      # a picture of all of them
+  elbo decode runs/0001 codes.npy --out images.npy  # a float32 array
+  elbo decode runs/0001 z.csv --out images.png      # one picture
   elbo decode runs/digits z.npy --class 7 --out sevens.npy
 
 To draw z from the prior in Python:

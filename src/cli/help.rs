@@ -209,6 +209,17 @@ mod tests {
         }
     }
 
+    /// A heading is that of its own flags alone.
+    #[test]
+    fn a_verbs_own_flags_have_no_heading_of_others() {
+        for (name, flag) in [("evaluate", "samples"), ("traverse", "range"), ("data", "json")] {
+            let verb = verb(name);
+            let mut found = verb.get_arguments().filter(|arg| arg.get_long() == Some(flag));
+            let heading = found.next().expect("a flag").get_help_heading();
+            assert_eq!(heading, None, "{name} --{flag}");
+        }
+    }
+
     #[test]
     fn what_a_verb_leaves_out_is_a_flag_of_it() {
         for (name, flags) in LEFT_OUT {

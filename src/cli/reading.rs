@@ -11,48 +11,59 @@ use crate::cli::find::cache_folder;
 
 /// How files become images. What is not given is the configuration's.
 #[derive(Clone, Debug, Default, clap::Args)]
-#[command(next_help_heading = "Reading files")]
 pub(super) struct ReadingArgs {
     /// How values become pixels: auto (by what the values are), bytes (over 255), none, LOW,HIGH (mapped
     /// to [0, 1]), standardise, or columns (each column standardised)
-    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Reading files")]
     range: Option<Range>,
     /// Height x width, and channels if there are some, of images in flat rows: 28x20, 32x32x3; with --pad
     /// the size to pad pictures to
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", help_heading = "Reading files")]
     image_size: Option<String>,
     /// The order of an array's axes: nhwc (images, height, width, channels), nchw (channels before
     /// height) or hwn (images last) [default: by its shape]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "ORDER")]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "ORDER",
+        help_heading = "Reading files"
+    )]
     layout: Option<Layout>,
     /// The column of a table that holds the class: its name, first, last or none
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Reading files")]
     label_column: Option<String>,
     /// The column of a table whose rows of one value, such as one patient's, all go to training or all
     /// to testing
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Reading files")]
     group_column: Option<String>,
     /// A file of the training images' classes: IDX, .npy, or text with one class on each line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Reading files")]
     labels: Option<PathBuf>,
     /// A file of the test images' classes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Reading files")]
     test_labels: Option<PathBuf>,
     /// Make colour images grey
-    #[arg(long, conflicts_with = "color")]
+    #[arg(long, conflicts_with = "color", help_heading = "Reading files")]
     grey: bool,
     /// Give grey images three channels
-    #[arg(long)]
+    #[arg(long, help_heading = "Reading files")]
     color: bool,
     /// Scale pictures until the short side has this many pixels, and cut out the middle; 0 does not
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", help_heading = "Reading files")]
     resize: Option<usize>,
     /// Pad pictures with the background to one size, and cut nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Reading files")]
     pad: bool,
     /// The colour behind transparent pixels: black, white, or auto (black, but white where all would
     /// be black)
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "COLOUR")]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "COLOUR",
+        help_heading = "Reading files"
+    )]
     background: Option<Background>,
 }
 

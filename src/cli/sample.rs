@@ -11,11 +11,11 @@ use crate::cli::subject::{ModelArgs, classes_in_turn};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo sample runs/0001
-  elbo sample runs/0001 --seed 2               # other images
+  elbo sample runs/0001 --seed 2          # other images
   elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png
-  elbo sample runs/digits                      # a conditional model: every class
+  elbo sample runs/digits                 # every class, if conditional
   elbo sample runs/digits --class 3,8 --count 16
-  elbo sample runs/0001 --pixels drawn         # sample pixels too, from p(x | z)";
+  elbo sample runs/0001 --pixels drawn    # pixels sampled from p(x | z)";
 
 /// What is shown of p(x | z).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

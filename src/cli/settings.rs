@@ -111,16 +111,15 @@ fn meant(error: Error, word: &str) -> Error {
 
 /// The flags of the `[run]` table, under the same names.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Saving and ending")]
 pub(super) struct RunArgs {
     /// Save a checkpoint every N steps too [default: after each epoch alone]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Saving and ending")]
     save_every: Option<u64>,
     /// Keep the last N checkpoints; from 2 on under the numbers of their steps
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Saving and ending")]
     keep: Option<usize>,
     /// Save and end after this time, such as 90s, 30min or 8h [default: no limit]
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Saving and ending")]
     max_time: Option<Duration>,
     #[command(flatten)]
     device: DeviceArgs,
@@ -146,14 +145,13 @@ impl RunArgs {
 
 /// The flags that say how much memory images may take.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Memory")]
 pub(super) struct RoomArgs {
     /// Stream images from disk in the background, even if they would fit in memory
-    #[arg(long)]
+    #[arg(long, help_heading = "Memory")]
     stream: bool,
     /// The memory for images, such as 500MB or 2GiB; larger sets are streamed [default: half of the
     /// free memory]
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", help_heading = "Memory")]
     memory_budget: Option<ByteSize>,
 }
 

@@ -57,22 +57,21 @@ impl From<TuneArg> for Tune {
 
 /// The flags that choose a device and how it works.
 #[derive(Clone, Debug, clap::Args)]
-#[command(next_help_heading = "Device")]
 pub(in crate::cli) struct DeviceArgs {
     /// auto (a hardware GPU, else the CPU), cpu, gpu, or a number or a part of a name from `elbo devices`
-    #[arg(long, value_name = "DEVICE")]
+    #[arg(long, value_name = "DEVICE", help_heading = "Device")]
     device: Option<String>,
     /// The precision of matrix products: f32, or mixed precision where the GPU has matrix units
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, help_heading = "Device")]
     precision: Option<Precision>,
     /// Threads of the CPU [default: one for each core]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Device")]
     threads: Option<usize>,
     /// Whether to measure which way of computing matrix products is the fastest on this GPU (autotuning)
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, help_heading = "Device")]
     tune: Option<TuneArg>,
     /// Keep no cache: no compiled shaders, no measured times, no decoded images
-    #[arg(long)]
+    #[arg(long, help_heading = "Device")]
     pub(in crate::cli) no_cache: bool,
 }
 
