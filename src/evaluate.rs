@@ -244,7 +244,7 @@ impl Model {
         };
         let what = format!("the test loss is not finite after step {}{found}", self.step);
         Err(Error::new(ErrorKind::Numbers, what)
-            .hint("lower the learning rate (`--lr`), or take images as it was trained on"))
+            .hint("lower the learning rate (`--lr`), or use images like those of the training"))
     }
 
     /// Of rows of so many columns, those of each image's first z.

@@ -124,7 +124,7 @@ impl Device {
     }
 }
 
-/// A plan made real on either device.
+/// The buffers and programs of a plan, on either device.
 #[derive(Debug)]
 pub enum Session {
     /// In memory.

@@ -133,9 +133,10 @@ fn marks(args: &Args, state: &State, data: &Dataset) -> Result<Vec<bool>> {
         let mut classes = classes.to_vec();
         classes.sort_unstable();
         classes.dedup();
-        let what = format!("by `{flag}` {count} of {} images are anomalous", marks.len());
+        let what = format!("with `{flag}` {count} of {} images are anomalous", marks.len());
+        let classes: Vec<_> = classes.iter().map(ToString::to_string).collect();
         return Err(Error::config(format!("{what}; some must be, and others not"))
-            .hint(format!("their labels are {classes:?}")));
+            .hint(format!("the images have the classes {}", classes.join(", "))));
     }
     Ok(marks)
 }

@@ -73,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let each = args.class.len();
     if each > 1 && each != count {
         let what = format!("`--class` names {each} classes, and there are {count} z");
-        return Err(Error::config(what).hint("name one class for all, or one for each z"));
+        return Err(Error::config(what).hint("give one class for all, or one for each z"));
     }
     let classes = subject::classes_in_turn(&state, &args.class, (count, None))?;
     let mut model = args.model.open(&state, None)?;

@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 pub(super) fn check_samples(samples: Option<usize>) -> Result<()> {
     match samples {
         Some(0) => Err(Error::config("`--samples` is 0; it must be 1 or more")
-            .hint("5000 is what publications take; leave it out for the ELBO alone")),
+            .hint("5000 is usual in publications; without `--samples` only the ELBO is computed")),
         _ => Ok(()),
     }
 }

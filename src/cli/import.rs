@@ -85,13 +85,13 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
     let first = format!("{first}.weight");
     let Some([_, columns]) = shape(&weights, &first) else {
         return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
-            .hint("the file must be of the same model: look at `--hidden` and `--latent`"));
+            .hint("the file must be of the same model: check `--hidden` and `--latent`"));
     };
     let classes = config.model.classes;
     let Some(pixels) = columns.checked_sub(classes).filter(|&pixels| pixels > 0) else {
         let what =
             format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
-        return Err(Error::data(path, what).hint("look at `--classes`"));
+        return Err(Error::data(path, what).hint("check `--classes`"));
     };
     let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true, window: None };
     let vae = Vae::new(&config, spec, spec)?;

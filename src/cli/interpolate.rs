@@ -39,14 +39,16 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let (mut from, mut to, steps) = (args.from.clone(), args.to.clone(), args.steps);
     if from.len() != to.len() || from.len() > MOST {
         let what = format!("`--from` names {} images and `--to` {}", from.len(), to.len());
-        return Err(Error::config(format!("{what}; they must be as many, at most {MOST}"))
-            .hint("such as `--from 0,2 --to 1,3`"));
+        return Err(Error::config(format!(
+            "{what}; both must have the same number, at most {MOST}"
+        ))
+        .hint("such as `--from 0,2 --to 1,3`"));
     }
     if !(2..=MOST).contains(&steps) {
         return Err(Error::config(format!(
             "`--steps` is {steps}; it must be between 2 and {MOST}"
         ))
-        .hint("9 show both ends and seven places between"));
+        .hint("9 show both ends and seven images between"));
     }
     args.picture.check()?;
     let state = args.model.state()?;
@@ -57,8 +59,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         to = from.iter().map(|i| i + 1).collect();
     }
     if from.is_empty() {
-        return Err(Error::config("there is one image, and a way goes from one to another")
-            .hint("name more images by `--data`"));
+        return Err(Error::config("there is only one image; an interpolation needs two")
+            .hint("give more images with `--data`"));
     }
     check((steps + 2) * from.len(), look, steps + 2)?;
     let mut model = args.model.open(&state, Some(&data))?;

@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     if !(args.c.is_finite() && args.c > 0.0) {
         let what = format!("`--c` is {}; it must be a finite number above 0", args.c);
-        return Err(Error::config(what).hint("1 is usual; a smaller one holds the weights smaller"));
+        return Err(Error::config(what).hint("1 is usual; a smaller C keeps the weights smaller"));
     }
     let state = args.model.state()?;
     if state.config.model.classes > 0 {
@@ -81,7 +81,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let step = state.trained.step;
     if !args.json {
         print_line(&format!(
-            "classes of {} test images, after {} training images; weights after step {step}",
+            "accuracy on {} test images of classifiers that learned from {} training images (weights of \
+             step {step})",
             test.len(),
             train.len()
         ))?;
@@ -89,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     for (kind, test_kind) in test_kinds {
         let found = judge(args, [kind, &test_kind], [labels, test_labels])?;
         if !found.converged {
-            talk("warning: the logistic regression did not come to its minimum in 5000 steps");
+            talk("warning: the logistic regression did not converge in 5000 steps");
         }
         let Found { logistic, converged, nearest } = found;
         if args.json {
@@ -102,17 +103,19 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             print_line(&line.to_string())?;
             continue;
         }
-        print_line(&format!("by the {} ({} numbers an image):", kind.name, kind.columns))?;
+        let of = if kind.name == "means" { "encoder's " } else { "" };
+        let Kind { name, columns, .. } = kind;
+        print_line(&format!("from the {of}{name} ({columns} numbers for each image):"))?;
         for (name, share) in [
             (format!("logistic regression, C = {}", args.c), logistic),
             (format!("nearest neighbours, k = {}", args.k), nearest),
         ] {
-            print_line(&format!("  {name:<32} {:6.2} %", 100.0 * share))?;
+            print_line(&format!("  {name:<32} {:6.2} % correct", 100.0 * share))?;
         }
     }
     if !args.json {
-        let name = format!("always {common}, the most frequent class");
-        print_line(&format!("{name:<34} {:6.2} %", 100.0 * baseline))?;
+        let name = format!("always {common}, the commonest class");
+        print_line(&format!("{name:<34} {:6.2} % correct", 100.0 * baseline))?;
     }
     Ok(0)
 }
@@ -125,7 +128,7 @@ fn check_training(k: usize, labels: &[u8]) -> Result<()> {
     }
     if labels.iter().all(|label| *label == labels[0]) {
         let what = format!("all {} training images are of the class {}", labels.len(), labels[0]);
-        return Err(Error::config(what).hint("raise `--limit`, or name other images by `--data`"));
+        return Err(Error::config(what).hint("raise `--limit`, or give other images with `--data`"));
     }
     Ok(())
 }

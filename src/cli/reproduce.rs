@@ -56,12 +56,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let preset = Preset::named(name)?;
     let (Some(published), Some(short)) = (preset.published, preset.short) else {
         let known: Vec<_> = all().map(|(name, ..)| name).collect();
-        return Err(Error::config(format!("nothing was published of the preset `{name}`"))
-            .hint(format!("what can be reproduced is {}", known.join(", "))));
+        return Err(Error::config(format!("there is no published result for the preset `{name}`"))
+            .hint(format!("there is one for {}", known.join(", "))));
     };
     if args.samples.is_some() && published.quantity == Quantity::Loss {
-        let what = format!("`--samples` is set, but of `{name}` a loss was published, and no NLL");
-        return Err(Error::config(what).hint("leave it out"));
+        let what =
+            format!("`--samples` is for an NLL, and the published result of `{name}` is a loss");
+        return Err(Error::config(what).hint("leave `--samples` out"));
     }
     let config = if args.short { short } else { preset.config.clone() };
     let out = args.out.clone().unwrap_or_else(|| {

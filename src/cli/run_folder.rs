@@ -93,8 +93,8 @@ impl RunFolder {
         let missing = || {
             let error = std::io::Error::from(IoKind::NotFound);
             Error::io("read", &path.join(CHECKPOINT), error).hint(
-                "`--resume` takes the folder of a run that was saved; one that had no room for \
-                     its first save begins anew, after its folder was moved away",
+                "`--resume` needs the folder of a run that has saved a checkpoint; `elbo train` begins \
+                 a new run",
             )
         };
         if !path.is_dir() {

@@ -43,8 +43,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if !args.dimensions.is_empty() {
         let fit = args.dimensions.len() == 2 && args.dimensions.iter().all(|&j| j < latent);
         if !fit {
-            let what =
-                format!("`--dimensions` is {:?}; it must be two below {latent}", args.dimensions);
+            let typed: Vec<_> = args.dimensions.iter().map(ToString::to_string).collect();
+            let most = latent - 1;
+            let what = format!(
+                "`--dimensions` is {}; it must be two numbers from 0 to {most}",
+                typed.join(",")
+            );
             return Err(Error::config(what).hint("such as `--dimensions 0,1`"));
         }
     }

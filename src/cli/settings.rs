@@ -64,15 +64,15 @@ impl Settings {
             Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(hint))
         };
         if let Some(steps) = self.steps_per_submit.filter(|steps| !(1..=SLOTS).contains(steps)) {
-            let hint = "leave it out: the results do not depend on it";
+            let hint = "leave `--steps-per-submit` out: the results do not depend on it";
             return fail("steps-per-submit", &steps, &format!("between 1 and {SLOTS}"), hint);
         }
         if let Some(steps) = self.save_every.filter(|&steps| steps == 0) {
-            let hint = "leave it out to save at the end of each epoch alone";
+            let hint = "leave `--save-every` out to save only after each epoch";
             return fail("save-every", &steps, "1 or more", hint);
         }
         if !(1..=MOST).contains(&self.keep) {
-            let hint = "it counts checkpoints; leave it out to keep the newest";
+            let hint = "leave `--keep` out to keep only the newest checkpoint";
             return fail("keep", &self.keep, &format!("between 1 and {MOST}"), hint);
         }
         Ok(())

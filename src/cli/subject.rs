@@ -97,8 +97,8 @@ pub(super) fn checkpoint(run: &Path, best: bool) -> Result<PathBuf> {
         true => Ok(run.join(if best { BEST } else { CHECKPOINT })),
         false if best && run.exists() => {
             let what =
-                format!("`--best` takes the folder of a run, and `{}` is a file", run.display());
-            Err(Error::config(what).hint("name the folder, or leave `--best` out"))
+                format!("`--best` needs the folder of a run, and `{}` is a file", run.display());
+            Err(Error::config(what).hint("give the folder, or leave `--best` out"))
         }
         false => Ok(run.to_owned()),
     }
@@ -153,7 +153,7 @@ pub(super) fn classes_in_turn(
     let turn = match (typed, default) {
         ([], default) if classes > 0 => default.ok_or_else(|| {
             let what =
-                format!("this model makes images of {classes} classes; it must be said of which");
+                format!("this model is conditional on {classes} classes, and no class was given");
             Error::config(what)
                 .hint(format!("add `--class` with a class from 0 to {}", classes - 1))
         })?,
@@ -190,7 +190,7 @@ impl DataArgs {
         let sources = Sources { test, reading, room, ..Sources::new(&path, config) };
         let opened = reading::open(sources, manner).map_err(|e| match &self.data {
             Some(_) => e,
-            None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
+            None => e.hint("the run was trained on this data; if it has moved, add `--data PATH`"),
         })?;
         if self.data.is_some() || self.test_data.is_some() {
             opened.said.iter().for_each(|said| talk(said));
@@ -225,7 +225,7 @@ impl DataArgs {
             state.data.as_ref().filter(|_| self.data.is_none() && self.test_data.is_none())
             && was[which] != data.fingerprint_for(state.config.model.classes)?
         {
-            talk(&format!("these are not the {} images that the run had", split.name()));
+            talk(&format!("note: these are not the {} images of the run", split.name()));
         }
         Ok(data)
     }

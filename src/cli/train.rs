@@ -170,8 +170,8 @@ fn listen(tui: bool) -> Result<Signals> {
 fn tell_of_scale(config: &Config, deviation: f64) {
     if let Some([sigma, deviation]) = scale_is_far(&config.model, deviation) {
         talk(&format!(
-            "note: the likelihood's scale is fixed at {sigma}, and pixels deviate by {deviation:.3}: \
-             `--scale shared` learns it"
+            "note: the likelihood's scale is fixed at {sigma}, and the pixels' standard deviation is \
+             {deviation:.3}: `--scale shared` learns the scale"
         ));
     }
 }
@@ -180,8 +180,8 @@ fn tell_of_scale(config: &Config, deviation: f64) {
 fn tell_of_bias(config: &Config) {
     if config.objective.gradient == Gradient::Stl && config.objective.importance > 1 {
         talk(
-            "note: with `importance` above 1 the gradient `stl` is biased (Tucker et al. 2018): it is not \
-             that of the bound; `dreg` is",
+            "note: with `--importance` above 1 the gradient `stl` is biased (Tucker et al. 2018); \
+             `--set objective.gradient=dreg` is not",
         );
     }
 }

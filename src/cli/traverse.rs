@@ -71,8 +71,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     state.config.check_prior()?;
     let (latent, step) = (state.config.model.latent, state.trained.step);
     if let Some(dimension) = args.dimensions.iter().find(|&&j| j >= latent) {
-        let what = format!("`--dimensions` names {dimension}; z has {latent}, counted from 0");
-        return Err(Error::config(what).hint("leave it out for the most important ones"));
+        let what = format!("there is no dimension {dimension}; z has {latent}, counted from 0");
+        return Err(Error::config(what)
+            .hint("leave `--dimensions` out to see those with the largest KL divergence"));
     }
     if args.plane {
         if latent != 2 {

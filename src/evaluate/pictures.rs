@@ -160,11 +160,11 @@ impl Model {
         match told {
             None if classes == 0 => Ok(()),
             None => refuse(
-                format!("this model makes images of {classes} classes, and must be told which"),
+                format!("this model is conditional on {classes} classes, and no class was given"),
                 "give the class of each image: by `--class`, or with `sample_of` and `decode_of`",
             ),
             Some(_) if classes == 0 => refuse(
-                "a class was asked for, and this model knows none".to_owned(),
+                "a class was given, but this model is not conditional".to_owned(),
                 "leave the classes out, or train a model with `--classes`",
             ),
             Some(told) if told.len() != count => refuse(
@@ -174,8 +174,8 @@ impl Model {
             Some(told) => match told.iter().find(|&&class| usize::from(class) >= classes) {
                 None => Ok(()),
                 Some(class) => refuse(
-                    format!("the class {class}; this model knows 0 to {}", classes - 1),
-                    "classes are counted from 0, as the labels that it was trained on",
+                    format!("there is no class {class}; this model knows 0 to {}", classes - 1),
+                    "classes are counted from 0, like the labels of its training images",
                 ),
             },
         }
