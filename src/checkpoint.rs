@@ -358,7 +358,7 @@ impl State {
     /// As [`from_bytes`](Self::from_bytes), and an [`Io`](ErrorKind::Io) error if the file cannot
     /// be read.
     pub fn read(path: &Path) -> Result<Self> {
-        let hint = "name a checkpoint, or the folder of a run that was saved";
+        let hint = "give a checkpoint, or the folder of a run that has saved one";
         let bytes = read_whole(path, u64::MAX, hint)?;
         Self::from_bytes(path, &bytes)
     }

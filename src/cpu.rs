@@ -61,7 +61,7 @@ pub enum Schedules {
 /// More threads than this are a slip of the finger, and would stall the machine.
 const MOST_THREADS: usize = 1024;
 
-/// A plan made real in memory.
+/// The buffers and programs of a plan in memory.
 #[derive(Debug)]
 pub struct Session<T> {
     buffers: Vec<Buffer<T>>,
@@ -83,7 +83,9 @@ impl<T: Real> Session<T> {
     pub fn new(plan: &Plan, slots: Option<Slots>, threads: usize) -> Result<Self> {
         if threads > MOST_THREADS {
             let what = format!("`threads` is {threads}; at most {MOST_THREADS} make sense");
-            return Err(Error::config(what).hint("leave it out for one thread a core"));
+            return Err(
+                Error::config(what).hint("leave `--threads` out for one thread on each core")
+            );
         }
         let Ok(pool) = rayon::ThreadPoolBuilder::new().num_threads(threads).build() else {
             let what = format!("the system gives no {threads} threads");

@@ -80,6 +80,8 @@ pub struct Model {
     /// Steps that share a submit, if the user said so.
     pub(crate) steps_per_submit: Option<usize>,
     shown: Shown,
+    /// The seed of what is drawn from the prior and of drawn pixels, if it is not the configuration's.
+    drawn: Option<u64>,
     /// How the training images and those that it looks at come to the device.
     pub(crate) feeds: [Feed; 2],
 }
@@ -141,6 +143,7 @@ impl Model {
             step,
             steps_per_submit,
             shown,
+            drawn: None,
             feeds: [Feed::Whole, test],
         })
     }
@@ -241,7 +244,7 @@ impl Model {
         };
         let what = format!("the test loss is not finite after step {}{found}", self.step);
         Err(Error::new(ErrorKind::Numbers, what)
-            .hint("lower the learning rate (`--lr`), or take images as it was trained on"))
+            .hint("lower the learning rate (`--lr`), or use images like those of the training"))
     }
 
     /// Of rows of so many columns, those of each image's first z.
@@ -285,9 +288,14 @@ impl Model {
         if images.end <= self.images && !images.is_empty() {
             return Ok(());
         }
-        let what = format!("images {} to {}", images.start, images.end);
-        Err(Error::config(format!("{what}, but there are {}, counted from 0", self.images))
-            .hint("name images that there are"))
+        let what = match images.end.saturating_sub(images.start) {
+            0 => "no image was asked for".to_owned(),
+            1 => format!("there is no image {}", images.start),
+            _ => format!("there are no images {} to {}", images.start, images.end - 1),
+        };
+        let (last, all) = (self.images.saturating_sub(1), self.images);
+        Err(Error::config(format!("{what}; the {all} images are counted from 0 to {last}"))
+            .hint("choose images in that range"))
     }
 }
 

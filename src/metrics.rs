@@ -1,9 +1,27 @@
 //! Losses as they are reported: nats per image, averaged over images.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Record, Report, ReportSpec, rate};
 use crate::model::{EXTRA, KL, RECON};
+
+/// Nats as they are shown: with the decimals of the format, but 1.6e20 in place of so many digits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nats(pub f64);
+
+impl fmt::Display for Nats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(value) = self;
+        let text = match f.precision() {
+            Some(decimals) if value.abs() < 1e7 => format!("{value:.decimals$}"),
+            None if value.abs() < 1e7 => value.to_string(),
+            _ => format!("{value:.1e}"),
+        };
+        write!(f, "{text:>width$}", width = f.width().unwrap_or(0))
+    }
+}
 
 /// The terms of what a step minimises: sums over the minibatch's images, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]

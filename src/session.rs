@@ -65,8 +65,9 @@ impl Device {
             }
         };
         if number >= found.len() {
-            let names: Vec<_> = found.iter().map(|adapter| adapter.name.as_str()).collect();
-            let what = format!("there is no device `{word}`; wgpu found {names:?}");
+            let names: Vec<_> = found.iter().map(|adapter| format!("`{}`", adapter.name)).collect();
+            let names = if names.is_empty() { "no GPU".to_owned() } else { names.join(", ") };
+            let what = format!("there is no device `{word}`; wgpu found {names}");
             let hint = "take `auto`, `cpu`, `gpu`, or a number or name that `elbo devices` lists";
             return Err(Error::new(ErrorKind::Device, what).hint(hint));
         }
@@ -123,7 +124,7 @@ impl Device {
     }
 }
 
-/// A plan made real on either device.
+/// The buffers and programs of a plan, on either device.
 #[derive(Debug)]
 pub enum Session {
     /// In memory.

@@ -95,7 +95,7 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Makes a model real on a device, with its first parameters and the data.
+    /// Makes a trainer of a new model on a device, and uploads the first parameters and the data.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Trainer {
         }
         if config.objective.total_correlation != 1.0 && config.train.batch_size == 1 {
             return Err(Error::config("one image a minibatch has no total correlation")
-                .hint("choose a larger `batch-size`, or leave out `total-correlation`"));
+                .hint("choose a larger `--batch-size`, or `--set objective.total-correlation=1`"));
         }
         let mut vae = Vae::new(config, train.spec(), test.spec())?;
         for data in [train, test] {

@@ -34,9 +34,8 @@ pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
     let batch = config.train.batch_size;
     if config.train.accumulate > 1 {
         let what = format!("`accumulate` is {}; it must be 1", config.train.accumulate);
-        return Err(
-            Error::config(what).hint("a benchmark's step is one program: lower `batch-size`")
-        );
+        return Err(Error::config(what)
+            .hint("a benchmark's step is one program: lower `--batch-size` instead"));
     }
     // The classes in turn, for who is told.
     let data = |batches: usize, seed| {

@@ -12,20 +12,19 @@ use serde_json::{Value, json};
 
 use crate::cli::evaluate::{check_samples, nlls};
 use crate::cli::find::of_name;
-use crate::cli::place::{check_free, ending};
+use crate::cli::place::{check_free, known_ending};
 use crate::cli::print_line;
 use crate::cli::reading;
 use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  elbo anomaly runs/0001 --out scores.csv             # the least likely images first
-  elbo anomaly runs/0001 --anomalous 1,5              # do the scores find these classes?
-  elbo anomaly runs/0001 --normal 0 --samples 100     # all but the class 0, by the NLL
-  elbo anomaly runs/0001 --against fashion-mnist      # do they find images from elsewhere?
+  elbo anomaly runs/0001 --out scores.csv
+  elbo anomaly runs/0001 --anomalous 1,5           # classes 1 and 5 are anomalous
+  elbo anomaly runs/0001 --normal 0 --samples 100  # all but 0 are, by the NLL
+  elbo anomaly runs/0001 --against other-images/   # all images there are
 
-An image's score is its −ELBO with one sampled z, or with --samples its NLL, in nats. The AUROC is the
-share of pairs of an anomalous and another image in which the anomalous one has the higher score.";
+An image's score is its −ELBO with one sampled z, or with --samples its negative log-likelihood (NLL), in nats: the higher, the less likely the image. The AUROC is the probability that an anomalous image scores higher than a normal one: 0.5 is chance, 1 is perfect.";
 
 /// Images that are named on stdout.
 const SHOWN: usize = 10;
@@ -39,24 +38,24 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// Use only the first N images
+    /// Use only the first N images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
-    /// Score by the NLL with K importance samples, 5000 if no number is given
+    /// Score by the NLL with K importance samples; without a number 5000
     #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "5000")]
     samples: Option<usize>,
-    /// Labels that count as anomalous, with commas between them
+    /// The classes that are anomalous, separated by commas
     #[arg(long, value_name = "LABELS", value_delimiter = ',', conflicts_with = "normal")]
     anomalous: Vec<u8>,
-    /// Labels that do not, while all others count as anomalous
+    /// The classes that are normal; all others are anomalous
     #[arg(long, value_name = "LABELS", value_delimiter = ',')]
     normal: Vec<u8>,
-    /// Other images that all count as anomalous, as `--data` takes them: those of the same split, or all
-    /// where they are not divided
+    /// Images that are all anomalous, a path as --data takes it: its test images, or with --split train
+    /// its training images
     #[arg(long, value_name = "PATH", conflicts_with_all = ["anomalous", "normal"])]
     against: Option<PathBuf>,
-    /// A .csv of all scores, the highest first, which must not be there yet
-    #[arg(long, value_name = "FILE")]
+    /// Write all scores, the highest first, to a new .csv file
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -85,10 +84,7 @@ struct Told {
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
     if let Some(out) = &args.out {
-        if ending(out) != "csv" {
-            let what = format!("`--out` is `{}`; it must end in `.csv`", out.display());
-            return Err(Error::config(what).hint("the scores are written as a table"));
-        }
+        known_ending(out, &["csv"], "the scores are written as a table")?;
         check_free(out)?;
     }
     let state = args.model.state()?;
@@ -140,9 +136,10 @@ fn marks(args: &Args, state: &State, data: &Dataset) -> Result<Vec<bool>> {
         let mut classes = classes.to_vec();
         classes.sort_unstable();
         classes.dedup();
-        let what = format!("by `{flag}` {count} of {} images are anomalous", marks.len());
+        let what = format!("with `{flag}` {count} of {} images are anomalous", marks.len());
+        let classes: Vec<_> = classes.iter().map(ToString::to_string).collect();
         return Err(Error::config(format!("{what}; some must be, and others not"))
-            .hint(format!("their labels are {classes:?}")));
+            .hint(format!("the images have the classes {}", classes.join(", "))));
     }
     Ok(marks)
 }

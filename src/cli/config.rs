@@ -6,13 +6,13 @@ use serde_json::json;
 use crate::cli::args::ConfigArgs;
 use crate::cli::config_file::ConfigFile;
 use crate::cli::settings::RunArgs;
-use crate::cli::{keys, print_line};
+use crate::cli::{keys, print_exact};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo config > my.toml
   elbo train --config my.toml --epochs 3
-  elbo config --preset big --beta 4
+  elbo config --preset big --beta 4 --set objective.free-bits=0.2
   elbo config --config runs/0001/config.toml --json";
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let (config, settings) = args.config.read()?;
     let file = ConfigFile::whole(config, args.run.over(settings)?);
     if !args.json {
-        print_line(keys::commented(&file)?.trim_end())?;
+        print_exact(keys::commented(&file)?.trim_end())?;
         return Ok(0);
     }
     let mut line = json!({"event": "config"});
@@ -39,6 +39,6 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     for (name, table) in tables.as_object().into_iter().flatten() {
         line[name] = table.clone();
     }
-    print_line(&line.to_string())?;
+    print_exact(&line.to_string())?;
     Ok(0)
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::cli::args::words;
 use crate::cli::find::data_places;
 use crate::cli::picture::{Labels, Look, grid, show_images};
-use crate::cli::place::check_free;
+use crate::cli::place::check_picture;
 use crate::cli::print_line;
 use crate::cli::reading::{self, Manner, ReadingArgs};
 use crate::cli::train::fit_to_colour;
@@ -23,7 +23,7 @@ const ACROSS: usize = 8;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  elbo data photographs --resize 64
+  elbo data photographs/ --resize 64
   elbo data table.csv --label-column class
   elbo data faces.npy --image-size 28x20 --out sheet.png";
 
@@ -35,14 +35,14 @@ pub(super) struct Args {
     /// The images to test on, as `elbo train` takes them
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
-    /// The likelihood that the images must fit [default: that of `elbo train`, and what does not fit it is
-    /// shown too]
+    /// Refuse images that do not fit this likelihood [default: show them, and say what does not fit
+    /// `elbo train`]
     #[arg(long, value_parser = words::<Likelihood>())]
     likelihood: Option<Likelihood>,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// Write a contact sheet of the first images to a PNG file, which must not be there yet
-    #[arg(long, value_name = "FILE")]
+    /// Write a contact sheet of the first images to a new .png file
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -50,7 +50,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    args.out.as_deref().map_or(Ok(()), check_free)?;
+    args.out.as_deref().map_or(Ok(()), check_picture)?;
     let none = Config::default().train;
     let (data, test) = data_places(args.path.as_deref(), args.test_data.as_deref(), &none)?;
     let (opened, refusal) = open(args, &data, test.as_deref())?;

@@ -9,17 +9,18 @@ use elbo::{Error, Result};
 use serde_json::json;
 
 use crate::cli::picture::{Labels, Look, grid};
-use crate::cli::place::{check_free, ending};
+use crate::cli::place::{check_free, ending, known_ending};
 use crate::cli::print_line;
 use crate::cli::subject::{self, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  elbo decode runs/0001 codes.npy --out images.npy    # f32, (images, height, width)
-  elbo decode runs/0001 z.csv --out images.png        # a picture of all of them
+  elbo decode runs/0001 codes.npy --out images.npy  # a float32 array
+  elbo decode runs/0001 z.csv --out images.png      # one picture
   elbo decode runs/digits z.npy --class 7 --out sevens.npy
 
-In Python: numpy.save(\"z.npy\", numpy.random.randn(64, 20).astype(\"float32\")) makes z of the prior.";
+To draw z from the prior in Python:
+  numpy.save(\"z.npy\", numpy.random.randn(64, 20).astype(\"float32\"))";
 
 /// What z is called in files that name it; the first of them that there is, is decoded.
 const NAMES: [&str; 2] = ["z", "mean"];
@@ -31,15 +32,15 @@ const FILES: &str = "give z as .npy, an array (images, latent), as .csv, or as .
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// z: a .npy of (images, latent); a .csv, whose columns `z_0`, `z_1`, … are read if it has names,
-    /// else `mean_0`, …, else all; or a .safetensors with a tensor `z`, or else `mean`
+    /// The latent codes z: a .npy of shape (images, latent), a .csv with columns z_0, z_1, … or mean_0, …
+    /// (or all of its columns), or a .safetensors with a tensor z or mean
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The class of the images of a conditional model: one for all, or one for each z
+    /// The class of a conditional model's images: one for all, or one for each z
     #[arg(long, value_delimiter = ',', value_name = "C,…")]
     class: Vec<u8>,
-    /// The file to write, which must not be there yet: .npy, or a picture as .png
-    #[arg(long, value_name = "FILE")]
+    /// The new file to write: .npy, or a picture of all images as .png
+    #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     /// Print one JSON object
     #[arg(long)]
@@ -54,15 +55,10 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let format = match ending(&args.out).as_str() {
+    let hint = "`.npy` takes the images' numbers, `.png` a picture of all of them";
+    let format = match known_ending(&args.out, &["npy", "png"], hint)?.as_str() {
         "npy" => Format::Npy,
-        "png" => Format::Png,
-        _ => {
-            let shown = args.out.display();
-            let what = format!("`--out` is `{shown}`; it must end in `.npy` or `.png`");
-            return Err(Error::config(what)
-                .hint("`.npy` takes the images' numbers, `.png` a picture of all of them"));
-        }
+        _ => Format::Png,
     };
     check_free(&args.out)?;
     let Rows { columns, values } = read(&args.file)?;
@@ -77,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let each = args.class.len();
     if each > 1 && each != count {
         let what = format!("`--class` names {each} classes, and there are {count} z");
-        return Err(Error::config(what).hint("name one class for all, or one for each z"));
+        return Err(Error::config(what).hint("give one class for all, or one for each z"));
     }
     let classes = subject::classes_in_turn(&state, &args.class, (count, None))?;
     let mut model = args.model.open(&state, None)?;

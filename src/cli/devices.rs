@@ -6,11 +6,11 @@ use serde_json::json;
 
 use crate::cli::print_line;
 
-pub(super) const EXAMPLES: &str = "Example:\n  elbo devices\n  elbo train --device 0";
+pub(super) const EXAMPLES: &str = "Examples:\n  elbo devices\n  elbo train --device 0";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Print one JSON object a line
+    /// Print one JSON object on each line
     #[arg(long)]
     json: bool,
 }

@@ -10,19 +10,19 @@ use elbo::evaluate::Codes;
 use elbo::{Error, ErrorKind, Result};
 use serde_json::json;
 
-use crate::cli::place::{check_free, ending};
+use crate::cli::place::{check_free, known_ending};
 use crate::cli::print_line;
 use crate::cli::subject::{ImageArgs, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  elbo encode runs/0001 --out codes.npy               # μ of each test image
+  elbo encode runs/0001 --out codes.npy          # the mean μ of each test image
   elbo encode runs/0001 --split train --out train.npy
-  elbo encode runs/0001 --what z --out z.npy          # a z drawn from each posterior
-  elbo encode runs/0001 --out codes.csv               # image, label, μ, log σ² and z
-  elbo encode runs/0001 --out codes.safetensors       # tensors `mean`, `log_var` and `z`
+  elbo encode runs/0001 --what z --out z.npy     # a z drawn from each posterior
+  elbo encode runs/0001 --out codes.csv          # image, label, μ, log σ² and z
+  elbo encode runs/0001 --out codes.safetensors  # tensors mean, log_var and z
 
-`elbo decode` makes images of such files.";
+`elbo decode` makes images from such files.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -30,13 +30,13 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// The file to write, which must not be there yet: .npy, .csv or .safetensors
-    #[arg(long, value_name = "FILE")]
+    /// The new file to write: .npy, .csv or .safetensors
+    #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
-    /// What goes to a .npy, which holds one array; the other formats hold all [default: mean]
+    /// Which array to write to a .npy file; the other formats hold all of them [default: mean]
     #[arg(long, value_enum)]
     what: Option<What>,
-    /// Use only the first N images
+    /// Use only the first N images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
     /// Print one JSON object
@@ -133,24 +133,17 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 
 /// What a file's name means.
 fn format(out: &Path, what: Option<What>) -> Result<Format> {
-    let format = match (ending(out).as_str(), what) {
+    let hint = "`.npy` takes one array; `.csv` and `.safetensors` take mean, log_var and z";
+    let ending = known_ending(out, &["npy", "csv", "safetensors"], hint)?;
+    let format = match (ending.as_str(), what) {
         ("npy", what) => Format::Npy(what.unwrap_or_default()),
         ("csv", None) => Format::Csv,
-        ("safetensors", None) => Format::Safetensors,
-        ("csv" | "safetensors", Some(_)) => {
-            let what = format!("`--what`, but `{}` is to hold all parts", out.display());
+        (_, None) => Format::Safetensors,
+        (_, Some(_)) => {
+            let what = format!("`--what` chooses one array, and `{}` holds all", out.display());
             return Err(
                 Error::config(what).hint("leave out `--what`, or let `--out` end in `.npy`")
             );
-        }
-        _ => {
-            let what = format!(
-                "`--out` is `{}`; it must end in `.npy`, `.csv` or `.safetensors`",
-                out.display()
-            );
-            return Err(Error::config(what).hint(
-                "`.npy` takes one array, `.csv` and `.safetensors` take the mean, log_var and z",
-            ));
         }
     };
     Ok(format)

@@ -16,11 +16,11 @@ use crate::cli::{print_line, talk};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo evaluate runs/0001
-  elbo evaluate runs/0001 --best --samples            # the NLL with 5000 importance samples
+  elbo evaluate runs/0001 --samples               # the NLL, by 5000 samples
   elbo evaluate runs/0001 --samples 50 --limit 1000 --json
-  elbo evaluate runs/0001 --data fashion-mnist        # on other images
+  elbo evaluate runs/0001 --data other-images/
 
-The NLL takes as long as K evaluations: 5000 of the classic model took 4 minutes on two CPU cores.";
+The NLL by K importance samples takes as long as K evaluations: 5000 of the classic model took 4 minutes on two CPU cores.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,10 +28,10 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// Use only the first N images
+    /// Use only the first N images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
-    /// Estimate the marginal likelihood with K importance samples, 5000 if no number is given
+    /// Estimate the marginal likelihood (NLL) with K importance samples; without a number 5000
     #[arg(long, value_name = "K", num_args = 0..=1, default_missing_value = "5000")]
     samples: Option<usize>,
     /// Print one JSON object
@@ -99,7 +99,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 pub(super) fn check_samples(samples: Option<usize>) -> Result<()> {
     match samples {
         Some(0) => Err(Error::config("`--samples` is 0; it must be 1 or more")
-            .hint("5000 is what publications take; leave it out for the ELBO alone")),
+            .hint("5000 is usual in publications; without `--samples` only the ELBO is computed")),
         _ => Ok(()),
     }
 }

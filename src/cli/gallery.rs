@@ -7,17 +7,16 @@ use elbo::checkpoint::write_new;
 use serde_json::json;
 
 use crate::cli::picture::{Labels, Look, grid, show, show_images};
-use crate::cli::place::check_free;
-use crate::cli::print_line;
+use crate::cli::place::{check_picture, free_or_equal};
+use crate::cli::print_exact;
 use crate::cli::reading::Manner;
 use crate::cli::subject::ModelArgs;
 
 /// The flags of a picture.
 #[derive(Debug, clap::Args)]
 pub(super) struct PictureArgs {
-    /// The PNG file to write, which must not be there yet [default: a free name among the images of
-    /// the run, or here]
-    #[arg(long, value_name = "FILE")]
+    /// The new .png file to write [default: a free name in the run's folder images, or here]
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
@@ -27,7 +26,7 @@ pub(super) struct PictureArgs {
 impl PictureArgs {
     /// Refuses what can be refused before the picture is made.
     pub(super) fn check(&self) -> Result<()> {
-        self.out.as_deref().map_or(Ok(()), check_free)
+        self.out.as_deref().map_or(Ok(()), check_picture)
     }
 
     /// Whether nothing but the result is to be shown.
@@ -65,17 +64,19 @@ impl PictureArgs {
     }
 
     fn write(&self, model: &ModelArgs, name: &str, png: &[u8]) -> Result<PathBuf> {
-        let path = match &self.out {
-            Some(path) => path.clone(),
-            None => model.free_place(name, "png")?,
+        let (path, is_there) = match &self.out {
+            Some(path) => (path.clone(), false),
+            None => free_or_equal(&model.place_of_pictures()?, name, "png", png),
         };
-        write_new(&path, png)?;
+        if !is_there {
+            write_new(&path, png)?;
+        }
         Ok(path)
     }
 
     fn tell(&self, name: &str, path: &Path) -> Result<u8> {
         let path = path.display().to_string();
-        print_line(&match self.json {
+        print_exact(&match self.json {
             true => json!({"event": "picture", "what": name, "path": path}).to_string(),
             false => path,
         })?;

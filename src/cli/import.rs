@@ -18,18 +18,18 @@ Examples:
   elbo import vae.safetensors --out runs/imported
   elbo train --resume runs/imported --epochs 5
 
-In Python: safetensors.torch.save_file(model.state_dict(), \"vae.safetensors\"). The names are those
-of PyTorch's example (fc1, fc21, fc22, fc3, fc4), or encoder.0, …, posterior.mean,
-posterior.log_var, decoder.0, … for other numbers of layers. With --classes N the last N columns of the
-first layers of encoder and decoder are the classes'.";
+In Python:
+  safetensors.torch.save_file(model.state_dict(), \"vae.safetensors\")
+
+The tensors are named as in PyTorch's VAE example (fc1, fc21, fc22, fc3, fc4). With other numbers of layers they are encoder.0, …, posterior.mean, posterior.log_var, decoder.0, …. With --classes N, the last N columns of the first layer of encoder and decoder take the one-hot class.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// A safetensors file of float32 weights
     #[arg(value_name = "FILE")]
     weights: PathBuf,
-    /// The folder of the run [default: the next number under runs]
-    #[arg(long, value_name = "FOLDER")]
+    /// The folder of the new run [default: the next number under runs]
+    #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArgs,
@@ -85,13 +85,13 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
     let first = format!("{first}.weight");
     let Some([_, columns]) = shape(&weights, &first) else {
         return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
-            .hint("the file must be of the same model: look at `--hidden` and `--latent`"));
+            .hint("the file must be of the same model: check `--hidden` and `--latent`"));
     };
     let classes = config.model.classes;
     let Some(pixels) = columns.checked_sub(classes).filter(|&pixels| pixels > 0) else {
         let what =
             format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
-        return Err(Error::data(path, what).hint("look at `--classes`"));
+        return Err(Error::data(path, what).hint("check `--classes`"));
     };
     let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true, window: None };
     let vae = Vae::new(&config, spec, spec)?;

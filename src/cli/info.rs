@@ -42,7 +42,7 @@ pub(super) struct Args {
     /// Pixels of an image
     #[arg(long, value_name = "N", default_value_t = 784)]
     image_pixels: usize,
-    /// Print one JSON object a line
+    /// Print one JSON object on each line
     #[arg(long)]
     json: bool,
 }

@@ -11,7 +11,7 @@ Examples:
   elbo interpolate runs/0001
   elbo interpolate runs/0001 --from 3,18 --to 7,2 --steps 12
 
-A conditional model is told the class of the nearer of the two images, of the first in the middle.";
+With a conditional model each image in between has the class of the nearer end, and the middle one that of the first end.";
 
 /// The most images of one picture.
 const MOST: usize = 100;
@@ -22,13 +22,13 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// The images that ways begin at, counted from 0 [default: 0,2,4,6,8, as far as there are]
+    /// The images to start from, counted from 0 [default: 0,2,4,6,8, or as many as there are]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "to")]
     from: Vec<usize>,
-    /// The images that they end at, as many [default: 1,3,5,7,9, likewise]
+    /// The images to end at, as many as --from has [default: 1,3,5,7,9, likewise]
     #[arg(long, value_delimiter = ',', value_name = "I,…", requires = "from")]
     to: Vec<usize>,
-    /// Places on each way, with both ends
+    /// Images in each row, both ends included
     #[arg(long, default_value_t = 9, value_name = "N")]
     steps: usize,
     #[command(flatten)]
@@ -39,14 +39,16 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let (mut from, mut to, steps) = (args.from.clone(), args.to.clone(), args.steps);
     if from.len() != to.len() || from.len() > MOST {
         let what = format!("`--from` names {} images and `--to` {}", from.len(), to.len());
-        return Err(Error::config(format!("{what}; they must be as many, at most {MOST}"))
-            .hint("such as `--from 0,2 --to 1,3`"));
+        return Err(Error::config(format!(
+            "{what}; both must have the same number, at most {MOST}"
+        ))
+        .hint("such as `--from 0,2 --to 1,3`"));
     }
     if !(2..=MOST).contains(&steps) {
         return Err(Error::config(format!(
             "`--steps` is {steps}; it must be between 2 and {MOST}"
         ))
-        .hint("9 show both ends and seven places between"));
+        .hint("9 show both ends and seven images between"));
     }
     args.picture.check()?;
     let state = args.model.state()?;
@@ -57,8 +59,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         to = from.iter().map(|i| i + 1).collect();
     }
     if from.is_empty() {
-        return Err(Error::config("there is one image, and a way goes from one to another")
-            .hint("name more images by `--data`"));
+        return Err(Error::config("there is only one image; an interpolation needs two")
+            .hint("give more images with `--data`"));
     }
     check((steps + 2) * from.len(), look, steps + 2)?;
     let mut model = args.model.open(&state, Some(&data))?;

@@ -35,19 +35,30 @@ const fn optional(name: &'static str, example: &'static str, about: &'static str
 }
 
 const HEAD: &str = "\
-# Every key that `elbo train --config FILE` takes. What a file leaves out has its default, and
-# flags win over the file. `elbo config > FILE` writes the defaults; `elbo config --config FILE`
-# shows what a file comes to.
-";
+Every key that `elbo train --config FILE` takes. A key that a file leaves out has its default. Flags win \
+over --set, and --set over the file. `elbo config > FILE` writes the defaults; `elbo config --config FILE` \
+shows what a file comes to. On the command line any key is `--set TABLE.KEY=VALUE`.";
+
+/// Comments fit 80 columns, and no word of them is divided.
+fn comments() -> textwrap::Options<'static> {
+    textwrap::Options::new(80)
+        .initial_indent("# ")
+        .subsequent_indent("# ")
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation)
+}
 
 /// A file with a comment for every key.
 pub(super) fn commented(file: &ConfigFile) -> Result<String> {
     let values = toml::Table::try_from(file)
         .map_err(|e| elbo::Error::config(e).hint("give numbers that TOML can hold"))?;
-    let mut text = HEAD.to_owned();
+    let mut text = String::new();
     let comment = |text: &mut String, about: &str| {
-        about.lines().for_each(|line| text.push_str(&format!("# {line}\n")));
+        text.push_str(&textwrap::fill(&about.replace('\n', " "), comments()));
+        text.push('\n');
     };
+    comment(&mut text, HEAD);
     for table in TABLES {
         text.push('\n');
         comment(&mut text, table.about);
@@ -133,8 +144,8 @@ mod tests {
             let file = ConfigFile::whole(config, settings);
             let text = commented(&file).expect("values that TOML has");
             assert_eq!(toml::from_str::<ConfigFile>(&text).expect("TOML"), file, "{text}");
-            let long = text.lines().find(|line| line.chars().count() > 100);
-            assert_eq!(long, None, "a line of more than 100 characters");
+            let long = text.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(long, None, "a line of more than 80 characters");
         }
     }
 

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, bold, roman};
+use clap_mangen::roff::{Inline, Roff, bold, roman};
 use elbo::checkpoint::write_whole;
 use elbo::{Error, Result};
 
-use crate::cli::{Cli, print_line};
+use crate::cli::{help, print_exact};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -18,21 +18,21 @@ Examples:
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Write elbo.1, elbo-train.1, … to this folder, over what an earlier version wrote
-    #[arg(long, value_name = "FOLDER")]
+    /// Write elbo.1, elbo-train.1, … to this folder, and replace those of an earlier version
+    #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
-    let mut program = Cli::command().disable_help_subcommand(true);
+    let mut program = help::command().disable_help_subcommand(true);
     // It gives each verb its full name, and its own `--help`.
     program.build();
     match &args.out {
-        None => print_line(whole(&program)?.trim_end())?,
+        None => print_exact(whole(&program)?.trim_end())?,
         Some(folder) => {
             for (name, page) in pages(&program)? {
                 write(folder, &name, &page)?;
-                print_line(&folder.join(name).display().to_string())?;
+                print_exact(&folder.join(name).display().to_string())?;
             }
         }
     }
@@ -92,6 +92,11 @@ fn whole(program: &Command) -> Result<String> {
     Ok(page)
 }
 
+/// A line that is not filled.
+fn literal(page: &mut Roff, line: Inline) -> &mut Roff {
+    page.control("nf", []).text([line]).control("fi", [])
+}
+
 /// How a command is called, what it does, its flags and its examples.
 fn usage(command: &Command) -> Result<String> {
     let man = Man::new(command.clone());
@@ -100,13 +105,17 @@ fn usage(command: &Command) -> Result<String> {
     let options = render(|to| man.render_options_section(to))?;
     let mut examples = Roff::new();
     if let Some(text) = command.get_after_help() {
+        examples.control("SH", ["EXAMPLES"]);
         let text = text.to_string();
-        examples.control("SH", ["EXAMPLES"]).control("nf", []);
-        for line in text.lines().filter(|line| !line.starts_with("Example")) {
-            let line = if line.starts_with("  elbo ") { bold(line) } else { roman(line) };
-            examples.text([line]);
+        // What is indented stands as it is; the rest is paragraphs, a line each.
+        for line in text.lines().filter(|line| !line.starts_with("Examples:")) {
+            match line.strip_prefix("  ") {
+                _ if line.is_empty() => examples.control("PP", []),
+                Some(_) if line.starts_with("  elbo ") => literal(&mut examples, bold(line)),
+                Some(_) => literal(&mut examples, roman(line)),
+                None => examples.text([roman(line)]),
+            };
         }
-        examples.control("fi", []);
     }
     Ok([synopsis, description, options, in_ascii(&examples.render())].concat())
 }

@@ -17,6 +17,7 @@ mod export;
 mod fetch;
 mod find;
 mod gallery;
+mod help;
 mod import;
 mod info;
 mod interpolate;
@@ -45,6 +46,7 @@ mod table;
 mod train;
 mod traverse;
 mod weights;
+mod wrap;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -54,12 +56,12 @@ use elbo::{Error, Result};
 
 /// Trains variational autoencoders with WGSL compute shaders on any GPU, or on the CPU.
 ///
-/// Results go to stdout, talk and progress to stderr. Exit codes: 0 done, 1 failed (a file's
-/// content is wrong, no such device), 2 misused (a flag or a configuration), 3 the numbers broke,
-/// 74 the system refused input or output, 75 the run is in use by another process, 130 and 143 ended
-/// by a signal, after a save unless it was the second.
+/// Results go to stdout, messages and progress to stderr. Exit codes: 0 done; 1 failed (a file's content
+/// is wrong, there is no such device); 2 a wrong flag or configuration; 3 the numbers are not finite; 74 the
+/// system refused to read or write; 75 another process uses the run; 130 and 143 a signal ended it,
+/// after a save unless it was the second one.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 80)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -70,79 +72,79 @@ enum Command {
     /// Trains a model on images, by default the classic VAE on MNIST.
     #[command(after_help = train::EXAMPLES)]
     Train(train::Args),
-    /// Says what would be read of images, and how, without training on them.
+    /// Shows how images would be read, without training on them.
     #[command(after_help = data::EXAMPLES)]
     Data(data::Args),
-    /// Downloads data sets, such as MNIST, Fashion-MNIST and CIFAR; without a name lists them.
+    /// Downloads data sets, such as MNIST, Fashion-MNIST and CIFAR, or lists them.
     #[command(after_help = fetch::EXAMPLES)]
     Fetch(fetch::Args),
-    /// Says what a trained model is worth: its losses, likelihood and used dimensions.
+    /// Evaluates a model: its losses, its likelihood and its active latent dimensions.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
-    /// Draws images from the prior.
+    /// Samples images from the prior.
     #[command(after_help = sample::EXAMPLES)]
     Sample(sample::Args),
-    /// Shows images beside what the model makes of them.
+    /// Shows images beside their reconstructions.
     #[command(after_help = reconstruct::EXAMPLES)]
     Reconstruct(reconstruct::Args),
-    /// Shows the way from one image to another.
+    /// Interpolates between images through the latent space.
     #[command(after_help = interpolate::EXAMPLES)]
     Interpolate(interpolate::Args),
-    /// Shows what each dimension of z does, or the plane of a model of two.
+    /// Shows what each dimension of z does (latent traversal).
     #[command(after_help = traverse::EXAMPLES)]
     Traverse(traverse::Args),
-    /// Shows where the encoder puts images, coloured by their labels.
+    /// Plots the latent codes of images, coloured by class.
     #[command(after_help = scatter::EXAMPLES)]
     Scatter(scatter::Args),
-    /// Writes what the encoder makes of images: means, log-variances and z.
+    /// Encodes images: writes means, log-variances and z.
     #[command(after_help = encode::EXAMPLES)]
     Encode(encode::Args),
-    /// Writes the images that the decoder makes of z in a file.
+    /// Decodes latent codes from a file, and writes the images.
     #[command(after_help = decode::EXAMPLES)]
     Decode(decode::Args),
-    /// Says how well simple classifiers tell classes by the encoder's means.
+    /// Measures how well simple classifiers work on the latent codes.
     #[command(after_help = probe::EXAMPLES)]
     Probe(probe::Args),
-    /// Scores images by how unlikely they are, and says how well that finds anomalies.
+    /// Scores images by how unlikely they are (anomaly detection).
     #[command(after_help = anomaly::EXAMPLES)]
     Anomaly(anomaly::Args),
-    /// Writes a run's weights as safetensors, or its encoder or decoder as ONNX.
+    /// Exports weights as safetensors, or the encoder or decoder as ONNX.
     #[command(after_help = export::EXAMPLES)]
     Export(export::Args),
-    /// Makes a run of weights in a safetensors file, such as a PyTorch model's.
+    /// Imports weights, such as a PyTorch model's, as a new run.
     #[command(after_help = import::EXAMPLES)]
     Import(import::Args),
-    /// Writes a page with a run's curves, pictures and configuration into its folder.
+    /// Writes a web page with a run's curves, pictures and configuration.
     #[command(after_help = report::EXAMPLES)]
     Report(report::Args),
     /// Lists the runs of a folder with their models and losses.
     #[command(after_help = runs::EXAMPLES)]
     Runs(runs::Args),
-    /// Trains every combination of values, or random ones, each as a run of its own.
+    /// Trains every combination of hyperparameters, or random ones, each as a run.
     #[command(after_help = sweep::EXAMPLES)]
     Sweep(sweep::Args),
-    /// Sets runs side by side: their losses, what differs, and a page with their curves.
+    /// Compares runs: their losses, what differs, and a page with their curves.
     #[command(after_help = compare::EXAMPLES)]
     Compare(compare::Args),
-    /// Trains what others have published, and holds the result against theirs.
+    /// Trains a published model, and compares the result with the published one.
     #[command(after_help = reproduce::EXAMPLES)]
     Reproduce(reproduce::Args),
-    /// Measures a device's peaks and a model's training steps, or runs a burn-in.
+    /// Benchmarks a device and training steps, or runs a stress test.
     #[command(after_help = bench::EXAMPLES)]
     Bench(bench::Args),
-    /// Lists the devices that can be trained on.
+    /// Lists the devices to train on.
     #[command(after_help = devices::EXAMPLES)]
     Devices(devices::Args),
-    /// Says what a run is and how far it got; or shows the plan of a model, without a device.
+    /// Describes a run; or shows the plan of a model, without a device.
     #[command(after_help = info::EXAMPLES)]
     Info(info::Args),
-    /// Runs every kernel's cases on a device and compares them with the f64 reference.
+    /// Tests every kernel on a device against its f64 reference.
     #[command(after_help = selftest::EXAMPLES)]
     Selftest(selftest::Args),
-    /// Prints a configuration file with every key explained.
+    /// Prints a configuration file that explains every hyperparameter.
     #[command(after_help = config::EXAMPLES)]
     Config(config::Args),
-    /// Prints a script that completes verbs and flags in a shell.
+    /// Prints a script that completes commands in a shell.
     #[command(after_help = completions::EXAMPLES)]
     Completions(completions::Args),
     /// Prints the manual, or writes its pages to a folder.
@@ -152,7 +154,11 @@ enum Command {
 
 /// Runs what was typed, in a process that began at `start`.
 pub(crate) fn run(start: Instant) -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = match help::parse() {
+        Ok(cli) => cli,
+        Err(code) => return ExitCode::from(code),
+    };
+    let result = match cli.command {
         Command::Train(args) => train::run(&args),
         Command::Data(args) => data::run(&args),
         Command::Fetch(args) => fetch::run(&args),
@@ -197,14 +203,24 @@ fn tell(error: &Error) {
     }
 }
 
-/// Says something on stderr, if anybody listens.
+/// Says something on stderr, if anybody listens, in lines that fit its terminal.
 fn talk(line: &str) {
     use std::io::Write;
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let stderr = std::io::stderr();
+    let line = wrap::wrapped(line, wrap::columns(&stderr));
+    let _ = writeln!(stderr.lock(), "{line}");
 }
 
-/// Prints a result, unless whoever reads it has gone away.
+/// Prints a result in lines that fit the terminal, unless whoever reads it has gone away.
 fn print_line(line: &str) -> Result<()> {
+    match wrap::is_exact(line) {
+        true => print_exact(line),
+        false => print_exact(&wrap::wrapped(line, wrap::columns(std::io::stdout()))),
+    }
+}
+
+/// Prints a result that programs read, or that is copied: as it is.
+fn print_exact(line: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout().lock(), "{line}") {
         Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -217,21 +233,29 @@ fn print_line(line: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     /// Clap finds flags that clash only when they are used, unless it is asked.
     #[test]
     fn flags_do_not_clash() {
-        super::Cli::command().debug_assert();
+        super::help::command().debug_assert();
     }
 
     /// Flags of `train` that have no key: they say what this one call reads, writes and prints.
-    const WITHOUT_KEY: [&str; 9] =
-        ["preset", "config", "out", "resume", "fast-dev-run", "quiet", "json", "tui", "help"];
+    const WITHOUT_KEY: [&str; 10] = [
+        "preset",
+        "config",
+        "set",
+        "out",
+        "resume",
+        "fast-dev-run",
+        "quiet",
+        "json",
+        "tui",
+        "help",
+    ];
 
     #[test]
     fn every_flag_of_train_is_a_key() {
-        let mut program = super::Cli::command();
+        let mut program = super::help::command();
         program.build();
         let train = program.find_subcommand("train").expect("a verb");
         let is_key = |name: &str| {
@@ -240,14 +264,11 @@ mod tests {
         };
         let mut flags = 0;
         for flag in train.get_arguments().filter_map(clap::Arg::get_long) {
-            let name = match flag {
-                "hidden" => "encoder",
-                "optimizer" => "rule",
-                "grey" | "color" => "channels",
-                flag => flag,
-            };
             flags += 1;
-            assert!(is_key(name) != WITHOUT_KEY.contains(&flag), "--{flag} has a key, or none");
+            assert!(
+                is_key(super::help::key_of(flag)) != WITHOUT_KEY.contains(&flag),
+                "--{flag} has a key, or none"
+            );
         }
         assert!(flags > 30, "only {flags} flags were found");
     }

@@ -11,11 +11,10 @@ use crate::cli::{print_line, talk};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo probe runs/0001
-  elbo probe runs/0001 --best --k 10 --c 0.1 --json
-  elbo probe runs/0001 --limit 5000 --pixels          # the pixels themselves, to compare
+  elbo probe runs/0001 --k 10 --c 0.1 --json
+  elbo probe runs/0001 --limit 5000 --pixels   # and the pixels, to compare
 
-Classifiers are fitted to the means of the training images and judged on the test images. By pixels
-it may take minutes: --limit makes it shorter.";
+The classifiers learn from the encoder's means of the training images. Their accuracy is measured on the test images. With --pixels it may take minutes; --limit shortens it.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,16 +22,16 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     data: DataArgs,
-    /// How many nearest neighbours vote
+    /// The number of nearest neighbours that vote (k-NN)
     #[arg(long, default_value_t = DEFAULT_K)]
     k: usize,
-    /// The inverse of the weight of the logistic regression's penalty ½ ‖W‖², as in scikit-learn
+    /// The inverse strength C of the logistic regression's L2 penalty, as in scikit-learn
     #[arg(long, default_value_t = DEFAULT_C)]
     c: f64,
-    /// Use only the first N training images, and the first N test images
+    /// Use only the first N training images and the first N test images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
-    /// Do the same with the pixels in the place of the means
+    /// Also classify by the pixels, to compare
     #[arg(long)]
     pixels: bool,
     /// Print one JSON object for each kind of features
@@ -60,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     if !(args.c.is_finite() && args.c > 0.0) {
         let what = format!("`--c` is {}; it must be a finite number above 0", args.c);
-        return Err(Error::config(what).hint("1 is usual; a smaller one holds the weights smaller"));
+        return Err(Error::config(what).hint("1 is usual; a smaller C keeps the weights smaller"));
     }
     let state = args.model.state()?;
     if state.config.model.classes > 0 {
@@ -82,7 +81,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let step = state.trained.step;
     if !args.json {
         print_line(&format!(
-            "classes of {} test images, after {} training images; weights after step {step}",
+            "accuracy on {} test images of classifiers that learned from {} training images (weights of \
+             step {step})",
             test.len(),
             train.len()
         ))?;
@@ -90,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     for (kind, test_kind) in test_kinds {
         let found = judge(args, [kind, &test_kind], [labels, test_labels])?;
         if !found.converged {
-            talk("warning: the logistic regression did not come to its minimum in 5000 steps");
+            talk("warning: the logistic regression did not converge in 5000 steps");
         }
         let Found { logistic, converged, nearest } = found;
         if args.json {
@@ -103,17 +103,19 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             print_line(&line.to_string())?;
             continue;
         }
-        print_line(&format!("by the {} ({} numbers an image):", kind.name, kind.columns))?;
+        let of = if kind.name == "means" { "encoder's " } else { "" };
+        let Kind { name, columns, .. } = kind;
+        print_line(&format!("from the {of}{name} ({columns} numbers for each image):"))?;
         for (name, share) in [
             (format!("logistic regression, C = {}", args.c), logistic),
             (format!("nearest neighbours, k = {}", args.k), nearest),
         ] {
-            print_line(&format!("  {name:<32} {:6.2} %", 100.0 * share))?;
+            print_line(&format!("  {name:<32} {:6.2} % correct", 100.0 * share))?;
         }
     }
     if !args.json {
-        let name = format!("always {common}, the most frequent class");
-        print_line(&format!("{name:<34} {:6.2} %", 100.0 * baseline))?;
+        let name = format!("always {common}, the commonest class");
+        print_line(&format!("{name:<34} {:6.2} % correct", 100.0 * baseline))?;
     }
     Ok(0)
 }
@@ -126,7 +128,7 @@ fn check_training(k: usize, labels: &[u8]) -> Result<()> {
     }
     if labels.iter().all(|label| *label == labels[0]) {
         let what = format!("all {} training images are of the class {}", labels.len(), labels[0]);
-        return Err(Error::config(what).hint("raise `--limit`, or name other images by `--data`"));
+        return Err(Error::config(what).hint("raise `--limit`, or give other images with `--data`"));
     }
     Ok(())
 }

@@ -12,44 +12,58 @@ use crate::cli::find::cache_folder;
 /// How files become images. What is not given is the configuration's.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(super) struct ReadingArgs {
-    /// How values become pixels: auto, bytes (over 255), none, LOW,HIGH (mapped to [0, 1]), standardise, or
-    /// columns (each standardised) [default: auto, which is said]
-    #[arg(long, value_name = "RANGE", allow_hyphen_values = true)]
+    /// How values become pixels: auto (by what the values are), bytes (over 255), none, LOW,HIGH (mapped
+    /// to [0, 1]), standardise, or columns (each column standardised)
+    #[arg(long, value_name = "RANGE", allow_hyphen_values = true, help_heading = "Reading files")]
     range: Option<Range>,
-    /// Height x width, and perhaps channels, of images that lie as flat rows: 28x20, 32x32x3; or of what
-    /// --pad pads pictures to
-    #[arg(long, value_name = "SIZE")]
+    /// Height x width, and channels if there are some, of images in flat rows: 28x20, 32x32x3; with --pad
+    /// the size to pad pictures to
+    #[arg(long, value_name = "SIZE", help_heading = "Reading files")]
     image_size: Option<String>,
-    /// The order of an array's axes: images, height, width, channels (nhwc); channels first (nchw); images
-    /// last (hwn)
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "ORDER")]
+    /// The order of an array's axes: nhwc (images, height, width, channels), nchw (channels before
+    /// height) or hwn (images last) [default: by its shape]
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "ORDER",
+        help_heading = "Reading files"
+    )]
     layout: Option<Layout>,
     /// The column of a table that holds the class: its name, first, last or none
-    #[arg(long, value_name = "COLUMN")]
+    #[arg(long, value_name = "COLUMN", help_heading = "Reading files")]
     label_column: Option<String>,
-    /// The column of a table whose equal values are not divided into train and test, such as a patient
-    #[arg(long, value_name = "COLUMN")]
+    /// The column of a table whose rows of one value, such as one patient's, all go to training or all
+    /// to testing
+    #[arg(long, value_name = "COLUMN", help_heading = "Reading files")]
     group_column: Option<String>,
-    /// A file of the training images' classes: IDX, .npy, or a class a line
-    #[arg(long, value_name = "FILE")]
+    /// A file of the training images' classes: IDX, .npy, or text with one class on each line
+    #[arg(long, value_name = "FILE", help_heading = "Reading files")]
     labels: Option<PathBuf>,
     /// A file of the test images' classes
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Reading files")]
     test_labels: Option<PathBuf>,
-    /// Make images grey
-    #[arg(long, conflicts_with = "color")]
+    /// Make colour images grey
+    #[arg(long, conflicts_with = "color", help_heading = "Reading files")]
     grey: bool,
-    /// Make images colour, if they are grey
-    #[arg(long)]
+    /// Give grey images three channels
+    #[arg(long, help_heading = "Reading files")]
     color: bool,
-    /// Scale pictures until the short side is so long, and cut out the middle
-    #[arg(long, value_name = "PIXELS")]
+    /// Scale pictures until the short side has this many pixels, and cut out the middle; 0 does not
+    #[arg(long, value_name = "PIXELS", help_heading = "Reading files")]
     resize: Option<usize>,
-    /// Pad pictures with the background, where they would be cut or are of different sizes
-    #[arg(long)]
+    /// Pad pictures with the background to one size, and cut nothing
+    #[arg(long, help_heading = "Reading files")]
     pad: bool,
-    /// What lies behind what is transparent [default: auto: black, or white where all would be black]
-    #[arg(long, value_enum, hide_possible_values = true, value_name = "COLOUR")]
+    /// The colour behind transparent pixels: black, white, or auto (black, but white where all would
+    /// be black)
+    #[arg(
+        long,
+        value_enum,
+        hide_possible_values = true,
+        value_name = "COLOUR",
+        help_heading = "Reading files"
+    )]
     background: Option<Background>,
 }
 

@@ -27,8 +27,8 @@ pub(super) struct Args {
     /// The first image, counted from 0
     #[arg(long, default_value_t = 0, value_name = "I")]
     first: usize,
-    /// How many [default: 20, or as many as there are]
-    #[arg(long, value_name = "N")]
+    /// How many images [default: 20, or as many as there are]
+    #[arg(long, short = 'n', value_name = "N")]
     count: Option<usize>,
     #[command(flatten)]
     picture: PictureArgs,

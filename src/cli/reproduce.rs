@@ -17,35 +17,35 @@ use crate::cli::{print_line, talk, train};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  elbo reproduce                       # what there is, and how long it takes
+  elbo reproduce                       # the list, with the epochs of each
   elbo reproduce classic
   elbo reproduce classic --short --out runs/classic-short --json
 
-It goes on where it was stopped if it is given again. Exit code 1 says that the result is not that which
-was published.";
+If it was stopped, the same command goes on. The exit code is 1 if the result differs from the published one.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The preset; without it they are listed
+    /// The preset to reproduce [default: list them]
+    #[arg(value_name = "NAME", value_parser = elbo::config::PRESETS, hide_possible_values = true)]
     name: Option<String>,
-    /// A schedule of minutes, whose result is that which was published only where that is known by epoch
+    /// Train for minutes only; the result is compared where a published one is known for that epoch
     #[arg(long)]
     short: bool,
     /// MNIST [default: assets/mnist, here or beside the program]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, short, value_name = "PATH")]
     data: Option<PathBuf>,
     /// The folder of the run [default: runs/NAME, or runs/NAME-short]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
-    /// Importance samples, where an NLL was published [default: 5000, and 1000 if short]
+    /// Importance samples, if the published result is an NLL [default: 5000, with --short 1000]
     #[arg(long, value_name = "K")]
     samples: Option<usize>,
     #[command(flatten)]
     run: RunArgs,
-    /// No progress on stderr
-    #[arg(long)]
+    /// Print no progress on stderr
+    #[arg(long, short)]
     quiet: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object on each line
     #[arg(long)]
     json: bool,
 }
@@ -56,12 +56,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let preset = Preset::named(name)?;
     let (Some(published), Some(short)) = (preset.published, preset.short) else {
         let known: Vec<_> = all().map(|(name, ..)| name).collect();
-        return Err(Error::config(format!("nothing was published of the preset `{name}`"))
-            .hint(format!("what can be reproduced is {}", known.join(", "))));
+        return Err(Error::config(format!("there is no published result for the preset `{name}`"))
+            .hint(format!("there is one for {}", known.join(", "))));
     };
     if args.samples.is_some() && published.quantity == Quantity::Loss {
-        let what = format!("`--samples` is set, but of `{name}` a loss was published, and no NLL");
-        return Err(Error::config(what).hint("leave it out"));
+        let what =
+            format!("`--samples` is for an NLL, and the published result of `{name}` is a loss");
+        return Err(Error::config(what).hint("leave `--samples` out"));
     }
     let config = if args.short { short } else { preset.config.clone() };
     let out = args.out.clone().unwrap_or_else(|| {

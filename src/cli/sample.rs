@@ -11,18 +11,18 @@ use crate::cli::subject::{ModelArgs, classes_in_turn};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo sample runs/0001
+  elbo sample runs/0001 --seed 2          # other images
   elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png
-  elbo sample runs/digits                             # of a conditional model: a column a class
-  elbo sample runs/digits --class 7                   # one class of it
+  elbo sample runs/digits                 # every class, if conditional
   elbo sample runs/digits --class 3,8 --count 16
-  elbo sample runs/0001 --pixels drawn                # pixels of p(x | z), not their means";
+  elbo sample runs/0001 --pixels drawn    # pixels sampled from p(x | z)";
 
 /// What is shown of p(x | z).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PixelsShown {
     /// The means of the pixels
     Mean,
-    /// Pixels drawn from the likelihood, each independently
+    /// Pixels sampled from p(x | z), each independently
     Drawn,
 }
 
@@ -33,18 +33,21 @@ const MOST: usize = 10_000;
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// How many [default: 64; of several classes 8 each]
-    #[arg(long, value_name = "N")]
+    /// How many images [default: 64; of a conditional model 8 of each class]
+    #[arg(long, short = 'n', value_name = "N")]
     count: Option<usize>,
-    /// The class of the images of a conditional model, or some that take turns [default: all]
+    /// The classes of a conditional model's images, which take turns [default: all]
     #[arg(long, value_delimiter = ',', value_name = "C,…")]
     class: Vec<u8>,
-    /// The deviation of z: below 1 samples are more alike, above it stranger
+    /// The standard deviation of z: below 1 samples are more alike, above 1 more unusual
     #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f32,
-    /// What is shown of p(x | z)
+    /// Show the means of p(x | z), or pixels sampled from it
     #[arg(long, value_enum, default_value_t = PixelsShown::Mean)]
     pixels: PixelsShown,
+    /// The seed of the samples: another one gives other images [default: that of the run]
+    #[arg(long, short, value_name = "SEED")]
+    seed: Option<u64>,
     #[command(flatten)]
     picture: PictureArgs,
 }
@@ -78,6 +81,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         PixelsShown::Drawn => (Shown::Drawn, "Pixels drawn"),
     };
     model.show(shown);
+    if let Some(seed) = args.seed {
+        model.reseed(seed);
+    }
     let images = match &classes {
         Some(classes) => model.sample_of(classes, args.temperature)?,
         None => model.sample(count, args.temperature)?,
@@ -93,7 +99,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         (_, classes) => (" and the class of each column".to_owned(), names(classes, columns)),
     };
     let step = state.trained.step;
-    let caption = format!("{what} at z drawn from {prior}{told}, after step {step}");
+    let seed = args.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+    let caption = format!("{what} at z drawn from {prior}{told}, after step {step}{seed}");
     let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
     args.picture.images(&args.model, "sample", (&images, Look::of(&state), columns), labels)
 }

@@ -17,7 +17,7 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     images: ImageArgs,
-    /// Use only the first N images
+    /// Use only the first N images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
     /// Two dimensions of z, counted from 0 [default: both, or the two principal components]
@@ -43,8 +43,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if !args.dimensions.is_empty() {
         let fit = args.dimensions.len() == 2 && args.dimensions.iter().all(|&j| j < latent);
         if !fit {
-            let what =
-                format!("`--dimensions` is {:?}; it must be two below {latent}", args.dimensions);
+            let typed: Vec<_> = args.dimensions.iter().map(ToString::to_string).collect();
+            let most = latent - 1;
+            let what = format!(
+                "`--dimensions` is {}; it must be two numbers from 0 to {most}",
+                typed.join(",")
+            );
             return Err(Error::config(what).hint("such as `--dimensions 0,1`"));
         }
     }

@@ -9,21 +9,25 @@ use crate::cli::args::Precision;
 use crate::cli::print_line;
 
 pub(super) const EXAMPLES: &str = "\
-Example:
+Examples:
   elbo selftest
   elbo selftest --device cpu
+  elbo selftest --verbose > selftest.txt  # to send with a bug report
 
-It exits with 1 if a case fails. Send its output with a report.";
+The exit code is 1 if a case fails.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// gpu (any adapter), cpu, auto, or a number or part of a name from `elbo devices`
+    /// gpu (any adapter), cpu, auto, or a number or a part of a name from `elbo devices`
     #[arg(long, default_value = "gpu", value_name = "DEVICE")]
     device: String,
-    /// What products are computed in
+    /// The precision of matrix products
     #[arg(long, value_enum, default_value_t)]
     precision: Precision,
-    /// Print one JSON object a line
+    /// Print every case, not only those that fail
+    #[arg(long, short)]
+    verbose: bool,
+    /// Print one JSON object on each line, for every case
     #[arg(long)]
     json: bool,
 }
@@ -47,8 +51,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         print_line(&line.to_string())?;
     } else {
         print_line(&format!("elbo {version} on {name} ({driver}; precision: {precision})"))?;
-        print_line(&format!("{:>9}  {:>9}  {:<10}  case", "error", "allowed", "schedule"))?;
     }
+    let mut headed = false;
     let (mut cases, mut failed) = (0, 0);
     for case in kernels::cases() {
         let expected = expected(&case)?;
@@ -60,7 +64,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let outcome = check(&case, &expected, target)?;
             cases += 1;
             failed += usize::from(outcome.failure.is_some());
-            show(&outcome, args.json)?;
+            if args.json {
+                print_line(&json_line(&outcome))?;
+            } else if args.verbose || outcome.failure.is_some() {
+                if !headed {
+                    headed = true;
+                    print_line(&row("error", "allowed", "schedule", "case"))?;
+                }
+                show(&outcome)?;
+            }
         }
     }
     if args.json {
@@ -77,17 +89,23 @@ fn targets(device: &Device, case: &kernels::case::Case) -> Vec<Option<elbo::gpu:
     schedules(case, gpu).into_iter().map(|name| Some(gpu.clone().with_schedule(name))).collect()
 }
 
-fn show(outcome: &Outcome, json: bool) -> Result<()> {
+fn json_line(outcome: &Outcome) -> String {
     let Outcome { case, schedules, worst, tolerance, failure } = outcome;
-    if json {
-        let worst = worst.is_finite().then_some(*worst);
-        let line = json!({
-            "event": "case", "case": case, "schedule": schedules, "error": worst,
-            "allowed": tolerance, "passed": failure.is_none(), "failure": failure,
-        });
-        return print_line(&line.to_string());
-    }
-    print_line(&format!("{worst:>9.1e}  {tolerance:>9.1e}  {schedules:<10}  {case}"))?;
+    let worst = worst.is_finite().then_some(*worst);
+    let line = json!({
+        "event": "case", "case": case, "schedule": schedules, "error": worst,
+        "allowed": tolerance, "passed": failure.is_none(), "failure": failure,
+    });
+    line.to_string()
+}
+
+fn row(error: &str, allowed: &str, schedule: &str, case: &str) -> String {
+    format!("{error:>9}  {allowed:>9}  {schedule:<10}  {case}")
+}
+
+fn show(outcome: &Outcome) -> Result<()> {
+    let Outcome { case, schedules, worst, tolerance, failure } = outcome;
+    print_line(&row(&format!("{worst:.1e}"), &format!("{tolerance:.1e}"), schedules, case))?;
     match failure {
         None => Ok(()),
         Some(failure) => print_line(&format!("  FAILED: {failure}")),

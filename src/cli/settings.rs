@@ -64,15 +64,15 @@ impl Settings {
             Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(hint))
         };
         if let Some(steps) = self.steps_per_submit.filter(|steps| !(1..=SLOTS).contains(steps)) {
-            let hint = "leave it out: the results do not depend on it";
+            let hint = "leave `--steps-per-submit` out: the results do not depend on it";
             return fail("steps-per-submit", &steps, &format!("between 1 and {SLOTS}"), hint);
         }
         if let Some(steps) = self.save_every.filter(|&steps| steps == 0) {
-            let hint = "leave it out to save at the end of each epoch alone";
+            let hint = "leave `--save-every` out to save only after each epoch";
             return fail("save-every", &steps, "1 or more", hint);
         }
         if !(1..=MOST).contains(&self.keep) {
-            let hint = "it counts checkpoints; leave it out to keep the newest";
+            let hint = "leave `--keep` out to keep only the newest checkpoint";
             return fail("keep", &self.keep, &format!("between 1 and {MOST}"), hint);
         }
         Ok(())
@@ -88,30 +88,45 @@ impl Settings {
     pub(super) fn open(&self) -> Result<(Device, String, String)> {
         let cache = cache_folder().filter(|_| !self.no_cache);
         let options = Options { cache, tune: self.tune.into() };
-        let (device, why) = Device::choose_with(&self.device, self.threads, &options)?;
+        let (device, why) = Device::choose_with(&self.device, self.threads, &options)
+            .map_err(|error| meant(error, &self.device))?;
         let (device, precision) = self.precision.of(device)?;
         Ok((device, why, precision))
+    }
+}
+
+/// The error with the word for a device that was perhaps meant.
+fn meant(error: Error, word: &str) -> Error {
+    let word = word.to_lowercase();
+    let likeness = |known| strsim::jaro_winkler(&word, known);
+    let near = ["auto", "cpu", "gpu"].into_iter().find(|known| likeness(known) >= 0.8);
+    match near.filter(|known| *known != word) {
+        Some(known) => {
+            let advice = error.advice().unwrap_or_default().to_owned();
+            error.hint(format!("did you mean `--device {known}`? Else {advice}"))
+        }
+        None => error,
     }
 }
 
 /// The flags of the `[run]` table, under the same names.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RunArgs {
-    /// Also save every N steps, not only at the end of each epoch
-    #[arg(long, value_name = "N")]
+    /// Save a checkpoint every N steps too [default: after each epoch alone]
+    #[arg(long, value_name = "N", help_heading = "Saving and ending")]
     save_every: Option<u64>,
-    /// Keep the last N checkpoints under the numbers of their steps
-    #[arg(long, value_name = "N")]
+    /// Keep the last N checkpoints; from 2 on under the numbers of their steps
+    #[arg(long, value_name = "N", help_heading = "Saving and ending")]
     keep: Option<usize>,
-    /// Save and end after so long, such as 90s, 30min or 8h
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    /// Save and end after this time, such as 90s, 30min or 8h [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, help_heading = "Saving and ending")]
     max_time: Option<Duration>,
     #[command(flatten)]
     device: DeviceArgs,
     #[command(flatten)]
     room: RoomArgs,
-    /// Steps in one submit to a GPU, from 1 to 64 [default: as many as take it 50 ms]
-    #[arg(long, value_name = "N")]
+    /// Steps in one submit to a GPU, 1 to 64 [default: as many as take 50 ms]
+    #[arg(long, value_name = "N", help_heading = "Device")]
     steps_per_submit: Option<usize>,
 }
 
@@ -131,12 +146,12 @@ impl RunArgs {
 /// The flags that say how much memory images may take.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct RoomArgs {
-    /// Bring images through a window, a thread ahead of the steps, even if they would fit in memory
-    #[arg(long)]
+    /// Stream images from disk in the background, even if they would fit in memory
+    #[arg(long, help_heading = "Memory")]
     stream: bool,
-    /// The memory that images may take, such as 500MB or 2GiB; what needs more is streamed [default: half
-    /// of what is free]
-    #[arg(long, value_name = "BYTES")]
+    /// The memory for images, such as 500MB or 2GiB; larger sets are streamed [default: half of the
+    /// free memory]
+    #[arg(long, value_name = "BYTES", help_heading = "Memory")]
     memory_budget: Option<ByteSize>,
 }
 

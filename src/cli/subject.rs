@@ -26,18 +26,18 @@ pub(super) struct ModelArgs {
     pub(super) weights: WeightArgs,
     #[command(flatten)]
     device: DeviceArgs,
-    /// Nothing but warnings on stderr
-    #[arg(long)]
+    /// Print only warnings on stderr, and show no pictures in the terminal
+    #[arg(long, short)]
     pub(super) quiet: bool,
 }
 
 /// Which of a dataset's images.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Split {
-    /// Those that a run is tested on
+    /// The test images
     #[default]
     Test,
-    /// Those that a run learns from
+    /// The training images
     Train,
     /// Those that a run looks at while it learns, if it set some apart
     Validation,
@@ -57,10 +57,10 @@ impl Split {
 /// The flags that choose images.
 #[derive(Debug, clap::Args)]
 pub(super) struct DataArgs {
-    /// Images, as `elbo train` takes them [default: those of the run]
-    #[arg(long, value_name = "PATH")]
+    /// Images, as `elbo train --data` takes them [default: those of the run]
+    #[arg(long, short, value_name = "PATH")]
     data: Option<PathBuf>,
-    /// The images to test on [default: those of --data, or a tenth of each class there]
+    /// The test images [default: those that --data holds, or a tenth of its images]
     #[arg(long, value_name = "PATH")]
     test_data: Option<PathBuf>,
     #[command(flatten)]
@@ -72,7 +72,7 @@ pub(super) struct DataArgs {
 pub(super) struct ImageArgs {
     #[command(flatten)]
     pub(super) data: DataArgs,
-    /// Which images
+    /// Use the test images or the training images
     #[arg(long, value_enum, default_value_t)]
     pub(super) split: Split,
 }
@@ -120,9 +120,9 @@ impl ModelArgs {
         Ok(device)
     }
 
-    /// Where a file of this verb goes if the user does not say: among the run's images, or here, where
-    /// only a checkpoint was named; the first name that is free.
-    pub(super) fn free_place(&self, name: &str, extension: &str) -> Result<PathBuf> {
+    /// The folder for a picture if the user does not say where: among the run's images, or here, where
+    /// only a checkpoint was named.
+    pub(super) fn place_of_pictures(&self) -> Result<PathBuf> {
         let mut folder = PathBuf::new();
         if self.run.is_dir() {
             folder = self.run.join("images");
@@ -130,12 +130,7 @@ impl ModelArgs {
                 Error::io("make the folder", &folder, e).hint("name a file by `--out`")
             })?;
         }
-        let first = folder.join(format!("{name}.{extension}"));
-        let mut more = (2..).map(|n: u64| folder.join(format!("{name}-{n}.{extension}")));
-        Ok(match first.exists() {
-            false => first,
-            true => more.find(|path| !path.exists()).expect("numbers do not end"),
-        })
+        Ok(folder)
     }
 }
 
@@ -160,7 +155,7 @@ pub(super) fn classes_in_turn(
     let turn = match (typed, default) {
         ([], default) if classes > 0 => default.ok_or_else(|| {
             let what =
-                format!("this model makes images of {classes} classes; it must be said of which");
+                format!("this model is conditional on {classes} classes, and no class was given");
             Error::config(what)
                 .hint(format!("add `--class` with a class from 0 to {}", classes - 1))
         })?,
@@ -198,7 +193,7 @@ impl DataArgs {
         let sources = Sources { test, reading, room, ..Sources::new(&path, config) };
         let opened = reading::open(sources, manner).map_err(|e| match &self.data {
             Some(_) => e,
-            None => e.hint("the run names this data: name it anew, or other images, by `--data`"),
+            None => e.hint("the run was trained on this data; if it has moved, add `--data PATH`"),
         })?;
         if self.data.is_some() || self.test_data.is_some() {
             opened.said.iter().for_each(|said| talk(said));
@@ -241,7 +236,7 @@ impl DataArgs {
             && let Some(was) = fingerprint(state, split)
             && *was != data.fingerprint_for(state.config.model.classes)?
         {
-            talk(&format!("these are not the {} images that the run had", split.name()));
+            talk(&format!("note: these are not the {} images of the run", split.name()));
         }
         Ok(data)
     }

@@ -35,44 +35,48 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo train
   elbo train --device gpu --epochs 3 --out runs/first
-  elbo train --data fashion-mnist --hidden 512,256 --latent 32 --beta 4
-  elbo train --epochs 500 --patience 10 --max-time 8h --save-every 1000 --out runs/long
+  elbo train --data images/ --hidden 512,256 --latent 32 --beta 4
+  elbo train --epochs 500 --patience 10 --max-time 8h --out runs/long
   elbo train --resume runs/long
-  elbo train --tui";
+  elbo train --set objective.free-bits=0.2 --set optimizer.warmup-steps=500
+  elbo train --tui
+
+The defaults are those of the preset classic. Flags win over --set, --set over --config or --preset. \
+`elbo config` prints all hyperparameters with what they mean. Among those without a flag of their own \
+are KL annealing (objective.warmup-steps, objective.cycle-steps), free bits against posterior collapse \
+(objective.free-bits), and the learning rate's warm-up (optimizer.warmup-steps).";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    #[command(flatten)]
-    config: ConfigArgs,
-    /// Images: a folder of IDX files or pictures, or a file of one of many kinds; `elbo data` says what is
-    /// read [default: assets/mnist, here or beside the program]
-    #[arg(long, value_name = "PATH")]
+    /// Images: a folder of IDX files or pictures, or a file such as .npy, .npz, .csv or .mat; `elbo
+    /// data` shows what is read [default: MNIST in assets/mnist, here or beside the program]
+    #[arg(long, short, value_name = "PATH", help_heading = "Data")]
     data: Option<PathBuf>,
-    /// The images to test on [default: those of --data, or a tenth of each class there]
-    #[arg(long, value_name = "PATH")]
+    /// The test images [default: those that --data holds, or a tenth of its images]
+    #[arg(long, value_name = "PATH", help_heading = "Data")]
     test_data: Option<PathBuf>,
     /// The folder of the run [default: the next number under runs]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER", help_heading = "Output")]
     out: Option<PathBuf>,
     /// Go on with the run in this folder, as if it had never stopped
-    #[arg(long, value_name = "RUN", value_parser = run_name(), conflicts_with = "out")]
+    #[arg(long, value_name = "RUN", value_parser = run_name(), conflicts_with = "out", help_heading = "Output")]
     resume: Option<PathBuf>,
-    /// Try everything once: a few steps on a few images, an evaluation, a save, pictures and a report, of which
-    /// nothing is kept
-    #[arg(long, conflicts_with_all = ["out", "resume", "epochs", "max_steps", "limit"])]
+    /// Try everything once on a few images: steps, evaluation, saving, pictures, report; keep nothing
+    #[arg(long, conflicts_with_all = ["out", "resume", "epochs", "max_steps", "limit"], help_heading = "Output")]
     fast_dev_run: bool,
+    /// Print no progress on stderr
+    #[arg(long, short, help_heading = "Output")]
+    quiet: bool,
+    /// Print one JSON object on each line
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+    /// Show a dashboard with curves, speed, pictures and messages: q or Ctrl-C saves and ends, s saves
+    #[arg(long, conflicts_with_all = ["json", "quiet"], help_heading = "Output")]
+    tui: bool,
+    #[command(flatten)]
+    config: ConfigArgs,
     #[command(flatten)]
     run: RunArgs,
-    /// No progress on stderr
-    #[arg(long)]
-    quiet: bool,
-    /// Print one JSON object a line
-    #[arg(long)]
-    json: bool,
-    /// Fill the terminal with a dashboard: curves, speed, pictures and messages. Keys: q saves and
-    /// ends, s saves, Ctrl-C saves and ends, and a second time ends at once
-    #[arg(long, conflicts_with_all = ["json", "quiet"])]
-    tui: bool,
 }
 
 impl Args {
@@ -214,8 +218,8 @@ fn say_finished(args: &Args, (run, step): (&Path, u64), [why, more]: [&str; 2]) 
 fn tell_of_scale(config: &Config, deviation: f64) {
     if let Some([sigma, deviation]) = scale_is_far(&config.model, deviation) {
         talk(&format!(
-            "note: the likelihood's scale is fixed at {sigma}, and pixels deviate by {deviation:.3}: \
-             `--scale shared` learns it"
+            "note: the likelihood's scale is fixed at {sigma}, and the pixels' standard deviation is \
+             {deviation:.3}: `--scale shared` learns the scale"
         ));
     }
 }
@@ -224,8 +228,8 @@ fn tell_of_scale(config: &Config, deviation: f64) {
 fn tell_of_bias(config: &Config) {
     if config.objective.gradient == Gradient::Stl && config.objective.importance > 1 {
         talk(
-            "note: with `importance` above 1 the gradient `stl` is biased (Tucker et al. 2018): it is not \
-             that of the bound; `dreg` is",
+            "note: with `--importance` above 1 the gradient `stl` is biased (Tucker et al. 2018); \
+             `--set objective.gradient=dreg` is not",
         );
     }
 }

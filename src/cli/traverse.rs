@@ -12,8 +12,8 @@ Examples:
   elbo traverse runs/0001
   elbo traverse runs/0001 --image 7 --range 2 --steps 15
   elbo traverse runs/0001 --dimensions 3,11,5
-  elbo traverse runs/plane --plane --steps 25        # a model of two dimensions
-  elbo traverse runs/digits --class 7                # a conditional model must be told a class";
+  elbo traverse runs/plane --plane --steps 25  # a model with --latent 2
+  elbo traverse runs/digits --class 7          # a conditional model";
 
 /// The most places of a dimension.
 const MOST: usize = 100;
@@ -28,23 +28,23 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     data: DataArgs,
-    /// Leave the other dimensions as in this test image, counted from 0 [default: at 0, the prior's
-    /// mean]
+    /// Keep the other dimensions as this test image has them, counted from 0 [default: keep them at 0,
+    /// the prior's mean]
     #[arg(long, value_name = "I")]
     image: Option<usize>,
-    /// The class of all images of a conditional model [default: that of --image]
+    /// The class of a conditional model's images [default: that of --image]
     #[arg(long, value_name = "C")]
     class: Option<u8>,
-    /// Go from minus this to this, in deviations of the prior
+    /// Go from -Z to Z, in standard deviations of the prior
     #[arg(long, default_value_t = 3.0, value_name = "Z", allow_negative_numbers = true)]
     range: f32,
-    /// Places in each dimension
+    /// Images in each row
     #[arg(long, default_value_t = 11, value_name = "N")]
     steps: usize,
-    /// Which dimensions, counted from 0 [default: the twelve with the largest KL divergence]
+    /// The dimensions to show, counted from 0 [default: the twelve with the largest KL divergence]
     #[arg(long, value_delimiter = ',', value_name = "J,…")]
     dimensions: Vec<usize>,
-    /// The whole plane of a model of two dimensions, at the quantiles of the prior
+    /// Show the whole plane of a two-dimensional z, at the quantiles of the prior
     #[arg(long, conflicts_with_all = ["image", "range", "dimensions"])]
     plane: bool,
     #[command(flatten)]
@@ -71,8 +71,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     state.config.check_prior()?;
     let (latent, step) = (state.config.model.latent, state.trained.step);
     if let Some(dimension) = args.dimensions.iter().find(|&&j| j >= latent) {
-        let what = format!("`--dimensions` names {dimension}; z has {latent}, counted from 0");
-        return Err(Error::config(what).hint("leave it out for the most important ones"));
+        let what = format!("there is no dimension {dimension}; z has {latent}, counted from 0");
+        return Err(Error::config(what)
+            .hint("leave `--dimensions` out to see those with the largest KL divergence"));
     }
     if args.plane {
         if latent != 2 {

@@ -105,7 +105,7 @@ impl Config {
             return Ok(());
         }
         let what = "a plain autoencoder (`posterior = \"point\"`) has no likelihood p(x)";
-        Err(Error::config(what).hint("train a model with `posterior = \"normal\"` for that"))
+        Err(Error::config(what).hint("train another model, with `--set model.posterior=normal`"))
     }
 
     /// Refuses a model whose codes were never held to a prior.
@@ -118,7 +118,9 @@ impl Config {
             return Ok(());
         }
         let what = "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
-        Err(Error::config(what).hint("train with `posterior = \"normal\"`, or with `mmd` above 0"))
+        Err(Error::config(what).hint(
+            "train another model, with `--set model.posterior=normal` or `--set objective.mmd=100`",
+        ))
     }
 
     /// Writes the configuration as TOML.

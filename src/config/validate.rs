@@ -34,8 +34,7 @@ impl Config {
         }
         let name = likelihood.name();
         let what = format!("`pixels` tosses coins, and the likelihood `{name}` is of counts");
-        Err(Error::config(what)
-            .hint("leave out `pixels`, or take the likelihood `bernoulli` for coins"))
+        Err(Error::config(what).hint("leave out `--pixels`, or add `--likelihood bernoulli`"))
     }
 
     /// Refuses what needs statistics of a whole minibatch where that is computed in parts.
@@ -48,15 +47,16 @@ impl Config {
             ("mmd", mmd > 0.0),
         ] {
             if set && self.train.accumulate > 1 {
-                let what = format!("`{name}` is of a whole minibatch, which `accumulate` parts");
-                return Err(Error::config(what).hint("leave out the one or the other"));
+                let what = format!("`{name}` needs a whole minibatch, and `accumulate` divides it");
+                return Err(Error::config(what).hint("leave out one of the two"));
             }
         }
         Ok(())
     }
 }
 
-const HINT: &str = "leave it out to take the preset's; `elbo config` says what it is";
+const HINT: &str =
+    "`elbo config` prints what it means and its default, which it has if it is left out";
 
 pub(super) fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
     Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(HINT))
@@ -86,7 +86,7 @@ pub(super) fn has_effect(name: &str, effect: bool, needs: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::config(format!("`{name}` is set, but it does nothing without {needs}"))
-        .hint("leave it out, or ask for what it belongs to"))
+        .hint("leave it out, or set that too"))
 }
 
 pub(super) fn positive(name: &str, value: f64, below: f64) -> Result<()> {
@@ -94,7 +94,9 @@ pub(super) fn positive(name: &str, value: f64, below: f64) -> Result<()> {
     if value.is_finite() && value >= f64::from(f32::MIN_POSITIVE) && value < below {
         return Ok(());
     }
-    fail(name, &value, &format!("positive and below {below:e}"))
+    // Of the largest f32 all digits would say no more.
+    let below = if below > 1e30 { format!("{below:.1e}") } else { format!("{below:e}") };
+    fail(name, &value, &format!("positive and below {below}"))
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Dataset {
                 false => format!("{what}the likelihood `{}` needs [0, 1]", likelihood.name()),
             };
             return Err(Error::new(ErrorKind::Data, what)
-                .hint("scale the data, or take a likelihood of any numbers, as `normal`"));
+                .hint("scale the data, or add `--likelihood normal`, which takes any numbers"));
         }
         match likelihood.support() {
             // Coins are on the first and the last level.
@@ -59,7 +59,7 @@ impl Dataset {
             "{found}, on none of the {levels} levels k / {steps} that the likelihood `{name}` needs"
         );
         Err(Error::new(ErrorKind::Data, what).hint(
-            "set `levels` to as many as the data has, round the data, or take another likelihood",
+            "`--set model.levels=N` for the N levels of the data, or round the data, or take another `--likelihood`",
         ))
     }
 
@@ -73,8 +73,8 @@ impl Dataset {
         let (found, name) = (self.at(at)?, likelihood.name());
         let what = format!("{found}; the likelihood `{name}` needs counts: 0, 1, 2, …");
         Err(Error::new(ErrorKind::Data, what).hint(
-            "give counts before they are scaled or their logarithm is taken, and no `--range` that changes \
-             them; `--likelihood normal --scale shared` takes any numbers",
+            "give raw counts, not scaled and without a logarithm, and no `--range` that changes them; \
+             `--likelihood normal --scale shared` takes any numbers",
         ))
     }
 
@@ -106,7 +106,8 @@ impl Dataset {
             |v| v != 0.0 && v != 1.0,
         )?;
         Ok(grey.map(|_| {
-            "grey pixels as soft targets: the loss is a cross-entropy, no −log-likelihood of binary data"
+            "note: pixels are grey, so the Bernoulli loss is a cross-entropy, not the negative log-likelihood of \
+             binary data (`--pixels binarised` makes it one)"
         }))
     }
 }

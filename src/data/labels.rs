@@ -108,7 +108,7 @@ impl Dataset {
             let what =
                 format!("{none}, and a model of {classes} classes must be told the class of each");
             return Err(Error::new(ErrorKind::Data, what)
-                .hint("give images with labels, or leave out `classes` to model images alone"));
+                .hint("give images with labels, or leave out `--classes` to model images alone"));
         };
         let largest = labels.iter().copied().max().map_or(0, usize::from);
         if largest < classes {
@@ -116,7 +116,8 @@ impl Dataset {
         }
         let image = labels.iter().position(|&label| usize::from(label) == largest).unwrap_or(0);
         let what = format!(
-            "image {image} is of the class {largest}, and the model's are those below {classes}"
+            "image {image} has the class {largest}; the model knows classes 0 to {}",
+            classes - 1
         );
         Err(Error::new(ErrorKind::Data, what).hint(format!(
             "`--classes {}` makes a model that knows all classes of these images",

@@ -155,7 +155,7 @@ impl Dataset {
         self.count
     }
 
-    /// Whether there are no images, which cannot be.
+    /// Always false: a dataset has at least one image.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0

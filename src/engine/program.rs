@@ -142,8 +142,8 @@ impl Program {
                      adapters end them after {MOST_TURNS}"
                 ))
                 .hint(
-                    "choose a smaller batch, fewer `samples` or less `importance`, smaller images, \
-                     smaller layers or a smaller `latent`",
+                    "choose a smaller `--batch-size`, fewer `--samples` or `--importance`, smaller images, \
+                     smaller layers (`--hidden`) or a smaller `--latent`",
                 ));
             }
         }

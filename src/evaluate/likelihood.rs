@@ -78,7 +78,7 @@ impl Model {
         let Some(count) = u32::try_from(samples).ok().filter(|n| (1..=MOST_SAMPLES).contains(n))
         else {
             let what = format!("`samples` is {samples}; it must be between 1 and {MOST_SAMPLES}");
-            return Err(Error::config(what).hint("5000 is what publications take"));
+            return Err(Error::config(what).hint("5000 is usual in publications"));
         };
         let weigh = self.load(Use::Weigh)?;
         let mut all = Vec::new();

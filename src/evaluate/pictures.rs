@@ -30,6 +30,17 @@ impl Model {
         self.shown = shown;
     }
 
+    /// Chooses the seed of what [`sample`](Self::sample) and [`sample_of`](Self::sample_of) draw, and of
+    /// pixels that are [drawn](Shown::Drawn); at first it is that of the configuration.
+    pub fn reseed(&mut self, seed: u64) {
+        self.drawn = Some(seed);
+    }
+
+    /// The seed of what is drawn.
+    fn seed(&self) -> u64 {
+        self.drawn.unwrap_or(self.config.train.seed)
+    }
+
     /// The pixels of some images, as the model sees them.
     ///
     /// # Errors
@@ -59,7 +70,7 @@ impl Model {
     }
 
     /// Images decoded from z of the prior, whose deviation is `temperature` instead of 1, as is
-    /// [shown](Self::show), (count, pixels). The same for the same seed.
+    /// [shown](Self::show), (count, pixels). The same for the same [seed](Self::reseed).
     ///
     /// # Errors
     ///
@@ -94,7 +105,8 @@ impl Model {
         let mut z = Vec::new();
         for part in self.batches(0..count) {
             let rows = part.len();
-            let record = Record { stream: stream::PRIOR, step: 0, ..self.place(part) };
+            let seed = self.seed();
+            let record = Record { stream: stream::PRIOR, step: 0, seed, ..self.place(part) };
             self.run_one(Use::Prior, record)?;
             z.extend(self.session.read(self.vae.ports.z.first_rows(rows))?);
         }
@@ -148,11 +160,11 @@ impl Model {
         match told {
             None if classes == 0 => Ok(()),
             None => refuse(
-                format!("this model makes images of {classes} classes, and must be told which"),
+                format!("this model is conditional on {classes} classes, and no class was given"),
                 "give the class of each image: by `--class`, or with `sample_of` and `decode_of`",
             ),
             Some(_) if classes == 0 => refuse(
-                "a class was asked for, and this model knows none".to_owned(),
+                "a class was given, but this model is not conditional".to_owned(),
                 "leave the classes out, or train a model with `--classes`",
             ),
             Some(told) if told.len() != count => refuse(
@@ -162,8 +174,8 @@ impl Model {
             Some(told) => match told.iter().find(|&&class| usize::from(class) >= classes) {
                 None => Ok(()),
                 Some(class) => refuse(
-                    format!("the class {class}; this model knows 0 to {}", classes - 1),
-                    "classes are counted from 0, as the labels that it was trained on",
+                    format!("there is no class {class}; this model knows 0 to {}", classes - 1),
+                    "classes are counted from 0, like the labels of its training images",
                 ),
             },
         }
@@ -207,7 +219,7 @@ impl Model {
             Scale::Fixed | Scale::Pixel => 0.0,
         };
         let (model, pixels) = (&self.config.model, self.size.len());
-        let key = key(self.config.train.seed);
+        let key = key(self.seed());
         let purpose = 16 * stream::PRIOR + purpose::DRAWN;
         let mut shown = Vec::with_capacity(images.len() * pixels);
         let outputs = model.likelihood.outputs(model);

@@ -1,4 +1,4 @@
-//! A plan made real on a device: everything is created once, then encoded anew for each step.
+//! A plan's buffers and pipelines on a device: created once, then encoded for each step.
 
 mod read;
 
@@ -45,7 +45,7 @@ pub(super) struct Loaded {
     slots: Option<Slots>,
 }
 
-/// A plan made real on a device.
+/// The buffers and programs of a plan on a device.
 #[derive(Debug)]
 pub struct Session {
     gpu: Gpu,

@@ -23,7 +23,9 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
     }
     if batch > train.images {
         let what = format!("`batch-size` is {batch}, but there are {} images", train.images);
-        return Err(Error::config(what).hint("choose a batch no larger than the training set"));
+        return Err(
+            Error::config(what).hint(format!("`--batch-size {}` takes all of them", train.images))
+        );
     }
     let most = crate::config::MOST;
     if train.pixels > most || train.images.max(test.images) > u32::MAX as usize / 2 {
@@ -37,8 +39,8 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
     if rows > most {
         let what = format!("a batch of {part} images with {} z's each", rows / part);
         return Err(Error::config(format!("{what} has {rows} rows; {most} are the most")).hint(
-            "choose a smaller batch, fewer `samples` or less `importance`, or more parts \
-             (`accumulate`)",
+            "choose a smaller `--batch-size`, fewer `--samples` or `--importance`, or more parts of a \
+             minibatch (`--accumulate`)",
         ));
     }
     for spec in [train, test] {
@@ -61,7 +63,7 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
         if padded[0].saturating_mul(padded[1]) >= 1 << 31 {
             let what = format!("a {what} of {} × {} has 2³¹ elements or more", sides[0], sides[1]);
             return Err(Error::config(what)
-                .hint("choose smaller layers or batches, or more parts (`accumulate`)"));
+                .hint("choose smaller layers, a smaller `--batch-size` or more parts of it (`--accumulate`)"));
         }
     }
     Ok(())

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use crate::config::{Likelihood, ModelConfig, Scale};
 use crate::error::Result;
 use crate::evaluate::{Evaluation, dimensions, used};
-use crate::metrics::Losses;
+use crate::metrics::{Losses, Nats};
 use crate::train::Trainer;
 
 /// Before so many steps a model has no codes to speak of.
@@ -54,12 +54,13 @@ impl Diagnosis {
                 "`--range standardise` brings the pixels near 1, `--range columns` each column"
             }
             Self::Worse { kl: Some(_), .. } => {
-                "training has diverged: begin anew with a lower learning rate (`--lr`)"
+                "training has diverged: start again with a lower learning rate (`--lr`)"
             }
-            Self::Worse { .. } => "train longer, or with another learning rate (`--lr`)",
+            Self::Worse { .. } => "train longer, or try another learning rate (`--lr`)",
             Self::Collapsed { scale: Some(_), .. } => "`--scale shared` learns the scale",
             Self::Collapsed { .. } => {
-                "a smaller `beta`, `warmup-steps` or `free-bits` may keep them"
+                "this is posterior collapse: try `--set objective.free-bits=0.2`, KL annealing \
+                 (`--set objective.warmup-steps=1000`) or a smaller `--beta`"
             }
         }
     }
@@ -77,23 +78,28 @@ impl Display for Diagnosis {
             Self::Worse { loss, constant, kl, large } => {
                 write!(
                     f,
-                    "the test loss is {loss:.2}, above {constant:.2}, which the best model has that makes the \
-                     same of every image"
+                    "the test loss is {:.2}: worse than {constant:.2}, that of the best constant image",
+                    Nats(*loss)
                 )?;
                 if let Some([kl, enough]) = kl {
-                    write!(f, "; its KL is {kl:.2}, and {enough:.2} nats tell all images apart")?;
+                    write!(
+                        f,
+                        "; its KL is {:.2}, and {enough:.2} nats suffice to tell all images apart",
+                        Nats(*kl)
+                    )?;
                 }
                 large.map_or(Ok(()), |pixel| write!(f, "; pixels go up to {pixel}"))
             }
             Self::Collapsed { active, all, scale } => {
                 write!(
                     f,
-                    "only {active} of {all} dimensions of z are active, the others say nothing of the image"
+                    "only {active} of {all} dimensions of z are active; the others carry no information"
                 )?;
                 let Some([sigma, deviation]) = scale else { return Ok(()) };
                 write!(
                     f,
-                    "; the likelihood's scale is fixed at {sigma}, where pixels deviate by {deviation:.3}"
+                    "; the likelihood's scale is fixed at {sigma}, but the pixels' standard deviation is \
+                     {deviation:.3}"
                 )
             }
         }

@@ -2,11 +2,13 @@
 
 mod compare;
 mod output;
+mod text;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use elbo::bench::{self, Begun, Figure, Pace, Quality, Stress};
+use elbo::config::PRESETS;
 use elbo::data::{Opened, Sources};
 use elbo::model::Architecture;
 use elbo::{Config, Device, Error, Result};
@@ -27,16 +29,21 @@ Examples:
   elbo bench --to-loss 106
   elbo bench --model big --stress 10
 
-Steps are timed on made images, half of the time queued as training queues them (steps, images,
-products, bound, host), half one by one with a wait for each (step p50, step p99).
-  products  GFLOP/s of the matrix products, counted from the model; a share of the multiply-adds
-            that the probe reached on this device
-  bound     GB/s of what the dispatches bind, each binding once: a lower bound on the traffic
-  host      time to encode and submit, without waiting
-  first     time to the end of the first step, from the plan on; of the first model also from the
-            start of the process, with the search for the device. Schedules that are measured in
-            this run (`--tune`) are part of it
-Times are medians of the repetitions, between the lowest and the highest.";
+Figures of the device: multiply-adds and copy are the peaks that a probe reached; dependent dispatch is the time of a small kernel that waits for the one before; submit and wait is a round trip to the device.
+
+Figures of a model: half of the time, steps are queued as in training (steps, images, products, bound, host); the other half, each step is waited for (step p50 and p99). The images are synthetic.
+
+products: GFLOP/s of the matrix products, counted from the model; the share of multiply-adds compares them with the probe.
+
+bound: GB/s if each dispatch reads and writes its buffers once, which is the least that it moves.
+
+host: time of the CPU to encode and submit, without waiting for the GPU.
+
+first step: time from the model's plan to the end of the first step, including --tune; since start: from the start of the process.
+
+depth: the longest chain of dispatches that wait for each other.
+
+Each figure is the median of the repetitions, between the lowest and the highest.";
 
 /// Steps of a round of `--stress`.
 const ROUND: u64 = 64;
@@ -46,49 +53,50 @@ const TOLD: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// A preset: classic or big; may be repeated [default: classic]
-    #[arg(long, value_name = "NAME")]
+    /// A preset, such as classic or big; may be repeated [default: classic]
+    #[arg(long, value_name = "NAME", value_parser = PRESETS)]
     model: Vec<String>,
-    /// A model of your own, in a TOML file such as the config.toml of a run
-    #[arg(long, value_name = "FILE")]
+    /// A model of your own in a TOML file, such as the config.toml of a run
+    #[arg(long, short, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Images in a minibatch; may be repeated [default: the model's own]
-    #[arg(long, value_name = "N")]
+    /// Images in a minibatch; may be repeated [default: that of the model]
+    #[arg(long, short, value_name = "N")]
     batch_size: Vec<usize>,
     #[command(flatten)]
     device: DeviceArgs,
-    /// How often each figure is measured
+    /// How often to measure each figure
     #[arg(long, default_value_t = 5, value_name = "N")]
     repetitions: usize,
-    /// About how long a repetition takes
+    /// Seconds for each repetition
     #[arg(long, default_value_t = 1.0, value_name = "S", allow_negative_numbers = true)]
     seconds: f64,
-    /// Also time each kernel of a step, in a run of its own
+    /// Also time each kernel of a step
     #[arg(long)]
     kernels: bool,
-    /// How results are printed
+    /// The format of the output
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// The same as `--format json`: one object a line
+    /// The same as --format json: one object on each line
     #[arg(long)]
     json: bool,
-    /// Show ratios to the JSON lines of an earlier run
+    /// Compare with the output of an earlier `elbo bench --json`
     #[arg(long, value_name = "OLD")]
     compare: Option<PathBuf>,
-    /// Instead, train until the test loss is at most this, in nats per image
+    /// Train until the test loss is at most this, in nats per image, and tell the time
     #[arg(long, value_name = "LOSS", conflicts_with_all = ["kernels", "stress"], allow_negative_numbers = true)]
     to_loss: Option<f64>,
-    /// The most epochs of `--to-loss`
-    #[arg(long, default_value_t = 20, value_name = "N", requires = "to_loss")]
+    /// The most epochs of --to-loss
+    #[arg(long, short, default_value_t = 20, value_name = "N", requires = "to_loss")]
     epochs: usize,
-    /// The images of `--to-loss` [default: as `elbo train`]
-    #[arg(long, value_name = "PATH", requires = "to_loss")]
+    /// The images of --to-loss [default: as `elbo train`]
+    #[arg(long, short, value_name = "PATH", requires = "to_loss")]
     data: Option<PathBuf>,
-    /// Instead, repeat the same steps for so many minutes; exit with 3 if their bits ever differ
+    /// Repeat the same steps for this many minutes (stress test, burn-in); the exit code is 3 if their
+    /// bits ever differ
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["kernels", "compare"], allow_negative_numbers = true)]
     stress: Option<f64>,
-    /// No talk on stderr
-    #[arg(long)]
+    /// Print no progress on stderr
+    #[arg(long, short)]
     quiet: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Figures as text, Markdown, CSV and JSON lines: the same numbers in each, as they are measured.
+//! Figures as text, Markdown, CSV and JSON lines, as they are measured.
 
 use clap::ValueEnum;
 use elbo::bench::Figure;
@@ -6,7 +6,8 @@ use elbo::{Device, Error, Result};
 use serde_json::{Value, json};
 
 use crate::cli::bench::compare::Old;
-use crate::cli::print_line;
+use crate::cli::bench::text;
+use crate::cli::{print_exact, print_line};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -124,19 +125,19 @@ impl Printer {
         match self.format {
             Format::Text => print_line(&self.about.line())?,
             Format::Markdown => {
-                print_line(&format!("{}\n", self.about.line()))?;
-                print_line(&markdown(&columns))?;
+                print_exact(&format!("{}\n", self.about.line()))?;
+                print_exact(&markdown(&columns))?;
                 let rule = |name: &String| match name.as_str() {
                     "subject" | "figure" | "unit" => "---".to_owned(),
                     _ => "---:".to_owned(),
                 };
-                print_line(&markdown(&columns.iter().map(rule).collect::<Vec<_>>()))?;
+                print_exact(&markdown(&columns.iter().map(rule).collect::<Vec<_>>()))?;
             }
             Format::Csv => {
                 let names = || self.about.0.iter().map(|(name, _)| (*name).to_owned());
                 let old = self.old.iter().flat_map(|_| names().map(|name| format!("old {name}")));
                 let all: Vec<_> = columns.into_iter().chain(names()).chain(old).collect();
-                print_line(&csv(&all))?;
+                print_exact(&csv(&all))?;
             }
             Format::Json => {
                 let mut line = json!({"event": "start"});
@@ -159,7 +160,7 @@ impl Printer {
             Format::Text => print_line(&format!("differs: {name} was {was}, is {is}")),
             // A line of its own would end the table.
             Format::Markdown => {
-                print_line(&markdown(&[format!("differs: {name} was {was}, is {is}")]))
+                print_exact(&markdown(&[format!("differs: {name} was {was}, is {is}")]))
             }
             // It has no place for remarks, but its columns say what both were measured on.
             Format::Csv => Ok(()),
@@ -177,16 +178,8 @@ impl Printer {
                     None => subject.clone(),
                     Some(batch) => format!("{subject}, batch {batch} ({shape})"),
                 };
-                let [median, low, high, old, ratio] = ["median", "low", "high", "old", "ratio"];
-                let old = match self.old {
-                    Some(_) => format!("  {old:>12}  {ratio:>8}"),
-                    None => String::new(),
-                };
                 print_line(&format!("\n{head}"))?;
-                print_line(&format!(
-                    "  {:<30}{median:>12}{low:>12}{high:>12}  {:<8}{old}",
-                    "", ""
-                ))?;
+                print_exact(&text::head(self.old.is_some()))?;
             }
             Format::Json => {
                 let line =
@@ -220,12 +213,7 @@ impl Printer {
         };
         let line = match self.format {
             Format::Text => {
-                let old = match &beside[..] {
-                    [old, ratio] => format!("  {old:>12}  {ratio:>8}"),
-                    _ => String::new(),
-                };
-                let line = format!("  {name:<30}{median:>12}{low:>12}{high:>12}  {unit:<8}{old}");
-                line.trim_end().to_owned()
+                text::figure(figure, &before.into_iter().chain(ratio).collect::<Vec<_>>())
             }
             Format::Markdown => markdown(&cells()),
             Format::Csv => {
@@ -248,7 +236,7 @@ impl Printer {
                 line.to_string()
             }
         };
-        print_line(&line)
+        print_exact(&line)
     }
 
     /// The time of each step that ran alone; only JSON has room for them.

@@ -73,7 +73,7 @@ fn told(text: &str, error: &toml::de::Error, lines: bool) -> String {
     match expected {
         Some(expected) => {
             let value = shown(text.get(span).unwrap_or_default(), 40);
-            format!("{place}, is `{value}`; it must be {}", plain(expected))
+            format!("{place}{} `{value}`; it must be {}", place.is(), plain(expected))
         }
         None => format!("{place}: {}", shown(message, 200)),
     }
@@ -98,6 +98,11 @@ impl Place<'_> {
     /// The line in words.
     fn line(&self) -> String {
         self.line.map_or(String::new(), |line| format!(", line {line}"))
+    }
+
+    /// What stands between the place and a value.
+    fn is(&self) -> &'static str {
+        if self.line.is_some() { ", is" } else { " is" }
     }
 
     fn unknown_key(&self, word: &str, known: &[&str], is_table: bool) -> String {
@@ -134,7 +139,7 @@ impl Place<'_> {
         };
         let all: Vec<_> = known.iter().map(|(_, name)| format!("\"{name}\"")).collect();
         let word = shown(word, 40);
-        format!("{self}, is `{word}`; {meant} is one of {}", all.join(", "))
+        format!("{self}{} `{word}`; {meant} is one of {}", self.is(), all.join(", "))
     }
 }
 
@@ -319,22 +324,18 @@ mod tests {
             ("objective.bta", "1", "unknown key `bta` in [objective]; did you mean `beta`?"),
             ("objective.lr", "1", "unknown key `lr` in [objective]; it belongs to [optimizer]"),
             ("objective.beta.x", "1", "unknown key `beta.x` in [objective]; did you mean `beta`?"),
-            ("objective.beta", "'x'", "`beta` in [objective], is `\"x\"`; it must be a number"),
+            ("objective.beta", "'x'", "`beta` in [objective] is `\"x\"`; it must be a number"),
             (
                 "model.latent",
                 "-2",
-                "`latent` in [model], is `-2`; it must be a whole number, 0 or more",
+                "`latent` in [model] is `-2`; it must be a whole number, 0 or more",
             ),
             (
                 "model.activation",
                 "'rleu'",
-                "`activation` in [model], is `rleu`; did you mean \"relu\"?",
+                "`activation` in [model] is `rleu`; did you mean \"relu\"?",
             ),
-            (
-                "model.encoder",
-                "[4, -1]",
-                "`encoder` in [model], is `-1`; it must be a whole number",
-            ),
+            ("model.encoder", "[4, -1]", "`encoder` in [model] is `-1`; it must be a whole number"),
         ] {
             let mut table = toml::Table::new();
             let error = set(&mut table, key, value(text)).expect_err(key);
