@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::cli::place::{check_free, ending};
 use crate::cli::print_line;
 use crate::cli::report::{Difference, Story, Told, differences, figure, overlay, plain};
+use crate::cli::run_name::run_name;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -26,7 +27,7 @@ const VALUE: usize = 40;
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The folders of two or more runs, under way or ended
-    #[arg(value_name = "RUN", num_args = 2.., required = true)]
+    #[arg(value_name = "RUN", value_parser = run_name(), num_args = 2.., required = true)]
     runs: Vec<PathBuf>,
     /// The page to write, which must not be there yet [default: compare.html, or the next free name]
     #[arg(long, value_name = "FILE")]

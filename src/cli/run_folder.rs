@@ -1,7 +1,7 @@
 //! The folder of a run: what is written there, and by whom alone.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind as IoKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind as IoKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{State, sync_folder, write_new, write_whole};
@@ -250,17 +250,11 @@ impl Drop for RunFolder {
     }
 }
 
-/// The objects of a log of a run, in their order; none if there is no log. A line that cannot be read is none
-/// of this program's, and is left out.
-pub(super) fn lines(path: &Path) -> Result<Vec<Value>> {
-    let text = match fs::read(path) {
-        Err(e) if e.kind() == IoKind::NotFound => return Ok(Vec::new()),
-        read => read.map_err(|e| Error::io("read", path, e))?,
-    };
-    Ok(String::from_utf8_lossy(&text)
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect())
+/// The JSON objects of a log of a run, a line each; what is none is left out.
+pub(super) fn lines(path: &Path) -> impl Iterator<Item = Value> {
+    let file = File::open(path).ok().into_iter();
+    let lines = file.flat_map(|file| BufReader::new(file).lines().map_while(|line| line.ok()));
+    lines.filter_map(|line| serde_json::from_str(&line).ok())
 }
 
 /// Appends a line to a run's file without its lock, from beside whoever trains it.

@@ -20,8 +20,8 @@ Examples:
   elbo runs --json
   elbo evaluate latest     # `latest` is the run under runs that was saved last
 
-Losses are on the test images, in nats per image: `best` is the lowest of an epoch, `last` that of the \
-last one, `NLL` what `elbo evaluate --samples` found. Losses of other data, likelihoods or pixels are no \
+Losses are on the test images, or on the validation images of a run that has such, in nats per image: \
+`best` is the lowest of an epoch, `last` that of the last one, `NLL` what `elbo evaluate --samples` found. Losses of other data, likelihoods or pixels are no \
 measure for one another.";
 
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub(super) struct Args {
     /// The folder that the runs lie in
     #[arg(value_name = "FOLDER", default_value = RUNS)]
     folder: PathBuf,
-    /// What comes first: the first name, the lowest test loss, or the run that was saved last
+    /// What comes first: the first name, the lowest loss, or the run that was saved last
     #[arg(long, value_enum, default_value_t)]
     sort: Sort,
     /// Print one JSON object a line
@@ -114,7 +114,7 @@ fn lines(runs: &[Summary]) -> Vec<String> {
     table(head, &rows, 2)
 }
 
-/// How far a run is, its lowest test loss, and its last one.
+/// How far a run is, its lowest loss, and its last one.
 pub(super) fn progress(run: &Summary) -> [String; 3] {
     let epochs = run.header().map_or(String::new(), |header| {
         format!("{}/{}", header.course.epochs, header.config.train.epochs)

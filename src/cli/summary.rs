@@ -2,7 +2,7 @@
 //! tensors.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::card::{dashed, widths};
-use crate::cli::run_folder::{CHECKPOINT, METRICS, TIMINGS};
+use crate::cli::run_folder::{CHECKPOINT, METRICS, TIMINGS, lines};
 
 /// The most bytes of a checkpoint's header that are read.
 const MOST_HEADER: u64 = 2 << 20;
@@ -121,9 +121,9 @@ pub(super) enum Kind {
 pub(super) struct Summary {
     pub(super) path: PathBuf,
     pub(super) kind: Kind,
-    /// The epoch with the lowest test loss.
+    /// The epoch with the lowest loss on the images that training looks at: to validate on, or else to test on.
     pub(super) best: Option<Best>,
-    /// The test loss after the last epoch.
+    /// That loss after the last epoch.
     pub(super) last: Option<f64>,
     /// −log p(x) as `elbo evaluate` found it last.
     pub(super) nll: Option<f64>,
@@ -154,7 +154,8 @@ impl Summary {
             saved: fs::metadata(&checkpoint).and_then(|about| about.modified()).ok(),
         };
         for line in lines(&path.join(METRICS)).filter(|line| line["event"] == "epoch") {
-            let (epoch, loss) = (line["epoch"].as_u64(), line["test_loss"].as_f64());
+            let loss = line["validation_loss"].as_f64().or_else(|| line["test_loss"].as_f64());
+            let epoch = line["epoch"].as_u64();
             summary.last = loss;
             if let (Some(epoch), Some(loss)) = (epoch, loss)
                 && summary.best.is_none_or(|best| loss < best.loss)
@@ -240,13 +241,6 @@ impl Summary {
         }
         line
     }
-}
-
-/// The JSON objects of a file, a line each; what is none is left out.
-pub(super) fn lines(path: &Path) -> impl Iterator<Item = Value> {
-    let file = File::open(path).ok().into_iter();
-    let lines = file.flat_map(|file| BufReader::new(file).lines().map_while(|line| line.ok()));
-    lines.filter_map(|line| serde_json::from_str(&line).ok())
 }
 
 /// The bytes of all files in a folder; what cannot be looked at counts nothing.

@@ -47,9 +47,9 @@ model.hidden = [[400], [512, 256]] sets the encoder and, mirrored, the decoder, 
 
 Each combination is a run of its own, in a folder under `out` that its values name, as beta=0.5,lr=0.001. \
 The same command goes on where it was stopped and skips what is done; more values may have been added by \
-then. `--max-time` is of each run. At the end a table lists the runs by their lowest test loss, and sweep.csv in `out` has it with the \
-values. The test images chose the best run by that: judge it on images that no run has seen, by \
-`elbo evaluate RUN --data`.";
+then. `--max-time` is of each run. At the end a table lists the runs by their lowest loss, and sweep.csv in `out` has it with the values. \
+With `data.validation-fraction = 0.1` that loss is of validation images. Otherwise the test images choose \
+the best run, and its loss on them is flattered.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

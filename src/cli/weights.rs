@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::{State, read_whole};
-use elbo::config::MOST_TOML;
-use elbo::{Config, Error, Result};
+use elbo::checkpoint::State;
+use elbo::{Error, Result};
 
-use crate::cli::run_folder::{BEST, CHECKPOINT, CONFIG};
+use crate::cli::run_folder::{BEST, CHECKPOINT};
+use crate::cli::summary::Header;
 
 /// The flags that choose. Without one, early stopping decides.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -31,9 +31,8 @@ pub(super) struct Chosen {
 
 /// Whether a run that stopped early if it could has a best epoch, whose weights it stands for.
 pub(super) fn stands_for_best(run: &Path) -> bool {
-    let text = read_whole(&run.join(CONFIG), MOST_TOML as u64, "").ok();
-    let config = text.and_then(|bytes| Config::from_toml(&String::from_utf8(bytes).ok()?).ok());
-    config.is_some_and(|config| config.train.patience > 0) && run.join(BEST).exists()
+    let header = Header::read(&run.join(CHECKPOINT));
+    header.is_ok_and(|run| run.config.train.patience > 0) && run.join(BEST).exists()
 }
 
 impl WeightArgs {

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use elbo::checkpoint::{AVERAGE, FIRST, SECOND};
+
+use elbo::checkpoint::{AVERAGE, Best, FIRST, SECOND};
 use elbo::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::cli::card::{goal, likelihood, rule};
 use crate::cli::print_line;
-use crate::cli::run_folder::TIMINGS;
+use crate::cli::run_folder::{TIMINGS, lines};
 use crate::cli::run_name::typed;
-use crate::cli::summary::{Header, Kind, Summary, lines};
+use crate::cli::summary::{Header, Kind, Summary};
 use crate::cli::table::{paragraph, table};
 
 /// Where what is told of a label begins.
@@ -151,7 +152,8 @@ fn trained(run: &Summary, header: &Header) -> String {
     let epochs = format!("{} of {} epochs", course.epochs, config.train.epochs);
     let mut text = format!("{} steps, {epochs}", trained.step);
     if let Some(best) = run.best {
-        text += &format!("; the lowest test loss is {:.2}, in epoch {}", best.loss, best.epoch);
+        let (looked_at, Best { epoch, loss }) = (config.data.looked_at(), best);
+        text += &format!("; the lowest {looked_at} loss is {loss:.2}, in epoch {epoch}");
     }
     if let Some(last) = run.last {
         text += &format!("; the last is {last:.2}");

@@ -50,7 +50,7 @@ impl Outcome {
     }
 }
 
-/// Puts the lowest test loss first.
+/// Puts the lowest loss first.
 pub(super) fn sort(outcomes: &mut [Outcome]) {
     outcomes.sort_by(|one, other| by_loss(&one.run, &other.run));
 }
@@ -72,7 +72,7 @@ pub(super) fn tell(outcomes: &[Outcome], json: bool) -> Result<()> {
     let head = ["run", "state", "epochs", "best", "in epoch", "last"];
     table(head, &rows, 2).iter().try_for_each(|line| print_line(line))?;
     if let Some(best) = outcomes.first().filter(|outcome| outcome.run.best.is_some()) {
-        talk(&format!("the lowest test loss: {}", typed(&best.run.path)));
+        talk(&format!("the lowest loss: {}", typed(&best.run.path)));
     }
     Ok(())
 }

@@ -54,8 +54,7 @@ pub(super) fn finished(run: &Path, state: &State, to: &Config) -> Result<Option<
 
 /// Whether the run came to its end at this step, and all was written: it says so last.
 fn is_written(run: &Path, step: u64) -> bool {
-    let timings = lines(&run.join(TIMINGS)).unwrap_or_default();
-    let end = timings.iter().rev().find(|line| line["event"] == "end");
+    let end = lines(&run.join(TIMINGS)).filter(|line| line["event"] == "end").last();
     let whole = |end: &Value| end["step"] == step && end["status"] != "failed";
-    end.is_some_and(whole) && run.join(WEIGHTS).exists()
+    end.as_ref().is_some_and(whole) && run.join(WEIGHTS).exists()
 }

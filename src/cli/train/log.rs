@@ -104,14 +104,14 @@ impl Log {
             seed: config.train.seed,
             run: self.folder.path().display().to_string(),
         };
-        self.screen.show(about, self.logged()?, signals.clone());
+        self.screen.show(about, self.logged(), signals.clone());
         Ok(())
     }
 
     /// The losses of the epochs in the log; of one that was trained again, the newer ones.
-    fn logged(&self) -> Result<Vec<Point>> {
+    fn logged(&self) -> Vec<Point> {
         let mut points: Vec<Point> = Vec::new();
-        for line in lines(&self.folder.path().join(METRICS))? {
+        for line in lines(&self.folder.path().join(METRICS)) {
             let number = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
             let losses = |of: &str| Losses {
                 loss: number(&format!("{of}_loss")),
@@ -123,7 +123,7 @@ impl Log {
                 points.push(Point { epoch, train: losses("train"), test: losses(self.looked_at) });
             }
         }
-        Ok(points)
+        points
     }
 
     /// Tells of steps whose numbers broke, and that training survived.
