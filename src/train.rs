@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use crate::checkpoint::{State, Trained};
 use crate::config::{Config, ImageSize, NonFinite, OutputBias, Range};
 use crate::data::{Dataset, Reading};
-use crate::engine::record::{Record, SLOTS};
+use crate::engine::record::{Record, SLOTS, rate};
 use crate::engine::{Fusion, Init, Program, Tensor};
 use crate::error::{Error, Result};
 use crate::evaluate::{Feed, Model, stream};
@@ -259,6 +259,12 @@ impl Trainer {
     #[must_use]
     pub fn images_in_step(&self, step: u64) -> usize {
         self.record(step).rows as usize
+    }
+
+    /// The learning rate of the next step, by its schedule.
+    #[must_use]
+    pub fn learning_rate(&self) -> f64 {
+        self.record(self.trained.step).rates[rate::RATE]
     }
 
     /// The record of a training step, counted from zero.

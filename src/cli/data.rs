@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     for line in lines(&opened, again, across)?.into_iter().chain(refusal) {
         print_line(&line)?;
     }
-    show_images(&images, look, ACROSS.min(shown), &caption)?;
+    show_images(&images, look, ACROSS.min(shown), labels)?;
     Ok(0)
 }
 

@@ -49,7 +49,7 @@ impl PictureArgs {
     ) -> Result<u8> {
         let path = self.write(model, name, &grid(images, look, columns, labels)?)?;
         if !self.quiet(model) {
-            show_images(images, look, columns, labels.caption)?;
+            show_images(images, look, columns, labels)?;
         }
         self.tell(name, &path)
     }

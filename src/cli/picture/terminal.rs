@@ -1,54 +1,106 @@
-//! Pictures in a terminal, two pixels in each cell.
+//! Pictures in a terminal: as they are where it takes pictures, else two pixels in each cell.
 
 use std::fmt::Write as _;
-use std::io::IsTerminal;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use elbo::Result;
-use ratatui::crossterm::terminal;
 
 use super::canvas::Canvas;
-use super::grid::bare;
+use super::grid::{Labels, bare, grid};
 use super::look::Look;
+use super::protocol::{Protocol, Screen, fit};
+use super::sixel::sixel;
 use crate::cli::print_line;
+
+/// Kitty takes a picture in parts of so many characters.
+const PART: usize = 4096;
 
 /// Shows a PNG file of ours in the terminal that reads stdout; elsewhere it does nothing.
 pub(in crate::cli) fn show(png: &[u8]) -> Result<()> {
-    match columns() {
-        Some(columns) => print(&Canvas::from_png(png)?, columns),
+    match Screen::find() {
+        Some(screen) => show_in(screen, png),
         None => Ok(()),
     }
 }
 
-/// Shows images and words below them in the terminal that reads stdout; elsewhere it does nothing. A terminal has too few pixels for the words of
-/// [`grid`](super::grid).
+/// Shows images in the terminal that reads stdout; elsewhere it does nothing. Where it takes pictures they
+/// have their words; cells are too few for these, and the caption stands below.
 pub(in crate::cli) fn show_images(
     images: &[f32],
     look: Look,
     across: usize,
-    caption: &str,
+    labels: Labels<'_>,
 ) -> Result<()> {
-    let Some(columns) = columns() else { return Ok(()) };
-    print(&bare(images, look, across)?, columns)?;
-    print_line(caption)
+    match Screen::find() {
+        None => Ok(()),
+        Some(screen) if screen.protocol == Protocol::Blocks => {
+            blocks(&bare(images, look, across)?, screen)?;
+            print_line(labels.caption)
+        }
+        Some(screen) => show_in(screen, &grid(images, look, across, labels)?),
+    }
 }
 
-/// The width of the terminal, if stdout is one that knows colours.
-fn columns() -> Option<usize> {
-    let dumb = std::env::var_os("TERM").is_some_and(|kind| kind == "dumb");
-    let seen = std::io::stdout().is_terminal() && !dumb;
-    let (columns, _) = terminal::size().ok().filter(|_| seen)?;
-    Some(usize::from(columns)).filter(|&columns| columns > 0)
+fn show_in(screen: Screen, png: &[u8]) -> Result<()> {
+    let canvas = Canvas::from_png(png)?;
+    let [columns, rows] = screen.cells([canvas.width, canvas.height]);
+    match screen.protocol {
+        Protocol::Kitty => print_line(&kitty(png, [columns, rows])),
+        Protocol::Iterm => print_line(&iterm(png, [columns, rows])),
+        Protocol::Sixel => {
+            let [across, down] = screen.cell;
+            let size = fit([canvas.width, canvas.height], [columns * across, rows * down]);
+            print_line(&sixel(&scaled(&canvas, size)?))
+        }
+        Protocol::Blocks => blocks(&canvas, screen),
+    }
 }
 
-fn print(canvas: &Canvas, columns: usize) -> Result<()> {
-    half_blocks(canvas, columns).iter().try_for_each(|line| print_line(line))
+/// A PNG file by kitty's protocol, which asks for no answer and scales it to the cells.
+fn kitty(png: &[u8], [columns, rows]: [usize; 2]) -> String {
+    let encoded = STANDARD.encode(png);
+    let mut text = String::new();
+    let mut keys = format!("a=T,f=100,q=2,c={columns},r={rows},");
+    let mut rest = encoded.as_str();
+    while !rest.is_empty() {
+        let (part, after) = rest.split_at(rest.len().min(PART));
+        let more = u8::from(!after.is_empty());
+        let _ = write!(text, "\x1b_G{keys}m={more};{part}\x1b\\");
+        keys.clear();
+        rest = after;
+    }
+    text
+}
+
+/// A PNG file by iTerm's protocol, which scales it to the cells.
+fn iterm(png: &[u8], [columns, rows]: [usize; 2]) -> String {
+    format!(
+        "\x1b]1337;File=inline=1;preserveAspectRatio=1;size={};width={columns};height={rows}:{}\x07",
+        png.len(),
+        STANDARD.encode(png)
+    )
+}
+
+fn blocks(canvas: &Canvas, screen: Screen) -> Result<()> {
+    let room = [screen.columns, screen.free_rows() * 2];
+    half_blocks(canvas, room).iter().try_for_each(|line| print_line(line))
+}
+
+/// The picture at another size.
+fn scaled(canvas: &Canvas, [width, height]: [usize; 2]) -> Result<Canvas> {
+    let mut small = Canvas::new(width, height)?;
+    for (place, pixel) in small.pixels.chunks_exact_mut(3).enumerate() {
+        let color = average(canvas, (place % width, width), (place / width, height));
+        pixel.copy_from_slice(&color);
+    }
+    Ok(small)
 }
 
 /// Lines for a terminal: each cell shows two pixels, one above the other, each with a colour of its
-/// own. What is too wide is scaled down by averaging.
-fn half_blocks(canvas: &Canvas, columns: usize) -> Vec<String> {
-    let width = canvas.width.min(columns);
-    let height = (canvas.height * width).div_ceil(canvas.width.max(1)).max(1);
+/// own. What is larger than the room, in pixels across and down, is scaled down by averaging.
+fn half_blocks(canvas: &Canvas, room: [usize; 2]) -> Vec<String> {
+    let [width, height] = fit([canvas.width, canvas.height], room);
     let color = |x: usize, y: usize| average(canvas, (x, width), (y, height));
     let mut lines = Vec::new();
     for y in (0..height).step_by(2) {
@@ -108,7 +160,7 @@ mod tests {
 
     #[test]
     fn two_pixels_stand_in_a_cell() {
-        let lines = half_blocks(&canvas(2, &[1, 2, 3, 4, 5, 5]), 80);
+        let lines = half_blocks(&canvas(2, &[1, 2, 3, 4, 5, 5]), [80, 80]);
         assert_eq!(
             lines,
             [
@@ -121,24 +173,60 @@ mod tests {
     #[test]
     fn what_is_too_wide_is_averaged() {
         let shades = [0, 10, 100, 200, 20, 33, 0, 0];
-        let lines = half_blocks(&canvas(4, &shades), 2);
+        let lines = half_blocks(&canvas(4, &shades), [2, 80]);
         let both = "\x1b[38;2;16;0;255m\x1b[49m▀\x1b[38;2;75;0;255m\x1b[49m▀\x1b[0m";
         assert_eq!(lines, [both], "means of 4 pixels");
         for columns in 1..10 {
-            let lines = half_blocks(&canvas(7, &[9; 7 * 5]), columns);
+            let lines = half_blocks(&canvas(7, &[9; 7 * 5]), [columns, 80]);
             let width = lines[0].matches('▀').count();
             assert_eq!(width, columns.min(7), "at {columns} columns");
             assert!(lines.iter().all(|line| line.matches('▀').count() == width), "{lines:?}");
         }
     }
 
+    /// A tall picture is seen whole.
+    #[test]
+    fn what_is_too_tall_is_averaged() {
+        for rows in 1..30 {
+            let lines = half_blocks(&canvas(10, &[9; 10 * 50]), [80, rows * 2]);
+            let width = lines[0].matches('▀').count();
+            assert_eq!(lines.len(), rows.min(25), "at {rows} rows");
+            let expected = (10 * rows * 2).div_ceil(50).min(10);
+            assert!(
+                width.abs_diff(expected) <= 1,
+                "{width} columns in {rows} rows, not {expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn terminals_get_the_whole_file() {
+        let png: Vec<u8> = (0..10_000).map(|i| i as u8).collect();
+        let text = kitty(&png, [40, 20]);
+        let parts: Vec<_> = text.split_terminator("\x1b\\").collect();
+        assert_eq!(parts.len(), 4, "13336 characters in parts of 4096");
+        assert!(parts[0].starts_with("\x1b_Ga=T,f=100,q=2,c=40,r=20,m=1;"), "{}", &parts[0][..40]);
+        assert!(parts[1].starts_with("\x1b_Gm=1;") && parts[3].starts_with("\x1b_Gm=0;"), "{text}");
+        let sent: String = parts.iter().filter_map(|part| part.split(';').next_back()).collect();
+        assert_eq!(STANDARD.decode(sent).expect("base64"), png, "by kitty's protocol");
+        let text = iterm(&png, [40, 20]);
+        assert!(
+            text.contains("inline=1;") && text.contains("size=10000;width=40;height=20:"),
+            "{text}"
+        );
+        let sent = text.trim_end_matches('\x07').split(':').next_back().expect("a file");
+        assert_eq!(STANDARD.decode(sent).expect("base64"), png, "by iTerm's protocol");
+    }
+
     /// Tests have no terminal, so that nothing is shown, and nothing is read.
     #[test]
     fn no_terminal_sees_nothing() {
+        use std::io::IsTerminal as _;
         if !std::io::stdout().is_terminal() {
-            assert_eq!(columns(), None, "the columns of no terminal");
+            assert_eq!(Screen::find(), None, "no terminal");
             show(b"no picture").expect("nothing is shown");
-            show_images(&[], Look::unit([0, 0]), 0, "nothing").expect("nothing is shown");
+            let none = Labels::default();
+            show_images(&[], Look::unit([0, 0]), 0, none).expect("nothing is shown");
         }
     }
 }

@@ -25,6 +25,7 @@ use ratatui::crossterm::terminal::{
 };
 use ratatui::crossterm::{cursor, execute};
 
+use crate::cli::picture::colors;
 use crate::cli::signals::Signals;
 use view::View;
 pub(super) use view::{About, Pictures, Point, Progress};
@@ -63,7 +64,9 @@ impl Dashboard {
             Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, stdout())))
         });
         let terminal = terminal.inspect_err(|_| restore()).map_err(fail)?;
-        let view = Arc::new(Mutex::new(View::new(about, epochs)));
+        let mut view = View::new(about, epochs);
+        view.colors = colors();
+        let view = Arc::new(Mutex::new(view));
         let stop = Arc::new(AtomicBool::new(false));
         let shared = (Arc::clone(&view), Arc::clone(&stop));
         let thread = thread::Builder::new().name("dashboard".to_owned());

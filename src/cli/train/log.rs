@@ -102,6 +102,7 @@ impl Log {
             device: format!("{}, {precision}", device.name()),
             data: data.display().to_string(),
             seed: config.train.seed,
+            memory: trainer.vae().plan.bytes(),
             run: self.folder.path().display().to_string(),
         };
         self.screen.show(about, self.logged(), signals.clone());

@@ -263,8 +263,8 @@ impl<'a> Run<'a> {
             if now >= end || shown.elapsed() > Duration::from_millis(100) {
                 shown = Instant::now();
                 let speed = images as f64 / start.elapsed().as_secs_f64();
-                let losses = self.trainer.so_far();
-                self.log.screen.progress(Progress { step: now, losses, images }, speed);
+                let (losses, rate) = (self.trainer.so_far(), self.trainer.learning_rate());
+                self.log.screen.progress(Progress { step: now, losses, images, rate }, speed);
             }
         }
         let seconds = start.elapsed().as_secs_f64();

@@ -2,22 +2,38 @@
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Rect};
-use ratatui::style::{Color, Style};
+use ratatui::style::{Color, Modifier, Style};
 use ratatui::symbols::Marker;
 use ratatui::text::Line;
-use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, LegendPosition};
+use ratatui::widgets::{Axis, Block, Chart, Dataset, GraphType, LegendPosition, Paragraph};
 
 use super::view::{Point, View};
 
-pub(super) const TRAIN: Color = Color::LightBlue;
-pub(super) const TEST: Color = Color::LightYellow;
-pub(super) const DIM: Color = Color::DarkGray;
+/// Words and lines of the second rank. Only the terminal's own colours are on its ground for certain, so
+/// that they are dimmed. What matters is not, also where it lies over what is.
+pub(super) const DIM: Style = Style::new().add_modifier(Modifier::DIM);
+pub(super) const TRAIN: Style = Style::new().remove_modifier(Modifier::DIM);
+/// Of the basic colours the one that is far from black, from white and from both grounds of Solarized.
+pub(super) const TEST: Style = TRAIN.fg(Color::Magenta);
 
 /// More points than a chart has columns only take time.
 const MOST_POINTS: usize = 1000;
 
-/// A named curve.
-pub(super) type Curve = (&'static str, Color, Vec<(f64, f64)>);
+/// How a curve is drawn: told apart by its marks too, where there are no colours.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pen {
+    /// In the legend, with the marks.
+    name: &'static str,
+    marker: Marker,
+    style: Style,
+}
+
+const RUNNING_PEN: Pen = Pen { name: "··· so far", marker: Marker::Custom('·'), style: DIM };
+const TRAIN_PEN: Pen = Pen { name: "⠤⠤⠤ train", marker: Marker::Braille, style: TRAIN };
+pub(super) const TEST_PEN: Pen = Pen { name: "••• test", marker: Marker::Dot, style: TEST };
+
+/// A curve, and how it is drawn.
+pub(super) type Curve = (Pen, Vec<(f64, f64)>);
 
 /// The loss, −ELBO, with that of the running epoch.
 pub(super) fn losses(frame: &mut Frame<'_>, area: Rect, view: &View) {
@@ -30,9 +46,9 @@ pub(super) fn losses(frame: &mut Frame<'_>, area: Rect, view: &View) {
     };
     let running = finite(view.curve.iter().copied());
     let curves = [
-        ("so far", DIM, running),
-        ("train", TRAIN, over(&view.epochs, |p| p.train.loss)),
-        ("test", TEST, over(&view.epochs, |p| p.test.loss)),
+        (RUNNING_PEN, running),
+        (TRAIN_PEN, over(&view.epochs, |p| p.train.loss)),
+        (TEST_PEN, over(&view.epochs, |p| p.test.loss)),
     ];
     // The mean of an epoch that has just begun may lie anywhere; it is shown where it fits.
     let range = y_range(if view.epochs.is_empty() { &curves } else { &curves[1..] });
@@ -48,8 +64,8 @@ pub(super) fn part(
     value: impl Fn(&elbo::Losses) -> f64,
 ) {
     let curves = [
-        ("train", TRAIN, over(epochs, |p| value(&p.train))),
-        ("test", TEST, over(epochs, |p| value(&p.test))),
+        (TRAIN_PEN, over(epochs, |p| value(&p.train))),
+        (TEST_PEN, over(epochs, |p| value(&p.test))),
     ];
     let range = y_range(&curves);
     chart(frame, area, format!(" {title} "), &curves, range);
@@ -70,10 +86,10 @@ fn finite(points: impl Iterator<Item = (f64, f64)>) -> Vec<(f64, f64)> {
 }
 
 /// From the lowest value to the highest without the first quarter of the epochs, whose steep fall
-/// would press all later ones flat, with a margin.
-pub(super) fn y_range(curves: &[Curve]) -> [f64; 2] {
+/// would press all later ones flat, with a margin; none without a value.
+pub(super) fn y_range(curves: &[Curve]) -> Option<[f64; 2]> {
     let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
-    for (_, _, points) in curves {
+    for (_, points) in curves {
         let skipped = points.len() / 4;
         for (index, &(_, y)) in points.iter().enumerate() {
             low = low.min(y);
@@ -83,10 +99,10 @@ pub(super) fn y_range(curves: &[Curve]) -> [f64; 2] {
         }
     }
     if low > high {
-        return [0.0, 1.0];
+        return None;
     }
     let margin = ((high - low) * 0.05).max(low.abs().max(high.abs()) * 1e-4).max(1e-6);
-    [low - margin, high + margin]
+    Some([low - margin, high + margin])
 }
 
 /// A value with the digits that tell the ends of a range apart.
@@ -100,33 +116,44 @@ pub(super) fn label(value: f64, span: f64) -> String {
     }
 }
 
-fn chart(frame: &mut Frame<'_>, area: Rect, title: String, curves: &[Curve], y: [f64; 2]) {
-    let ends = curves.iter().filter_map(|(_, _, points)| points.last());
+fn chart(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    title: String,
+    curves: &[Curve],
+    range: Option<[f64; 2]>,
+) {
+    let block = Block::bordered().border_style(DIM).title(Line::from(title));
+    let Some(y) = range else {
+        // Axes would be of values that nobody measured.
+        let none = Paragraph::new("after the first epoch").style(DIM).block(block);
+        frame.render_widget(none, area);
+        return;
+    };
+    let ends = curves.iter().filter_map(|(_, points)| points.last());
     let last = ends.map(|point| point.0).fold(0.0, f64::max);
-    let starts = curves.iter().filter_map(|(_, _, points)| points.first());
+    let starts = curves.iter().filter_map(|(_, points)| points.first());
     let first = starts.map(|point| point.0).fold(f64::INFINITY, f64::min);
     // One epoch is a point, at the left end of a stretch of one.
     let first = if first.is_finite() { first.floor() } else { 0.0 };
     let x = [first, last.ceil().max(first + 1.0)];
-    let datasets = curves.iter().filter(|(_, _, points)| !points.is_empty());
-    let datasets = datasets.map(|(name, color, points)| {
+    let datasets = curves.iter().filter(|(_, points)| !points.is_empty());
+    let datasets = datasets.map(|(pen, points)| {
         let kind = if points.len() > 1 { GraphType::Line } else { GraphType::Scatter };
-        let marker = if points.len() > 1 { Marker::Braille } else { Marker::Dot };
-        let set = Dataset::default().name(*name).data(points).graph_type(kind);
-        set.marker(marker).style(Style::new().fg(*color))
+        let marker = if points.len() > 1 { pen.marker } else { Marker::Dot };
+        let set = Dataset::default().name(pen.name).data(points).graph_type(kind);
+        set.marker(marker).style(pen.style)
     });
     let middle = f64::midpoint(y[0], y[1]);
     let rows = if area.height > 7 { vec![y[0], middle, y[1]] } else { y.to_vec() };
     let rows = rows.into_iter().map(|value| label(value, y[1] - y[0]));
     let columns = [format!("epoch {:.0}", x[0]), format!("{:.0}", x[1])];
-    let dim = Style::new().fg(DIM);
-    let x_axis = Axis::default().bounds(x).labels(columns).style(dim);
-    let y_axis = Axis::default().bounds(y).labels(rows).style(dim);
-    let block = Block::bordered().border_style(dim).title(Line::from(title));
+    let x_axis = Axis::default().bounds(x).labels(columns).style(DIM);
+    let y_axis = Axis::default().bounds(y).labels(rows).style(DIM);
     let chart = Chart::new(datasets.collect()).block(block).x_axis(x_axis).y_axis(y_axis);
     let most = (Constraint::Ratio(1, 2), Constraint::Ratio(2, 3));
     // The legend lies where curves that rise, or fall, have no late epochs.
-    let ends = curves.last().and_then(|(_, _, points)| points.first().zip(points.last()));
+    let ends = curves.last().and_then(|(_, points)| points.first().zip(points.last()));
     let corner = match ends {
         Some((first, last)) if last.1 > first.1 => LegendPosition::BottomRight,
         _ => LegendPosition::TopRight,

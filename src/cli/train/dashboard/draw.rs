@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 use elbo::Losses;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
-use ratatui::style::{Color, Style, Stylize};
+use ratatui::style::{Style, Stylize};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, LineGauge, Paragraph, Row, Sparkline, Table};
+use ratatui::widgets::{Block, LineGauge, Paragraph, Row, Sparkline, Table, Wrap};
 
 use super::curves::{DIM, TEST, TRAIN, losses, part};
 use super::mosaic::Mosaic;
-use super::view::{Doing, View};
+use super::view::{Doing, Point, View};
 
-/// Below this there is room for a line or two alone.
+/// Below this there is room for a few lines alone.
 const SMALLEST: (u16, u16) = (50, 16);
 /// From this on the loss's parts have charts of their own.
 const ROOMY: (u16, u16) = (100, 32);
@@ -22,12 +22,7 @@ const ROOMY: (u16, u16) = (100, 32);
 pub(super) fn draw(frame: &mut Frame<'_>, view: &View, ending: Option<&str>, now: Instant) {
     let area = frame.area();
     if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-        let rows = Layout::vertical([Constraint::Length(1), Constraint::Length(1)]).split(area);
-        let loss = view.running.map_or(String::new(), |losses| format!(" {:.2}", losses.loss));
-        let line = format!("{}/{}{loss}", view.epoch, view.of);
-        frame.render_widget(Paragraph::new(line), rows[0]);
-        progress(frame, rows[1], view, now);
-        return;
+        return small(frame, area, view, ending, now);
     }
     let roomy = area.width >= ROOMY.0 && area.height >= ROOMY.1;
     let messages = if roomy { area.height / 6 } else { 4 };
@@ -57,15 +52,36 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View, ending: Option<&str>, now
         numbers(frame, below, view);
         pictures(frame, right, view);
     }
-    speed(frame, rows[2], view);
+    speed(frame, rows[2], view, now);
     progress(frame, rows[3], view, now);
     talk(frame, rows[4], view);
     footer(frame, rows[5], ending);
 }
 
+/// The most important lines first, as many as there is room for.
+fn small(frame: &mut Frame<'_>, area: Rect, view: &View, ending: Option<&str>, now: Instant) {
+    let loss = |losses: Option<Losses>| losses.map_or(String::new(), |l| format!("{:.2}", l.loss));
+    let mut lines = vec![format!("epoch {}/{}  loss {}", view.epoch, view.of, loss(view.running))];
+    if let Some(why) = ending {
+        lines.push(format!("{why}: saving"));
+    }
+    lines.push(match view.left(now) {
+        Some(left) => format!("{:.0} %, {} left", (view.done() * 100.0).floor(), time(left)),
+        None => format!("{:.0} %", (view.done() * 100.0).floor()),
+    });
+    if let Some(Point { epoch, train, test }) = view.epochs.last() {
+        lines.push(format!("epoch {epoch}: train {:.2}, test {:.2}", train.loss, test.loss));
+    }
+    lines.push(pace(view, now).trim().to_owned());
+    lines.extend(view.messages.last().cloned());
+    lines.push("q: save and end, s: save".to_owned());
+    let lines: Vec<_> = lines.into_iter().map(Line::from).collect();
+    frame.render_widget(Paragraph::new(lines), area);
+}
+
 fn header(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let about = &view.about;
-    let dim = |text: &'static str| Span::from(text).fg(DIM);
+    let dim = |text: &'static str| Span::from(text).style(DIM);
     let lines = [
         Line::from(vec![
             " elbo ".bold().reversed(),
@@ -73,51 +89,58 @@ fn header(frame: &mut Frame<'_>, area: Rect, view: &View) {
             dim("on "),
             about.device.as_str().into(),
         ]),
+        // The longest comes last, since it is cut where there is no room.
         Line::from(vec![
-            dim(" data "),
-            about.data.as_str().into(),
-            dim(" · run "),
+            dim(" run "),
             about.run.as_str().into(),
             dim(" · seed "),
             about.seed.to_string().into(),
+            dim(" · memory "),
+            format!("{} MiB", about.memory >> 20).into(),
+            dim(" · data "),
+            about.data.as_str().into(),
         ]),
     ];
     frame.render_widget(Paragraph::new(lines.to_vec()), area);
 }
 
 fn pane(title: &str) -> Block<'_> {
-    Block::bordered().border_style(Style::new().fg(DIM)).title(Line::from(title))
+    Block::bordered().border_style(DIM).title(Line::from(title))
 }
 
-/// The newest losses in their parts.
+/// The newest losses in their parts, beside the marks of their curves, whose legend has not always room.
 fn numbers(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let row = |name: String, losses: Option<Losses>, color: Color| {
+    let row = |name: String, losses: Option<Losses>, style: Style| {
         let cell =
             |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.2}"));
         let parts = [losses.map(|l| l.loss), losses.map(|l| l.recon), losses.map(|l| l.kl)];
         let cells = parts.map(|part| Line::from(cell(part)).right_aligned());
         let name = Line::from(name);
-        Row::new([vec![name], cells.to_vec()].concat()).fg(color)
+        Row::new([vec![name], cells.to_vec()].concat()).style(style)
     };
     let head = ["loss", "recon", "KL"].map(|name| Line::from(name).right_aligned());
     let last = view.epochs.last();
     let epoch = last.map_or(String::new(), |point| format!(", epoch {}", point.epoch));
     let rows = [
-        row(format!("train{epoch}"), last.map(|point| point.train), TRAIN),
-        row(format!("test{epoch}"), last.map(|point| point.test), TEST),
-        row(format!("epoch {} so far", view.epoch), view.running, Color::Reset),
+        row(format!("⠤ train{epoch}"), last.map(|point| point.train), TRAIN),
+        row(format!("• test{epoch}"), last.map(|point| point.test), TEST),
+        row(format!("· epoch {} so far", view.epoch), view.running, DIM),
     ];
-    let number = Constraint::Length(if area.width < 60 { 8 } else { 10 });
+    let number = Constraint::Length(if area.width < 60 { 7 } else { 10 });
     let widths = [Constraint::Min(0), number, number, number];
-    let head = Row::new([vec![Line::from("nats per image")], head.to_vec()].concat()).fg(DIM);
+    let head = Row::new([vec![Line::from("nats per image")], head.to_vec()].concat()).style(DIM);
     let table = Table::new(rows, widths).header(head).block(pane(""));
     frame.render_widget(table, area);
 }
 
 fn pictures(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let Some(pictures) = &view.pictures else {
-        let none = Paragraph::new("after the first epoch").fg(DIM).block(pane(" pictures "));
-        frame.render_widget(none, area);
+    let words = |words: &'static str| Paragraph::new(words).wrap(Wrap { trim: true }).style(DIM);
+    let Some(pictures) = view.pictures.as_ref().filter(|_| view.colors) else {
+        let why = match view.colors {
+            true => "after the first epoch",
+            false => "no colours (NO_COLOR): the run's images/ has them",
+        };
+        frame.render_widget(words(why).block(pane(" pictures ")), area);
         return;
     };
     let words = if area.width < 46 { "x, made again, samples" } else { LONG };
@@ -131,19 +154,36 @@ fn pictures(frame: &mut Frame<'_>, area: Rect, view: &View) {
 /// What the rows of pictures are, where there is room to say it.
 const LONG: &str = "test images, reconstructions, samples";
 
-fn speed(frame: &mut Frame<'_>, area: Rect, view: &View) {
-    let newest = view.rates.last().zip(view.steps_per_s);
-    let text = newest.map_or(" speed –".to_owned(), |(images, steps)| {
+/// How fast it is, the learning rate, and for how long it has been going on.
+fn pace(view: &View, now: Instant) -> String {
+    let mut parts = Vec::new();
+    if let Some((images, steps)) = view.rates.last().zip(view.steps_per_s) {
         let digits = if steps < 10.0 { 1 } else { 0 };
-        format!(" speed {} images/s, {steps:.digits$} steps/s ", thousands(*images))
-    });
+        parts.push(format!("{} images/s, {steps:.digits$} steps/s", thousands(*images)));
+    }
+    parts.extend(view.learning_rate.map(|rate| format!("lr {}", short(rate))));
+    parts.extend(view.elapsed(now).map(|elapsed| format!("elapsed {}", time(elapsed))));
+    format!(" {} ", parts.join(" · "))
+}
+
+/// A learning rate in four digits.
+fn short(rate: f64) -> String {
+    match rate {
+        0.0 => "0".to_owned(),
+        1e-4.. => format!("{:.6}", rate).trim_end_matches('0').trim_end_matches('.').to_owned(),
+        _ => format!("{rate:.2e}"),
+    }
+}
+
+fn speed(frame: &mut Frame<'_>, area: Rect, view: &View, now: Instant) {
+    let text = pace(view, now);
     let width = u16::try_from(text.chars().count()).unwrap_or(u16::MAX);
     let [words, bars] =
         Layout::horizontal([Constraint::Length(width), Constraint::Min(0)]).areas(area);
     frame.render_widget(Paragraph::new(text), words);
     let many = view.rates.len().saturating_sub(usize::from(bars.width));
     let shown = view.rates[many..].iter().map(|&rate| rate as u64);
-    frame.render_widget(Sparkline::default().data(shown).fg(Color::Green), bars);
+    frame.render_widget(Sparkline::default().data(shown), bars);
 }
 
 fn progress(frame: &mut Frame<'_>, area: Rect, view: &View, now: Instant) {
@@ -157,8 +197,7 @@ fn progress(frame: &mut Frame<'_>, area: Rect, view: &View, now: Instant) {
     };
     label += &format!(" {:3.0} %", (done * 100.0).floor());
     let gauge = LineGauge::default().ratio(done).label(label).filled_symbol("━");
-    let (full, empty) = (Style::new().fg(Color::Green), Style::new().fg(DIM));
-    frame.render_widget(gauge.filled_style(full).unfilled_style(empty), area);
+    frame.render_widget(gauge.filled_style(Style::new().bold()).unfilled_style(DIM), area);
 }
 
 fn talk(frame: &mut Frame<'_>, area: Rect, view: &View) {
@@ -173,11 +212,11 @@ fn footer(frame: &mut Frame<'_>, area: Rect, ending: Option<&str>) {
     let line = match ending {
         Some(why) => {
             let text = format!(" {why}: saving, then the end; Ctrl-C: at once, without a save ");
-            Line::from(text).fg(Color::Black).bg(TEST)
+            Line::from(text).bold().reversed()
         }
         None => {
             let key = |name: &'static str| Span::from(name).reversed();
-            let rest = |text: &'static str| Span::from(text).fg(DIM);
+            let rest = |text: &'static str| Span::from(text).style(DIM);
             let keys = [key(" q "), rest(" save and end  "), key(" s "), rest(" save now  ")];
             let last = [key(" Ctrl-C "), rest(" save and end, twice: end at once")];
             Line::from([&[Span::from(" ")], keys.as_slice(), &last].concat())

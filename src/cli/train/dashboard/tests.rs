@@ -9,12 +9,12 @@ use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::Color;
+use ratatui::style::{Color, Modifier, Style};
 use ratatui::widgets::Widget;
 
 use crate::cli::picture::Look;
 
-use super::curves::{DIM, TEST, TRAIN, label, y_range};
+use super::curves::{Curve, DIM, TEST, TEST_PEN, TRAIN, label, y_range};
 use super::draw::{draw, thousands, time};
 use super::mosaic::{Mosaic, Tiles, average};
 use super::view::{About, Pictures, Point, Progress, View};
@@ -33,6 +33,7 @@ fn view(epochs: u64, loss: impl Fn(u64) -> f64) -> (View, Instant) {
         device: "CPU".to_owned(),
         data: "assets/mnist".to_owned(),
         seed: 7,
+        memory: 64 << 20,
         run: "runs/0001".to_owned(),
     };
     let mut view = View::new(about, Vec::new());
@@ -44,7 +45,8 @@ fn view(epochs: u64, loss: impl Fn(u64) -> f64) -> (View, Instant) {
     view.epoch(epochs + 1, 2000, start + Duration::from_secs(25));
     for tenth in 1..=5 {
         let step = epochs * PER_EPOCH + tenth * 10;
-        let told = Progress { step, losses: losses(100.5), images: tenth as usize * 1280 };
+        let told =
+            Progress { step, losses: losses(100.5), images: tenth as usize * 1280, rate: 0.001 };
         view.progress(told, start + Duration::from_secs(25 + tenth));
     }
     view.say("step 12 broke");
@@ -90,6 +92,9 @@ fn all_is_told_at_usual_sizes() {
             "75.38",
             "1,280 images/s",
             "10 steps/s",
+            "lr 0.001",
+            "elapsed 30 s",
+            "memory 64 MiB",
             "epoch 1001/2000, step 100050/200000, 30 s left  50 %",
             "step 12 broke",
             "save and end",
@@ -138,11 +143,14 @@ fn no_size_and_no_value_panics() {
     }
 }
 
-/// The cells of a colour that hold a part of a curve.
-fn dots(buffer: &Buffer, color: Color) -> Vec<(u16, u16)> {
-    let braille = |symbol: &str| symbol.chars().all(|c| ('\u{2801}'..='\u{28ff}').contains(&c));
-    let cells = buffer.content.iter().enumerate();
-    let cells = cells.filter(|(_, cell)| cell.fg == color && braille(cell.symbol()));
+/// The cells of a curve, by its marks and its style; neither a legend nor a frame has a cell like these.
+fn dots(buffer: &Buffer, mark: char, style: Style) -> Vec<(u16, u16)> {
+    let braille = |c: char| ('\u{2801}'..='\u{28ff}').contains(&c);
+    let is = |c: char| if braille(mark) { braille(c) } else { c == mark };
+    let cells = buffer.content.iter().enumerate().filter(|(_, cell)| {
+        let same = cell.fg == style.fg.unwrap_or(Color::Reset);
+        same && cell.modifier == style.add_modifier && cell.symbol().chars().all(is)
+    });
     cells.map(|(index, _)| buffer.pos_of(index)).collect()
 }
 
@@ -151,31 +159,107 @@ fn late_epochs_are_not_pressed_flat() {
     let (view, now) = view(1000, |epoch| 100.0 + 300.0 / (epoch as f64).sqrt());
     let buffer = drawn(&view, now, None, (80, 24));
     // What comes after the first quarter falls through as many rows as one of the two can have.
-    let late = dots(&buffer, TRAIN).into_iter().filter(|&(x, _)| x > 18);
+    let late = dots(&buffer, '⠤', TRAIN).into_iter().filter(|&(x, _)| x > 18);
     let rows: BTreeSet<u16> = late.map(|(_, y)| y).collect();
     assert!(rows.len() >= 3, "rows {rows:?} of\n{}", text(&buffer));
-    assert!(!dots(&buffer, TEST).is_empty(), "the test loss is drawn");
+    assert!(!dots(&buffer, '•', TEST).is_empty(), "the test loss is drawn");
 }
 
 #[test]
 fn the_first_epoch_is_shown_as_it_comes() {
     let (view, now) = view(0, |_| 0.0);
     let buffer = drawn(&view, now, None, (80, 24));
-    assert!(dots(&buffer, DIM).len() > 5, "the mean so far is drawn:\n{}", text(&buffer));
-    assert!(dots(&buffer, TRAIN).is_empty(), "no epoch is done:\n{}", text(&buffer));
+    assert!(dots(&buffer, '·', DIM).len() > 5, "the mean so far is drawn:\n{}", text(&buffer));
+    assert_eq!(dots(&buffer, '⠤', TRAIN).len(), 1, "the mark beside its name:\n{}", text(&buffer));
+}
+
+/// Before anything was measured there is nothing to draw axes for.
+#[test]
+fn no_axes_are_invented() {
+    let (view, now) = view(0, |_| 0.0);
+    let buffer = text(&drawn(&view, now, None, (120, 36)));
+    for invented in ["│0.00", "│0.50", "│1.00"] {
+        assert!(!buffer.contains(invented), "`{invented}` was not measured:\n{buffer}");
+    }
+    assert_eq!(
+        buffer.matches("after the first epoch").count(),
+        3,
+        "two parts, pictures:\n{buffer}"
+    );
+    let new = View::new(About::default(), Vec::new());
+    let buffer = text(&drawn(&new, now, None, (120, 36)));
+    assert_eq!(buffer.matches("after the first epoch").count(), 4, "the loss too:\n{buffer}");
+}
+
+/// On a ground of any colour words are seen: there are no colours but one, and that is none of the
+/// extremes; curves differ by their marks too, and the legend shows these.
+#[test]
+fn any_ground_will_do() {
+    let (mut view, now) = view(20, |epoch| 100.0 + 30.0 / epoch as f64);
+    view.pictures = None;
+    for (ending, size) in [(None, (80, 24)), (Some("q"), (120, 36)), (None, (40, 12))] {
+        let buffer = drawn(&view, now, ending, size);
+        for cell in &buffer.content {
+            assert!([Color::Reset, Color::Magenta].contains(&cell.fg), "{cell:?} at {size:?}");
+            assert_eq!(cell.bg, Color::Reset, "{cell:?} at {size:?}");
+            let low = cell.modifier.contains(Modifier::DIM) && cell.fg != Color::Reset;
+            assert!(!low, "a colour that is dim may be none: {cell:?}");
+        }
+    }
+    let buffer = drawn(&view, now, None, (80, 24));
+    let roomy = drawn(&view, now, None, (120, 36));
+    for (buffer, legends) in [
+        (&buffer, ["⠤ train, epoch 20 ", "• test, epoch 20 ", "· epoch 21 so far "]),
+        (&roomy, ["⠤⠤⠤ train", "••• test", "··· so far"]),
+    ] {
+        for legend in legends {
+            assert!(text(buffer).contains(legend), "`{legend}`:\n{}", text(buffer));
+        }
+    }
+    let marks =
+        [('⠤', TRAIN), ('•', TEST), ('·', DIM)].map(|(c, style)| dots(&buffer, c, style).len());
+    assert!(marks.iter().all(|count| *count > 3), "{marks:?} cells:\n{}", text(&buffer));
+}
+
+#[test]
+fn without_colours_there_are_no_pictures() {
+    let (mut view, now) = view(1, |_| 100.0);
+    let shown = |view: &View| text(&drawn(view, now, None, (80, 24)));
+    assert!(shown(&view).contains('▀'), "with colours:\n{}", shown(&view));
+    view.colors = false;
+    let plain = shown(&view);
+    assert!(!plain.contains('▀') && plain.contains("NO_COLOR"), "without:\n{plain}");
+}
+
+/// A window that is too small for panes tells the most important things in words.
+#[test]
+fn a_small_window_has_words() {
+    let (view, now) = view(3, |epoch| 100.0 / epoch as f64);
+    for size in [(49, 40), (50, 15), (30, 3), (200, 3)] {
+        let text = text(&drawn(&view, now, None, size));
+        for word in ["epoch 4/2000", "loss 100.50", "0 %, "] {
+            assert!(text.contains(word), "`{word}` at {size:?}:\n{text}");
+        }
+        if size.1 > 5 {
+            for word in ["epoch 3: train 33.33, test 32.33", "lr 0.001", "step 12 broke", "q: save"]
+            {
+                assert!(text.contains(word), "`{word}` at {size:?}:\n{text}");
+            }
+        }
+    }
 }
 
 #[test]
 fn ranges_and_labels() {
     let curve = |values: &[f64]| {
         let points = values.iter().enumerate().map(|(i, &y)| (i as f64, y)).collect();
-        ("", DIM, points)
+        (TEST_PEN, points)
     };
+    let y_range = |curves: &[Curve]| y_range(curves).expect("values");
     let [low, high] = y_range(&[curve(&[900.0, 110.0, 100.0, 90.0])]);
     assert!((88.9..=89.1).contains(&low) && (110.9..=111.1).contains(&high), "{low} to {high}");
     let [low, high] = y_range(&[curve(&[5.0]), curve(&[])]);
     assert!(low < 5.0 && 5.0 < high, "one value lies within {low} to {high}");
-    assert_eq!(y_range(&[curve(&[])]), [0.0, 1.0], "nothing has a range too");
     let labels = [(106.26, 40.0, "106"), (106.26, 8.0, "106.3"), (106.26, 0.5, "106.26")];
     for (value, span, expected) in labels {
         assert_eq!(label(value, span), expected, "{value} in {span}");
@@ -198,7 +282,8 @@ fn short_epochs_have_a_speed() {
         // Evaluation takes longer than training.
         let began = now + Duration::from_millis(1000 * epoch);
         view.epoch(epoch + 1, 2000, began);
-        let told = Progress { step: 50 + (epoch + 1) * 10, losses: losses(1.0), images: 160 };
+        let told =
+            Progress { step: 50 + (epoch + 1) * 10, losses: losses(1.0), images: 160, rate: 1e-3 };
         view.progress(told, began + Duration::from_millis(100));
     }
     assert_eq!(view.rates, [1600.0; 2], "of five epochs each");

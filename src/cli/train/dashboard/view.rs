@@ -23,6 +23,8 @@ pub(in crate::cli::train) struct About {
     pub(in crate::cli::train) device: String,
     pub(in crate::cli::train) data: String,
     pub(in crate::cli::train) seed: u64,
+    /// Bytes on the device that are planned.
+    pub(in crate::cli::train) memory: u64,
     pub(in crate::cli::train) run: String,
 }
 
@@ -53,6 +55,8 @@ pub(in crate::cli::train) struct Progress {
     pub(in crate::cli::train) losses: Losses,
     /// Images that were trained on since this epoch began or was gone on with.
     pub(in crate::cli::train) images: usize,
+    /// The learning rate of the next step.
+    pub(in crate::cli::train) rate: f64,
 }
 
 /// Where training began and where it ends.
@@ -74,6 +78,8 @@ pub(super) enum Doing {
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub(super) about: About,
+    /// Whether the terminal shows colours, without which there are no pictures.
+    pub(super) colors: bool,
     pub(super) epochs: Vec<Point>,
     pub(super) epoch: u64,
     pub(super) of: usize,
@@ -81,6 +87,7 @@ pub(super) struct View {
     pub(super) step: u64,
     pub(super) doing: Doing,
     pub(super) running: Option<Losses>,
+    pub(super) learning_rate: Option<f64>,
     /// The epoch, with the part of it that is done, and the mean loss so far.
     pub(super) curve: Vec<(f64, f64)>,
     /// Images a second, the newest last.
@@ -101,6 +108,7 @@ impl View {
     pub(super) fn new(about: About, epochs: Vec<Point>) -> Self {
         Self {
             about,
+            colors: true,
             epochs,
             epoch: 0,
             of: 0,
@@ -108,6 +116,7 @@ impl View {
             step: 0,
             doing: Doing::Training,
             running: None,
+            learning_rate: None,
             curve: Vec::new(),
             rates: Vec::new(),
             steps_per_s: None,
@@ -134,8 +143,9 @@ impl View {
     }
 
     pub(super) fn progress(&mut self, told: Progress, now: Instant) {
-        let Progress { step, losses, images } = told;
+        let Progress { step, losses, images, rate } = told;
         self.step = step;
+        self.learning_rate = Some(rate);
         self.running = Some(losses);
         if let Some(Bounds { per_epoch, .. }) = self.bounds {
             self.curve.push((step as f64 / per_epoch.max(1) as f64, losses.loss));
@@ -210,6 +220,11 @@ impl View {
     pub(super) fn done(&self) -> f64 {
         let last = self.bounds.map_or(0, |bounds| bounds.last);
         if last == 0 { 0.0 } else { (self.step as f64 / last as f64).min(1.0) }
+    }
+
+    /// The time since training began here.
+    pub(super) fn elapsed(&self, now: Instant) -> Option<Duration> {
+        Some(now.duration_since(self.bounds?.since))
     }
 
     /// The time left at the pace so far, evaluation included.
