@@ -47,9 +47,9 @@ model.hidden = [[400], [512, 256]] sets the encoder and, mirrored, the decoder, 
 
 Each combination is a run of its own, in a folder under `out` that its values name, as beta=0.5,lr=0.001. \
 The same command goes on where it was stopped and skips what is done; more values may have been added by \
-then. `--max-time` is of each run. Several processes may share a sweep, each on a device of its own: a run that \
-another one is at is left to it. At the end a table lists the runs by their lowest test loss, and sweep.csv in `out` has it with the \
-values. The test images chose the best run by that: judge it on images that no run has seen, by \
+then. `--max-time` is of each run. Several processes may share a sweep, each on its own device: each \
+leaves out what another one trains. At the end a table lists the runs by their lowest test loss, and sweep.csv in `out` has it with the \
+values. Since the test images choose the best run, judge that run on other images, by \
 `elbo evaluate RUN --data`.";
 
 #[derive(Debug, clap::Args)]
