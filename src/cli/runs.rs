@@ -18,18 +18,19 @@ Examples:
   elbo runs
   elbo runs sweeps/beta --sort loss
   elbo runs --json
-  elbo evaluate latest     # `latest` is the run under runs that was saved last
+  elbo evaluate latest     # the newest run under runs
 
-Losses are on the test images, or on the validation images of a run that has such, in nats per image: \
-`best` is the lowest of an epoch, `last` that of the last one, `NLL` what `elbo evaluate --samples` found. Losses of other data, likelihoods or pixels are no \
-measure for one another.";
+Losses are those of the test images (or of the validation images, where a run has set some apart), in nats \
+per image: `best` is the lowest of all epochs, `last` that of the last epoch, and `NLL` is from `elbo \
+evaluate --samples`. Runs of different data, likelihoods or pixels (grey or binarised) cannot be compared \
+by them.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The folder that the runs lie in
     #[arg(value_name = "FOLDER", default_value = RUNS)]
     folder: PathBuf,
-    /// What comes first: the first name, the lowest loss, or the run that was saved last
+    /// By name, by the lowest loss, or the newest first
     #[arg(long, value_enum, default_value_t)]
     sort: Sort,
     /// Print one JSON object a line

@@ -110,8 +110,8 @@ pub(super) enum Kind {
     Saved(Box<Header>),
     /// A run that was not saved yet.
     Begun,
-    /// Nothing of a run, or nothing at all.
-    Other { empty: bool },
+    /// No run itself: so many entries, and so many runs below.
+    Other { entries: usize, runs: usize },
     /// A run whose checkpoint cannot be read.
     Damaged(Error),
 }
@@ -141,7 +141,9 @@ impl Summary {
             true => Header::read(&checkpoint).map_or_else(Kind::Damaged, |h| Kind::Saved(h.into())),
             false if path.join("config.toml").exists() => Kind::Begun,
             false => {
-                Kind::Other { empty: fs::read_dir(path).is_ok_and(|mut e| e.next().is_none()) }
+                let entries: Vec<_> = fs::read_dir(path).into_iter().flatten().flatten().collect();
+                let saved = |entry: &&fs::DirEntry| entry.path().join(CHECKPOINT).exists();
+                Kind::Other { runs: entries.iter().filter(saved).count(), entries: entries.len() }
             }
         };
         let mut summary = Self {
@@ -190,8 +192,10 @@ impl Summary {
                 header.layers().map_or_else(|_| "damaged".to_owned(), |[encoder, _]| encoder)
             }
             Kind::Begun => "not saved yet".to_owned(),
-            Kind::Other { empty: true } => "empty".to_owned(),
-            Kind::Other { empty: false } => "no run".to_owned(),
+            Kind::Other { entries: 0, .. } => "empty".to_owned(),
+            Kind::Other { runs: 0, .. } => "no run".to_owned(),
+            Kind::Other { runs: 1, .. } => "holds 1 run".to_owned(),
+            Kind::Other { runs, .. } => format!("holds {runs} runs"),
             Kind::Damaged(_) => "damaged".to_owned(),
         }
     }

@@ -47,9 +47,10 @@ model.hidden = [[400], [512, 256]] sets the encoder and, mirrored, the decoder, 
 
 Each combination is a run of its own, in a folder under `out` that its values name, as beta=0.5,lr=0.001. \
 The same command goes on where it was stopped and skips what is done; more values may have been added by \
-then. `--max-time` is of each run. At the end a table lists the runs by their lowest loss, and sweep.csv in `out` has it with the values. \
-With `data.validation-fraction = 0.1` that loss is of validation images. Otherwise the test images choose \
-the best run, and its loss on them is flattered.";
+then. `--max-time` is of each run. Several processes may share a sweep, each on its own device: each \
+leaves out what another one trains. At the end a table lists the runs by their lowest loss, and sweep.csv \
+in `out` has it with the values. With `data.validation-fraction = 0.1` that loss is of validation images. \
+Otherwise the test images choose the best run, and its loss on them is flattered.";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -76,33 +77,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     // What is wrong with the flags is said before anything is trained.
     args.run.over(sweep.settings.clone())?;
     let out = args.out.clone().unwrap_or_else(|| sweep.out.clone());
-    let (mut outcomes, mut code) = (Vec::new(), 0);
-    if args.dry_run {
-        outcomes = sweep.combinations.into_iter().map(|c| Outcome::of(c, &out, false)).collect();
-    } else {
-        let signals = Signals::listen(None)?;
-        begin(&out, &sweep.base)?;
-        let count = sweep.combinations.len();
-        for (combination, number) in sweep.combinations.into_iter().zip(1..) {
-            // After an end that was asked for, the others are only listed.
-            if code == 0 && signals.end() != 0 {
-                code = 128 + u8::try_from(signals.end()).unwrap_or(0);
-            }
-            let mut broke = false;
-            if code == 0 {
-                let name = format!("run {number} of {count}");
-                match train_one(args, &sweep.settings, &combination, &out, &name) {
-                    Ok(ended) => code = ended,
-                    // Other values may do better.
-                    Err(e) if e.kind() == ErrorKind::Numbers => {
-                        crate::cli::tell(&e);
-                        broke = true;
-                    }
-                    Err(e) => return Err(e),
-                }
-            }
-            outcomes.push(Outcome::of(combination, &out, broke));
-        }
+    let (faults, code) = match args.dry_run {
+        true => (Vec::new(), 0),
+        false => train_all(args, &sweep, &out)?,
+    };
+    // What was left to others may be done by now.
+    let faults = faults.into_iter().chain(std::iter::repeat(None));
+    let each = sweep.combinations.into_iter().zip(faults);
+    let mut outcomes: Vec<_> = each.map(|(c, fault)| Outcome::of(c, &out, fault)).collect();
+    if !args.dry_run {
         outcome::sort(&mut outcomes);
         write_whole(&out.join("sweep.csv"), outcome::csv(&outcomes).as_bytes())?;
     }
@@ -110,10 +93,33 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if code != 0 && !args.quiet {
         talk("the same command goes on");
     }
-    match outcomes.iter().any(|outcome| outcome.broke) {
-        true if code == 0 => Ok(ErrorKind::Numbers.exit_code()),
-        _ => Ok(code),
+    let fault = outcomes.iter().find_map(Outcome::fault);
+    Ok(fault.filter(|_| code == 0).map_or(code, ErrorKind::exit_code))
+}
+
+/// Trains all combinations in turn; why those came to nothing that did, and the code of the end that
+/// was asked for.
+fn train_all(args: &Args, sweep: &Sweep, out: &Path) -> Result<(Vec<Option<ErrorKind>>, u8)> {
+    let signals = Signals::listen(None)?;
+    begin(out, &sweep.base)?;
+    let (mut faults, count) = (Vec::new(), sweep.combinations.len());
+    for (combination, number) in sweep.combinations.iter().zip(1..) {
+        if signals.end() != 0 {
+            return Ok((faults, 128 + u8::try_from(signals.end()).unwrap_or(0)));
+        }
+        let name = format!("run {number} of {count}");
+        match train_one(args, &sweep.settings, combination, out, &name) {
+            Ok(0) => faults.push(None),
+            Ok(code) => return Ok((faults, code)),
+            // Other values may do better, and another process may be at this one.
+            Err(e) if matches!(e.kind(), ErrorKind::Numbers | ErrorKind::InUse) => {
+                crate::cli::tell(&e);
+                faults.push(Some(e.kind()));
+            }
+            Err(e) => return Err(e),
+        }
     }
+    Ok((faults, 0))
 }
 
 /// Makes the folder of a sweep, or goes on with the one that is there, if its runs share the same.
@@ -163,10 +169,15 @@ fn train_one(
         Kind::Damaged(error) => return Err(error),
         Kind::Begun | Kind::Other { .. } => false,
     };
-    train::run(&train::Args::of(
+    let begun = matches!(was.kind, Kind::Begun);
+    let trained = train::run(&train::Args::of(
         (combination.config.clone(), settings.clone()),
         (None, folder, resume),
         args.run.clone(),
         [args.quiet, args.json],
-    ))
+    ));
+    trained.map_err(|e| match begun && e.kind() == ErrorKind::Config {
+        true => e.hint("it was never saved: move the folder away, and the same command goes on"),
+        false => e,
+    })
 }

@@ -44,7 +44,7 @@ fn runs_are_listed() {
     let dir = three();
     let runs = dir.path().join("runs");
     succeed(elbo(&dir, "evaluate 0003 --samples 3 --device cpu"));
-    for name in ["empty", "damaged", "half", "begun", "notes"] {
+    for name in ["empty", "damaged", "half", "begun", "notes", "more", "more/one"] {
         fs::create_dir(runs.join(name)).expect("a folder");
     }
     let checkpoint = fs::read(runs.join("0001/checkpoint.safetensors")).expect("a checkpoint");
@@ -54,6 +54,7 @@ fn runs_are_listed() {
     fs::copy(runs.join("0001/config.toml"), runs.join("begun/config.toml")).expect("a file");
     fs::write(runs.join("notes/notes.txt"), "mine").expect("a file");
     fs::write(runs.join("file"), "no folder").expect("a file");
+    fs::write(runs.join("more/one/checkpoint.safetensors"), "x").expect("a file");
     // A torn line is not of the run.
     let log = runs.join("0002/metrics.jsonl");
     let told = fs::read_to_string(&log).expect("lines");
@@ -64,7 +65,7 @@ fn runs_are_listed() {
     assert!(text(&table.stderr).contains("hint: `elbo info runs/damaged`"), "{table:?}");
     let table = text(&table.stdout);
     assert_narrow(table);
-    let all = ["0001", "0002", "0003", "begun", "damaged", "empty", "half", "notes"];
+    let all = ["0001", "0002", "0003", "begun", "damaged", "empty", "half", "more", "notes"];
     assert_eq!(names(table), all, "by name: {table}");
     for (name, words) in [
         ("0001 ", "64-8-2 "),
@@ -74,6 +75,7 @@ fn runs_are_listed() {
         ("damaged", "damaged "),
         ("empty", "empty "),
         ("half", "damaged "),
+        ("more", "holds 1 run"),
         ("notes", "no run"),
     ] {
         let line = table.lines().find(|line| line.starts_with(name)).expect("a line");

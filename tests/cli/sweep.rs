@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+#[cfg(unix)]
+use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -77,7 +79,7 @@ fn a_grid_is_trained_once() {
 #[test]
 fn a_sweep_goes_on() {
     let dir = place();
-    write(&dir, &format!("{BASE}{GRID}"));
+    write(&dir, &format!("{BASE}{GRID}[run]\nkeep = 2\n"));
     let stopped = listed(&dir, "--device cpu --quiet --max-time 1ms");
     assert!(stopped.iter().all(|run| run["state"] == "stopped"), "{stopped:?}");
     let done = listed(&dir, "--device cpu --quiet");
@@ -89,6 +91,11 @@ fn a_sweep_goes_on() {
             fs::read(dir.path().join(path).join("weights.safetensors")).expect("weights")
         };
         assert!(read(path) == read(&path.replace("whole", "sweeps/file")), "{path}");
+        for path in [path.to_owned(), path.replace("whole", "sweeps/file")] {
+            let names = tree(&dir.path().join(&path)).into_keys();
+            let kept = names.filter(|name| name.to_string_lossy().contains("/checkpoint-0"));
+            assert_eq!(kept.count(), 2, "`keep` of [run] holds in {path}");
+        }
     }
     // Its runs would not be one sweep with others.
     write(&dir, &format!("{BASE}{GRID}").replace("epochs = 2", "epochs = 3"));
@@ -113,6 +120,37 @@ fn a_signal_ends_a_sweep() {
     assert!(stdout.contains("beta=0.5,lr=0.001   stopped"), "{stdout}");
     assert_eq!(stdout.matches("to do").count(), 3, "the others were not begun: {stdout}");
     assert!(stderr.contains("the same command goes on"), "{stderr}");
+}
+
+/// Two processes may share a sweep: what one is at, the other leaves to it.
+#[test]
+#[cfg(unix)]
+fn a_run_in_use_is_left_alone() {
+    let dir = place();
+    write(&dir, &format!("{BASE}{GRID}"));
+    succeed(elbo(&dir, "sweep file.toml --device cpu --quiet --max-time 1ms"));
+    let run = "sweeps/file/beta=0.5,lr=0.001";
+    let mut other = elbo(&dir, &format!("train --resume {run} --device cpu --epochs 1000000"));
+    let log = dir.path().join(run).join("metrics.jsonl");
+    let mut other = Running::start(other.stdout(Stdio::null()).stderr(Stdio::null()));
+    other.until("an epoch", || log.exists());
+    let shared = output(elbo(&dir, "sweep file.toml --device cpu"));
+    assert_eq!(shared.status.code(), Some(75), "{shared:?}");
+    assert!(text(&shared.stderr).contains("is in use by process"), "{shared:?}");
+    let said = text(&shared.stdout);
+    assert!(said.contains("beta=0.5,lr=0.001   in use"), "{said}");
+    assert_eq!(said.matches("  done  ").count(), 3, "the others were trained: {said}");
+    other.signal("INT");
+    assert_eq!(other.wait().code(), Some(130));
+    // What a kill before the first save has left is told with a way on.
+    for name in ["checkpoint.safetensors", "best.safetensors"] {
+        fs::remove_file(dir.path().join(run).join(name)).expect("a file");
+    }
+    let refused = output(elbo(&dir, "sweep file.toml --device cpu"));
+    assert_eq!(refusal_fault("never saved", &refused, 2, "holds a run already"), None);
+    assert!(text(&refused.stderr).contains("move the folder away"), "{refused:?}");
+    fs::rename(dir.path().join(run), dir.path().join("away")).expect("a new place");
+    succeed(elbo(&dir, "sweep file.toml --device cpu"));
 }
 
 /// Values that break the numbers do not stop the others.

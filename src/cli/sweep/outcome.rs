@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use elbo::Result;
+use elbo::{ErrorKind, Result};
 use serde_json::{Value, json};
 
 use crate::cli::run_name::typed;
@@ -17,24 +17,30 @@ use crate::cli::{print_line, talk};
 pub(super) struct Outcome {
     combination: Combination,
     run: Summary,
-    /// Whether its numbers broke now.
-    pub(super) broke: bool,
+    /// Why it came to nothing now, if it did.
+    fault: Option<ErrorKind>,
 }
 
 impl Outcome {
-    /// What the folder of a combination tells, and whether its numbers broke now.
-    pub(super) fn of(combination: Combination, out: &Path, broke: bool) -> Self {
+    /// What the folder of a combination tells, and why it came to nothing.
+    pub(super) fn of(combination: Combination, out: &Path, fault: Option<ErrorKind>) -> Self {
         let run = Summary::read(&out.join(&combination.name));
-        Self { combination, run, broke }
+        Self { combination, run, fault }
+    }
+
+    /// Why it came to nothing, unless another process has done it meanwhile.
+    pub(super) fn fault(&self) -> Option<ErrorKind> {
+        self.fault.filter(|_| !self.run.is_done())
     }
 
     /// How it is, in a word.
     fn state(&self) -> &'static str {
-        match (self.broke, self.run.is_done(), self.run.header()) {
-            (true, ..) => "numbers broke",
-            (_, true, _) => "done",
-            (_, _, Some(_)) => "stopped",
-            _ => "to do",
+        match (self.fault(), self.run.header()) {
+            (Some(ErrorKind::Numbers), _) => "numbers broke",
+            (Some(_), _) => "in use",
+            (None, None) => "to do",
+            (None, Some(_)) if self.run.is_done() => "done",
+            (None, Some(_)) => "stopped",
         }
     }
 
