@@ -3,6 +3,7 @@
 
 mod bench;
 mod codes;
+mod columns;
 mod conditional;
 mod config;
 #[cfg(unix)]
