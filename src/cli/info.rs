@@ -123,7 +123,7 @@ fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
                 .filter(|(_, binding)| binding.access == elbo::engine::Access::Write)
                 .map(|(&tensor, _)| vae.describe(tensor))
                 .collect();
-            lines.push(format!("  {:<24} writes {}", dispatch.kernel.name(), names.join(", ")));
+            lines.push(format!("  {:<22} writes {}", dispatch.kernel.name(), names.join(", ")));
         }
     }
     lines

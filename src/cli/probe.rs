@@ -81,8 +81,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let step = state.trained.step;
     if !args.json {
         print_line(&format!(
-            "accuracy on {} test images of classifiers that learned from {} training images (weights of \
-             step {step})",
+            "accuracy on {} test images, after learning from {} training images:",
             test.len(),
             train.len()
         ))?;
@@ -103,9 +102,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             print_line(&line.to_string())?;
             continue;
         }
-        let of = if kind.name == "means" { "encoder's " } else { "" };
+        let (of, after) = match kind.name {
+            "means" => ("encoder's ", format!(" after step {step}")),
+            _ => ("", String::new()),
+        };
         let Kind { name, columns, .. } = kind;
-        print_line(&format!("from the {of}{name} ({columns} numbers for each image):"))?;
+        print_line(&format!("from the {of}{name}{after} ({columns} numbers for each image)"))?;
         for (name, share) in [
             (format!("logistic regression, C = {}", args.c), logistic),
             (format!("nearest neighbours, k = {}", args.k), nearest),
@@ -114,7 +116,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         }
     }
     if !args.json {
-        let name = format!("always {common}, the commonest class");
+        let name = format!("always {common}, the most frequent class");
         print_line(&format!("{name:<34} {:6.2} % correct", 100.0 * baseline))?;
     }
     Ok(0)

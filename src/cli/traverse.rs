@@ -71,7 +71,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     state.config.check_prior()?;
     let (latent, step) = (state.config.model.latent, state.trained.step);
     if let Some(dimension) = args.dimensions.iter().find(|&&j| j >= latent) {
-        let what = format!("there is no dimension {dimension}; z has {latent}, counted from 0");
+        let what =
+            format!("`--dimensions` has {dimension}; the {latent} dimensions are counted from 0");
         return Err(Error::config(what)
             .hint("leave `--dimensions` out to see those with the largest KL divergence"));
     }

@@ -256,7 +256,7 @@ fn what_is_decoded_is_told_its_class() {
 fn classes_are_asked_for_where_there_are_some() {
     let (state, data) = trained();
     let mut model = Model::new(&Device::Cpu(1), &state, Some(&data)).expect("a model");
-    let which = ["images of 3 classes", "must be told which", "`--class`"];
+    let which = ["conditional on 3 classes", "no class was given", "`--class`"];
     says(model.sample(2, 1.0), ErrorKind::Config, &which);
     says(model.decode(&[0.0; 8]), ErrorKind::Config, &which);
     let known = ["the class 3", "knows 0 to 2"];

@@ -60,16 +60,31 @@ fn from_markdown(lines: &str) -> Figures {
 }
 
 fn from_text(lines: &str) -> Figures {
-    let (mut subject, mut batch) = (String::new(), String::new());
+    let (mut subject, mut batch, mut long) = (String::new(), String::new(), String::new());
     let mut figures = Figures::new();
     for line in lines.lines().skip(1).filter(|line| !line.trim_start().starts_with("median")) {
         if let Some(figure) = line.strip_prefix("  ") {
-            let values = figure.get(30..).unwrap_or_default().split_whitespace();
-            let name = figure.chars().take(30).collect::<String>().trim().to_owned();
-            figures.insert(
-                [subject.clone(), batch.clone(), name],
-                values.map(str::to_owned).collect(),
-            );
+            let (name, rest): (Vec<_>, Vec<_>) =
+                figure.chars().enumerate().partition(|(i, _)| *i < 25);
+            let word =
+                |part: Vec<(usize, char)>| part.into_iter().map(|(_, c)| c).collect::<String>();
+            let (name, rest) = (word(name), word(rest));
+            // A name that is too long has a line of its own, before that of its numbers.
+            if rest.is_empty() || !rest.starts_with(' ') {
+                long = figure.trim().to_owned();
+                continue;
+            }
+            let name = match name.trim() {
+                "" => std::mem::take(&mut long),
+                name => name.to_owned(),
+            };
+            let values: Vec<_> = rest.split_whitespace().map(str::to_owned).collect();
+            // One that was measured once has no lowest and no highest.
+            let once = values.get(1).is_none_or(|low| low.parse::<f64>().is_err());
+            let at = if once { [0, 0, 0] } else { [0, 1, 2] };
+            let unit = &values[if once { 1 } else { 3 }..];
+            let values = at.iter().map(|&i| &values[i]).chain(unit).cloned().collect();
+            figures.insert([subject.clone(), batch.clone(), name], values);
         } else if !line.is_empty() {
             let mut words = line.split([',', ' ']).filter(|word| !word.is_empty());
             subject = words.next().unwrap_or_default().to_owned();
@@ -276,7 +291,7 @@ fn misuse_is_refused() {
     fs::write(dir.path().join("no.jsonl"), "{\"event\":\"start\"}\n").expect("a file");
     fs::write(dir.path().join("text.jsonl"), "steps 12\n").expect("a file");
     let cases = [
-        ("--model nonsense", 2, "`nonsense`"),
+        ("--model nonsense", 2, "'nonsense'"),
         ("--config missing.toml", 74, "`missing.toml`"),
         ("--batch-size 0", 2, "`batch-size` is 0"),
         ("--repetitions 0", 2, "`repetitions` is 0"),

@@ -83,9 +83,13 @@ fn a_file_says_how_to_run() {
     for other in ["[run]\nkeep = 2\n[train]\nepochs = 3", "[model]"] {
         write(&dir, "my.toml", other);
         let refused = resume("--config my.toml --quiet");
-        let fault = refusal_fault(other, &refused, 2, "the configuration that it began with");
+        let fault =
+            refusal_fault(other, &refused, 2, "a run that is resumed keeps its configuration");
         assert_eq!(fault, None, "{refused:?}");
-        assert!(text(&refused.stderr).contains("`--config` of [run] alone"), "{refused:?}");
+        assert!(
+            text(&refused.stderr).contains("`--config` with the table [run] alone"),
+            "{refused:?}"
+        );
     }
 }
 

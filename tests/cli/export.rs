@@ -44,7 +44,7 @@ fn what_cannot_be_exported_is_refused() {
         ("out --out a.pt", 2, "`a.pt`; it must end in `.safetensors` or `.onnx`"),
         ("out --out a.onnx.gz --part decoder", 2, "`.safetensors` or `.onnx`"),
         ("out --out .onnx --part decoder", 2, "`.safetensors` or `.onnx`"),
-        ("out --out a.onnx", 2, "`a.onnx` is to hold a part"),
+        ("out --out a.onnx", 2, "`a.onnx` holds one part of the model, and none was chosen"),
         ("out --out a.safetensors --part encoder", 2, "`--part encoder`"),
         ("out --out a.onnx --part both", 2, "both"),
         ("out/checkpoint.safetensors --best --out a.safetensors", 2, "`--best`"),

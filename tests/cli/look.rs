@@ -109,13 +109,16 @@ fn pictures_are_drawn() {
         assert_eq!(path, images.join(format!("{name}.png")), "{verb}");
         let (width, height) = extent(&path);
         assert!(width > 100 && height > 40, "{verb}: {width} by {height}");
-        // The next one takes another name, and is the same picture.
+        // The same picture is not written twice.
         let again = one(&succeed(elbo(&dir, &format!("{verb} --device cpu --quiet --json"))));
         assert_eq!(again["what"], name, "{verb}");
         let again = dir.path().join(again["path"].as_str().expect("a path"));
-        assert_eq!(again, images.join(format!("{name}-2.png")), "{verb}");
-        assert!(fs::read(&again).ok() == fs::read(&path).ok(), "{verb}: the same again");
+        assert_eq!(again, path, "{verb}");
+        assert!(!images.join(format!("{name}-2.png")).exists(), "{verb}");
     }
+    // Another picture takes another name.
+    let more = succeed(elbo(&dir, "sample out --count 5 --device cpu --quiet"));
+    assert_eq!(dir.path().join(more.trim_end()), images.join("sample-2.png"));
     let named = succeed(elbo(&dir, "sample out/best.safetensors --device gpu --out here.png"));
     assert_eq!(named, "here.png\n");
     extent(&dir.path().join("here.png"));
@@ -148,6 +151,14 @@ fn what_cannot_be_shown_is_refused() {
         ("sample out --count 0", 2, "--count"),
         ("sample out --temperature -1", 2, "temperature"),
         ("sample out --out there.png", 74, "there.png"),
+        ("sample out --out x.jpg", 2, "`x.jpg`; it must end in `.png`"),
+        ("reconstruct out --out x", 2, "`x`; it must end in `.png`"),
+        (
+            "reconstruct out --first 10 --count 20",
+            2,
+            "no images 10 to 29; the 16 images are counted from 0 to 15",
+        ),
+        ("interpolate out --from 99 --to 1", 2, "there is no image 99; the 16 images"),
         ("reconstruct out --first 100000", 2, "counted from 0"),
         ("reconstruct out --count 0", 2, "--count"),
         ("interpolate out --from 0,1 --to 2", 2, "--from"),
@@ -167,4 +178,22 @@ fn what_cannot_be_shown_is_refused() {
     let images: Vec<_> = fs::read_dir(dir.path().join("out/images")).expect("images").collect();
     assert_eq!(images.len(), 6, "nothing was written: {images:?}");
     assert_eq!(fs::read(dir.path().join("there.png")).ok().as_deref(), Some(&b"there"[..]));
+}
+
+/// Another seed gives other images, of the prior and of p(x | z); the run's own gives those without.
+#[test]
+fn samples_follow_their_seed() {
+    let dir = run(2);
+    let drawn = |name: &str, flags: &str| {
+        let path = format!("{name}.png");
+        succeed(elbo(&dir, &format!("sample out --count 4 --device cpu -q -o {path} {flags}")));
+        fs::read(dir.path().join(path)).expect("a picture")
+    };
+    let pixels = |name: &str, z: &str| drawn(name, &format!("--temperature 0 --pixels {z}"));
+    let (plain, two) = (drawn("plain", ""), drawn("two", "--seed 2"));
+    assert!(plain != two, "another seed, other images");
+    assert!(two == drawn("again", "-s 2"), "the same seed, the same images");
+    assert!(pixels("mean", "mean") == pixels("mean2", "mean"), "at temperature 0 z is the mean");
+    assert!(pixels("drawn", "drawn") == pixels("drawn1", "drawn"), "drawn alike");
+    assert!(pixels("drawn2", "drawn") != pixels("drawn3", "drawn --seed 2"), "drawn anew");
 }

@@ -4,6 +4,7 @@
 mod bench;
 mod codes;
 mod compare;
+mod columns;
 mod conditional;
 mod config;
 #[cfg(unix)]

@@ -69,8 +69,11 @@ fn a_collapse_is_told_once() {
     fs::write(dir.path().join("data/t10k-images-idx3-ubyte"), images).expect("a file");
     let told = output(train(&dir, "--epochs 30 --latent 4 --beta 100"));
     let says = text(&told.stderr);
-    assert_eq!(says.matches("of 4 dimensions of z are active, the others").count(), 1, "{says}");
-    assert!(says.contains("hint: a smaller `beta`"), "{says}");
+    assert_eq!(says.matches("of 4 dimensions of z are active; the others").count(), 1, "{says}");
+    assert!(
+        says.contains("hint: this is posterior collapse: try `--set objective.free-bits=0.2`"),
+        "{says}"
+    );
     let log = fs::read_to_string(dir.path().join("out/metrics.jsonl")).expect("a log");
     let active: Vec<_> =
         events(&log).iter().map(|(_, line)| line["active_units"].clone()).collect();

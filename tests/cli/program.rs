@@ -44,7 +44,9 @@ pub(crate) fn place() -> TempDir {
 /// The program with space-separated flags, in a folder.
 pub(crate) fn elbo(dir: &TempDir, flags: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_elbo"));
-    command.args(flags.split_whitespace()).current_dir(dir).env_remove("ELBO_DATA");
+    command.args(flags.split_whitespace()).current_dir(dir);
+    // A user's own, which would be used, and the width of a terminal that is not there.
+    command.env_remove("ELBO_DATA").env_remove("COLUMNS");
     // Without it the Vulkan loader complains on stderr, which is ours alone here.
     command.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR"));
     // Not the user's, and kept, since Mesa has its own there.

@@ -40,7 +40,7 @@ fn misuse_is_refused() {
             ("--epochs 0", 2, "`epochs` is 0"),
             ("--steps-per-submit 0", 2, "steps-per-submit"),
             ("--device nonsense", 1, "`nonsense`"),
-            ("--preset nonsense", 2, "`nonsense`"),
+            ("--preset nonsense", 2, "'nonsense'"),
             ("--config missing.toml", 74, "`missing.toml`"),
             ("--config key.toml", 2, "key.toml"),
             ("--config no.toml", 2, "no.toml"),

@@ -71,10 +71,10 @@ fn misuse_of_reproduce_is_refused() {
     let dir = many();
     succeed(elbo(&dir, "train --data data --batch-size 100 --epochs 1 --out other --quiet"));
     for (flags, code, says) in [
-        ("reproduce nothing", 2, "no preset `nothing`"),
-        ("reproduce big", 2, "nothing was published of the preset `big`"),
+        ("reproduce nothing", 2, "'nothing'"),
+        ("reproduce big", 2, "there is no published result for the preset `big`"),
         ("reproduce classic --samples 0", 2, "`--samples` is 0"),
-        ("reproduce classic --samples 50", 2, "of `classic` a loss was published"),
+        ("reproduce classic --samples 50", 2, "the published result of `classic` is a loss"),
         ("reproduce classic --out other", 2, "`other` holds a run of another configuration"),
         ("reproduce classic --data missing", 74, "`missing`"),
     ] {

@@ -120,9 +120,9 @@ fn classes_are_told_by_codes() {
     assert!(by_k.len() > 2 && by_c.len() > 2, "k or C decides little: {by_k:?}, {by_c:?}");
     let said = run(&dir, "probe out --pixels --limit 12");
     for words in [
-        "classes of 12 test images, after 12 training images; weights after step 8\n",
-        "by the means (2 numbers an image):\n",
-        "by the pixels (64 numbers an image):\n",
+        "accuracy on 12 test images, after learning from 12 training images:\n",
+        "from the encoder's means after step 8 (2 numbers for each image)\n",
+        "from the pixels (64 numbers for each image)\n",
         "  logistic regression, C = 1 ",
         "  nearest neighbours, k = 5 ",
         "the most frequent class",
@@ -244,7 +244,7 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("encode out", 2, "required arguments"),
     ("encode out --out a.pt", 2, "`a.pt`; it must end in `.npy`, `.csv` or `.safetensors`"),
     ("encode out --out npy", 2, "`.npy`, `.csv` or `.safetensors`"),
-    ("encode out --out a.csv --what z", 2, "`--what`, but `a.csv`"),
+    ("encode out --out a.csv --what z", 2, "`--what` chooses one array, and `a.csv`"),
     ("encode out --out a.npy --what sigma", 2, "sigma"),
     ("encode out --out old.npy", 74, "`old.npy`"),
     // Before anything is looked at.
@@ -277,8 +277,8 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("anomaly out --out a.npy", 2, "`a.npy`; it must end in `.csv`"),
     ("anomaly out --out old.csv", 74, "`old.csv`"),
     ("anomaly out --anomalous 256", 2, "256"),
-    ("anomaly out --anomalous 7", 2, "by `--anomalous` 0 of 16 images are anomalous"),
-    ("anomaly out --normal 7", 2, "by `--normal` 16 of 16 images are anomalous"),
+    ("anomaly out --anomalous 7", 2, "with `--anomalous` 0 of 16 images are anomalous"),
+    ("anomaly out --normal 7", 2, "with `--normal` 16 of 16 images are anomalous"),
     ("anomaly out --normal 0 --anomalous 1", 2, "cannot be used with"),
     ("anomaly out --normal 0 --against bare", 2, "cannot be used with"),
     ("anomaly out --anomalous 1 --data bare", 1, "no file `t10k-labels-idx1-ubyte`"),

@@ -237,7 +237,10 @@ fn measure(
     peaks.list().into_iter().try_for_each(|figure| printer.figure(figure))?;
     for workload in workloads {
         let row = workload.row(bench::SIZE.iter().product())?;
-        args.talk(&format!("{}, batch {}", row.subject, workload.config.train.batch_size));
+        args.talk(&format!(
+            "measuring {}, batch {}",
+            row.subject, workload.config.train.batch_size
+        ));
         let (begun, since) = match first.take() {
             Some((begun, since)) => (begun, Some(since)),
             None => (Begun::new(device, &workload.config)?, None),
