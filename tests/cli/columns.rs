@@ -73,6 +73,8 @@ fn what_verbs_say_fits() {
         fs::write(path, labels).expect("a file");
     }
     succeed(train(&dir, "--quiet"));
+    let sweep = "[sweep]\nconfig = 'out/config.toml'\n[grid]\noptimizer.lr = [1e-3, 1e-4]\n";
+    fs::write(dir.path().join("sweep.toml"), sweep).expect("a file");
     let mut wrong = Vec::new();
     for flags in [
         "train --data data --device cpu --hidden 8 --latent 2 --batch-size 16 --epochs 2 --out more",
@@ -101,7 +103,17 @@ fn what_verbs_say_fits() {
         "reproduce",
         "reproduce big",
         "devices",
+        "fetch",
+        "runs",
+        "runs --sort loss",
         "info",
+        "info out",
+        "compare out more",
+        "sweep sweep.toml --device cpu",
+        "sweep out",
+        "train --data data --hidden 8 --latent 2 --batch-size 16 --device cpu --fast-dev-run",
+        "train --resume more --device cpu",
+        "train --resume more --device cpu --epochs 1",
         "config",
         "bench --device cpu --config out/config.toml --repetitions 1 --seconds 0.01 --kernels",
         "nonsense",

@@ -3,8 +3,8 @@
 
 mod bench;
 mod codes;
-mod compare;
 mod columns;
+mod compare;
 mod conditional;
 mod config;
 #[cfg(unix)]
@@ -19,6 +19,8 @@ mod examples;
 mod export;
 mod family;
 mod fetch;
+mod first_hour;
+mod guide;
 mod look;
 mod manual;
 mod plain;
