@@ -30,7 +30,7 @@ use elbo::{Config, Dataset, Device};
 const MNIST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/mnist");
 const PIXELS: usize = 784;
 const BATCH: usize = 100;
-const HIDDEN: usize = 200;
+const HIDDEN: usize = 128;
 const LATENT: usize = 16;
 
 /// The scale of the distribution, s.
@@ -168,7 +168,7 @@ fn train(device: &Device, config: &Config, images: &Dataset) -> elbo::Result<()>
     }
     let step = session.load(&step)?;
     let per_epoch = images.len() / BATCH;
-    for epoch in 0..5 {
+    for epoch in 0..7 {
         let mut sums = [0.0; 2];
         for batch in 0..per_epoch {
             let first = batch * BATCH;
@@ -200,8 +200,9 @@ fn train(device: &Device, config: &Config, images: &Dataset) -> elbo::Result<()>
 }
 
 fn main() -> elbo::Result<()> {
-    let config = Config::default();
-    let images = Sources::new(Path::new(MNIST), &config).open()?.train.limited(3_000);
+    let mut config = Config::default();
+    config.optimizer.lr = 3e-3;
+    let images = Sources::new(Path::new(MNIST), &config).open()?.train.limited(2_000);
     let device = std::env::args().nth(1).unwrap_or("auto".to_owned());
     let (device, why) = Device::choose(&device, 0)?;
     println!("training on {} ({why})", device.name());

@@ -50,8 +50,8 @@ fn nearest(codes: &[&[f32]], query: usize) -> Vec<usize> {
         let pairs = codes[query].iter().zip(codes[other]);
         pairs.map(|(a, b)| (a - b).powi(2)).sum()
     };
-    let mut others: Vec<usize> = (0..codes.len()).filter(|&other| other != query).collect();
-    others.sort_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-    others.truncate(FOUND);
-    others
+    let others = (0..codes.len()).filter(|&other| other != query);
+    let mut others: Vec<_> = others.map(|other| (distance(other), other)).collect();
+    others.sort_by(|a, b| a.0.total_cmp(&b.0));
+    others.into_iter().take(FOUND).map(|(_, other)| other).collect()
 }

@@ -1,5 +1,8 @@
 //! A model on a device and what can be asked of it: losses, codes, pictures, likelihoods.
 
+// First, so that rustdoc lists it first: methods come in the order of modules.
+mod new;
+
 mod feed;
 mod likelihood;
 mod pictures;
@@ -9,20 +12,19 @@ mod weights;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
-use std::path::Path;
 
-use crate::checkpoint::{STATE, State, check_tensors};
+use crate::checkpoint::{STATE, State};
 use crate::config::{Config, ImageSize};
 use crate::cpu::ProgramId;
 use crate::data::{Dataset, Reading};
 use crate::engine::plan::MAX_BINDING_BYTES;
-use crate::engine::{PAD, Parameter, Record, rate};
+use crate::engine::{PAD, Record, rate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Losses, Places, Sums, Terms};
 use crate::model::{Architecture, Use, Vae};
 use crate::nn::Dims;
 use crate::optim::{At, rates};
-use crate::session::{Device, Session};
+use crate::session::Session;
 
 pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
@@ -63,6 +65,27 @@ pub enum Z {
 }
 
 /// A model on a device, and the images that it looks at.
+///
+/// ```
+/// use elbo::{Config, Dataset, Device, Model, Trainer};
+///
+/// # let images = Dataset::synthetic(64, [8, 8], 1)?;
+/// # let mut config = Config::default();
+/// # (config.model.encoder, config.model.decoder) = ([32].into(), [32].into());
+/// # (config.model.latent, config.train.batch_size) = (4, 32);
+/// # let device = Device::Cpu(0);
+/// # let state = Trainer::new(&device, &config, &images, &images)?.state()?;
+/// // Of a state that was read or that a trainer gave, of a model with 4 dimensions of z.
+/// let mut model = Model::new(&device, &state, Some(&images))?;
+/// let losses = model.evaluate()?.sampled;
+/// println!("−ELBO {} nats per image", losses.loss);
+/// // Where the first ten images lie in the space of z, and what the decoder makes of those places.
+/// let codes = model.encode(0..10)?;
+/// assert_eq!(codes.mean.len(), 10 * 4);
+/// let pixels = model.decode(&codes.mean)?;
+/// assert_eq!(pixels.len(), 10 * 64);
+/// # Ok::<(), elbo::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Model {
     pub(crate) config: Config,
@@ -87,67 +110,6 @@ pub struct Model {
 }
 
 impl Model {
-    /// The model of a state, to be used and not trained, with images to look at: of the size of the
-    /// state's, or as many pixels if the state was imported. Without images it samples and decodes.
-    ///
-    /// # Errors
-    ///
-    /// If the images do not fit the model, the state's tensors are not the model's, or the plan does
-    /// not fit the device.
-    pub fn new(device: &Device, state: &State, data: Option<&Dataset>) -> Result<Self> {
-        let mut config = state.config.clone();
-        config.objective = config.objective.to_use();
-        let batch = batch(&config, state.size)?;
-        let none;
-        let data = match data {
-            Some(data) => data,
-            None => {
-                none = blank(state, batch)?;
-                &none
-            }
-        };
-        state.check_size(data.size())?;
-        (config.train.batch_size, config.train.accumulate) = (batch.min(data.len()), 1);
-        data.check(&config.model, config.train.pixels)?;
-        data.check_classes(config.model.classes)?;
-        let vae = Vae::to_use(&config, data.spec())?;
-        let mut model = Self::on(device, config, vae, data)?;
-        let weights = state.weights();
-        let shapes = model.vae.parameters.list().iter().flat_map(Parameter::shapes);
-        let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
-        check_tensors(Path::new(STATE), &shapes, &weights)?;
-        model.put("", |parameter| parameter.value, &weights)?;
-        model.step = state.trained.step;
-        // That of what it learned from, whatever it looks at.
-        model.reading = state.reading.clone();
-        Ok(model)
-    }
-
-    /// A recorded model on a device, with parameters of zero, and the images to look at.
-    pub(crate) fn on(device: &Device, config: Config, vae: Vae, data: &Dataset) -> Result<Self> {
-        let mut session = Session::new(device, &vae.plan, vae.ports.reports.slots)?;
-        let (images, size, reading) = (data.len(), data.size(), data.reading().clone());
-        let (loaded, step, steps_per_submit) = (BTreeMap::new(), 0, None);
-        let (places, shown) = (Places::of(&vae.ports.reports), Shown::default());
-        let sizes = (config.train.part_size(), config.model.classes);
-        let test = Feed::new(&mut session, &vae.ports.test, data, sizes)?;
-        Ok(Self {
-            config,
-            vae,
-            session,
-            loaded,
-            places,
-            images,
-            size,
-            reading,
-            step,
-            steps_per_submit,
-            shown,
-            drawn: None,
-            feeds: [Feed::Whole, test],
-        })
-    }
-
     /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {

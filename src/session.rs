@@ -7,6 +7,18 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gpu::{self, Gpu, Options, adapters};
 
 /// Where programs run.
+///
+/// ```
+/// use elbo::Device;
+///
+/// // A hardware GPU, or else the CPU with a thread for each core, and why it is that one.
+/// let (device, why) = Device::choose("auto", 0)?;
+/// println!("{}: {why}", device.name());
+/// // On the CPU, two threads.
+/// let (device, _) = Device::choose("cpu", 2)?;
+/// assert_eq!(device.kind(), "cpu");
+/// # Ok::<(), elbo::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a program has one of it")]
 pub enum Device {

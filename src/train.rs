@@ -1,5 +1,8 @@
 //! The trainer: steps are queued, and reports come back when they do.
 
+// First, so that rustdoc lists it first: methods come in the order of modules.
+mod new;
+
 mod broken;
 mod diagnosis;
 mod looks;
@@ -10,12 +13,11 @@ mod state;
 use std::collections::VecDeque;
 
 use crate::checkpoint::{State, Trained};
-use crate::config::{Config, ImageSize, NonFinite, OutputBias, Range};
-use crate::data::{Dataset, Reading};
+use crate::config::{Config, ImageSize, NonFinite};
 use crate::engine::record::{Record, SLOTS, rate};
 use crate::engine::{Fusion, Init, Program, Tensor};
-use crate::error::{Error, Result};
-use crate::evaluate::{Feed, Model, stream};
+use crate::error::Result;
+use crate::evaluate::{Model, stream};
 use crate::kernels::random::{initial_normal, initial_uniform};
 use crate::metrics::{Losses, Sums};
 use crate::model::{Use, Vae};
@@ -24,7 +26,7 @@ use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
 pub use diagnosis::{Diagnosis, scale_is_far};
-use parts::{Pending, parts_of};
+use parts::Pending;
 
 /// What a training step on a device is. One that may have to be left out is not fused: there every
 /// gradient is judged before the first weight changes. Nor is one that may come in parts, whose
@@ -65,6 +67,26 @@ fn record_of(config: &Config, images: usize, scale: f64, step: u64) -> Record {
 }
 
 /// Trains a variational autoencoder on a device.
+///
+/// ```
+/// use elbo::{Config, Dataset, Device, Trainer};
+///
+/// let (train, test) = (Dataset::synthetic(256, [8, 8], 1)?, Dataset::synthetic(64, [8, 8], 2)?);
+/// let mut config = Config::default();
+/// (config.model.encoder, config.model.decoder) = ([32].into(), [32].into());
+/// (config.model.latent, config.train.batch_size) = (4, 32);
+/// let mut trainer = Trainer::new(&Device::Cpu(0), &config, &train, &test)?;
+/// for epoch in 1..=3 {
+///     trainer.advance(trainer.steps_per_epoch())?;
+///     // The mean losses of the epoch's steps, and those on the test images.
+///     let (trained, tested) = (trainer.finish()?, trainer.evaluate()?.sampled);
+///     println!("epoch {epoch}: {:.2} to train, {:.2} to test", trained.loss, tested.loss);
+/// }
+/// // What it has learned can be asked for at any time.
+/// let sixteen_images = trainer.model()?.sample(16, 1.0)?;
+/// assert_eq!(sixteen_images.len(), 16 * 64);
+/// # Ok::<(), elbo::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Trainer {
     pub(crate) model: Model,
@@ -95,76 +117,6 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// Makes a trainer of a new model on a device, and uploads the first parameters and the data.
-    ///
-    /// # Errors
-    ///
-    /// If the configuration is not valid, the data does not fit it, or the plan does not fit the
-    /// device.
-    pub fn new(device: &Device, config: &Config, train: &Dataset, test: &Dataset) -> Result<Self> {
-        if train.size() != test.size() {
-            let what = format!("training images are {}, test images {}", train.size(), test.size());
-            return Err(Error::config(what).hint("both must be of one size"));
-        }
-        if config.objective.total_correlation != 1.0 && config.train.batch_size == 1 {
-            return Err(Error::config("one image a minibatch has no total correlation")
-                .hint("choose a larger `--batch-size`, or `--set objective.total-correlation=1`"));
-        }
-        let mut vae = Vae::new(config, train.spec(), test.spec())?;
-        for data in [train, test] {
-            data.check(&config.model, config.train.pixels)?;
-            data.check_classes(config.model.classes)?;
-        }
-        let step_use = step_of(device, config);
-        let step = vae.program(step_use)?.clone();
-        let part = parts_of(record_of(config, train.len(), 1.0, 0), config.train.part_size())[0];
-        device.tune(&vae.plan, &step, &part);
-        let schedules = device.schedules(&step);
-        let mut model = Model::on(device, config.clone(), vae, test)?;
-        model.load(step_use)?;
-        parts::load(&mut model)?;
-        model.load_evaluation()?;
-        // The run's is that of what it learns from.
-        model.reading = match config.data.range {
-            Range::ByFile => Reading::default(),
-            _ => train.reading().clone(),
-        };
-        if config.model.likelihood.is_of_counts() {
-            model.reading.total = Some(train.mean_image()?.iter().sum::<f64>() as f32);
-        }
-        let sizes = (config.train.part_size(), config.model.classes);
-        model.feeds[0] = Feed::new(&mut model.session, &model.vae.ports.train, train, sizes)?;
-        for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
-            let bias = model.vae.output_bias();
-            if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
-                start_at_mean(config, train, &mut values)?;
-            }
-            model.session.write(tensor, &values)?;
-        }
-        let moments = train.moments()?;
-        let mut trainer = Self {
-            constant: moments.constant_loss(&config.model),
-            deviation: moments.deviation(),
-            model,
-            step_use,
-            images: train.len(),
-            schedules,
-            device: format!("{}, schedules by {schedules}", device.numerics()),
-            data: [
-                train.fingerprint_for(config.model.classes)?,
-                test.fingerprint_for(config.model.classes)?,
-            ],
-            trained: Trained::default(),
-            target: 0,
-            pending: VecDeque::new(),
-            under_way: Sums::default(),
-            broken: Vec::new(),
-            good: None,
-        };
-        trainer.keep_good()?;
-        Ok(trainer)
-    }
-
     /// The model's plan, parameters and programs.
     #[must_use]
     pub fn vae(&self) -> &Vae {
@@ -321,15 +273,4 @@ pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
         all.push((parameter.value, values));
     }
     all
-}
-
-/// Sets the decoder's last bias to what makes the mean image, if that is asked for.
-fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) -> Result<()> {
-    let wanted = config.model.output_bias == OutputBias::DataMean;
-    let means = if wanted { images.mean_image()? } else { Vec::new() };
-    for (bias, mean) in bias.iter_mut().zip(means) {
-        let value = config.model.likelihood.output_of_mean(mean);
-        *bias = value.map_or(*bias, |value| value as f32);
-    }
-    Ok(())
 }

@@ -1,5 +1,8 @@
 //! What a user can choose: plain values and closed enums, read from TOML, checked in one place.
 
+// First, so that rustdoc lists it first: methods come in the order of modules.
+mod text;
+
 pub mod data;
 mod layer;
 mod likelihood;
@@ -11,8 +14,6 @@ mod train;
 mod validate;
 
 use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
 
 pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
@@ -53,6 +54,21 @@ pub const MOST_TOML: usize = 256 << 10;
 
 /// Everything that decides the numbers of a run. The default is the classic VAE of the PyTorch
 /// example: 784-400-20 on grey MNIST, batch 128, Adam 10⁻³ on the sum over the batch, 10 epochs.
+///
+/// ```
+/// use elbo::Config;
+/// use elbo::config::Likelihood;
+///
+/// // What a file leaves out is the default.
+/// let mut config = Config::from_toml("model.latent = 2\nobjective.beta = 4.0")?;
+/// (config.model.encoder, config.model.decoder) = ([256, 64].into(), [64, 256].into());
+/// config.model.likelihood = Likelihood::ContinuousBernoulli;
+/// config.train.epochs = 30;
+/// // Whatever cannot be meant is refused by name, here as by everything that takes a configuration.
+/// config.validate()?;
+/// assert_eq!(Config::from_toml(&config.to_toml())?, config);
+/// # Ok::<(), elbo::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
@@ -66,72 +82,6 @@ pub struct Config {
     pub data: DataConfig,
     /// The data and how long to train on it.
     pub train: TrainConfig,
-}
-
-impl Config {
-    /// The whole schedule of a preset by name: `classic` is the default.
-    ///
-    /// # Errors
-    ///
-    /// If there is no preset of that name.
-    pub fn preset(name: &str) -> Result<Self> {
-        Ok(Preset::named(name)?.config)
-    }
-
-    /// Reads a configuration from TOML; what it leaves out is the classic preset's.
-    ///
-    /// # Errors
-    ///
-    /// If it is not TOML, names a key that does not exist, or has more than 256 KiB.
-    pub fn from_toml(text: &str) -> Result<Self> {
-        // The reader needs many times as much memory.
-        if text.len() > MOST_TOML {
-            let what = format!("a configuration of {} bytes, expected 256 KiB or less", text.len());
-            return Err(Error::config(what).hint("is it a configuration?"));
-        }
-        toml::from_str(text).map_err(|e| {
-            Error::config(e.to_string().trim_end())
-                .hint("the keys are the fields of `Config`; `elbo config` prints them all")
-        })
-    }
-
-    /// Refuses a model that has no density q(z | x), and so no bound on the likelihood p(x).
-    ///
-    /// # Errors
-    ///
-    /// If its posterior is a point.
-    pub fn check_density(&self) -> Result<()> {
-        if self.model.posterior.is_density() {
-            return Ok(());
-        }
-        let what = "a plain autoencoder (`posterior = \"point\"`) has no likelihood p(x)";
-        Err(Error::config(what).hint("train another model, with `--set model.posterior=normal`"))
-    }
-
-    /// Refuses a model whose codes were never held to a prior.
-    ///
-    /// # Errors
-    ///
-    /// If its posterior is a point and no discrepancy from the prior was minimised.
-    pub fn check_prior(&self) -> Result<()> {
-        if self.model.posterior.is_density() || self.objective.mmd > 0.0 {
-            return Ok(());
-        }
-        let what = "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
-        Err(Error::config(what).hint(
-            "train another model, with `--set model.posterior=normal` or `--set objective.mmd=100`",
-        ))
-    }
-
-    /// Writes the configuration as TOML.
-    ///
-    /// # Panics
-    ///
-    /// Never: every field has a TOML form.
-    #[must_use]
-    pub fn to_toml(&self) -> String {
-        toml::to_string(self).expect("every field of a configuration has a TOML form")
-    }
 }
 
 #[cfg(test)]

@@ -16,6 +16,28 @@ use crate::data::{Dataset, Room, channels, source, split};
 use crate::error::{Error, Result};
 
 /// Where images lie, and by what they are read.
+///
+/// ```
+/// use elbo::Config;
+/// use elbo::data::Sources;
+///
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let folder = folder.path();
+/// // An IDX file of 60 images of 4 × 4: its header, and a byte for each pixel.
+/// let path = folder.join("images-idx3-ubyte");
+/// let header = [0x0803, 60, 4, 4_u32].into_iter().flat_map(u32::to_be_bytes);
+/// let pixels = (0..60 * 16).map(|i| (i * i % 251) as u8);
+/// # let write = |bytes: Vec<u8>| std::fs::write(&path, bytes).unwrap();
+/// write(header.chain(pixels).collect());
+///
+/// let config = Config::default();
+/// let opened = Sources::new(&path, &config).open()?;
+/// // No file to test on is named or lies there, so a tenth is kept apart.
+/// assert_eq!((opened.train.len(), opened.test.len()), (54, 6));
+/// // What was decided while reading, in words.
+/// opened.said.iter().for_each(|line| println!("{line}"));
+/// # Ok::<(), elbo::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Sources<'a> {
     /// The images, and those to test on if they are there too.

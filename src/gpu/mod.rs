@@ -4,6 +4,9 @@
 //! touched: no handler is set, every call is made inside error scopes of its own, and it is only
 //! waited for inside calls that say so.
 
+// First, so that rustdoc lists it first: methods come in the order of modules.
+mod open;
+
 mod abilities;
 mod adapter;
 mod cache;
@@ -23,9 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::engine::{AnyKernel, Dispatch, Grid, Limits, Schedule, Suits};
-use crate::error::{Error, ErrorKind, Result};
-use crate::gpu::abilities::{Abilities, WANTED};
-use crate::gpu::adapter::instance;
+use crate::gpu::abilities::Abilities;
 use crate::gpu::cache::Cache;
 use crate::gpu::pipeline::make_pipeline;
 use crate::gpu::tune::Choices;
@@ -77,87 +78,6 @@ pub struct Gpu {
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Gpu {
-    /// Opens a device of our own on the adapter of this number in [`adapters`].
-    ///
-    /// # Errors
-    ///
-    /// If there is no such adapter, or it refuses WebGPU's default limits.
-    pub fn open(number: usize) -> Result<Self> {
-        Self::open_with(number, &Options::default())
-    }
-
-    /// The same, by choice.
-    ///
-    /// # Errors
-    ///
-    /// As [`open`](Self::open).
-    pub fn open_with(number: usize, options: &Options) -> Result<Self> {
-        Self::open_for(number, options, false)
-    }
-
-    fn open_for(number: usize, options: &Options, mixed: bool) -> Result<Self> {
-        let all = wgpu::Backends::all();
-        let found = pollster::block_on(instance().enumerate_adapters(all));
-        let count = found.len();
-        let Some(adapter) = found.into_iter().nth(number) else {
-            let what = format!("there is no adapter {number}; wgpu found {count}");
-            return Err(Error::new(ErrorKind::Device, what).hint("`elbo devices` lists them"));
-        };
-        let description = AdapterDescription::of(&adapter.get_info());
-        let matrices = if mixed { mixed::sizes(&adapter) } else { Vec::new() };
-        let special = if matrices.is_empty() { wgpu::Features::empty() } else { mixed::FEATURES };
-        let mut wanted = WANTED | profile::FEATURE;
-        wanted.set(wgpu::Features::PIPELINE_CACHE, options.cache.is_some());
-        let request = adapter.request_device(&wgpu::DeviceDescriptor {
-            label: Some("elbo"),
-            required_features: adapter.features() & wanted | special,
-            required_limits: wgpu::Limits::default(),
-            experimental_features: mixed::experimental(!matrices.is_empty()),
-            ..Default::default()
-        });
-        let (device, queue) = pollster::block_on(request).map_err(|e| {
-            let what = format!("`{}` gives no device: {e}", description.name);
-            Error::new(ErrorKind::Device, what).hint("`--device cpu` runs without one")
-        })?;
-        let own = Some((number, options.clone()));
-        let mut gpu = Self { own, matrices, ..Self::from_wgpu(device, queue) };
-        let lost = Arc::clone(&gpu.lost);
-        gpu.device.set_device_lost_callback(move |reason, message| {
-            let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
-            *lost = Some(format!("{reason:?} {message}").trim().to_owned());
-        });
-        // Nothing of ours runs outside an error scope; if something does, it must not panic.
-        gpu.device.on_uncaptured_error(Arc::new(|error: wgpu::Error| {
-            tracing::error!("an error outside every scope: {error}");
-        }));
-        gpu.cache = options.cache.as_ref().and_then(|f| Cache::open(&gpu, f)).map(Arc::new);
-        Ok(gpu)
-    }
-
-    /// Takes the host application's device. Its handlers and its limits stay as they are; whatever
-    /// the device was not granted is not used.
-    ///
-    /// wgpu panics when a device is lost while it is waited for. That becomes an error here, but
-    /// only in programs that unwind: one built with `panic = "abort"` would end.
-    #[must_use]
-    pub fn from_wgpu(device: wgpu::Device, queue: wgpu::Queue) -> Self {
-        let description = AdapterDescription::of(&device.adapter_info());
-        Self {
-            device,
-            queue,
-            description,
-            timeout: DEFAULT_TIMEOUT,
-            schedule: None,
-            own: None,
-            matrices: Vec::new(),
-            mixed: false,
-            tuned: Arc::default(),
-            pipelines: Arc::default(),
-            cache: None,
-            lost: Arc::default(),
-        }
-    }
-
     /// The same device with another limit on how long a wait may take.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
