@@ -18,6 +18,7 @@ mod family;
 mod fetch;
 mod look;
 mod manual;
+mod names;
 mod plain;
 mod program;
 mod refusals;
