@@ -10,7 +10,7 @@ use elbo::{Config, Dataset, Error, Result};
 use serde_json::{Value, json};
 
 use crate::cli::args::words;
-use crate::cli::find::data_places;
+use crate::cli::find::data_folder;
 use crate::cli::picture::{Labels, Look, grid, show_images};
 use crate::cli::place::check_picture;
 use crate::cli::print_line;
@@ -51,9 +51,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<u8> {
     args.out.as_deref().map_or(Ok(()), check_picture)?;
-    let none = Config::default().train;
-    let (data, test) = data_places(args.path.as_deref(), args.test_data.as_deref(), &none)?;
-    let (opened, refusal) = open(args, &data, test.as_deref())?;
+    let data = data_folder(args.path.as_deref())?;
+    let (opened, refusal) = open(args, &data)?;
     let (again, across) = duplicates(&opened)?;
     let shown = opened.train.len().min(SHOWN);
     let (images, look) = (opened.train.pixels(0..shown)?, Look::read(&opened.train));
@@ -77,11 +76,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 
 /// The images as `elbo train` would read them; and why it would refuse them, in words, if it would. Those that
 /// were to fit a likelihood and do not are refused here too.
-fn open(args: &Args, data: &Path, test: Option<&Path>) -> Result<(Opened, Option<String>)> {
+fn open(args: &Args, data: &Path) -> Result<(Opened, Option<String>)> {
     let mut config = Config::default();
     args.reading.over(&mut config.data)?;
     config.model.likelihood = args.likelihood.unwrap_or(config.model.likelihood);
     config.validate()?;
+    let test = args.test_data.as_deref();
     // Who only looks leaves nothing.
     let manner = Manner { quiet: args.json, keep: false };
     let read =

@@ -85,15 +85,15 @@ pub(super) fn size(bytes: u64) -> String {
     ByteSize(bytes).display().si().to_string()
 }
 
-/// Where a set lies if it was downloaded: what to train on, and what to test on if it is apart.
-pub(super) fn fetched(set: &Set) -> Option<(PathBuf, Option<PathBuf>)> {
+/// What is read of a set if it was downloaded.
+pub(super) fn fetched(set: &Set) -> Option<PathBuf> {
     let folder = data_home()?.join(set.name);
-    is_here(set, &folder).then(|| places(set, &folder))
+    is_here(set, &folder).then(|| read_of(set, &folder))
 }
 
-fn places(set: &Set, folder: &Path) -> (PathBuf, Option<PathBuf>) {
-    let train = set.train.map_or(folder.to_owned(), |name| folder.join(name));
-    (train, set.test.map(|name| folder.join(name)))
+/// What `--data` takes of a set in a folder.
+fn read_of(set: &Set, folder: &Path) -> PathBuf {
+    set.read.map_or(folder.to_owned(), |name| folder.join(name))
 }
 
 /// Whether all files are in a folder; a file that was downloaded has its name only when it is whole.
@@ -166,22 +166,18 @@ fn moved(address: &str, server: Option<&str>) -> String {
 
 /// What to type to train on a set.
 fn command(set: &Set, folder: &Path, out: Option<&Path>) -> String {
-    if out.is_none() {
-        return format!("elbo train --data {}", set.name);
+    match out {
+        None => format!("elbo train --data {}", set.name),
+        Some(_) => format!("elbo train --data {}", read_of(set, folder).display()),
     }
-    let (train, test) = places(set, folder);
-    let test = test.map(|test| format!(" --test-data {}", test.display()));
-    format!("elbo train --data {}{}", train.display(), test.unwrap_or_default())
 }
 
 /// Says where a set lies, and what to do with it.
 fn tell(set: &Set, folder: &Path, args: &Args) -> Result<()> {
     if args.json {
-        let (train, test) = places(set, folder);
         let mut object = about(set, folder);
         object["event"] = json!("fetched");
-        object["data"] = json!(train);
-        object["test_data"] = json!(test);
+        object["data"] = json!(read_of(set, folder));
         return print_line(&object.to_string());
     }
     print_line(&format!("{} is in {}", set.name, folder.display()))?;

@@ -12,7 +12,7 @@ use crate::cli::fetch;
 /// `elbo fetch mnist` downloads.
 pub(super) fn data_folder(given: Option<&Path>) -> Result<PathBuf> {
     if let Some(given) = given {
-        return Ok(of_name(given)?.0);
+        return of_name(given);
     }
     if let Some(folder) = variable() {
         if folder.exists() {
@@ -42,7 +42,7 @@ pub(super) fn is_in_variable() -> bool {
 }
 
 /// Where the images lie that were asked for, or else those that a run had; and the test images, if they
-/// are elsewhere: those that a run names belong to the data that it names, and those of a set to the set.
+/// are elsewhere: those that a run names belong to the data that it names.
 pub(super) fn data_places(
     data: Option<&Path>,
     test_data: Option<&Path>,
@@ -52,24 +52,15 @@ pub(super) fn data_places(
         (None, None) => run.test_data.as_deref(),
         _ => test_data,
     };
-    let test = test.map(of_name).transpose()?.map(|(train, test)| test.unwrap_or(train));
-    match data.or(run.data.as_deref()) {
-        None => Ok((data_folder(None)?, test)),
-        Some(given) => {
-            let (data, own) = of_name(given)?;
-            Ok((data, test.or(own)))
-        }
-    }
+    Ok((data_folder(data.or(run.data.as_deref()))?, test.map(of_name).transpose()?))
 }
 
-/// A path that was given, or what a set's name stands for where no such path exists: what to train on, and what
-/// to test on if that is another file.
-pub(super) fn of_name(given: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
+/// A path that was given, or where the set of that name lies, if there is no such path.
+pub(super) fn of_name(given: &Path) -> Result<PathBuf> {
     let Some(set) = fetch::named(given).filter(|_| !given.exists()) else {
-        return Ok((given.to_owned(), None));
+        return Ok(given.to_owned());
     };
-    let found = fetch::fetched(set);
-    let found = found.or_else(|| mnist().filter(|_| set.name == "mnist").map(|path| (path, None)));
+    let found = fetch::fetched(set).or_else(|| mnist().filter(|_| set.name == "mnist"));
     found.ok_or_else(|| {
         let (name, size) = (set.name, fetch::size(set.bytes()));
         let what =

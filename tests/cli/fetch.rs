@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
@@ -352,50 +352,4 @@ fn full(dir: &TempDir, server: &Server) {
     let left = fs::metadata(dir.path().join(format!("disk/tiny/{TRAIN}.part"))).expect("a part");
     assert!(left.len() > 0 && left.len() <= 32_768, "{} bytes are kept", left.len());
     drop(disk);
-}
-
-/// MNIST is read where nothing is named, so the way to it is named where it is missing.
-#[test]
-fn what_is_missing_can_be_downloaded() {
-    let dir = place();
-    for (flags, hint) in [
-        (
-            "train --data fashion-mnist --epochs 1",
-            "`elbo fetch fashion-mnist` downloads it (30.9 MB)",
-        ),
-        ("train --data Fashion_MNIST", "`elbo fetch fashion-mnist` downloads it"),
-        ("train --data svhn --epochs 1", "`elbo fetch svhn` downloads it (246.3 MB)"),
-        ("bench --data kmnist --to-loss 1", "`elbo fetch kmnist` downloads it (21.2 MB)"),
-    ] {
-        let mut command = elbo(&dir, flags);
-        let failed = output({
-            command.env("XDG_DATA_HOME", dir.path());
-            command
-        });
-        assert!(refused(&failed, 74).contains(hint), "{flags}: {failed:?}");
-    }
-    // The program of the tests lies in the repository, which has MNIST: a copy elsewhere does not.
-    let program = dir.path().join("elbo");
-    fs::copy(env!("CARGO_BIN_EXE_elbo"), &program).expect("a copy");
-    let missing = |share: &Path| {
-        let mut command = Command::new(&program);
-        command.args(["data"]).current_dir(&dir).env_remove("ELBO_DATA");
-        output({
-            command.env("XDG_DATA_HOME", share);
-            command
-        })
-    };
-    let failed = missing(dir.path());
-    assert!(refused(&failed, 74).contains("`elbo fetch mnist` downloads it"), "{failed:?}");
-    // A download that is to go on is no MNIST yet; images that a user put there are.
-    let share = dir.path().join("elbo-of-user");
-    let mnist = share.join("elbo/mnist");
-    fs::create_dir_all(&mnist).expect("a folder");
-    assert!(refused(&missing(&share), 74).contains("`elbo fetch mnist`"), "an empty folder");
-    fs::write(mnist.join("train-images-idx3-ubyte.gz.part"), "").expect("a file");
-    let failed = missing(&share);
-    assert!(refused(&failed, 74).contains("`elbo fetch mnist`"), "{failed:?}");
-    fs::remove_dir_all(&mnist).expect("a folder");
-    fs::rename(dir.path().join("data"), &mnist).expect("a folder");
-    assert_eq!(missing(&share).status.code(), Some(0), "the user's own images");
 }

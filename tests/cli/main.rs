@@ -23,6 +23,7 @@ mod first_hour;
 mod guide;
 mod look;
 mod manual;
+mod names;
 mod plain;
 mod program;
 mod refusals;

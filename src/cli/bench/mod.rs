@@ -17,7 +17,7 @@ use crate::cli::args::DeviceArgs;
 use crate::cli::bench::compare::Old;
 use crate::cli::bench::output::{About, Format, Printer, Row};
 use crate::cli::card::{dashed, widths};
-use crate::cli::find::data_places;
+use crate::cli::find::data_folder;
 use crate::cli::talk;
 
 pub(super) const EXAMPLES: &str = "\
@@ -270,9 +270,12 @@ fn to_loss(
     let mut config = workload.config.clone();
     config.train.epochs = args.epochs;
     config.validate()?;
-    let (data, tests) = data_places(args.data.as_deref(), None, &config.train)?;
+    let given = args.data.as_deref().or(config.train.data.as_deref());
+    // Test images that a configuration names belong to the data that it names.
+    let tests = config.train.test_data.as_deref().filter(|_| args.data.is_none());
+    let data = data_folder(given)?;
     let Opened { train, test, .. } =
-        Sources { test: tests.as_deref(), ..Sources::new(&data, &config) }.open()?;
+        Sources { test: tests, ..Sources::new(&data, &config) }.open()?;
     let train = train.limited(config.train.limit);
     let Quality { reached, epochs, loss, training, total } =
         bench::to_loss(device, &config, (&train, &test), target, |epoch, loss| {

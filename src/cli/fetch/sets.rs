@@ -15,10 +15,8 @@ pub(in crate::cli) struct Set {
     /// Folders on the web that hold the files, tried in turn.
     pub(super) mirrors: &'static [&'static str],
     pub(super) files: &'static [File],
-    /// The file to train on, where it is not the whole folder that is read.
-    pub(super) train: Option<&'static str>,
-    /// The file to test on, where it must be named too.
-    pub(super) test: Option<&'static str>,
+    /// The file that is read, where it is not the folder; one to test on is found beside it.
+    pub(super) read: Option<&'static str>,
 }
 
 /// A file as it was published: only these bytes are taken.
@@ -71,8 +69,7 @@ const SETS: &[Set] = &[
                 sha256: "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
             },
         ],
-        train: None,
-        test: None,
+        read: None,
     },
     Set {
         name: "fashion-mnist",
@@ -106,8 +103,7 @@ const SETS: &[Set] = &[
                 sha256: "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
             },
         ],
-        train: None,
-        test: None,
+        read: None,
     },
     Set {
         name: "kmnist",
@@ -137,8 +133,7 @@ const SETS: &[Set] = &[
                 sha256: "20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c",
             },
         ],
-        train: None,
-        test: None,
+        read: None,
     },
     Set {
         name: "cifar10",
@@ -151,8 +146,7 @@ const SETS: &[Set] = &[
             bytes: 170_052_171,
             sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
         }],
-        train: Some("cifar-10-binary.tar.gz"),
-        test: None,
+        read: Some("cifar-10-binary.tar.gz"),
     },
     Set {
         name: "cifar100",
@@ -165,8 +159,7 @@ const SETS: &[Set] = &[
             bytes: 168_513_733,
             sha256: "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
         }],
-        train: Some("cifar-100-binary.tar.gz"),
-        test: None,
+        read: Some("cifar-100-binary.tar.gz"),
     },
     Set {
         name: "svhn",
@@ -186,8 +179,7 @@ const SETS: &[Set] = &[
                 sha256: "cdce80dfb2a2c4c6160906d0bd7c68ec5a99d7ca4831afa54f09182025b6a75b",
             },
         ],
-        train: Some("train_32x32.mat"),
-        test: Some("test_32x32.mat"),
+        read: Some("train_32x32.mat"),
     },
 ];
 
@@ -210,8 +202,7 @@ const TINY: &[Set] = &[Set {
             sha256: "4785c195e81350d7901b53f748f0aeb5c99af7a4e591d363dcff964e49106faf",
         },
     ],
-    train: None,
-    test: None,
+    read: None,
 }];
 
 /// All sets, in the order in which they are listed.
@@ -239,7 +230,7 @@ mod tests {
                 let digits = file.sha256.bytes().filter(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'));
                 assert_eq!((digits.count(), file.sha256.len()), (64, 64), "{name}: {}", file.name);
             }
-            for named in [set.train, set.test].into_iter().flatten() {
+            if let Some(named) = set.read {
                 assert!(set.files.iter().any(|file| file.name == named), "{name}: {named}");
             }
         }
