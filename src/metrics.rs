@@ -124,3 +124,23 @@ pub struct Losses {
     /// KL(q(z | x) ‖ p(z)).
     pub kl: f64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Nats;
+
+    #[test]
+    fn huge_losses_have_few_digits() {
+        assert_eq!(format!("{:.2}|{:9.3}", Nats(106.126), Nats(1.5)), "106.13|    1.500");
+        assert_eq!(
+            format!("{:.2}", Nats(159_862_866_116_113_006_592.0)),
+            "1.6e20",
+            "a broken loss"
+        );
+        assert_eq!(
+            format!("{:10.2}|{:.2}", Nats(-2e9), Nats(f64::NAN)),
+            "    -2.0e9|NaN",
+            "others"
+        );
+    }
+}

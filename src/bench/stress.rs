@@ -162,7 +162,7 @@ fn bits(places: Places, report: &Report) -> Result<[u64; 2]> {
         status => {
             let what = format!("the numbers broke (status {status}); the burn-in needs steps");
             Err(Error::new(ErrorKind::Numbers, format!("{what} that stay finite"))
-                .hint("lower the learning rate: `lr` in the file of `--config`"))
+                .hint("lower `lr` in the file of `--config`"))
         }
     }
 }

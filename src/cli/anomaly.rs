@@ -20,9 +20,9 @@ use crate::cli::subject::{ImageArgs, ModelArgs, Split};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo anomaly runs/0001 --out scores.csv
-  elbo anomaly runs/0001 --anomalous 1,5           # classes 1 and 5 are anomalous
-  elbo anomaly runs/0001 --normal 0 --samples 100  # all but 0 are, by the NLL
-  elbo anomaly runs/0001 --against other-images/   # all images there are
+  elbo anomaly runs/0001 --anomalous 1,5           # these classes are
+  elbo anomaly runs/0001 --normal 0 --samples 100  # all others are; by the NLL
+  elbo anomaly runs/0001 --against other-images/   # all of these are
 
 An image's score is its −ELBO with one sampled z, or with --samples its negative log-likelihood (NLL), in nats: the higher, the less likely the image. The AUROC is the probability that an anomalous image scores higher than a normal one: 0.5 is chance, 1 is perfect.";
 

@@ -20,7 +20,7 @@ Examples:
   mkdir -p ~/.local/share/bash-completion/completions
   elbo completions bash > ~/.local/share/bash-completion/completions/elbo
 
-  mkdir -p ~/.zfunc  # and in ~/.zshrc: fpath+=(~/.zfunc); autoload -U compinit; compinit
+  mkdir -p ~/.zfunc  # in ~/.zshrc, before compinit: fpath+=(~/.zfunc)
   elbo completions zsh > ~/.zfunc/_elbo
 
   mkdir -p ~/.config/fish/completions

@@ -32,7 +32,7 @@ const FILES: &str = "give z as .npy, an array (images, latent), as .csv, or as .
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// The latent codes z: a .npy of shape (images, latent), a .csv with columns z_0, z_1, … or mean_0, …
+    /// The latent codes z: a .npy of shape (images, latent), a .csv with columns `z_0`, `z_1`, … or `mean_0`, …
     /// (or all of its columns), or a .safetensors with a tensor z or mean
     #[arg(value_name = "FILE")]
     file: PathBuf,

@@ -224,9 +224,9 @@ impl Report {
         let (active, all) = (self.active(), self.dimensions.len());
         (self.posterior.is_density() && 2 * used(&self.dimensions, self.images) < all).then(|| {
             format!(
-                "warning: the posterior has collapsed in {} of {all} dimensions, which say nothing of \
-                 the image: train with a smaller `--beta`, with `warmup-steps` or `free-bits`, or with \
-                 fewer dimensions (`--latent`)",
+                "warning: the posterior has collapsed in {} of {all} dimensions, which carry no information: \
+                 train with `--set objective.free-bits=0.2`, with KL annealing \
+                 (`--set objective.warmup-steps=1000`), a smaller `--beta` or a smaller `--latent`",
                 all - active
             )
         })

@@ -224,8 +224,12 @@ impl ObjectiveConfig {
         has_effect("kl", !(sampled && weighted), "`importance = 1`")?;
         match self.gradient {
             Gradient::Standard => Ok(()),
-            Gradient::Stl => has_effect("gradient", self.weighs(), "a sampled KL or `importance`"),
-            Gradient::Dreg => has_effect("gradient", weighted, "`importance` above 1"),
+            Gradient::Stl => has_effect(
+                "gradient",
+                self.weighs(),
+                "`--set objective.kl=sampled` or `--importance` above 1",
+            ),
+            Gradient::Dreg => has_effect("gradient", weighted, "`--importance` above 1"),
         }?;
         self.weighs_alone()
     }
@@ -236,7 +240,11 @@ impl ObjectiveConfig {
             [("total-correlation", self.total_correlation != 1.0), ("mmd", self.mmd != 0.0)];
         let of_kl = [("free-bits", self.free_bits > 0.0), ("capacity", self.capacity > 0.0)];
         for (name, set) in pairs {
-            has_effect(name, !set || self.z_per_image() == 1, "one z of each image (`samples`)")?;
+            has_effect(
+                name,
+                !set || self.z_per_image() == 1,
+                "one z of each image (`--samples 1`)",
+            )?;
         }
         for (name, set) in pairs.into_iter().chain(of_kl) {
             has_effect(name, !set || !self.weighs(), "`kl = \"analytic\"` and `importance = 1`")?;

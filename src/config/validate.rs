@@ -33,7 +33,7 @@ impl Config {
             return Ok(());
         }
         let name = likelihood.name();
-        let what = format!("`pixels` tosses coins, and the likelihood `{name}` is of counts");
+        let what = format!("`pixels` binarises, and the likelihood `{name}` is of counts");
         Err(Error::config(what).hint("leave out `--pixels`, or add `--likelihood bernoulli`"))
     }
 
@@ -55,8 +55,7 @@ impl Config {
     }
 }
 
-const HINT: &str =
-    "`elbo config` prints what it means and its default, which it has if it is left out";
+const HINT: &str = "`elbo config` prints its default and what it means";
 
 pub(super) fn fail(name: &str, value: &dyn Display, rule: &str) -> Result<()> {
     Err(Error::config(format!("`{name}` is {value}; it must be {rule}")).hint(HINT))

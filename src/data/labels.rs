@@ -116,8 +116,7 @@ impl Dataset {
         }
         let image = labels.iter().position(|&label| usize::from(label) == largest).unwrap_or(0);
         let what = format!(
-            "image {image} has the class {largest}; the model knows classes 0 to {}",
-            classes - 1
+            "image {image} has the class {largest}; the model knows {classes} classes, counted from 0"
         );
         Err(Error::new(ErrorKind::Data, what).hint(format!(
             "`--classes {}` makes a model that knows all classes of these images",

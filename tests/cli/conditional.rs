@@ -131,7 +131,7 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("scatter out --data bare --split train", 1, "no file `train-labels-idx1-ubyte`"),
     ("anomaly out --against bare", 1, "have no labels"),
     ("train --data bare --classes 3 --batch-size 8", 1, "have no labels"),
-    ("train --data data --classes 2 --batch-size 8", 1, "has the class 2; the model knows classes 0 to 1"),
+    ("train --data data --classes 2 --batch-size 8", 1, "has the class 2; the model knows 2 classes, counted from 0"),
     ("train --data data --classes 1", 2, "`classes` is 1"),
     ("train --data data --classes 257", 2, "`classes` is 257"),
     ("import all.safetensors --classes 2 --out b", 1, "`fc3.weight` has the shape [8, 5], expected [8, 4]"),

@@ -200,3 +200,57 @@ fn what_is_minimised_is_told_where_it_is_not_the_loss() {
         assert_eq!(text(&done.stderr).contains("biased"), noted, "{gradient}: {done:?}");
     }
 }
+
+/// `--set` has every key: over a file and a preset, below flags, with the words of a file's faults.
+#[test]
+fn any_key_is_set() {
+    let dir = place();
+    write(&dir, "my.toml", "[objective]\nfree-bits = 0.5\nbeta = 2.0\n[run]\nkeep = 3");
+    let shown = |flags: &str| {
+        let line = succeed(elbo(&dir, &format!("config --json {flags}")));
+        serde_json::from_str::<Value>(&line).expect("one object")
+    };
+    let over = shown(
+        "--config my.toml --set objective.free-bits=0.2 --set objective.beta=3 --beta 4 \
+         --set model.encoder=[8,4] --set model.activation=tanh --set run.device=0 --set run.max-time=8h",
+    );
+    let (objective, model, run) = (&over["objective"], &over["model"], &over["run"]);
+    assert_eq!((&objective["free-bits"], &objective["beta"]), (&0.2.into(), &4.0.into()), "{over}");
+    assert_eq!(model["encoder"], serde_json::json!([8, 4]), "a list");
+    assert_eq!(model["activation"], "tanh", "a word without quotes");
+    assert_eq!((&run["device"], &run["max-time"]), (&"0".into(), &"8h".into()), "texts");
+    assert_eq!(run["keep"], 3, "what the file says stays");
+    assert_eq!(shown("-p big --set train.epochs=7")["train"]["epochs"], 7, "over a preset");
+    // It trains so, and what belongs to a run alone may change when it is resumed.
+    succeed(train(&dir, "--set objective.warmup-steps=3 --set run.keep=2 --quiet"));
+    let kept = fs::read_to_string(dir.path().join("out/config.toml")).expect("a configuration");
+    assert!(kept.contains("warmup-steps = 3"), "{kept}");
+    succeed(elbo(&dir, "train --resume out --set train.epochs=2 --set run.keep=5 --device cpu -q"));
+    for (flags, says) in [
+        ("config --set objective.fre-bits=1", "did you mean `free-bits`?"),
+        ("config --set objectiv.beta=1", "did you mean [objective]?"),
+        ("config --set free-bits=1", "`objective.free-bits`"),
+        ("config --set train.lr=1", "it belongs to [optimizer]"),
+        (
+            "config --set model.latent=x",
+            "`latent` in [model] is `\"x\"`; it must be a whole number",
+        ),
+        ("config --set model.activation=rleu", "did you mean \"relu\"?"),
+        ("config --set objective.beta", "TABLE.KEY=VALUE"),
+        ("config --set objective.beta=-1", "`beta` is -1"),
+        ("config --set run.keep=0", "`keep` is 0"),
+        ("config --preset clasic", "'clasic'"),
+        ("train --resume out --set model.latent=3", "keeps its configuration"),
+    ] {
+        assert_eq!(refusal_fault(flags, &output(elbo(&dir, flags)), 2, says), None, "{flags}");
+    }
+    // What was perhaps meant stands as a hint.
+    for (flags, hint) in [
+        ("config --preset clasic", "hint: a similar value exists: 'classic'"),
+        ("trian", "hint: a similar subcommand exists: 'train'"),
+        ("train --data data --device gpuu", "hint: did you mean `--device gpu`?"),
+    ] {
+        let told = output(elbo(&dir, flags));
+        assert!(text(&told.stderr).contains(hint), "{flags}: {told:?}");
+    }
+}
