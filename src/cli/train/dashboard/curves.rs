@@ -126,7 +126,7 @@ fn chart(
     let block = Block::bordered().border_style(DIM).title(Line::from(title));
     let Some(y) = range else {
         // Axes would be of values that nobody measured.
-        let none = Paragraph::new("after the first epoch").style(DIM).block(block);
+        let none = Paragraph::new("no value yet").style(DIM).block(block);
         frame.render_widget(none, area);
         return;
     };
