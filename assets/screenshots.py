@@ -23,7 +23,7 @@ from pathlib import Path
 import pyte
 from PIL import Image, ImageDraw, ImageFont
 
-ASSETS = Path(__file__).parent
+ASSETS = Path(__file__).resolve().parent
 FONT = "/usr/share/fonts/truetype/dejavu/DejaVuSansMono{}.ttf"
 # The ground, the ink and the only colour of the dashboard, as usual terminals have them.
 THEMES = {"light": ("#ffffff", "#1f1f1f", "#bc05bc"), "dark": ("#1e1e1e", "#d4d4d4", "#d670d6")}
@@ -46,10 +46,11 @@ def report(page, folder):
             save(Image.open(shot).convert("RGB"), f"report-{name}-{theme}")
 
 
-def typed(command):
-    """What a program writes to a terminal for a while."""
+def typed(command, folder):
+    """What a program in a folder writes to a terminal for a while."""
     child, terminal = pty.fork()
     if child == 0:
+        os.chdir(folder)
         os.environ["TERM"] = "xterm-256color"
         os.execvp(command[0], command)
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
@@ -132,8 +133,10 @@ def main():
         shutil.copytree(run, copy)
         subprocess.run([program, "report", copy], check=True, stdout=subprocess.DEVNULL)
         report(copy / "report.html", Path(folder))
+        # The run may name its images as seen from here.
+        (Path(folder) / "assets").symlink_to(ASSETS)
         more = ["--epochs", "30", "--tui", "--device", "cpu"]
-        dashboard(typed([str(program), "train", "--resume", str(copy), *more]))
+        dashboard(typed([str(program), "train", "--resume", run.name, *more], folder))
 
 
 if __name__ == "__main__":
