@@ -236,9 +236,14 @@ fn a_small_window_has_words() {
         for word in ["epoch 4/2000", "loss 100.50", "0 %, "] {
             assert!(text.contains(word), "`{word}` at {size:?}:\n{text}");
         }
-        if size.1 > 5 {
-            for word in ["epoch 3: train 33.33, test 32.33", "lr 0.001", "step 12 broke", "q: save"]
-            {
+        if size.1 > 10 {
+            for word in [
+                "epoch 3: train 33.33, test 32.33",
+                "lr 0.001",
+                "elapsed 30 s",
+                "step 12 broke",
+                "q: save",
+            ] {
                 assert!(text.contains(word), "`{word}` at {size:?}:\n{text}");
             }
         }
