@@ -113,9 +113,8 @@ fn ask() -> Protocol {
     if !ours || terminal::enable_raw_mode().is_err() {
         return Protocol::Blocks;
     }
-    // A picture of one pixel that kitty's protocol only judges, then what kind of terminal it is.
-    let question = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\\x1b[c";
-    let answer = xterm_query::query_osc(question, PATIENCE_MS);
+    // Its kind, which all terminals tell. Kitty's protocol has a question of its own, but some print that.
+    let answer = xterm_query::query_osc("\x1b[c", PATIENCE_MS);
     // It was taken over a moment ago; if it cannot be given back, nobody can be told.
     let _ = terminal::disable_raw_mode();
     answer.map_or(Protocol::Blocks, |answer| by_answer(&answer))
@@ -127,15 +126,13 @@ fn ask() -> Protocol {
     Protocol::Blocks
 }
 
-/// What the first of a terminal's answers says.
+/// What a terminal's kind says: of its numbers 4 is for sixels.
 #[cfg(unix)]
 fn by_answer(answer: &str) -> Protocol {
-    let kind = answer.strip_prefix("[?").and_then(|rest| rest.split('c').next());
-    // Of a kind's numbers 4 is for sixels.
-    match kind {
-        Some(numbers) if numbers.split(';').any(|number| number == "4") => Protocol::Sixel,
-        None if answer.contains("Gi=31;OK") => Protocol::Kitty,
-        _ => Protocol::Blocks,
+    let numbers = answer.strip_prefix("[?").and_then(|rest| rest.split('c').next());
+    match numbers.is_some_and(|numbers| numbers.split(';').any(|number| number == "4")) {
+        true => Protocol::Sixel,
+        false => Protocol::Blocks,
     }
 }
 
@@ -173,11 +170,10 @@ mod tests {
     #[test]
     fn answers_are_understood() {
         for (answer, expected) in [
-            ("_Gi=31;OK\x1b", Protocol::Kitty),
             ("[?62;4;22c\x1b", Protocol::Sixel),
             ("[?4c\x1b", Protocol::Sixel),
             ("[?64;14;24c\x1b", Protocol::Blocks),
-            ("_Gi=31;EINVAL\x1b", Protocol::Blocks),
+            ("4", Protocol::Blocks),
             ("", Protocol::Blocks),
         ] {
             assert_eq!(by_answer(answer), expected, "{answer:?}");

@@ -96,7 +96,7 @@ fn collapsed(story: &Story) -> String {
     }
     let [active, all] = [active, all].map(|count| usize::try_from(count).unwrap_or(usize::MAX));
     let found = Diagnosis::Collapsed { active, all, scale: None };
-    told("warning", "Posterior collapse:", &format!("{found}. To change that: {}.", found.hint()))
+    told("warning", "Posterior collapse:", &format!("{found}. Hint: {}.", found.hint()))
 }
 
 /// Why training ended, if not after the last epoch.

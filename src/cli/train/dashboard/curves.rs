@@ -126,7 +126,7 @@ fn chart(
     let block = Block::bordered().border_style(DIM).title(Line::from(title));
     let Some(y) = range else {
         // Axes would be of values that nobody measured.
-        let none = Paragraph::new("after the first epoch").style(DIM).block(block);
+        let none = Paragraph::new("no value yet").style(DIM).block(block);
         frame.render_widget(none, area);
         return;
     };
@@ -139,8 +139,10 @@ fn chart(
     let x = [first, last.ceil().max(first + 1.0)];
     let datasets = curves.iter().filter(|(_, points)| !points.is_empty());
     let datasets = datasets.map(|(pen, points)| {
-        let kind = if points.len() > 1 { GraphType::Line } else { GraphType::Scatter };
-        let marker = if points.len() > 1 { pen.marker } else { Marker::Dot };
+        // Points leave the line that they lie on to be seen.
+        let line = points.len() > 1 && pen.marker != Marker::Dot;
+        let kind = if line { GraphType::Line } else { GraphType::Scatter };
+        let marker = if line { pen.marker } else { Marker::Dot };
         let set = Dataset::default().name(pen.name).data(points).graph_type(kind);
         set.marker(marker).style(pen.style)
     });

@@ -72,7 +72,7 @@ fn small(frame: &mut Frame<'_>, area: Rect, view: &View, ending: Option<&str>, n
     if let Some(Point { epoch, train, test }) = view.epochs.last() {
         lines.push(format!("epoch {epoch}: train {:.2}, test {:.2}", train.loss, test.loss));
     }
-    lines.push(pace(view, now).trim().to_owned());
+    lines.extend(pace(view, now).trim().split(" · ").map(str::to_owned));
     lines.extend(view.messages.last().cloned());
     lines.push("q: save and end, s: save".to_owned());
     let lines: Vec<_> = lines.into_iter().map(Line::from).collect();
