@@ -73,8 +73,8 @@ fn json_line(runs: &[PathBuf], stories: &[Story], differing: &[Difference], page
             let Told { epochs, step, last, best, nll, nll_margin } = Told::of(story);
             let (best_epoch, best) = best.unzip();
             json!({
-                "run": run.display().to_string(), "epochs": epochs, "step": step, "test_loss": last,
-                "best_test_loss": best, "best_epoch": best_epoch, "nll": nll, "nll_margin": nll_margin,
+                "run": run.display().to_string(), "epochs": epochs, "step": step, "last_loss": last,
+                "best_loss": best, "best_epoch": best_epoch, "nll": nll, "nll_margin": nll_margin,
             })
         })
         .collect();
@@ -105,7 +105,10 @@ fn table(names: &[String], stories: &[Story]) -> Vec<String> {
         )
     };
     let head = ["epochs", "steps", "last", "best", "epoch", "NLL"].map(str::to_owned);
-    let mut lines = vec!["test losses, nats per image".to_owned(), line("", "run", head)];
+    let mut lines = vec![
+        "losses of test images (of validation images, where there are some), nats".to_owned(),
+        line("", "run", head),
+    ];
     for ((name, story), number) in names.iter().zip(stories).zip(1..) {
         let Told { epochs, step, last, best, nll, .. } = Told::of(story);
         let loss = |value: Option<f64>| value.map_or("–".to_owned(), figure);

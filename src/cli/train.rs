@@ -165,7 +165,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         }
     }
     let resumed = args.resume.as_ref().map(|_| course.epochs * trainer.steps_per_epoch());
-    let mut log = Log::new(args, folder, (resumed, looked_at))?;
+    let mut log = Log::new(args, folder, resumed, (data.display().to_string(), looked_at))?;
     log.start(&trainer, &device, &precision)?;
     if args.tui {
         log.show(&trainer, &device, &precision, &signals)?;

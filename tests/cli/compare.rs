@@ -54,7 +54,7 @@ fn runs_are_set_side_by_side() {
     assert_eq!((name.as_str(), &line["page"]), ("compare", &"page.html".into()), "{line}");
     for (place, run) in ["out", "other"].into_iter().enumerate() {
         assert_eq!(line["runs"][place]["run"], run, "{line}");
-        assert_eq!(line["runs"][place]["test_loss"], loss(run), "{line}");
+        assert_eq!(line["runs"][place]["last_loss"], loss(run), "{line}");
     }
     let expected = serde_json::json!({"objective.beta": [1.0, 4.0], "train.epochs": [2, 3]});
     assert_eq!(line["differ"], expected, "{line}");

@@ -68,7 +68,7 @@ fn class(place: usize) -> &'static str {
 }
 
 fn table(stories: &[Story]) -> String {
-    let names = ["run", "epochs", "steps", "last test loss", "best test loss", "in epoch", "NLL"];
+    let names = ["run", "epochs", "steps", "last loss", "best loss", "in epoch", "NLL"];
     let head: String = names.iter().map(|name| format!("<th>{name}</th>")).collect();
     let mut html = format!(
         "<div class=\"scroll\"><table class=\"stack\">\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
@@ -153,9 +153,9 @@ pub(in crate::cli) struct Told {
     /// The last epoch that was finished.
     pub(in crate::cli) epochs: u64,
     pub(in crate::cli) step: Option<u64>,
-    /// The test loss after it.
+    /// The loss after it on the images that training looked at: to validate on, or else to test on.
     pub(in crate::cli) last: Option<f64>,
-    /// The epoch with the lowest test loss, and that loss.
+    /// The epoch with the lowest such loss, and that loss.
     pub(in crate::cli) best: Option<(u64, f64)>,
     /// By the newest `elbo evaluate`, if it was asked for one.
     pub(in crate::cli) nll: Option<f64>,

@@ -118,10 +118,12 @@ fn tiles(story: &Story) -> String {
         1 => "one sampled z".to_owned(),
         z => format!("{z} sampled z"),
     };
-    tile("Test loss", told(loss), format!("{NATS}, {z}"));
+    let looked_at = if story.looked_at() == "test" { "Test" } else { "Validation" };
+    tile(&format!("{looked_at} loss"), told(loss), format!("{NATS}, {z}"));
     tile("=\u{a0}reconstruction", told(recon), "−log p(x|z)".to_owned());
     tile("+\u{a0}KL", told(kl), "of the posterior from the prior".to_owned());
-    tile("Test loss at z\u{a0}=\u{a0}μ", told(last.test_at_mean), "not sampled".to_owned());
+    let at_mean = format!("{looked_at} loss at z\u{a0}=\u{a0}μ");
+    tile(&at_mean, told(last.test_at_mean), "not sampled".to_owned());
     tile("Training loss", told(last.train[0]), "mean over the epoch".to_owned());
     if let Some(objective) = last.objective {
         tile("Objective", figure(objective), "what training minimised".to_owned());
@@ -132,7 +134,11 @@ fn tiles(story: &Story) -> String {
         tile("Active dimensions", active.to_string(), of);
     }
     if let Some((best, loss)) = story.best() {
-        tile("Best epoch", best.to_string(), format!("test loss {}", figure(loss)));
+        tile(
+            "Best epoch",
+            best.to_string(),
+            format!("{} loss {}", story.looked_at(), figure(loss)),
+        );
     }
     let steps = last.step.map_or(String::new(), |step| format!("{step} steps"));
     tile("Epochs", number.to_string(), steps);
@@ -170,7 +176,7 @@ fn curves(story: &Story) -> String {
     for (part, title) in ["Loss (−ELBO)", "Reconstruction", "KL"].into_iter().enumerate() {
         let both = [
             series("train", "train", &|epoch| epoch.train[part]),
-            series("test", "test", &|epoch| epoch.test[part]),
+            series(story.looked_at(), "test", &|epoch| epoch.test[part]),
         ];
         charts += &chart(About { title, unit: NATS, from_zero: false }, &both);
     }
@@ -182,7 +188,8 @@ fn curves(story: &Story) -> String {
         false => format!(
             "<h2>Curves</h2>\n<div class=\"charts\">\n{charts}</div>\n\
              <p class=\"note\">Training losses are means over an epoch, while the weights change; \
-             test losses are taken after it.</p>\n"
+             {} losses are taken after it.</p>\n",
+            story.looked_at()
         ),
     }
 }

@@ -91,7 +91,13 @@ impl Story {
         self.key(section, key)?.as_u64()
     }
 
-    /// The epoch with the lowest test loss, the first of equal ones, and that loss.
+    /// The images that `test` of an epoch is of: those that training looked at, `validation` or `test`.
+    pub(super) fn looked_at(&self) -> &'static str {
+        let share = self.key("data", "validation-fraction").and_then(Value::as_f64);
+        if share.is_some_and(|share| share > 0.0) { "validation" } else { "test" }
+    }
+
+    /// The epoch with the lowest loss on those images, the first of equal ones, and that loss.
     pub(super) fn best(&self) -> Option<(u64, f64)> {
         let all = self.epochs.iter().filter_map(|(n, epoch)| Some((*n, epoch.test[0]?)));
         all.min_by(|a, b| a.1.total_cmp(&b.1))
@@ -128,9 +134,13 @@ impl Story {
                 let epoch = self.epoch(&line)?;
                 epoch.step = line.get("step").and_then(Value::as_u64);
                 epoch.train = parts(&line, ["train_loss", "train_recon", "train_kl"])?;
-                epoch.test = parts(&line, ["test_loss", "test_recon", "test_kl"])?;
+                // By what the line has, whatever the configuration says.
+                let of = ["validation", "test"];
+                let of = of.into_iter().find(|of| line.contains_key(&format!("{of}_loss")));
+                let key = |name: &str| format!("{}_{name}", of.unwrap_or("test"));
+                epoch.test = parts(&line, [&key("loss"), &key("recon"), &key("kl")])?;
                 epoch.objective = number(&line, "train_objective")?;
-                epoch.test_at_mean = number(&line, "test_loss_at_mean")?;
+                epoch.test_at_mean = number(&line, &key("loss_at_mean"))?;
                 epoch.active = line.get("active_units").and_then(Value::as_u64);
             }
             None if timing => {

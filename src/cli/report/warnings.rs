@@ -65,15 +65,16 @@ fn broken(story: &Story) -> String {
     html + "</ul></div>\n"
 }
 
-/// A test loss that is no number, or worse than where it began.
+/// A loss that is no number, or worse than where it began.
 fn diverged(story: &Story) -> String {
     let Some((number, last)) = story.epochs.last_key_value() else { return String::new() };
     let first = story.epochs.first_key_value().and_then(|(_, epoch)| epoch.test[0]);
+    let of = story.looked_at();
     let advice = "Train anew with a lower learning rate (`--lr`).";
     let what = match (last.test[0], first) {
-        (None, _) => format!("The test loss after epoch {number} is not finite."),
+        (None, _) => format!("The {of} loss after epoch {number} is not finite."),
         (Some(loss), Some(first)) if loss > first => format!(
-            "The test loss after epoch {number}, {}, is above the first, {}.",
+            "The {of} loss after epoch {number}, {}, is above the first, {}.",
             figure(loss),
             figure(first)
         ),
@@ -127,11 +128,12 @@ fn failed(end: &Map<String, Value>, after: &str) -> String {
 }
 
 fn patience(story: &Story, after: &str) -> String {
+    let of = story.looked_at();
     let best = story.best().map_or(String::new(), |(epoch, loss)| {
-        format!(" The best is epoch {epoch}, with a test loss of {}.", figure(loss))
+        format!(" The best is epoch {epoch}, with a {of} loss of {}.", figure(loss))
     });
     let waited = epochs(story.count("train", "patience").unwrap_or(0));
-    let what = format!("No better test loss in {waited} (`patience`) ended training{after}.{best}");
+    let what = format!("No better {of} loss in {waited} (`patience`) ended training{after}.{best}");
     told("notice", "Early stopping.", &what)
 }
 

@@ -1,7 +1,7 @@
 //! What a run tells of itself: to its folder, to TensorBoard, to who watches it.
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::time::SystemTime;
 
 use elbo::model::Architecture;
 use elbo::train::{Broken, Diagnosis, Way};
@@ -40,6 +40,8 @@ pub(super) struct Log {
     json: bool,
     /// The images that training looks at: `validation` or `test`.
     looked_at: &'static str,
+    /// Where its data lies.
+    data: String,
     /// Whether the table of epochs has its head.
     headed: bool,
 }
@@ -50,14 +52,15 @@ impl Log {
     pub(super) fn new(
         args: &Args,
         folder: RunFolder,
-        (resumed, looked_at): (Option<u64>, &'static str),
+        resumed: Option<u64>,
+        (data, looked_at): (String, &'static str),
     ) -> Result<Self> {
         let mut events = EventFile::create(folder.path())?;
         if let Some(step) = resumed {
             events.go_on(step + 1)?;
         }
         let (screen, json) = (Screen::new(args), args.json);
-        Ok(Self { folder, screen, events, json, looked_at, headed: false })
+        Ok(Self { folder, screen, events, json, looked_at, data, headed: false })
     }
 
     pub(super) fn start(
@@ -73,11 +76,11 @@ impl Log {
             "precision": precision, "schedules": trainer.schedules(),
             "parameters": trainer.vae().parameters.count(), "seed": config.seed, "step": step,
             "version": env!("CARGO_PKG_VERSION"),
+            "date": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
         });
         self.folder.append(TIMINGS, &line.to_string())?;
         if self.json {
-            let data = config.data.as_deref().unwrap_or(Path::new("")).display();
-            line["data"] = json!(data.to_string());
+            line["data"] = json!(self.data);
             line["run"] = json!(run);
             print_line(&line.to_string())?;
         }
@@ -96,11 +99,11 @@ impl Log {
         let networks = Architecture::of(&config.model, pixels)?;
         let layers = dashed(&widths([pixels, config.model.latent], &networks.encoder));
         let count = trainer.vae().parameters.count();
-        let data = config.train.data.as_deref().unwrap_or(Path::new(""));
         let about = About {
             model: format!("{layers}, {count} parameters, β = {}", config.objective.beta),
             device: format!("{}, {precision}", device.name()),
-            data: data.display().to_string(),
+            data: self.data.clone(),
+            looked_at: self.looked_at,
             seed: config.train.seed,
             memory: trainer.vae().plan.bytes(),
             run: self.folder.path().display().to_string(),
@@ -208,9 +211,17 @@ impl Log {
         self.screen.evaluated(Point { epoch, train, test: sampled }, row(told))
     }
 
-    /// Tells why this session of the run ended, and when.
-    pub(super) fn end(&self, status: &str, step: u64, seconds: f64) -> Result<()> {
-        let line = json!({"event": "end", "status": status, "step": step, "seconds": seconds});
+    /// Tells why this session of the run ended, when, and with which error, if it failed.
+    pub(super) fn end(
+        &self,
+        (status, error): (&str, Option<String>),
+        step: u64,
+        seconds: f64,
+    ) -> Result<()> {
+        let mut line = json!({"event": "end", "status": status, "step": step, "seconds": seconds});
+        if let Some(error) = error {
+            line["error"] = json!(error);
+        }
         self.folder.append(TIMINGS, &line.to_string())
     }
 

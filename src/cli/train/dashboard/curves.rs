@@ -30,7 +30,12 @@ pub(super) struct Pen {
 
 const RUNNING_PEN: Pen = Pen { name: "··· so far", marker: Marker::Custom('·'), style: DIM };
 const TRAIN_PEN: Pen = Pen { name: "⠤⠤⠤ train", marker: Marker::Braille, style: TRAIN };
-pub(super) const TEST_PEN: Pen = Pen { name: "••• test", marker: Marker::Dot, style: TEST };
+
+/// The pen of the images that training looks at: `test`, or `validation`.
+pub(super) fn test_pen(looked_at: &str) -> Pen {
+    let name = if looked_at == "test" { "••• test" } else { "••• validation" };
+    Pen { name, marker: Marker::Dot, style: TEST }
+}
 
 /// A curve, and how it is drawn.
 pub(super) type Curve = (Pen, Vec<(f64, f64)>);
@@ -40,7 +45,10 @@ pub(super) fn losses(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let title = match view.best() {
         Some(best) if area.width >= 56 => {
             let (loss, epoch) = (best.test.loss, best.epoch);
-            format!(" loss, nats per image · best test {loss:.2}, epoch {epoch} ")
+            format!(
+                " loss, nats per image · best {} {loss:.2}, epoch {epoch} ",
+                view.about.looked_at
+            )
         }
         _ => " loss, nats per image ".to_owned(),
     };
@@ -48,7 +56,7 @@ pub(super) fn losses(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let curves = [
         (RUNNING_PEN, running),
         (TRAIN_PEN, over(&view.epochs, |p| p.train.loss)),
-        (TEST_PEN, over(&view.epochs, |p| p.test.loss)),
+        (test_pen(view.about.looked_at), over(&view.epochs, |p| p.test.loss)),
     ];
     // The mean of an epoch that has just begun may lie anywhere; it is shown where it fits.
     let range = y_range(if view.epochs.is_empty() { &curves } else { &curves[1..] });
@@ -60,12 +68,12 @@ pub(super) fn part(
     frame: &mut Frame<'_>,
     area: Rect,
     title: &str,
-    epochs: &[Point],
+    view: &View,
     value: impl Fn(&elbo::Losses) -> f64,
 ) {
     let curves = [
-        (TRAIN_PEN, over(epochs, |p| value(&p.train))),
-        (TEST_PEN, over(epochs, |p| value(&p.test))),
+        (TRAIN_PEN, over(&view.epochs, |p| value(&p.train))),
+        (test_pen(view.about.looked_at), over(&view.epochs, |p| value(&p.test))),
     ];
     let range = y_range(&curves);
     chart(frame, area, format!(" {title} "), &curves, range);

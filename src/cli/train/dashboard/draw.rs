@@ -41,8 +41,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View, ending: Option<&str>, now
         losses(frame, above, view);
         let [recon, kl] =
             Layout::horizontal([Constraint::Percentage(50), Constraint::Min(0)]).areas(below);
-        part(frame, recon, "reconstruction, −log p(x|z)", &view.epochs, |l| l.recon);
-        part(frame, kl, "KL(q(z|x) ‖ p(z))", &view.epochs, |l| l.kl);
+        part(frame, recon, "reconstruction, −log p(x|z)", view, |l| l.recon);
+        part(frame, kl, "KL(q(z|x) ‖ p(z))", view, |l| l.kl);
         let [above, below] = Layout::vertical([table, Constraint::Min(0)]).areas(right);
         numbers(frame, above, view);
         pictures(frame, below, view);
@@ -70,7 +70,8 @@ fn small(frame: &mut Frame<'_>, area: Rect, view: &View, ending: Option<&str>, n
         None => format!("{:.0} %", (view.done() * 100.0).floor()),
     });
     if let Some(Point { epoch, train, test }) = view.epochs.last() {
-        lines.push(format!("epoch {epoch}: train {:.2}, test {:.2}", train.loss, test.loss));
+        let of = view.about.looked_at;
+        lines.push(format!("epoch {epoch}: train {:.2}, {of} {:.2}", train.loss, test.loss));
     }
     lines.extend(pace(view, now).trim().split(" · ").map(str::to_owned));
     lines.extend(view.messages.last().cloned());
@@ -123,7 +124,7 @@ fn numbers(frame: &mut Frame<'_>, area: Rect, view: &View) {
     let epoch = last.map_or(String::new(), |point| format!(", epoch {}", point.epoch));
     let rows = [
         row(format!("⠤ train{epoch}"), last.map(|point| point.train), TRAIN),
-        row(format!("• test{epoch}"), last.map(|point| point.test), TEST),
+        row(format!("• {}{epoch}", view.about.looked_at), last.map(|point| point.test), TEST),
         row(format!("· epoch {} so far", view.epoch), view.running, DIM),
     ];
     let number = Constraint::Length(if area.width < 60 { 7 } else { 10 });
@@ -152,7 +153,7 @@ fn pictures(frame: &mut Frame<'_>, area: Rect, view: &View) {
 }
 
 /// What the rows of pictures are, where there is room to say it.
-const LONG: &str = "test images, reconstructions, samples";
+const LONG: &str = "images, reconstructions, samples";
 
 /// How fast it is, the learning rate, and for how long it has been going on.
 fn pace(view: &View, now: Instant) -> String {

@@ -14,7 +14,7 @@ use ratatui::widgets::Widget;
 
 use crate::cli::picture::Look;
 
-use super::curves::{Curve, DIM, TEST, TEST_PEN, TRAIN, label, y_range};
+use super::curves::{Curve, DIM, TEST, TRAIN, label, test_pen, y_range};
 use super::draw::{draw, thousands, time};
 use super::mosaic::{Mosaic, Tiles, average};
 use super::view::{About, Pictures, Point, Progress, View};
@@ -32,6 +32,7 @@ fn view(epochs: u64, loss: impl Fn(u64) -> f64) -> (View, Instant) {
         model: "784-400-20".to_owned(),
         device: "CPU".to_owned(),
         data: "assets/mnist".to_owned(),
+        looked_at: "test",
         seed: 7,
         memory: 64 << 20,
         run: "runs/0001".to_owned(),
@@ -254,7 +255,7 @@ fn a_small_window_has_words() {
 fn ranges_and_labels() {
     let curve = |values: &[f64]| {
         let points = values.iter().enumerate().map(|(i, &y)| (i as f64, y)).collect();
-        (TEST_PEN, points)
+        (test_pen("test"), points)
     };
     let y_range = |curves: &[Curve]| y_range(curves).expect("values");
     let [low, high] = y_range(&[curve(&[900.0, 110.0, 100.0, 90.0])]);

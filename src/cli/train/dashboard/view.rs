@@ -22,6 +22,8 @@ pub(in crate::cli::train) struct About {
     pub(in crate::cli::train) model: String,
     pub(in crate::cli::train) device: String,
     pub(in crate::cli::train) data: String,
+    /// The images that it looks at: `validation` or `test`.
+    pub(in crate::cli::train) looked_at: &'static str,
     pub(in crate::cli::train) seed: u64,
     /// Bytes on the device that are planned.
     pub(in crate::cli::train) memory: u64,

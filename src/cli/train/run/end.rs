@@ -25,7 +25,7 @@ impl Run<'_> {
         let tested = self.tested(end, state)?;
         self.describe(state, &tested)?;
         let took = self.span.start.elapsed();
-        self.log.end(end.status(), step, took.as_secs_f64())?;
+        self.log.end((end.status(), None), step, took.as_secs_f64())?;
         self.report()?;
         let folder = self.log.folder.path();
         if self.args.json {
@@ -137,7 +137,11 @@ impl Run<'_> {
             let _ = self.save();
         }
         // What ended training matters more than whether this can be told.
-        let _ = self.log.end("failed", step, self.span.start.elapsed().as_secs_f64());
+        let _ = self.log.end(
+            ("failed", Some(error.to_string())),
+            step,
+            self.span.start.elapsed().as_secs_f64(),
+        );
         let _ = report::write(self.log.folder.path());
         let (run, saved) = (self.log.folder.path().display(), self.saved.map(|(step, _)| step));
         if self.args.json {
