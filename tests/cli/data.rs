@@ -257,7 +257,9 @@ fn what_is_wrong_is_told_and_its_hint_mends_it() {
     let flags = "--data faint.npy --likelihood normal --latent 4 --lr 0.003 --hidden 32";
     let said = text(&output(train(&dir, &format!("{flags} --epochs 60"))).stderr).to_owned();
     assert!(
-        said.contains("the likelihood's scale is fixed at 1, and pixels deviate by 0.1"),
+        said.contains(
+            "the likelihood's scale is fixed at 1, and the pixels' standard deviation is 0.1"
+        ),
         "{said}"
     );
     assert!(said.contains("only 0 of 4 dimensions of z are active"), "{said}");
@@ -278,7 +280,7 @@ fn what_is_wrong_is_told_and_its_hint_mends_it() {
     // A rate so high that the codes run away.
     let fast = "--epochs 40 --lr 0.3 --latent 4 --hidden 32 --out fast";
     let said = text(&output(train(&dir, fast)).stderr).to_owned();
-    assert!(said.contains("which the best model has that makes the same of every image"), "{said}");
+    assert!(said.contains("that of the best constant image"), "{said}");
     assert!(!said.contains("dimensions of z are active; the others"), "no collapse: {said}");
     let slow = "--epochs 40 --lr 0.003 --latent 4 --hidden 32 --out slow";
     let mended = text(&output(train(&dir, slow)).stderr).to_owned();
