@@ -30,7 +30,7 @@ pub(super) struct Args {
     #[arg(value_name = "RUN", value_parser = run_name(), num_args = 2.., required = true)]
     runs: Vec<PathBuf>,
     /// The page to write, which must not be there yet [default: compare.html, or the next free name]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]

@@ -215,7 +215,7 @@ impl Report {
         order.sort_by(|(_, a), (_, b)| b.kl.total_cmp(&a.kl));
         lines.push("KL by dimension of z, largest first:".to_owned());
         let shown: Vec<_> = order.iter().map(|(j, d)| format!("{j:>4}: {:5.2}", d.kl)).collect();
-        lines.extend(shown.chunks(8).map(|some| some.concat()));
+        lines.extend(shown.chunks(7).map(|some| some.concat()));
         lines
     }
 

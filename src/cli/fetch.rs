@@ -30,13 +30,13 @@ pub(super) struct Args {
     #[arg(value_name = "NAME", value_parser = names())]
     sets: Vec<&'static Set>,
     /// The folder for the files of one set [default: one where `--data NAME` finds it]
-    #[arg(long, value_name = "FOLDER", requires = "sets")]
+    #[arg(long, short, value_name = "FOLDER", requires = "sets")]
     out: Option<PathBuf>,
     /// Print one JSON object for each set
     #[arg(long)]
     json: bool,
     /// Say nothing on stderr but what went wrong
-    #[arg(long)]
+    #[arg(long, short)]
     quiet: bool,
 }
 
@@ -89,6 +89,14 @@ pub(super) fn size(bytes: u64) -> String {
 pub(super) fn fetched(set: &Set) -> Option<PathBuf> {
     let folder = data_home()?.join(set.name);
     is_here(set, &folder).then(|| read_of(set, &folder))
+}
+
+/// The name of a set that was perhaps meant by a word.
+pub(super) fn meant(word: &Path) -> Option<&'static str> {
+    let word = word.to_str()?.to_lowercase();
+    let likeness = |set: &&Set| strsim::jaro_winkler(&word, set.name);
+    let nearest = sets::all().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(&nearest) >= 0.85).then_some(nearest.name)
 }
 
 /// What `--data` takes of a set in a folder.

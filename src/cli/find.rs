@@ -57,8 +57,17 @@ pub(super) fn data_places(
 
 /// A path that was given, or where the set of that name lies, if there is no such path.
 pub(super) fn of_name(given: &Path) -> Result<PathBuf> {
-    let Some(set) = fetch::named(given).filter(|_| !given.exists()) else {
+    if given.exists() {
         return Ok(given.to_owned());
+    }
+    let Some(set) = fetch::named(given) else {
+        return match fetch::meant(given) {
+            None => Ok(given.to_owned()),
+            Some(name) => {
+                let what = format!("there is no file, folder or data set `{}`", given.display());
+                Err(Error::new(ErrorKind::Io, what).hint(format!("did you mean `--data {name}`?")))
+            }
+        };
     };
     let found = fetch::fetched(set).or_else(|| mnist().filter(|_| set.name == "mnist"));
     found.ok_or_else(|| {

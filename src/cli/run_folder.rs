@@ -86,20 +86,20 @@ impl RunFolder {
 
     /// Takes the folder of a run that goes on, with its newest state.
     pub(super) fn resume(path: &Path) -> Result<(Self, State)> {
-        let missing = || {
-            let error = std::io::Error::from(IoKind::NotFound);
-            Error::io("read", &path.join(CHECKPOINT), error).hint(
-                "`--resume` takes the folder of a run with a checkpoint; if it has none, nothing was \
-                 saved: remove the folder and train anew",
-            )
+        let missing = |what: &str| {
+            let what = format!("there is no `{}`, {what}", path.join(CHECKPOINT).display());
+            Error::new(ErrorKind::Io, what)
         };
         if !path.is_dir() {
-            return Err(missing());
+            return Err(missing("and so no run").hint(
+                "`--resume` takes the folder of a run, or `latest`; `elbo runs` lists those under runs",
+            ));
         }
         // Who is at it may not have saved yet.
         let folder = Self { path: path.to_owned(), _lock: lock(path)?, empty: false };
         if !path.join(CHECKPOINT).exists() {
-            return Err(missing());
+            return Err(missing("since nothing was saved")
+                .hint("remove the folder and train anew, or resume another run"));
         }
         folder.remove_leftovers();
         let state = State::read(&path.join(CHECKPOINT))?;

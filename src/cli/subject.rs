@@ -115,7 +115,7 @@ impl ModelArgs {
     pub(super) fn device(&self) -> Result<Device> {
         let (device, why, precision) = self.device.open()?;
         if !self.quiet {
-            talk(&format!("device: {} ({why}), precision: {precision}", device.name()));
+            talk(&format!("device: {} ({why}), {precision}", device.name()));
         }
         Ok(device)
     }

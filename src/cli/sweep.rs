@@ -57,7 +57,7 @@ pub(super) struct Args {
     /// The TOML file that says what is to be trained
     file: PathBuf,
     /// The folder for the runs [default: `out` in the file, or else sweeps/NAME for NAME.toml]
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, short, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// List the combinations and how far each is, and train nothing
     #[arg(long)]
@@ -65,7 +65,7 @@ pub(super) struct Args {
     #[command(flatten)]
     run: RunArgs,
     /// No progress on stderr
-    #[arg(long)]
+    #[arg(long, short)]
     quiet: bool,
     /// Print one JSON object a line
     #[arg(long)]

@@ -45,6 +45,13 @@ fn help_fits() {
                     "model.",
                     "onnxruntime.",
                     "safetensors.",
+                    // The file of a sweep.
+                    "[",
+                    "preset ",
+                    "out ",
+                    "epochs ",
+                    "objective.",
+                    "optimizer.",
                 ];
                 if !begins.iter().any(|begin| example.trim_start().starts_with(begin)) {
                     wrong.push(format!("{line}: an example goes on: {example}"));

@@ -69,7 +69,8 @@ fn odd_runs_are_compared() {
     let config = dir.path().join(name).join("config.toml");
     let text = fs::read_to_string(&config).expect("a configuration");
     let long = format!("data = \"/{}set\"", "folder/".repeat(30));
-    fs::write(&config, text.replace("data = \"data\"", &long)).expect("a file");
+    let own = text.lines().find(|line| line.starts_with("data = ")).expect("the data");
+    fs::write(&config, text.replace(own, &long)).expect("a file");
     fs::remove_file(dir.path().join(name).join("metrics.jsonl")).expect("a file");
     let said = succeed(elbo(&dir, &format!("compare {name} {}", "out ".repeat(20))));
     assert!(said.contains("1: 4.0  2–21: 1.0"), "{said}");

@@ -36,7 +36,7 @@ fn alike_line(line: &str) -> String {
         let is_time = trimmed.ends_with('s') && trimmed[..trimmed.len() - 1].parse::<u64>().is_ok();
         let is_date =
             trimmed.len() > 4 && trimmed.chars().all(|c| c.is_ascii_digit() || "-:".contains(c));
-        let is_date = is_date && trimmed.contains(['-', ':']);
+        let is_date = is_date && (trimmed.len() == 10 || trimmed.contains(':'));
         let same = if is_time || is_date { "#".to_owned() } else { number(trimmed) };
         out.push_str(&same);
         out.push_str(rest);

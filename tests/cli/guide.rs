@@ -1,8 +1,11 @@
 //! The user guide in `docs/`: every command of it is run, on smaller data, by who follows it page by page.
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tempfile::TempDir;
 
 use crate::program::{elbo, output, succeed, text};
@@ -28,7 +31,10 @@ fn digits(folder: &Path) {
         let images = idx(&[count, 28, 28], (0..count * 784).map(pixel));
         let labels = idx(&[count], (0..count).map(|image| (image % 10) as u8));
         for (kind, bytes) in [("images-idx3", images), ("labels-idx1", labels)] {
-            fs::write(folder.join(format!("{set}-{kind}-ubyte")), bytes).expect("a file");
+            // As they are published.
+            let file = fs::File::create(folder.join(format!("{set}-{kind}-ubyte.gz")));
+            let mut packed = GzEncoder::new(file.expect("a file"), Compression::fast());
+            packed.write_all(&bytes).and_then(|()| packed.finish()).expect("a file");
         }
     }
 }

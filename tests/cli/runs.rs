@@ -203,7 +203,7 @@ fn info_tells_what_a_run_is() {
         "β = 0.5",
         "Adam, learning rate 0.001",
         "batch 16",
-        "data data images",
+        "/data images",
         "8 × 8; the first 60 training images: values from 0 to 255, divided by 255",
         "6 steps, 1 of 2 epochs; the lowest test loss is ",
         "encoder.0.weight 8 × 64 512 ",

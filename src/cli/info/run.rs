@@ -103,6 +103,10 @@ fn in_words(run: &Summary, header: &Header, ended: &Option<Value>) -> Result<Vec
     let train = &config.train;
     let data = match &train.data {
         Some(path) => path.display().to_string(),
+        // Nobody named it, and it was found.
+        None if header.data.is_some() => {
+            "MNIST, found where it is looked for by default".to_owned()
+        }
         None => "not named".to_owned(),
     };
     let limit = match train.limit {
