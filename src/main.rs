@@ -16,7 +16,7 @@ fn main() -> ExitCode {
 /// Mesa's Vulkan asks Wayland which device draws the screen. Where nothing says where Wayland's socket lies, as in
 /// a container, its library prints an error that looks like ours. There is no screen then, which is said here.
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "the environment can be set in no other way")]
+#[expect(unsafe_code, reason = "the environment can be set in no other way")]
 fn name_no_screen() {
     let is_path =
         |name| std::env::var_os(name).is_some_and(|v| std::path::Path::new(&v).is_absolute());

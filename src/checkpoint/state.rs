@@ -53,10 +53,8 @@ impl State {
         let (_, header) = SafeTensors::read_metadata(bytes)
             .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
         let about = header.metadata().as_ref().and_then(|all| all.get(KEY));
-        let Some(about) = about else {
-            let what = "holds weights and no state of a run".to_owned();
-            return Err(fail(what).hint("`elbo import` makes a run of weights"));
-        };
+        let none = || fail("holds weights and no state of a run".to_owned());
+        let about = about.ok_or_else(|| none().hint("`elbo import` makes a run of weights"))?;
         if about.len() > MOST_METADATA {
             let found = about.len();
             return Err(fail(format!(

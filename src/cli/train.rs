@@ -123,6 +123,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let (opened, data) = open_data((args, &settings), &mut config, state.as_ref())?;
     let (device, why, precision) = settings.open()?;
+    if !args.quiet {
+        talk(&format!("device: {} ({why}), {precision}", device.name()));
+    }
     let held_out = opened.validation.as_ref().unwrap_or(&opened.test);
     let mut trainer = Trainer::new(&device, &config, &opened.train, held_out)?;
     let looked_at = config.data.looked_at();
@@ -134,36 +137,17 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         None => RunFolder::claim(None)?,
     };
     if !args.quiet {
-        let planned = trainer.vae().plan.bytes() >> 20;
-        talk(&format!("device: {} ({why}), {precision}, {planned} MiB planned", device.name()));
         let output = if args.fast_dev_run { None } else { Some(folder.path()) };
-        about::start(&trainer, &opened, (&data, output))?.iter().for_each(|line| talk(line));
-        opened.said.iter().for_each(|said| talk(said));
-        let notice = opened.train.notice(&config.model, config.train.pixels)?;
-        notice.into_iter().for_each(talk);
-        tell_of_scale(&config, trainer.deviation());
-        tell_of_bias(&config);
+        tell_start(&trainer, &opened, (&data, output))?;
     }
-    // What is trained on lies on the device now.
-    let test = opened.validation.is_some().then_some(opened.test);
-    drop(opened.train);
-    let (mut course, mut save) = (Course::default(), true);
-    match state {
-        None => folder.begin(&config)?,
-        Some(mut state) => {
-            trainer.restore(&state)?;
-            fits(&trainer, state.course)?;
-            other_device(state.device.as_deref(), trainer.device());
-            save = state.config != config;
-            state.config = config;
-            folder.go_on(&state)?;
-            if !args.quiet {
-                let (run, step) = (folder.path().display(), trainer.steps_taken());
-                talk(&format!("`{run}` goes on after step {step}"));
-            }
-            course = state.course;
-        }
-    }
+    // What is looked at lies on the device now.
+    let Opened { train, test, validation, .. } = opened;
+    let test = validation.is_some().then_some(test);
+    drop((train, validation));
+    let (course, save) = match state {
+        None => folder.begin(&config).map(|()| (Course::default(), true))?,
+        Some(state) => go_on(args, state, (&mut trainer, config), &folder)?,
+    };
     let resumed = args.resume.as_ref().map(|_| course.epochs * trainer.steps_per_epoch());
     let mut log = Log::new(args, folder, resumed, (data.display().to_string(), looked_at))?;
     log.start(&trainer, &device, &precision)?;
@@ -177,6 +161,38 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         run.save()?;
     }
     run.train()
+}
+
+/// Says what is trained, what was taken for what, and what may be better.
+fn tell_start(trainer: &Trainer, opened: &Opened, places: (&Path, Option<&Path>)) -> Result<()> {
+    let config = trainer.config();
+    about::start(trainer, opened, places)?.iter().for_each(|line| talk(line));
+    opened.said.iter().for_each(|said| talk(said));
+    let notice = opened.train.notice(&config.model, config.train.pixels)?;
+    notice.into_iter().for_each(talk);
+    tell_of_scale(config, trainer.deviation());
+    tell_of_bias(config);
+    Ok(())
+}
+
+/// Takes up a run where its state was saved; how far it is, and whether its configuration is another now.
+fn go_on(
+    args: &Args,
+    mut state: State,
+    (trainer, config): (&mut Trainer, Config),
+    folder: &RunFolder,
+) -> Result<(Course, bool)> {
+    trainer.restore(&state)?;
+    fits(trainer, state.course)?;
+    other_device(state.device.as_deref(), trainer.device());
+    let save = state.config != config;
+    state.config = config;
+    folder.go_on(&state)?;
+    if !args.quiet {
+        let (run, step) = (folder.path().display(), trainer.steps_taken());
+        talk(&format!("`{run}` goes on after step {step}"));
+    }
+    Ok((state.course, save))
 }
 
 /// Minibatches of a run that only tries everything.

@@ -82,7 +82,8 @@ pub struct TrainConfig {
     pub max_steps: u64,
     /// Uses only the first so many training images; 0 uses them all.
     pub limit: usize,
-    /// Stops after so many epochs without a lower test loss; 0 never does.
+    /// Stops after so many epochs without a lower loss on the images that training looks at, to test or to
+    /// validate on; 0 never does.
     pub patience: u64,
     /// What is done when the numbers break.
     pub non_finite: NonFinite,

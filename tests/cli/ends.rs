@@ -58,6 +58,27 @@ fn early_stopping_takes_the_best_epoch() {
 }
 
 #[test]
+fn a_finished_run_is_left_as_it_is() {
+    let dir = place();
+    succeed(train(&dir, "--epochs 2 --quiet"));
+    let whole = tree(dir.path());
+    let said = succeed(elbo(&dir, "train --resume out --device cpu --json"));
+    let end = &events(&said).pop().expect("an end").1;
+    assert_eq!((&end["status"], &end["step"]), (&"finished".into(), &8.into()), "{said}");
+    let told = output(elbo(&dir, "train --resume out --device cpu "));
+    assert!(text(&told.stdout).contains("`out` is finished: all 2 epochs are done"), "{told:?}");
+    assert!(text(&told.stderr).contains("`elbo train --resume out --epochs 4`"), "{told:?}");
+    assert!(tree(dir.path()) == whole, "a finished run is left as it is");
+    for (flags, says) in
+        [("--epochs 1", "`--epochs` is 1"), ("--max-steps 7", "`--max-steps` is 7")]
+    {
+        let told = output(elbo(&dir, &format!("train --resume out --device cpu {flags}")));
+        assert_eq!(refusal_fault(flags, &told, 2, says), None, "less than is done");
+    }
+    assert!(tree(dir.path()) == whole, "and by what is refused");
+}
+
+#[test]
 fn validation_images_are_looked_at_in_place_of_the_test_images() {
     let dir = place();
     let flags = format!("{RISES} --validation-fraction 0.25 --json --quiet");

@@ -29,19 +29,39 @@ fn alike_line(line: &str) -> String {
         let row: Vec<_> = cells[..cells.len() - 1].iter().map(|cell| number(cell)).collect();
         return format!("{:>7} {} #", row[0], row[1..].join(" "));
     }
+    // Which dimension of z has the larger KL divergence may hang on the last bits.
+    if !cells.is_empty() && cells.iter().all(|c| is_number(&c.trim_end_matches(':'))) {
+        return "  …".to_owned();
+    }
     let mut out = String::new();
     for word in line.split_inclusive(' ') {
         let trimmed = word.trim_end_matches([' ', ';', ',', ')']);
         let rest = &word[trimmed.len()..];
         let is_time = trimmed.ends_with('s') && trimmed[..trimmed.len() - 1].parse::<u64>().is_ok();
-        let is_date =
-            trimmed.len() > 4 && trimmed.chars().all(|c| c.is_ascii_digit() || "-:".contains(c));
-        let is_date = is_date && (trimmed.len() == 10 || trimmed.contains(':'));
+        let is_date = [("-", 3), (":", 2)].iter().any(|(between, parts)| {
+            let parts_of = trimmed.split(between);
+            let two = |part: &str| {
+                matches!(part.len(), 2 | 4) && part.chars().all(|c| c.is_ascii_digit())
+            };
+            trimmed.matches(between).count() + 1 == *parts && parts_of.into_iter().all(two)
+        });
         let same = if is_time || is_date { "#".to_owned() } else { number(trimmed) };
         out.push_str(&same);
         out.push_str(rest);
     }
-    out.replace("in less than 1s", "in #")
+    let out = out.replace("in less than #", "in #");
+    let bytes = cells.last() == Some(&"B");
+    if out == line && !bytes {
+        return out;
+    }
+    // Columns are as wide as their numbers.
+    let indent = &line[..line.len() - line.trim_start().len()];
+    let mut words: Vec<_> = out.split_whitespace().collect();
+    if bytes {
+        let at = words.len() - 2;
+        words[at] = "#";
+    }
+    format!("{indent}{}", words.join(" "))
 }
 
 /// A word whose digits with a point among them stand as `#`.

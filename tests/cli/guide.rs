@@ -118,7 +118,7 @@ fn every_command_of_the_guide_works() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(run > 40, "{run} commands were found");
+    assert!(run >= 35, "{run} commands were found");
 }
 
 /// Links between the pages and from the README lead somewhere.

@@ -10,6 +10,7 @@ mod config;
 #[cfg(unix)]
 mod dashboard;
 mod data;
+mod devices;
 #[cfg(unix)]
 mod durable;
 mod earlier;
@@ -302,24 +303,6 @@ fn closed_pipes_do_not_stop_training() {
         let status = elbo(&dir, verb).stdout(closed).stderr(also).status();
         let code = status.expect("the program starts").code();
         assert!(matches!(code, Some(0 | 2)), "`{verb}` with closed pipes ends with {code:?}");
-    }
-}
-
-#[test]
-fn devices_are_listed() {
-    let dir = place();
-    let lines = succeed(elbo(&dir, "devices"));
-    assert!(lines.starts_with("cpu "), "`{lines}`");
-    let devices = events(&succeed(elbo(&dir, "devices --json")));
-    assert_eq!(devices.len(), lines.lines().count(), "both list as many: `{lines}`");
-    let names: Vec<_> = devices.iter().filter_map(|(_, d)| d["device"].as_str()).collect();
-    let numbers = (0..devices.len() - 1).map(|number| number.to_string());
-    let expected: Vec<_> = std::iter::once("cpu".to_owned()).chain(numbers).collect();
-    assert_eq!(names, expected, "what `--device` takes");
-    for (name, device) in &devices {
-        assert_eq!(name, "device", "{device}");
-        let software = device["device"] == "cpu" || device["software"].is_boolean();
-        assert!(software, "an adapter is software or not: {device}");
     }
 }
 

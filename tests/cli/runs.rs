@@ -209,7 +209,7 @@ fn info_tells_what_a_run_is() {
         "encoder.0.weight 8 × 64 512 ",
         "metrics.jsonl ",
         "images/ ",
-        "ended there is nothing left to train",
+        "ended all epochs or steps are done",
     ] {
         assert!(flat(&told).contains(words), "`{words}` is in {told}");
     }

@@ -251,7 +251,7 @@ fn files_are_refused_with_words() {
         (
             "[grid]\nobjective.beta = ['x']",
             2,
-            "`beta` in [objective], is `\"x\"`; it must be a number",
+            "`beta` in [objective] is `\"x\"`; it must be a number",
         ),
         ("[grid]\nobjective.beta = [-1]", 2, "beta=-1: `beta` is -1; it must be"),
         ("[grid]\nobjective.beta = 1", 2, "`objective.beta` in [grid] is 1; it must be a list"),

@@ -111,7 +111,8 @@ pub(super) struct TrainingFlags {
     /// Stop after N steps; 0 sets no limit
     #[arg(long, value_name = "N", help_heading = "Training")]
     max_steps: Option<u64>,
-    /// Stop after N epochs without a lower test loss (early stopping); 0 never does
+    /// Stop after N epochs without a lower test or validation loss, and take the best epoch's weights
+    /// (early stopping); 0 never does
     #[arg(long, value_name = "N", help_heading = "Training")]
     patience: Option<u64>,
     /// Evaluate and draw pictures after every N epochs, and after the last

@@ -292,7 +292,11 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             ),
             key("max-steps", "Stops after so many steps; 0 is no limit."),
             key("limit", "Uses only the first so many training images; 0 uses them all."),
-            key("patience", "Stops after so many epochs without a lower test loss; 0 never does."),
+            key(
+                "patience",
+                "Stops after so many epochs without a lower test or validation loss (early stopping); the run\n\
+                 then stands for its best epoch. 0 never does.",
+            ),
             key(
                 "non-finite",
                 "When a loss, a gradient or a weight is not finite: stop (with an error), skip (leave the\n\

@@ -29,10 +29,11 @@ pub(super) fn start(
     let validate = validation.as_ref().map(|set| format!("{} to validate on, ", set.len()));
     Ok(vec![
         format!(
-            "model: {}{back}, {}, {} parameters",
+            "model: {}{back}, {}, {} parameters, {} MiB planned",
             dashed(&encoder),
             likelihood(model.likelihood),
-            trainer.vae().parameters.count()
+            trainer.vae().parameters.count(),
+            trainer.vae().plan.bytes() >> 20
         ),
         format!(
             "data: `{}`, {} images of {size} to train on, {}{} to test on; {reading}",
