@@ -1,5 +1,7 @@
 //! Tables and paragraphs that fit 80 columns.
 
+use crate::cli::wrap::filled;
+
 /// The columns of a terminal that nobody has widened.
 const WIDTH: usize = 80;
 
@@ -35,20 +37,9 @@ pub(super) fn table<const N: usize>(
 
 /// A paragraph after a label, in lines of at most 80 columns, if its words allow.
 pub(super) fn paragraph(label: &str, indent: usize, text: &str) -> Vec<String> {
-    let mut lines = vec![format!("{label:<indent$}")];
-    let mut empty = true;
-    for word in text.split_whitespace() {
-        let last = lines.len() - 1;
-        let line = &mut lines[last];
-        if empty || line.chars().count() + 1 + word.chars().count() <= WIDTH {
-            line.push_str(if empty { "" } else { " " });
-            line.push_str(word);
-        } else {
-            lines.push(format!("{:indent$}{word}", ""));
-        }
-        empty = false;
-    }
-    lines
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let starts = [format!("{label:<indent$}"), " ".repeat(indent)];
+    filled(&words, WIDTH, [&starts[0], &starts[1]]).lines().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -42,10 +42,14 @@ pub(super) fn wrapped(text: &str, columns: Option<usize>) -> Cow<'_, str> {
 fn wrapped_line(line: &str, columns: usize) -> String {
     let words = line.trim_start_matches(' ');
     let start = &line[..line.len() - words.len()];
-    let indent = format!("{start}{HANGING}");
+    filled(words, columns, [start, &format!("{start}{HANGING}")])
+}
+
+/// Words in lines that fit so many columns, behind what the first and the others begin with.
+pub(super) fn filled(words: &str, columns: usize, [first, others]: [&str; 2]) -> String {
     let options = Options::new(columns)
-        .initial_indent(start)
-        .subsequent_indent(&indent)
+        .initial_indent(first)
+        .subsequent_indent(others)
         .break_words(false)
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation)

@@ -176,9 +176,9 @@ fn data_without_its_classes_is_refused() {
     };
     make(&good, &good).expect("its classes");
     for (train, test) in [(&bare, &good), (&good, &bare)] {
-        says(make(train, test), ErrorKind::Data, &["have no labels", "3 classes", "`classes`"]);
+        says(make(train, test), ErrorKind::Data, &["have no labels", "3 classes", "`--classes`"]);
     }
-    let known = ["image 17", "class 7", "those below 3", "`--classes 8`"];
+    let known = ["image 17", "class 7", "knows 3 classes", "`--classes 8`"];
     for (train, test) in [(&other, &good), (&good, &other)] {
         says(make(train, test), ErrorKind::Data, &known);
     }
@@ -259,7 +259,7 @@ fn classes_are_asked_for_where_there_are_some() {
     let which = ["conditional on 3 classes", "no class was given", "`--class`"];
     says(model.sample(2, 1.0), ErrorKind::Config, &which);
     says(model.decode(&[0.0; 8]), ErrorKind::Config, &which);
-    let known = ["the class 3", "knows 0 to 2"];
+    let known = ["no class 3", "knows 0 to 2"];
     says(model.sample_of(&[0, 3], 1.0), ErrorKind::Config, &known);
     says(model.decode_of(&[0.0; 8], &[3, 0]), ErrorKind::Config, &known);
     says(model.decode_of(&[0.0; 8], &[0]), ErrorKind::Config, &["1 classes for 2 images"]);
@@ -268,8 +268,8 @@ fn classes_are_asked_for_where_there_are_some() {
     let mut trainer =
         Trainer::new(&Device::Cpu(1), &small(), &data, &data).expect("a model without classes");
     let model = trainer.model().expect("a model");
-    says(model.sample_of(&[0], 1.0), ErrorKind::Config, &["knows none", "`--classes`"]);
-    says(model.decode_of(&[0.0; 5], &[0]), ErrorKind::Config, &["knows none"]);
+    says(model.sample_of(&[0], 1.0), ErrorKind::Config, &["not conditional", "`--classes`"]);
+    says(model.decode_of(&[0.0; 5], &[0]), ErrorKind::Config, &["not conditional"]);
 }
 
 proptest! {
@@ -292,7 +292,7 @@ proptest! {
             }
             Err(error) => {
                 prop_assert!(usize::from(largest) >= classes, "{error}");
-                prop_assert!(error.to_string().contains(&format!("class {largest},")), "{error}");
+                prop_assert!(error.to_string().contains(&format!("class {largest};")), "{error}");
             }
         }
     }

@@ -260,6 +260,7 @@ const VALUES: &[(&str, &str)] = &[
     ("data.range", "'auto', 'bytes', 'none', 'standardise', 'columns', 'by-file'"),
     ("data.split", "'drawn', 'every-tenth'"),
     ("data.test-fraction", "0.1, 0.5, 0.0, 1.0"),
+    ("data.validation-fraction", "0.0, 0.5, 1.0, -0.1"),
     ("data.split-seed", "1, 0, 9223372036854775807"),
     ("data.channels", "'as-files', 'grey', 'color'"),
     ("data.background", "'auto', 'black', 'white'"),

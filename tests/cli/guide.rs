@@ -54,7 +54,12 @@ fn photographs(folder: &Path) {
 
 /// Where a reader of the guide is: MNIST, another set, pictures, a sweep, and two runs.
 pub(crate) fn reader() -> TempDir {
-    let dir = tempfile::tempdir().expect("a folder");
+    // Of a name that is as long everywhere, since lines with it break by its length.
+    let dir = match cfg!(unix) {
+        true => tempfile::tempdir_in("/tmp"),
+        false => tempfile::tempdir(),
+    };
+    let dir = dir.expect("a folder");
     digits(&dir.path().join("assets/mnist"));
     digits(&dir.path().join("share/elbo/fashion-mnist"));
     photographs(&dir.path().join("photographs"));

@@ -20,6 +20,7 @@ mod examples;
 mod export;
 mod family;
 mod fetch;
+#[cfg(unix)]
 mod first_hour;
 mod guide;
 mod look;
