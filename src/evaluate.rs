@@ -204,7 +204,7 @@ impl Model {
             Ok(Some(found)) => format!(": {found}"),
             _ => String::new(),
         };
-        let what = format!("the test loss is not finite after step {}{found}", self.step);
+        let what = format!("the held-out loss is not finite after step {}{found}", self.step);
         Err(Error::new(ErrorKind::Numbers, what)
             .hint("lower the learning rate (`--lr`), or use images like those of the training"))
     }

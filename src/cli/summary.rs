@@ -26,8 +26,11 @@ pub(super) struct Header {
     pub(super) size: ImageSize,
     #[serde(default)]
     pub(super) reading: Reading,
-    /// The fingerprints of the training and the test images.
+    /// The fingerprints of the training images and of those that training looked at.
     pub(super) data: Option<[String; 2]>,
+    /// That of the test images, where training looked at others.
+    #[serde(default)]
+    pub(super) test: Option<String>,
     pub(super) device: Option<String>,
     pub(super) trained: Trained,
     pub(super) course: Course,
@@ -77,6 +80,18 @@ impl Header {
             |tensor: &Value| tensor["shape"].as_array().into_iter().flatten().map(extent).collect();
         header.tensors = tensors.iter().map(|(name, t)| ((*name).clone(), shape(t))).collect();
         Ok(header)
+    }
+
+    /// The fingerprints of its images, by what they are for.
+    pub(super) fn fingerprints(&self) -> Vec<(&'static str, &str)> {
+        let [train, looked_at] =
+            self.data.as_ref().map_or([None; 2], |both| both.each_ref().map(Some));
+        let sets = [
+            ("training", train),
+            (self.config.data.looked_at(), looked_at),
+            ("test", self.test.as_ref()),
+        ];
+        sets.into_iter().filter_map(|(of, print)| Some((of, print?.as_str()))).collect()
     }
 
     /// What the names of tensors begin with, in the order of the layers from x on.

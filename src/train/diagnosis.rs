@@ -78,7 +78,7 @@ impl Display for Diagnosis {
             Self::Worse { loss, constant, kl, large } => {
                 write!(
                     f,
-                    "the test loss is {:.2}: worse than {constant:.2}, that of the best constant image",
+                    "the held-out loss is {:.2}: worse than {constant:.2}, that of the best constant image",
                     Nats(*loss)
                 )?;
                 if let Some([kl, enough]) = kl {

@@ -89,7 +89,8 @@ fn validation_images_are_looked_at_in_place_of_the_test_images() {
     let (held, test) = (&said["validation_loss"], &said["test_loss"]);
     assert!(held.is_number() && test.is_number() && held != test, "{said}");
     let state = State::read(&dir.path().join("out/checkpoint.safetensors")).expect("a state");
-    assert!(state.test.is_some() && state.test.as_ref() != state.data.map(|[_, v]| v).as_ref());
+    let held_out = state.data.as_ref().map(|[_, held_out]| held_out);
+    assert!(state.test.is_some() && state.test.as_ref() != held_out, "two fingerprints");
     // Each set is found again, and is the run's own.
     for (split, images, loss) in
         [("test", 16, Some(test)), ("validation", 16, Some(held)), ("train", 48, None)]
@@ -107,6 +108,13 @@ fn validation_images_are_looked_at_in_place_of_the_test_images() {
     for row in ["| training | `", "| validation | `", "| test | `", "16 validation images"] {
         assert!(card.contains(row), "`{row}` is in the card:\n{card}");
     }
+    let info = &events(&succeed(elbo(&dir, "info out --json")))[0].1;
+    let [learned, held] = state.data.as_ref().expect("fingerprints");
+    assert_eq!(
+        info["fingerprints"],
+        serde_json::json!({"training": learned, "validation": held, "test": state.test}),
+        "{info}"
+    );
     succeed(elbo(&dir, "train --resume out --patience 3 --device cpu"));
     // A run without has none.
     succeed(train(&dir, "--out plain --quiet"));

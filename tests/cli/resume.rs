@@ -313,7 +313,7 @@ fn broken_numbers_are_left_out_or_rolled_back() {
     assert_eq!(stopped.status.code(), Some(3), "{}", text(&stopped.stdout));
     let said = succeed(train(&dir, &format!("{flags} --out back --non-finite roll-back")));
     let end = events(&said).pop().expect("an end").1;
-    assert!(said.contains("the test loss is not finite"), "a test loss counts too: {said}");
+    assert!(said.contains("the held-out loss is not finite"), "a test loss counts too: {said}");
     assert!(end["rolled_back"].as_u64() > Some(0), "{said}");
     assert!(end["test_loss"].as_f64().is_some_and(f64::is_finite), "{said}");
     assert!(said.contains(r#""event":"rolled-back""#), "{said}");
@@ -321,7 +321,7 @@ fn broken_numbers_are_left_out_or_rolled_back() {
     assert!(!said.contains("rolled-back"), "{said}");
     // Who resumes a run that stopped meets the same numbers.
     let again = output(elbo(&dir, "train --device cpu --quiet --resume out"));
-    assert_eq!(refusal_fault("again", &again, 3, "the test loss is not finite"), None);
+    assert_eq!(refusal_fault("again", &again, 3, "the held-out loss is not finite"), None);
     let says = text(&again.stderr);
     assert!(says.contains("elbo export out") && !says.contains("--resume out` goes on"), "{says}");
 }

@@ -223,7 +223,7 @@ fn info_tells_what_a_run_is() {
     assert_eq!(run["weights"]["posterior.mean.weight"], serde_json::json!([2, 5]), "{run}");
     assert_eq!(run["config"]["objective"]["beta"], 0.5, "{run}");
     assert_eq!((&run["step"], &run["done"]), (&6.into(), &true.into()), "{run}");
-    let print = run["fingerprints"][0].as_str().expect("a fingerprint");
+    let print = run["fingerprints"]["training"].as_str().expect("a fingerprint");
     assert!(told.contains(&format!("{}… (training)", &print[..12])), "{print} is in {told}");
     assert!(tree(dir.path()) == before, "telling changes nothing");
     let log = out.join("timings.jsonl");

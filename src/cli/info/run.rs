@@ -84,7 +84,7 @@ fn in_json(run: &Summary, header: &Header, ended: &Option<Value>) -> Result<Valu
         ("weights", json!(weights.iter().copied().collect::<std::collections::BTreeMap<_, _>>())),
         ("image", json!([header.size.height, header.size.width, header.size.channels])),
         ("reading", json!(header.reading.to_string())),
-        ("fingerprints", json!(header.data)),
+        ("fingerprints", header.fingerprints().into_iter().collect()),
         ("device", json!(header.device)),
         ("ended", ended.as_ref().map_or(Value::Null, |end| end["status"].clone())),
         ("seconds", ended.as_ref().map_or(Value::Null, |end| end["seconds"].clone())),
@@ -124,9 +124,10 @@ fn in_words(run: &Summary, header: &Header, ended: &Option<Value>) -> Result<Vec
         ("data", data),
         ("images", format!("{size}{limit}: {reading}")),
     ];
-    if let Some([train, test]) = &header.data {
-        let short = |print: &str| print.chars().take(12).collect::<String>();
-        told.push(("SHA-256", format!("{}… (training), {}… (test)", short(train), short(test))));
+    if header.data.is_some() {
+        let prints = header.fingerprints().into_iter();
+        let short = prints.map(|(of, print)| format!("{print:.12}… ({of})"));
+        told.push(("SHA-256", short.collect::<Vec<_>>().join(", ")));
     }
     told.push(("trained", trained(run, header)));
     told.push(("ended", words_of_end(run, ended)));
