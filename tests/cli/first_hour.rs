@@ -38,7 +38,7 @@ fn alike_line(line: &str) -> String {
     for word in line.split_inclusive(' ') {
         let trimmed = word.trim_end_matches([' ', ';', ',', ')']);
         let rest = &word[trimmed.len()..];
-        let is_time = trimmed.ends_with('s') && trimmed[..trimmed.len() - 1].parse::<u64>().is_ok();
+        let is_time = trimmed.ends_with('s') && trimmed[..trimmed.len() - 1].parse::<f64>().is_ok();
         let is_date = [("-", 3), (":", 2)].iter().any(|(between, parts)| {
             let parts_of = trimmed.split(between);
             let two = |part: &str| {
@@ -50,7 +50,6 @@ fn alike_line(line: &str) -> String {
         out.push_str(&same);
         out.push_str(rest);
     }
-    let out = out.replace("in less than #", "in #");
     let bytes = cells.last() == Some(&"B");
     // Columns are as wide as their numbers.
     let indent = &line[..line.len() - line.trim_start().len()];

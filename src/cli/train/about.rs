@@ -102,10 +102,10 @@ pub(super) struct Outcome<'a> {
     pub(super) folder: Option<&'a Path>,
 }
 
-/// A time in whole seconds, as `1m 42s`.
+/// A time as `1m 42s`, and as `4.2s` where that is short.
 pub(super) fn in_seconds(time: Duration) -> String {
     match time.as_secs() {
-        0 => "less than 1s".to_owned(),
+        0..10 => format!("{:.1}s", time.as_secs_f64()),
         seconds => humantime::format_duration(Duration::from_secs(seconds)).to_string(),
     }
 }
