@@ -182,6 +182,14 @@ pub struct Course {
     pub best: Option<Best>,
 }
 
+impl Course {
+    /// The epochs since the best one; 0 before there is one.
+    #[must_use]
+    pub fn since_best(&self) -> u64 {
+        self.best.map_or(0, |best| self.epochs.saturating_sub(best.epoch))
+    }
+}
+
 /// Everything that the rest of a run depends on: a run that goes on from it has the same bits as one
 /// that never stopped.
 ///

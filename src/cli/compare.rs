@@ -1,12 +1,12 @@
 //! `elbo compare`: the losses of several runs, what differs between them, and a page of their curves.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::write_new;
 use elbo::{Error, Result};
 use serde_json::{Map, Value, json};
 
-use crate::cli::place::{check_free, ending};
+use crate::cli::place::{check_free, ending, numbered};
 use crate::cli::print_line;
 use crate::cli::report::{Difference, Story, Told, differences, figure, overlay, plain};
 use crate::cli::run_name::run_name;
@@ -60,8 +60,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 
 /// `compare.html` here, or the first with a number that is free.
 fn free_place() -> PathBuf {
-    let more = (2_u64..).map(|number| format!("compare-{number}.html"));
-    let mut names = std::iter::once("compare.html".to_owned()).chain(more).map(PathBuf::from);
+    let mut names = numbered(Path::new(""), "compare", "html");
     names.find(|path| path.symlink_metadata().is_err()).expect("numbers do not end")
 }
 

@@ -22,6 +22,7 @@ mod import;
 mod info;
 mod interpolate;
 mod keys;
+mod limit;
 mod man;
 mod onnx;
 mod picture;

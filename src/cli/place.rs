@@ -32,6 +32,14 @@ pub(super) fn check_picture(out: &Path) -> Result<()> {
     check_free(out)
 }
 
+/// The names of a file of that name and of its followers in a folder: `name.png`, `name-2.png`, …
+pub(super) fn numbered(folder: &Path, name: &str, ending: &str) -> impl Iterator<Item = PathBuf> {
+    (1_u64..).map(move |n| match n {
+        1 => folder.join(format!("{name}.{ending}")),
+        n => folder.join(format!("{name}-{n}.{ending}")),
+    })
+}
+
 /// The first name in a folder that is free, of `name.png`, `name-2.png`, …; or one before it, if that file
 /// holds these bytes already.
 pub(super) fn free_or_equal(
@@ -40,11 +48,7 @@ pub(super) fn free_or_equal(
     ending: &str,
     bytes: &[u8],
 ) -> (PathBuf, bool) {
-    let numbered = |n: u64| match n {
-        1 => folder.join(format!("{name}.{ending}")),
-        n => folder.join(format!("{name}-{n}.{ending}")),
-    };
-    let mut paths = (1..).map(numbered);
+    let mut paths = numbered(folder, name, ending);
     loop {
         let path = paths.next().expect("numbers do not end");
         if !path.exists() {

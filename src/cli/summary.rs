@@ -15,7 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cli::card::{dashed, widths};
+use crate::cli::limit::Limit;
 use crate::cli::run_folder::{CHECKPOINT, METRICS, TIMINGS, lines};
+use crate::cli::train::is_written;
 
 /// The most bytes of a checkpoint's header that are read.
 const MOST_HEADER: u64 = 2 << 20;
@@ -220,19 +222,15 @@ impl Summary {
         self.limit().is_some()
     }
 
-    /// The flag and the value of what ended training, if something did: all epochs or steps are done, or
-    /// no epoch was better for too long.
-    pub(super) fn limit(&self) -> Option<(&'static str, u64)> {
+    /// The limit that ended training, if one did.
+    pub(super) fn limit(&self) -> Option<Limit> {
         let Header { trained, course, config, .. } = self.header()?;
-        let (epochs, since) = (course.epochs, course.best.map_or(0, |best| best.epoch));
-        let train = &config.train;
-        let reached = [
-            ("epochs", train.epochs as u64, epochs),
-            ("max-steps", train.max_steps, trained.step),
-            ("patience", train.patience, epochs.saturating_sub(since)),
-        ];
-        let reached = reached.into_iter().find(|&(_, most, is)| most > 0 && is >= most);
-        reached.map(|(flag, most, _)| (flag, most))
+        Limit::reached(&config.train, course, trained.step)
+    }
+
+    /// Whether there is nothing left to train, and all was written that a finished run has.
+    pub(super) fn is_finished(&self) -> bool {
+        self.is_done() && self.header().is_some_and(|h| is_written(&self.path, h.trained.step))
     }
 
     /// When it was saved last, to the second, in UTC.

@@ -157,7 +157,7 @@ fn train_one(
 ) -> Result<u8> {
     let folder = out.join(&combination.name);
     let was = Summary::read(&folder);
-    if was.is_done() {
+    if was.is_finished() {
         return Ok(0);
     }
     if !args.quiet {

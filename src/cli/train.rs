@@ -27,6 +27,7 @@ use crate::cli::run_name::run_name;
 use crate::cli::settings::{RunArgs, Settings};
 use crate::cli::signals::Signals;
 use crate::cli::train::finished::finished;
+pub(super) use crate::cli::train::finished::is_written;
 use crate::cli::train::log::Log;
 use crate::cli::train::run::{Run, Span};
 use crate::cli::{print_line, talk};

@@ -97,6 +97,11 @@ fn a_sweep_goes_on() {
             assert_eq!(kept.count(), 2, "`keep` of [run] holds in {path}");
         }
     }
+    // What a killed process had not written yet is written now.
+    let first = dir.path().join(whole[0]["run"].as_str().expect("a folder"));
+    fs::remove_file(first.join("weights.safetensors")).expect("weights");
+    listed(&dir, "--device cpu --quiet --out whole");
+    assert!(first.join("weights.safetensors").exists(), "weights of a run that was trained");
     // Its runs would not be one sweep with others.
     write(&dir, &format!("{BASE}{GRID}").replace("epochs = 2", "epochs = 3"));
     let refused = output(elbo(&dir, "sweep file.toml --device cpu"));

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 
 use elbo::checkpoint::{AVERAGE, Best, FIRST, SECOND};
+use elbo::metrics::Nats;
 use elbo::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
@@ -158,10 +159,10 @@ fn trained(run: &Summary, header: &Header) -> String {
     let mut text = format!("{} steps, {epochs}", trained.step);
     if let Some(best) = run.best {
         let (looked_at, Best { epoch, loss }) = (config.data.looked_at(), best);
-        text += &format!("; the lowest {looked_at} loss is {loss:.2}, in epoch {epoch}");
+        text += &format!("; the lowest {looked_at} loss is {:.2}, in epoch {epoch}", Nats(loss));
     }
     if let Some(last) = run.last {
-        text += &format!("; the last is {last:.2}");
+        text += &format!("; the last is {:.2}", Nats(last));
     }
     if let Some(nll) = run.nll {
         text += &format!("; NLL {nll:.2}");
@@ -218,13 +219,12 @@ fn files(run: &Path) -> Vec<[String; 2]> {
 /// Commands that can be typed next.
 fn next(run: &Summary) -> Vec<String> {
     let path = typed(&run.path);
-    let more = match run.limit() {
-        Some((flag, most)) => {
-            format!("elbo train --resume {path} --{flag} {}", most.saturating_mul(2))
-        }
-        None => format!("elbo train --resume {path}"),
+    let more = match run.limit().zip(run.header()) {
+        Some((limit, header)) => limit.more(&run.path, &header.config),
+        None => Some(format!("elbo train --resume {path}")),
     };
-    let mut commands = vec![more, format!("elbo sample {path}")];
+    let mut commands = Vec::from_iter(more);
+    commands.push(format!("elbo sample {path}"));
     if run.nll.is_none() {
         commands.push(format!("elbo evaluate {path} --samples 1000"));
     }

@@ -4,13 +4,16 @@ use std::path::Path;
 use std::time::Duration;
 
 use elbo::checkpoint::Best;
-use elbo::config::{Config, Likelihood, Schedule};
+use elbo::config::{Config, Likelihood};
 use elbo::data::Opened;
+use elbo::metrics::Nats;
 use elbo::model::Architecture;
 use elbo::{Evaluation, Losses, Result, Trainer};
 
 use crate::cli::card::{dashed, rule, sampled_z, widths};
+use crate::cli::limit::Limit;
 use crate::cli::run_folder::WEIGHTS;
+use crate::cli::run_name::typed;
 
 /// What is trained, on what, how and where to: a line each.
 pub(super) fn start(
@@ -85,8 +88,8 @@ pub(super) fn counted(count: u64, what: &str) -> String {
 pub(super) struct Outcome<'a> {
     /// Why it ended.
     pub(super) why: String,
-    /// Whether it may go on where it ended.
-    pub(super) cut: bool,
+    /// The limit that ended it, if it was not cut off.
+    pub(super) limit: Option<Limit>,
     pub(super) step: u64,
     pub(super) took: Duration,
     pub(super) config: &'a Config,
@@ -115,6 +118,7 @@ impl Outcome<'_> {
         let (steps, took) = (counted(self.step, "step"), in_seconds(self.took));
         let mut lines = vec![format!("{}, {steps}, in {took}", self.why)];
         for (which, Evaluation { sampled: Losses { loss, recon, kl }, .. }) in self.tested {
+            let [loss, recon, kl] = [loss, recon, kl].map(|nats| Nats(*nats));
             let z = sampled_z(&self.config.objective);
             lines.push(format!(
                 "{which} loss {loss:.2} nats per image (recon {recon:.2} + KL {kl:.2}; {z})"
@@ -136,6 +140,7 @@ impl Outcome<'_> {
         let looked_at = self.config.data.looked_at();
         let best = self.best.filter(|_| self.epochs > 1);
         lines.extend(best.map(|Best { epoch, loss }| {
+            let loss = Nats(loss);
             format!("best epoch: {epoch} of {}, {looked_at} loss {loss:.2}", self.epochs)
         }));
         let of = match self.best.filter(|_| self.takes_best) {
@@ -157,14 +162,14 @@ impl Outcome<'_> {
 
     /// What one may type now.
     fn next(&self, folder: &Path) -> String {
-        let (folder, train) = (folder.display(), &self.config.train);
-        let goes_on = self.config.optimizer.schedule != Schedule::Cosine;
-        match (self.cut, train.max_steps) {
-            (true, _) => format!("elbo train --resume {folder}"),
+        let path = typed(folder);
+        match self.limit {
+            None => format!("elbo train --resume {path}"),
             // Early stopping has had its reason.
-            _ if self.takes_best || !goes_on => format!("elbo evaluate {folder} --samples"),
-            (false, 0) => format!("elbo train --resume {folder} --epochs {}", 2 * train.epochs),
-            (false, steps) => format!("elbo train --resume {folder} --max-steps {}", 2 * steps),
+            Some(_) if self.takes_best => format!("elbo evaluate {path} --samples"),
+            Some(limit) => limit
+                .more(folder, self.config)
+                .unwrap_or_else(|| format!("elbo evaluate {path} --samples")),
         }
     }
 }

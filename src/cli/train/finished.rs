@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use elbo::checkpoint::State;
-use elbo::config::{Config, Schedule};
-use elbo::{Error, Result};
+use elbo::{Config, Error, Result};
 use serde_json::Value;
 
+use crate::cli::limit::Limit;
 use crate::cli::run_folder::{TIMINGS, WEIGHTS, lines};
 use crate::cli::train::about::counted;
 
@@ -29,31 +29,25 @@ pub(super) fn finished(run: &Path, state: &State, to: &Config) -> Result<Option<
                 .hint("give a larger number; a run cannot go back to before what it has learned"));
         }
     }
-    let name = run.display();
-    let more = match to.optimizer.schedule {
-        Schedule::Cosine => "its learning rate has fallen to the end of the schedule `cosine`; \
-                             a new run may begin with more `--epochs`"
-            .to_owned(),
-        _ => format!("`elbo train --resume {name} --epochs {}` trains on", 2 * epochs.max(done)),
+    let Some(limit) = Limit::reached(&to.train, &state.course, step) else { return Ok(None) };
+    let why = match limit {
+        Limit::Epochs(epochs) => format!("all {} are done", counted(epochs, "epoch")),
+        Limit::Steps(steps) => format!("all {} are done", counted(steps, "step")),
+        Limit::Patience(_) => format!("early stopping ended it after epoch {done}"),
     };
-    let since = state.course.best.map_or(0, |best| done - best.epoch);
-    let patience = to.train.patience;
-    let why = if done >= epochs {
-        [format!("all {} are done", counted(epochs, "epoch")), more]
-    } else if steps > 0 && step >= steps {
-        let on = format!("`elbo train --resume {name} --max-steps {}` trains on", 2 * steps);
-        [format!("all {} are done", counted(steps, "step")), on]
-    } else if patience > 0 && since >= patience {
-        let on = format!("`elbo train --resume {name} --patience {}` trains on", 2 * patience);
-        [format!("early stopping ended it after epoch {done}"), on]
-    } else {
-        return Ok(None);
+    let more = match limit.more(run, to) {
+        Some(command) => format!("`{command}` trains on"),
+        None => {
+            "its learning rate has fallen to the end of the schedule `cosine`; a new run may begin \
+                 with more `--epochs`"
+                .to_owned()
+        }
     };
-    Ok(Some(why).filter(|_| is_written(run, step)))
+    Ok(Some([why, more]).filter(|_| is_written(run, step)))
 }
 
 /// Whether the run came to its end at this step, and all was written: it says so last.
-fn is_written(run: &Path, step: u64) -> bool {
+pub(in crate::cli) fn is_written(run: &Path, step: u64) -> bool {
     let end = lines(&run.join(TIMINGS)).filter(|line| line["event"] == "end").last();
     let whole = |end: &Value| end["step"] == step && end["status"] != "failed";
     end.as_ref().is_some_and(whole) && run.join(WEIGHTS).exists()

@@ -194,8 +194,7 @@ impl<'a> Run<'a> {
 
     fn patience_is_over(&self) -> bool {
         let patience = self.trainer.config().train.patience;
-        let since = self.course.best.map_or(0, |best| self.course.epochs - best.epoch);
-        patience > 0 && since >= patience
+        patience > 0 && self.course.since_best() >= patience
     }
 
     /// Saves the state.

@@ -5,6 +5,7 @@ use elbo::{Error, ErrorKind, Evaluation, Model, Result};
 use serde_json::json;
 
 use crate::cli::card::card;
+use crate::cli::limit::Limit;
 use crate::cli::report;
 use crate::cli::run_folder::{BEST, WEIGHTS};
 use crate::cli::train::about::{Outcome, counted};
@@ -17,9 +18,9 @@ impl Run<'_> {
         if self.saved != Some((step, rolled_back)) {
             self.save()?;
         }
-        let newest = self.state()?;
-        let takes_best = self.take_best()?;
-        let state = takes_best.as_ref().unwrap_or(&newest);
+        let best = self.take_best()?;
+        let takes_best = best.is_some();
+        let state = &best.map_or_else(|| self.state(), Ok)?;
         let weights = self.log.folder.path().join(WEIGHTS);
         self.trainer.save_weights(&weights)?;
         let tested = self.tested(end, state)?;
@@ -43,14 +44,15 @@ impl Run<'_> {
         }
         let outcome = Outcome {
             why: self.why(end),
-            cut: !end.is_whole(),
+            limit: Limit::reached(&self.trainer.config().train, &self.course, step)
+                .filter(|_| end.is_whole()),
             step,
             took,
             config: self.trainer.config(),
             tested: &tested,
             best: self.course.best,
             epochs: self.course.epochs,
-            takes_best: takes_best.is_some(),
+            takes_best,
             broke: [skipped, rolled_back],
             folder: (!self.args.fast_dev_run).then_some(folder),
         };
