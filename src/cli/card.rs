@@ -1,5 +1,6 @@
 //! The card of a run's model: what it is, what it was trained on, what it reached, and how to use it.
 
+mod front;
 mod words;
 
 use elbo::checkpoint::State;
@@ -8,11 +9,13 @@ use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
+use front::front;
 use words::{corruption, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
-/// known, by the images that they are of. The same state and losses give the same text.
+/// known, by the images that they are of. It begins with what Hugging Face's Hub reads. The same state and losses
+/// give the same text.
 ///
 /// # Errors
 ///
@@ -26,7 +29,26 @@ pub(super) fn card(state: &State, tested: &[(&str, Evaluation)]) -> Result<Strin
         usage(state),
         limits(state),
     ];
-    Ok(sections.join("\n"))
+    Ok(front(state, &name(state)?, tested) + &sections.join("\n"))
+}
+
+/// What a table of models calls this one, such as `vae-784-400-20`.
+fn name(state: &State) -> Result<String> {
+    let model = &state.config.model;
+    let encoder = Architecture::of(model, state.size.len())?.encoder;
+    let kind = if model.posterior.is_density() { "vae" } else { "autoencoder" };
+    let widths = widths([state.size.len() + model.classes, model.latent], &encoder);
+    Ok(format!("{kind}-{}", dashed(&widths)))
+}
+
+/// The data's own name. Where it lay is the matter of whoever trained, not of whoever reads the card.
+fn data_name(state: &State) -> Option<String> {
+    let path = state.config.train.data.as_deref();
+    match path.and_then(|path| path.file_name()) {
+        Some(name) => Some(name.display().to_string()),
+        // Nobody named it, and it was found.
+        None => state.data.is_some().then(|| "MNIST".to_owned()),
+    }
 }
 
 /// The widths of a network's layers from one end to the other.
@@ -106,14 +128,7 @@ fn model(state: &State) -> Result<String> {
 
 fn data(state: &State) -> String {
     let train = &state.config.train;
-    // Where it lay is the matter of whoever trained, not of whoever reads the card.
-    let name = train.data.as_deref().and_then(|path| path.file_name());
-    let name = match name {
-        Some(name) => format!("`{}`", name.display()),
-        // Nobody named it, and it was found.
-        None if state.data.is_some() => "MNIST".to_owned(),
-        None => "not named".to_owned(),
-    };
+    let name = data_name(state).map_or("not named".to_owned(), |name| format!("`{name}`"));
     let limit = match train.limit {
         0 => String::new(),
         limit => format!("Only the first {limit} training images were used.\n"),
@@ -260,121 +275,4 @@ fn limits(state: &State) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use elbo::checkpoint::{Best, Course, Trained, Weight};
-    use elbo::config::{Activation, Entry, Gradient, Layer, Layers, Pixels, Rule, Schedule};
-
-    use super::*;
-
-    fn state() -> State {
-        let mut config = Config::default();
-        (config.model.encoder, config.model.decoder) = ([6, 5].into(), [].into());
-        (config.model.latent, config.model.activation) = (2, Activation::Gelu);
-        config.objective.beta = 4.0;
-        config.train.data = Some("/home/someone/digits".into());
-        (config.train.seed, config.train.batch_size) = (17, 9);
-        let weight = |key: &str, shape: [usize; 2]| Weight {
-            key: key.to_owned(),
-            shape: shape.to_vec(),
-            values: vec![0.5; shape[0] * shape[1]],
-        };
-        State {
-            config,
-            size: [3, 4].into(),
-            reading: elbo::data::Reading::default(),
-            data: Some(["aa11".to_owned(), "bb22".to_owned()]),
-            test: None,
-            device: None,
-            trained: Trained { step: 321, ..Trained::default() },
-            course: Course { epochs: 3, log_bytes: 0, best: Some(Best { epoch: 2, loss: 98.765 }) },
-            tensors: vec![
-                weight("encoder.0.weight", [6, 12]),
-                weight("optimizer.first.encoder.0.weight", [6, 12]),
-            ],
-        }
-    }
-
-    fn card_of(state: &State, tested: Option<&Evaluation>) -> String {
-        let tested = tested.map(|tested| ("test", *tested));
-        card(state, tested.as_slice()).expect("layers that fit")
-    }
-
-    /// Fails if a card lacks one of these words.
-    fn says(card: &str, words: &[&str]) {
-        for word in words {
-            assert!(card.contains(word), "`{word}` is not in the card:\n{card}");
-        }
-    }
-
-    #[test]
-    fn a_conditional_model_is_told_apart() {
-        let mut state = state();
-        for word in ["conditional", "one of", "\"y\"", "labels |"] {
-            assert!(!card_of(&state, None).contains(word), "`{word}` of a model without classes");
-        }
-        state.config.model.classes = 3;
-        let text = card_of(&state, None);
-        says(&text, &["one of 3 classes", "15-6-5-2", "5-12", "pixels and labels |"]);
-        says(&text, &["numpy.eye(3, dtype", "{\"z\": z, \"y\": y}"]);
-    }
-
-    #[test]
-    fn layers_that_stand_for_themselves_are_listed() {
-        let mut state = state();
-        assert!(!card_of(&state, None).contains("| layers of the"), "numbers alone");
-        let layers = [Layer::Linear(6), Layer::Norm, Layer::Activation(Activation::Silu)];
-        let mut layers = layers.map(Entry::Layer).to_vec();
-        layers.push(Entry::Hidden(5));
-        state.config.model.encoder = Layers(layers);
-        let text = card_of(&state, None);
-        says(&text, &["12-6-5-2", "| layers of the encoder | linear 6, norm, silu, 5 |\n"]);
-        assert!(!text.contains("| layers of the decoder"), "{text}");
-    }
-
-    #[test]
-    fn it_says_what_the_model_is() {
-        let tested = Evaluation {
-            sampled: Losses { loss: 101.125, recon: 80.0, kl: 21.125 },
-            at_mean: Losses { loss: 95.5, recon: 74.375, kl: 21.125 },
-            images: 1234,
-        };
-        let mut state = state();
-        let text = card_of(&state, Some(&tested));
-        says(
-            &text,
-            &["images of 3 × 4", "12-6-5-2", "2-12", "gelu", "bernoulli", "β = 4", "| 72 |"],
-        );
-        says(&text, &["| `encoder.0.weight` | [6, 12] |", "summed over the minibatch"]);
-        says(
-            &text,
-            &["`digits`", "pixels as they were read", "| training | `aa11` |", "| test | `bb22` |"],
-        );
-        says(
-            &text,
-            &["Adam, learning rate 0.001", "9 images", "321 steps, 3 whole epochs", "| 17 |"],
-        );
-        says(&text, &["98.77 nats per image, after epoch 2", "1234 test images", "nats per image"]);
-        says(&text, &["one sampled z an image | 101.12 | 80.00 | 21.12 |", "z = μ", "| 95.50 |"]);
-        says(&text, &["(16, 2)", "reshape(16, 3, 4)", "## Limits", "load_file"]);
-        for word in ["optimizer.first", "/home", "someone"] {
-            assert!(!text.contains(word), "`{word}` is not for readers:\n{text}");
-        }
-        assert_eq!(card_of(&state, Some(&tested)), text, "the same state, the same card");
-        state.config.train.pixels = Pixels::Binarised;
-        state.config.model.likelihood = Likelihood::Normal;
-        state.config.optimizer.rule = Rule::Sgd;
-        state.config.optimizer.clip_norm = 5.0;
-        (state.config.optimizer.schedule, state.config.optimizer.average) = (Schedule::Burda, 0.5);
-        (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
-        let text = card_of(&state, None);
-        says(&text, &["dynamically binarised", "scale 1", "SGD", "norm at most 5", "7 left out"]);
-        let objective = &mut state.config.objective;
-        (objective.samples, objective.importance) = (3, 5);
-        objective.gradient = Gradient::Dreg;
-        let weighed = card_of(&state, Some(&tested));
-        says(&weighed, &["bound of K = 5 z", "mean of 3 estimates", "doubly reparameterised"]);
-        says(&weighed, &["15 sampled z an image"]);
-        says(&text, &["schedule burda", "averaged with decay 0.5"]);
-        says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
-    }
-}
+mod tests;

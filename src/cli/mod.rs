@@ -59,7 +59,7 @@ use elbo::{Error, Result};
 ///
 /// Results go to stdout, messages and progress to stderr. Exit codes: 0 done; 1 failed (a file's content
 /// is wrong, there is no such device); 2 a wrong flag or configuration; 3 the numbers are not finite; 74 the
-/// system refused to read or write; 75 another process uses the run; 130 and 143 a signal ended it,
+/// system refused to read or write; 75 another process uses the run; 129, 130 and 143 a signal ended it,
 /// after a save unless it was the second one.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 80)]
@@ -220,14 +220,25 @@ fn print_line(line: &str) -> Result<()> {
     }
 }
 
+/// Whether nobody reads stdout any more: a pipe's reader ended, or a terminal was closed.
+fn is_gone(error: &std::io::Error) -> bool {
+    let closed = error.kind() == std::io::ErrorKind::BrokenPipe;
+    // A terminal that is gone gives EIO, as a broken disk does for a file.
+    #[cfg(unix)]
+    let closed = closed
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
+            && rustix::fs::fstat(std::io::stdout()).is_ok_and(|stdout| {
+                rustix::fs::FileType::from_raw_mode(stdout.st_mode).is_char_device()
+            });
+    closed
+}
+
 /// Prints a result that programs read, or that is copied: as it is.
 fn print_exact(line: &str) -> Result<()> {
     use std::io::Write;
     match writeln!(std::io::stdout().lock(), "{line}") {
-        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write to", std::path::Path::new("<stdout>"), e)
-                .hint("free some space, or let the output go elsewhere"))
-        }
+        Err(e) if !is_gone(&e) => Err(Error::io("write to", std::path::Path::new("<stdout>"), e)
+            .hint("free some space, or let the output go elsewhere")),
         _ => Ok(()),
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use elbo::{Error, ErrorKind, Result};
+#[cfg(unix)]
+use signal_hook::consts::SIGHUP;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
@@ -17,7 +19,7 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on. A second signal to end does so at once, after `restore` where something
+    /// Listens from now on. A second Ctrl-C or SIGTERM ends the program at once, after `restore` where something
     /// has to be put right before.
     pub(super) fn listen(restore: Option<fn()>) -> Result<Self> {
         let signals = Self::default();
@@ -27,9 +29,16 @@ impl Signals {
             Some(restore) => end_after(restore).map_err(fail)?,
             _ => end_at_second().map_err(fail)?,
         }
-        for signal in [SIGINT, SIGTERM] {
-            flag::register_usize(signal, Arc::clone(&signals.end), signal as usize)
-                .map_err(fail)?;
+        let end = |signal| {
+            flag::register_usize(signal, Arc::clone(&signals.end), signal as usize).map_err(fail)
+        };
+        end(SIGINT)?;
+        end(SIGTERM)?;
+        // A terminal that closes sends it more than once, from the shell and from the system, so that it is never
+        // the second signal, which would end the program before the save.
+        #[cfg(unix)]
+        if !is_ignored(SIGHUP) {
+            end(SIGHUP)?;
         }
         #[cfg(unix)]
         flag::register(signal_hook::consts::SIGUSR1, Arc::clone(&signals.save)).map_err(fail)?;
@@ -56,6 +65,8 @@ impl Signals {
         match self.end() {
             0 => self.asked().then_some("q"),
             end if end == SIGINT as usize => Some("Ctrl-C"),
+            #[cfg(unix)]
+            end if end == SIGHUP as usize => Some("the end of its terminal (SIGHUP)"),
             _ => Some("SIGTERM"),
         }
     }
@@ -73,6 +84,20 @@ impl Signals {
         // The system refuses only signals that there are not.
         let _ = low_level::raise(SIGINT);
     }
+}
+
+/// Whether whoever started the program had it ignore a signal, as `nohup` does.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "no crate asks the system for this")]
+fn is_ignored(signal: i32) -> bool {
+    // SAFETY: a null pointer changes nothing, and what is asked for is written whole where the call gives 0.
+    // All bits zero are a value of this type.
+    let before = unsafe {
+        let mut before = std::mem::zeroed::<libc::sigaction>();
+        let given = libc::sigaction(signal, std::ptr::null(), &raw mut before);
+        (given == 0).then_some(before)
+    };
+    before.is_some_and(|before| before.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Ends the program at the second signal, in the signal's handler.

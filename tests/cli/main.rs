@@ -33,6 +33,8 @@ mod report;
 mod reproduce;
 mod resume;
 mod runs;
+#[cfg(unix)]
+mod signals;
 mod stream;
 mod sweep;
 #[path = "use.rs"]
@@ -40,17 +42,12 @@ mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-#[cfg(unix)]
-use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[cfg(unix)]
-use program::Running;
 use program::{elbo, events, output, place, refusal_fault, succeed, text, train, tree, weights};
 
 #[test]
@@ -226,58 +223,6 @@ fn without_an_adapter_the_cpu_trains() {
     assert_eq!(trained.status.code(), Some(0), "{trained:?}");
     let first = text(&trained.stderr).lines().next().unwrap_or_default();
     assert!(first.contains("CPU") && first.contains("no adapter"), "`{first}` says which and why");
-}
-
-/// Starts a training that takes hours, with its stdout in a file.
-#[cfg(unix)]
-fn start_long(dir: &TempDir) -> Running {
-    let stdout = fs::File::create(dir.path().join("stdout")).expect("a file for stdout");
-    let mut command = train(dir, "--epochs 1000000 --json");
-    let stderr = fs::File::create(dir.path().join("stderr")).expect("a file for stderr");
-    Running::start(command.stdout(stdout).stderr(stderr))
-}
-
-#[test]
-#[cfg(unix)]
-fn a_signal_saves_and_ends() {
-    for (signal, code) in [("INT", 130), ("TERM", 143)] {
-        let dir = place();
-        let said = |name| fs::read_to_string(dir.path().join(name)).expect("what it says");
-        let mut running = start_long(&dir);
-        running.until("an epoch", || said("stdout").contains("\"epoch\""));
-        running.signal(signal);
-        let status = running.wait();
-        assert_eq!(status.code(), Some(code), "after {signal}: {}", said("stderr"));
-        let (name, end) = events(&said("stdout")).pop().expect("a last line");
-        assert_eq!((name.as_str(), &end["status"]), ("end", &"signal".into()), "{end}");
-        assert_eq!(end["run"], "out", "{end}");
-        assert_eq!(weights(&dir.path().join("out/weights.safetensors")).len(), 10, "weights");
-        let metrics = events(&said("out/metrics.jsonl"));
-        let epochs = events(&said("stdout")).len() - 2;
-        assert_eq!(metrics.len(), epochs, "epochs in metrics.jsonl, and on stdout");
-    }
-}
-
-/// With a pipe that nobody reads the program cannot get to its end by itself.
-#[test]
-#[cfg(unix)]
-fn a_second_signal_ends_at_once() {
-    let dir = place();
-    let (reader, mut writer) = std::io::pipe().expect("a pipe");
-    let stdout = writer.try_clone().expect("a second end of a pipe");
-    let filler = std::thread::spawn(move || while writer.write_all(&[b' '; 4096]).is_ok() {});
-    let mut command = train(&dir, "--epochs 1000000 --json --quiet");
-    let mut running = Running::start(command.stdout(stdout));
-    running.until("a run folder", || dir.path().join("out/config.toml").exists());
-    std::thread::sleep(Duration::from_millis(300));
-    running.signal("INT");
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(running.status(), None, "one signal waits for what is under way");
-    running.signal("INT");
-    let status = running.wait();
-    assert_eq!(status.code(), Some(130), "after the second signal: {status:?}");
-    drop(reader);
-    filler.join().expect("writing to a closed pipe ends");
 }
 
 /// As in `elbo train | head -1`, where the reader is the first to go.

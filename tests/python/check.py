@@ -1,4 +1,5 @@
-"""Reads what elbo writes with the programs that it is written for: ONNX, ONNX Runtime, TensorBoard, safetensors.
+"""Reads what elbo writes with the programs that it is written for: ONNX, ONNX Runtime, TensorBoard, safetensors and
+Hugging Face's hub.
 
     python3 -m venv venv && venv/bin/pip install -r tests/python/requirements.txt
     venv/bin/python tests/python/check.py target/debug/elbo             every check
@@ -21,9 +22,15 @@ import sys
 import tempfile
 import tomllib
 
+# The hub's package must ask nobody.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 import numpy as np
 import onnx
 import onnxruntime
+import yaml
+from huggingface_hub import ModelCard
+from huggingface_hub.repocard_data import eval_results_to_model_index
 from onnx import checker
 from safetensors.numpy import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -319,6 +326,7 @@ def check_run(elbo, run):
         worst, _ = check_part(elbo, run, part, weights, config, (height, width), random)
         print(f"{run.name}: {part}.onnx is at most {worst:.1e} from float64")
     check_events(run)
+    check_card(run)
 
 
 # The names in event files, and in metrics.jsonl.
@@ -364,6 +372,28 @@ def check_events(run):
             size = (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
             require((event.width, event.height) == size, f"{run}: `{tag}` is {event.width}×{event.height}, not {size}")
     print(f"{run.name}: {len(epochs)} epochs of {len(numbers)} scalars and 2 images in its event files")
+
+
+def check_card(run):
+    """The hub takes the front matter of the card, and gives back the losses that were logged last."""
+    text = (run / "model-card.md").read_text()
+    card = ModelCard.load(run / "model-card.md")
+    front = yaml.safe_load(text.split("---\n")[1])
+    require(card.data.to_dict() == front, f"{run}: the hub reads {card.data.to_dict()}, the card says {front}")
+    require(card.data.library_name == "elbo" and "vae" in card.data.tags, f"{run}: the card's head is {front}")
+    require(card.text.strip().startswith("# A variational autoencoder"), f"{run}: the card begins `{card.text[:80]}`")
+    back = eval_results_to_model_index(card.data.model_name, card.data.eval_results)
+    require(back == front["model-index"], f"{run}: the results come back as {back}, not {front['model-index']}")
+    # A card that is pushed is made of what was read.
+    again = ModelCard(card.content)
+    require(again.data.to_dict() == front and again.text == card.text, f"{run}: the card comes back as another")
+    last = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    last = [line for line in last if line["event"] == "epoch"][-1]
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    for kind, key in (("negative-elbo", "loss"), ("reconstruction-loss", "recon"), ("kl-divergence", "kl")):
+        expected = last[f"test_{key}"]
+        require(abs(found[kind] - expected) <= 5e-5, f"{run}: `{kind}` is {found[kind]}, expected {expected}")
+    print(f"{run.name}: {len(found)} results in the card's model-index")
 
 
 def write_images(path, count, random):

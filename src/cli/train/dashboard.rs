@@ -120,8 +120,16 @@ impl Dashboard {
     /// Gives the terminal back; with what broke the dashboard, if something did.
     pub(super) fn end(&mut self) -> Option<io::Error> {
         self.stop.store(true, Ordering::SeqCst);
+        let until = Instant::now() + PATIENCE;
+        let thread = self.thread.take().filter(|thread| {
+            while !thread.is_finished() && Instant::now() < until {
+                thread::sleep(Duration::from_millis(5));
+            }
+            // Crossterm never comes back from a terminal that closes while it waits for a key.
+            thread.is_finished()
+        });
         // If it panicked, the terminal was given back then, and the panic's message says why.
-        let shown = self.thread.take().and_then(|thread| thread.join().ok());
+        let shown = thread.and_then(|thread| thread.join().ok());
         restore();
         shown.and_then(io::Result::err)
     }
@@ -147,6 +155,10 @@ fn show(
 ) -> io::Result<()> {
     let mut due = Instant::now();
     while !stop.load(Ordering::SeqCst) {
+        #[cfg(unix)]
+        if is_closed() {
+            return Err(io::Error::other("it was closed"));
+        }
         if event::poll(LOOK)?
             && let Event::Key(pressed) = event::read()?
         {
@@ -166,6 +178,16 @@ fn show(
         terminal.draw(|frame| draw::draw(frame, &shown, signals.why_end(), now))?;
     }
     Ok(())
+}
+
+/// Whether the terminal is gone. Crossterm, which takes that for keys of no length, would look for more for ever.
+#[cfg(unix)]
+fn is_closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    poll(&mut fds, Some(&Timespec::default())).is_ok()
+        && fds[0].revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
 fn key(pressed: KeyEvent, view: &Mutex<View>, signals: &Signals) {

@@ -27,9 +27,14 @@ const SESSIONS: [&str; 4] = ["cpu", "gpu", "session", "selftest"];
 const WITHOUT_SHADER: [&str; 4] = ["mod", "case", "draw", "fast"];
 
 /// The only files with `unsafe`: the call of `gemm`, the consent to experimental features, what a driver is
-/// given of its own cache, and the program's environment before any thread runs.
-const UNSAFE: [&str; 4] =
-    ["src/kernels/matmul/gemm.rs", "src/gpu/mixed.rs", "src/gpu/cache.rs", "src/main.rs"];
+/// given of its own cache, the program's environment before any thread runs, and which signals it is to ignore.
+const UNSAFE: [&str; 5] = [
+    "src/kernels/matmul/gemm.rs",
+    "src/gpu/mixed.rs",
+    "src/gpu/cache.rs",
+    "src/main.rs",
+    "src/cli/signals.rs",
+];
 
 /// What has no place in a text. These are put together so that they are not found here.
 const SYNC: &str = concat!("keep in ", "sync");
