@@ -246,6 +246,15 @@ impl Session {
         }
     }
 
+    /// Reads all elements with the padding, as bits. Waits for the device.
+    pub(crate) fn read_bits(&mut self, tensor: Tensor) -> Result<Vec<u32>> {
+        self.check_room(tensor)?;
+        match self {
+            Self::Cpu(session) => Ok(session.read(tensor).into_iter().map(f32::to_bits).collect()),
+            Self::Gpu(session) => session.read_bits(tensor, 0, tensor.words()),
+        }
+    }
+
     /// Refuses a tensor that there is no room for. There is some once a program that uses it was recorded and
     /// the session extended: a step that updates weights where their gradients are made has none for those.
     fn check_room(&self, tensor: Tensor) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What a training step computes and touches, counted from the model and its program.
 
-use crate::engine::{Program, Tensor};
+use crate::engine::{Dispatch, Program, Tensor};
 use crate::model::Vae;
 
 /// Floating-point operations of the products of a training step on so many images, which may be
@@ -15,6 +15,11 @@ pub fn products(vae: &Vae, step: &Program, images: usize) -> u64 {
 /// dispatch.
 #[must_use]
 pub fn bound_bytes(vae: &Vae, step: &Program) -> u64 {
+    step.dispatches.iter().map(|dispatch| dispatch_bytes(vae, dispatch)).sum()
+}
+
+/// Those of one dispatch.
+pub(super) fn dispatch_bytes(vae: &Vae, dispatch: &Dispatch) -> u64 {
     let row = vae.ports.train.first().map_or(0, |shard| shard.data.words() / shard.rows);
     let minibatch = vae.ports.x.rows() * row;
     let shards = || vae.ports.train.iter();
@@ -26,8 +31,7 @@ pub fn bound_bytes(vae: &Vae, step: &Program) -> u64 {
         }
         other => other.words(),
     };
-    let bindings = step.dispatches.iter().flat_map(|d| &d.bindings);
-    4 * bindings.map(words).sum::<usize>() as u64
+    4 * dispatch.bindings.iter().map(words).sum::<usize>() as u64
 }
 
 #[cfg(test)]

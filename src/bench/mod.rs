@@ -1,31 +1,40 @@
 //! What a device can do at best, and how near a model's training steps come: what `elbo bench` shows.
 //!
-//! Times are wall-clock times of this process; nothing else should run on the machine.
+//! Times are wall-clock times of this process; nothing else should run on the machine. What is measured is
+//! measured in rounds, each figure once a round, so that what the machine does meanwhile shows in all of them.
 
 mod count;
+mod machine;
+mod noise;
 mod probe;
 mod quality;
+mod roof;
 mod steps;
 mod stress;
+mod verdict;
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
 pub use count::{bound_bytes, products};
-pub use probe::{Peaks, probe};
+pub use machine::{Machine, Others, load, temperature};
+pub use noise::unsure;
+pub use probe::{Peaks, Probe};
 pub use quality::{Quality, to_loss};
-pub use steps::{Begun, Row, SIZE, kernels, measure};
+pub use roof::{Bound, KernelTime};
+pub use steps::{Row, SIZE, Steps};
 pub use stress::{Stress, Stressed};
+pub use verdict::{Better, Comparison, Design, Verdict, fewest};
 
-/// One quantity, measured several times.
+/// One quantity, measured once a round.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// What was measured.
     pub name: String,
     /// The unit, as `GFLOP/s`; of a count, nothing.
     pub unit: &'static str,
-    /// One value a repetition.
+    /// One value a round.
     pub samples: Vec<f64>,
 }
 
@@ -36,14 +45,16 @@ impl Figure {
         Self { name: name.to_owned(), unit, samples }
     }
 
+    /// Which of its values are good; `None` of what is neither good nor bad.
+    #[must_use]
+    pub fn better(&self) -> Option<Better> {
+        Better::of(self.unit)
+    }
+
     /// The middle of the samples; of an even number the mean of the two in the middle.
     #[must_use]
     pub fn median(&self) -> f64 {
-        let sorted = sorted(&self.samples);
-        match sorted.len() {
-            0 => f64::NAN,
-            len => 0.5 * (sorted[(len - 1) / 2] + sorted[len / 2]),
-        }
+        median(&self.samples)
     }
 
     /// The smallest sample.
@@ -75,13 +86,28 @@ impl Pace {
     pub fn new(repetitions: usize, seconds: f64) -> Result<Self> {
         if !(1..=1000).contains(&repetitions) {
             let what = format!("`repetitions` is {repetitions}; it must be from 1 to 1000");
-            return Err(Error::config(what).hint("5 show the spread"));
+            return Err(Error::config(what).hint("10 show the spread"));
         }
         if !(seconds > 0.0 && seconds <= 3600.0) {
             let what = format!("`seconds` is {seconds}; it must be above 0 and at most 3600");
-            return Err(Error::config(what).hint("1 is enough for most devices"));
+            return Err(Error::config(what).hint("0.5 is enough for most devices"));
         }
         Ok(Self { repetitions, seconds })
+    }
+
+    /// The rounds.
+    #[must_use]
+    pub fn repetitions(&self) -> usize {
+        self.repetitions
+    }
+}
+
+/// The middle of some samples; of an even number the mean of the two in the middle.
+fn median(samples: &[f64]) -> f64 {
+    let sorted = sorted(samples);
+    match sorted.len() {
+        0 => f64::NAN,
+        len => 0.5 * (sorted[(len - 1) / 2] + sorted[len / 2]),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use crate::bench::count::{bound_bytes, products};
-use crate::bench::{Figure, Pace, percentile, timed};
+use crate::bench::count::{bound_bytes, dispatch_bytes, products};
+use crate::bench::{Figure, KernelTime, Pace, percentile, timed};
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::engine::Program;
@@ -23,9 +23,11 @@ pub const SIZE: [usize; 2] = [28, 28];
 pub struct Row {
     /// The number of parameters.
     pub parameters: usize,
-    /// What was measured, once a repetition.
+    /// What was measured, once a round.
     pub figures: Vec<Figure>,
-    /// For each repetition, the seconds of each step that ran alone.
+    /// The kernels of a step, if they were timed; the slowest first.
+    pub kernels: Vec<KernelTime>,
+    /// For each round, the seconds of each step that ran alone.
     pub alone: Vec<Vec<f64>>,
 }
 
@@ -47,7 +49,8 @@ pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
     Trainer::new(device, config, &data(BATCHES, 1)?, &data(1, 2)?)
 }
 
-/// The raw times of one repetition, in seconds.
+/// The raw times of one round, in seconds.
+#[derive(Debug)]
 struct Times {
     /// A step, of many that were queued as training queues them.
     queued: f64,
@@ -57,17 +60,22 @@ struct Times {
     alone: Vec<f64>,
 }
 
-/// A model that has taken its first step.
+/// A model whose steps are measured.
 #[derive(Debug)]
-pub struct Begun<'d> {
+pub struct Steps<'d> {
     device: &'d Device,
     trainer: Trainer,
     /// Seconds until the first step was done, since before the trainer was made: plan, upload,
     /// pipelines and the step itself.
     first: f64,
+    /// Steps of each half of a round, once they are known, and how many share a submit.
+    count: Option<(u64, u64)>,
+    times: Vec<Times>,
+    /// For each kernel how often a step has it, what that does, and its times in µs, one a round.
+    kernels: BTreeMap<String, (usize, KernelTime)>,
 }
 
-impl<'d> Begun<'d> {
+impl<'d> Steps<'d> {
     /// Takes the first step of a configuration on made images. Pipelines that an earlier model has
     /// made on the device are there already.
     ///
@@ -78,40 +86,99 @@ impl<'d> Begun<'d> {
         let start = Instant::now();
         let mut trainer = trainer(device, config)?;
         alone(&mut trainer)?;
-        Ok(Self { device, trainer, first: start.elapsed().as_secs_f64() })
+        let first = start.elapsed().as_secs_f64();
+        let (times, kernels) = (Vec::new(), BTreeMap::new());
+        Ok(Self { device, trainer, first, count: None, times, kernels })
     }
-}
 
-/// Measures training steps of a model. `peak`, in GFLOP/s, is what the products' rate is a share of.
-///
-/// Half of a repetition's time runs steps queued as [`Trainer::advance`] queues them, with one wait
-/// at the end; they give `steps`, and what follows from it. In the other half each step is
-/// submitted alone and waited for; their times give `step p50` and `step p99`, which a submit and a
-/// wait are a part of.
-///
-/// # Errors
-///
-/// As [`Trainer::advance`].
-pub fn measure(begun: Begun<'_>, pace: Pace, peak: f64) -> Result<Row> {
-    let Begun { device, mut trainer, first } = begun;
-    let steps = warm_up(&mut trainer, pace.seconds / 2.0)?;
-    let per_submit = (trainer.steps_per_submit() as u64).min(steps);
-    trainer.set_steps_per_submit(per_submit as usize);
-    let times: Result<Vec<_>> =
-        (0..pace.repetitions).map(|_| repetition(&mut trainer, steps, per_submit)).collect();
-    let times = times?;
-    let step = trainer.program()?.clone();
-    let mut figures = speeds(&trainer, &step, &times, peak);
-    if let Device::Gpu(_) = device {
-        figures.extend(host(&step, &times));
+    /// What the schedules of its step were chosen by: `measured`, or `rule`.
+    #[must_use]
+    pub fn schedules(&self) -> &'static str {
+        self.trainer.schedules()
     }
-    figures.push(Figure::new("first step", "s", vec![first]));
-    let count = |name, count: usize| Figure::new(name, "", vec![count as f64]);
-    figures.push(count("dispatches", step.dispatches.len()));
-    figures.push(count("barriers", step.barriers()));
-    figures.push(count("depth", step.depth()));
-    let parameters = trainer.vae().parameters.count();
-    Ok(Row { parameters, figures, alone: times.into_iter().map(|t| t.alone).collect() })
+
+    /// Measures a round.
+    ///
+    /// For a repetition's time it runs steps queued as [`Trainer::advance`] queues them, with one wait
+    /// at the end; they give `steps`, and what follows from it. Then as many steps are each submitted
+    /// alone and waited for; their times give `step p50` and `step p99`, which a submit and a wait are a
+    /// part of.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::advance`].
+    pub fn round(&mut self, pace: Pace) -> Result<()> {
+        let (steps, per_submit) = match self.count {
+            Some(count) => {
+                // What ran in between has left neither caches nor clocks as they were.
+                alone(&mut self.trainer)?;
+                count
+            }
+            None => {
+                let steps = warm_up(&mut self.trainer, pace.seconds / 2.0)?;
+                let per_submit = (self.trainer.steps_per_submit() as u64).min(steps);
+                self.trainer.set_steps_per_submit(per_submit as usize);
+                *self.count.insert((steps, per_submit))
+            }
+        };
+        self.times.push(repetition(&mut self.trainer, steps, per_submit)?);
+        Ok(())
+    }
+
+    /// Times each kernel of a step once, by the device's timestamps around passes of their own, or by the
+    /// host's clock on the CPU. A pass of its own takes longer than a dispatch among others, so that the
+    /// sum exceeds a step's time.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trainer::advance`], or if the device has no timestamps.
+    pub fn kernels(&mut self) -> Result<()> {
+        let trainer = &mut self.trainer;
+        let record = trainer.record(trainer.steps_taken());
+        let times = trainer.model.profile(trainer.step_use, record)?;
+        let dispatches = trainer.program()?.dispatches.clone();
+        let first = self.kernels.is_empty();
+        self.kernels.values_mut().for_each(|(_, kernel)| kernel.figure.samples.push(0.0));
+        for ((name, seconds), dispatch) in times.into_iter().zip(&dispatches) {
+            let (count, kernel) = self.kernels.entry(name).or_insert_with_key(|name| {
+                let figure = Figure::new(name, "µs", vec![0.0]);
+                (0, KernelTime { figure, flops: 0, bytes: 0 })
+            });
+            *kernel.figure.samples.last_mut().expect("a sample a round") += seconds * 1e6;
+            if first {
+                *count += 1;
+                kernel.flops += dispatch.flops();
+                kernel.bytes += dispatch_bytes(trainer.vae(), dispatch);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was measured; `peak`, in GFLOP/s, is what the products' rate is a share of.
+    ///
+    /// # Errors
+    ///
+    /// If the program of a step cannot be recorded, as [`Trainer::program`].
+    pub fn row(mut self, peak: f64) -> Result<Row> {
+        let step = self.trainer.program()?.clone();
+        let mut figures = speeds(&self.trainer, &step, &self.times, peak);
+        if let Device::Gpu(_) = self.device {
+            figures.extend(host(&step, &self.times));
+        }
+        figures.push(Figure::new("first step", "s", vec![self.first]));
+        let count = |name, count: usize| Figure::new(name, "", vec![count as f64]);
+        figures.push(count("dispatches", step.dispatches.len()));
+        figures.push(count("barriers", step.barriers()));
+        figures.push(count("depth", step.depth()));
+        let named = |(name, (count, mut kernel)): (String, (usize, KernelTime))| {
+            kernel.figure.name = format!("{name} ×{count}");
+            kernel
+        };
+        let mut kernels: Vec<_> = self.kernels.into_iter().map(named).collect();
+        kernels.sort_by(|a, b| b.figure.median().total_cmp(&a.figure.median()));
+        let alone = self.times.into_iter().map(|times| times.alone).collect();
+        Ok(Row { parameters: self.trainer.vae().parameters.count(), figures, kernels, alone })
+    }
 }
 
 /// One step from queueing to its report, in seconds.
@@ -179,32 +246,6 @@ fn host(program: &Program, times: &[Times]) -> [Figure; 2] {
     [micros("host a step", 1.0), micros("host a dispatch", dispatches)]
 }
 
-/// The time of each kernel in a step of a configuration, in µs, by the device's timestamps around
-/// passes of their own, or by the host's clock on the CPU. A pass of its own takes longer than a
-/// dispatch among others, so that the sum exceeds a step's time.
-///
-/// # Errors
-///
-/// As [`Begun::new`], or if the device has no timestamps.
-pub fn kernels(device: &Device, config: &Config, pace: Pace) -> Result<Vec<Figure>> {
-    let mut trainer = trainer(device, config)?;
-    alone(&mut trainer)?;
-    let record = trainer.record(trainer.steps_taken());
-    let mut found: BTreeMap<String, (usize, Vec<f64>)> = BTreeMap::new();
-    for repetition in 0..pace.repetitions {
-        for (name, seconds) in trainer.model.profile(trainer.step_use, record)? {
-            let (count, samples) = found.entry(name).or_default();
-            samples.resize(repetition + 1, 0.0);
-            samples[repetition] += seconds * 1e6;
-            *count += usize::from(repetition == 0);
-        }
-    }
-    let figure = |(name, (count, samples))| Figure::new(&format!("{name} ×{count}"), "µs", samples);
-    let mut figures: Vec<_> = found.into_iter().map(figure).collect();
-    figures.sort_by(|a, b| b.median().total_cmp(&a.median()));
-    Ok(figures)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,17 +257,25 @@ mod tests {
         config
     }
 
+    fn measured() -> Row {
+        let pace = Pace::new(3, 0.02).expect("a pace");
+        let mut steps = Steps::new(&Device::Cpu(1), &small()).expect("the CPU works");
+        for _ in 0..3 {
+            steps.round(pace).expect("the CPU works");
+            steps.kernels().expect("the CPU works");
+        }
+        steps.row(10.0).expect("a program")
+    }
+
     #[test]
     fn figures_follow_from_one_another() {
-        let pace = Pace::new(3, 0.02).expect("a pace");
-        let begun = Begun::new(&Device::Cpu(1), &small()).expect("the CPU works");
-        let row = measure(begun, pace, 10.0).expect("the CPU works");
+        let row = measured();
         let figure = |name: &str| {
             let found = row.figures.iter().find(|f| f.name == name);
             found.unwrap_or_else(|| panic!("no {name} in {:?}", row.figures))
         };
         let (steps, products) = (figure("steps"), figure("products"));
-        assert_eq!(steps.samples.len(), 3, "repetitions");
+        assert_eq!(steps.samples.len(), 3, "rounds");
         for i in 0..3 {
             let close = |name: &str, expected: f64| {
                 let found = figure(name).samples[i];
@@ -242,15 +291,23 @@ mod tests {
 
     #[test]
     fn kernels_are_those_of_a_step() {
-        let pace = Pace::new(2, 1.0).expect("a pace");
-        let figures = kernels(&Device::Cpu(1), &small(), pace).expect("the CPU works");
+        let row = measured();
         let mut trainer = trainer(&Device::Cpu(1), &small()).expect("a trainer");
-        let dispatches = &trainer.program().expect("a step").dispatches;
-        let counted = |f: &Figure| {
-            let (_, count) = f.name.split_once(" ×").expect("a count");
+        let program = trainer.program().expect("a step").clone();
+        let counted = |kernel: &KernelTime| {
+            let (_, count) = kernel.figure.name.split_once(" ×").expect("a count");
             count.parse::<usize>().expect("a number")
         };
-        assert_eq!(figures.iter().map(counted).sum::<usize>(), dispatches.len(), "{figures:?}");
-        assert!(figures.iter().all(|f| f.samples.len() == 2), "{figures:?}");
+        let kernels = &row.kernels;
+        assert_eq!(kernels.iter().map(counted).sum::<usize>(), program.dispatches.len(), "{row:?}");
+        assert!(kernels.iter().all(|k| k.figure.samples.len() == 3), "{row:?}");
+        assert!(kernels.iter().all(|k| k.figure.low() >= 0.0), "{row:?}");
+        // Together they do what the step does.
+        let flops: u64 = kernels.iter().map(|kernel| kernel.flops).sum();
+        assert_eq!(flops, products(trainer.vae(), &program, 4), "{row:?}");
+        let bytes: u64 = kernels.iter().map(|kernel| kernel.bytes).sum();
+        assert_eq!(bytes, bound_bytes(trainer.vae(), &program), "{row:?}");
+        let forward = kernels.iter().find(|k| k.figure.name.starts_with("matmul.forward "));
+        assert!(forward.is_some_and(|kernel| kernel.flops > 0), "{row:?}");
     }
 }

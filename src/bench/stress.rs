@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::bench::steps::trainer;
+use crate::bench::timed;
 use crate::config::Config;
 use crate::engine::{Report, Tensor};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,6 +20,8 @@ pub struct Stressed {
     pub steps: u64,
     /// Comparisons with the first round: of each step's losses, and of each round's last state.
     pub checks: u64,
+    /// The time of the steps alone, without what is restored and compared between rounds.
+    pub busy: Duration,
 }
 
 /// Bits of what a round left: each step's losses, and the state after the last.
@@ -77,6 +80,12 @@ impl Stress {
         Ok(self.done)
     }
 
+    /// What the schedules of its step were chosen by: `measured`, or `rule`.
+    #[must_use]
+    pub fn schedules(&self) -> &'static str {
+        self.trainer.schedules()
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn done(&self) -> Stressed {
@@ -90,7 +99,7 @@ impl Stress {
     }
 
     fn round(&mut self) -> Result<()> {
-        let losses = self.losses()?;
+        let (losses, time) = timed(|| self.losses())?;
         let state = self.start.iter().map(|(tensor, _)| {
             let values = self.trainer.model.session.read(*tensor)?;
             Ok(values.into_iter().map(f32::to_bits).collect())
@@ -98,6 +107,7 @@ impl Stress {
         let round = Round { losses, state: state.collect::<Result<_>>()? };
         self.done.rounds += 1;
         self.done.steps += self.steps;
+        self.done.busy += time;
         match &self.first {
             None => self.first = Some(round),
             Some(first) => {
@@ -182,7 +192,9 @@ mod tests {
     fn rounds_repeat() {
         let mut heard = 0;
         let done = stress().run(Duration::ZERO, |_| heard += 1).expect("the CPU computes well");
-        assert_eq!(done, Stressed { rounds: 2, steps: 40, checks: 21 }, "two rounds of twenty");
+        let Stressed { rounds, steps, checks, busy } = done;
+        assert_eq!((rounds, steps, checks), (2, 40, 21), "two rounds of twenty");
+        assert!(busy > Duration::ZERO, "they take time");
         assert_eq!(heard, 2, "rounds that were told");
     }
 

@@ -17,6 +17,8 @@ pub enum Needs {
     },
     /// Subgroup operations, with exactly this many lanes in every subgroup, and words of 64 bits.
     Subgroups(u32),
+    /// Arithmetic in f16.
+    F16,
     /// Cooperative matrices with operands in f16 and sums in f32.
     Matrices {
         /// Rows, columns and terms of one.

@@ -36,6 +36,7 @@ impl Abilities {
             Needs::Subgroups(lanes) => {
                 self.features.contains(WANTED) && self.subgroups == (lanes, lanes)
             }
+            Needs::F16 => self.features.contains(wgpu::Features::SHADER_F16),
             Needs::Matrices { size, lanes } => {
                 self.matrices.contains(&size) && self.subgroups == (lanes, lanes)
             }

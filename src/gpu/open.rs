@@ -38,7 +38,7 @@ impl Gpu {
         let description = AdapterDescription::of(&adapter.get_info());
         let matrices = if mixed { mixed::sizes(&adapter) } else { Vec::new() };
         let special = if matrices.is_empty() { wgpu::Features::empty() } else { mixed::FEATURES };
-        let mut wanted = WANTED | profile::FEATURE;
+        let mut wanted = WANTED | wgpu::Features::SHADER_F16 | profile::FEATURE;
         wanted.set(wgpu::Features::PIPELINE_CACHE, options.cache.is_some());
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),

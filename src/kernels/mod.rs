@@ -98,6 +98,8 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &optimizer::CLIP,
     &average::UPDATE,
     &probe::MULTIPLY_ADD,
+    &probe::MULTIPLY_ADD_F16,
+    &probe::MULTIPLY_ADD_I32,
     &probe::COPY,
     &probe::TOUCH,
 ];

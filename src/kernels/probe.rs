@@ -6,11 +6,11 @@ use rayon::prelude::*;
 use crate::engine::kernel::params;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Real, Record, Schedule, Tape, Tensor, real,
-    uncounted,
+    Arg, Binding, Cover, Cpu, Dtype, Grid, Kernel, Needs, Real, Record, Schedule, Tape, Tensor,
+    real, uncounted,
 };
 use crate::kernels::case::{Case, Fill};
-use crate::kernels::common::{plain, turns, wgsl};
+use crate::kernels::common::{COMMON, plain, shader, turns, wgsl};
 
 params! {
     /// Parameters of the probes.
@@ -26,7 +26,16 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("probe.wgsl"), Cover::Items(64))];
+const PLAIN: Schedule = plain(wgsl!("probe.wgsl"), Cover::Items(64));
+const SCHEDULES: &[Schedule] = &[PLAIN];
+
+/// In f16 where the device has it. The directive that asks for f16 comes before all else in a source.
+pub const F16: Schedule = Schedule {
+    name: "f16",
+    source: &[shader!("probe.f16.wgsl"), COMMON],
+    needs: Needs::F16,
+    ..PLAIN
+};
 
 const CHAINS: usize = 3;
 const LINKS: usize = 8;
@@ -34,12 +43,17 @@ const LINKS: usize = 8;
 /// Floating-point operations for each element and round: every link multiplies and adds.
 pub const FLOPS: usize = 2 * CHAINS * LINKS;
 
+/// Words whose chains the CPU carries on at once.
+const WORDS: usize = 64;
+
 /// Elements that one thread of the CPU takes at a time.
 const CHUNK: usize = 1 << 14;
 
 /// y (4 · `len`) = the sum of three chains v ← v · factor + term of 8 · `rounds` links, which
 /// start at x, x + 1 and x + 2, for x (4 · `len`).
-pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
+pub static MULTIPLY_ADD: Kernel<Probe, 2> = FLOATS;
+
+const FLOATS: Kernel<Probe, 2> = Kernel {
     name: "probe.multiply_add",
     entry: "multiply_add",
     bindings: [Binding::read("x"), Binding::write("y")],
@@ -49,6 +63,25 @@ pub static MULTIPLY_ADD: Kernel<Probe, 2> = Kernel {
     cpu: Cpu::Own(multiply_add_cpu),
     turns: |p| turns(p.rounds, 1),
     flops: |p, [x, _]| FLOPS as u64 * u64::from(p.rounds) * x.words() as u64,
+};
+
+/// The same in f16, and in f32 where the device has no f16.
+pub static MULTIPLY_ADD_F16: Kernel<Probe, 2> = Kernel {
+    name: "probe.multiply_add_f16",
+    entry: "multiply_add_f16",
+    schedules: &[F16, PLAIN],
+    ..FLOATS
+};
+
+/// The same of words, whose products and sums are taken modulo 2³², v ← v · 1,664,525 + 1,013,904,223
+/// (Press et al., Numerical Recipes, 1992, section 7.1).
+pub static MULTIPLY_ADD_I32: Kernel<Probe, 2> = Kernel {
+    name: "probe.multiply_add_i32",
+    entry: "multiply_add_i32",
+    bindings: [Binding::read_words("words"), Binding::write_words("sums")],
+    reference: (multiply_add_i32, multiply_add_i32),
+    cpu: Cpu::Own(multiply_add_i32_cpu),
+    ..FLOATS
 };
 
 /// y = x (4 · `len`).
@@ -134,6 +167,55 @@ impl WithSimd for Chains<'_> {
     }
 }
 
+/// What a link of words multiplies by and adds.
+const LINK: (u32, u32) = (1_664_525, 1_013_904_223);
+
+fn multiply_add_i32<T: Real>(p: &Probe, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
+    word_chains(p, x.words(), y.words_mut());
+}
+
+#[inline(always)]
+fn word_chains(p: &Probe, x: &[u32], y: &mut [u32]) {
+    let link = |v: u32| v.wrapping_mul(LINK.0).wrapping_add(LINK.1);
+    // So many at once fill vectors of any width and hide their latency.
+    for (x, y) in x.chunks(WORDS).zip(y.chunks_mut(WORDS)) {
+        let mut chains = [[0_u32; WORDS]; CHAINS];
+        for (start, chain) in (0..).zip(&mut chains) {
+            chain.iter_mut().zip(x).for_each(|(v, &x)| *v = x.wrapping_add(start));
+        }
+        for _ in 0..LINKS * p.rounds as usize {
+            chains.as_flattened_mut().iter_mut().for_each(|v| *v = link(*v));
+        }
+        for (i, y) in y.iter_mut().enumerate() {
+            *y = chains.iter().fold(0, |sum: u32, chain| sum.wrapping_add(chain[i]));
+        }
+    }
+}
+
+fn multiply_add_i32_cpu(p: &Probe, _: &Record, [x, y]: [Arg<'_, f32>; 2]) {
+    let chunks = x.words().par_chunks(CHUNK).zip(y.words_mut().par_chunks_mut(CHUNK));
+    chunks.for_each(|(x, y)| pulp::Arch::new().dispatch(WordChains { p, x, y }));
+}
+
+/// The chains of some words, by the widest vectors.
+struct WordChains<'a> {
+    p: &'a Probe,
+    x: &'a [u32],
+    y: &'a mut [u32],
+}
+
+impl WithSimd for WordChains<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        simd.vectorize(
+            #[inline(always)]
+            || word_chains(self.p, self.x, self.y),
+        );
+    }
+}
+
 fn copy<T: Real>(_: &Probe, _: &Record, [x, y]: [Arg<'_, T>; 2]) {
     y.write().copy_from_slice(x.read());
 }
@@ -148,16 +230,31 @@ fn touch<T: Real>(p: &Probe, _: &Record, [counter]: [Arg<'_, T>; 1]) {
 }
 
 /// The parameters for so many elements. The factor is just below one, so that a chain of any
-/// length stays finite and a short one still says where it began.
+/// length stays finite and a short one still says where it began; f16 holds it and the term.
 fn parameters(words: usize, rounds: u32) -> (Probe, Grid) {
     let len = words.div_ceil(4);
-    (Probe { len: size(len), rounds, factor: 0.999, term: 0.001 }, Grid::Flat(len))
+    (
+        Probe { len: size(len), rounds, factor: 1.0 - 1.0 / 1024.0, term: 1.0 / 1024.0 },
+        Grid::Flat(len),
+    )
 }
 
 /// Records the multiply-adds of x into y: [`FLOPS`] for each element and round.
 pub fn record_multiply_add(tape: &mut Tape<'_>, x: Tensor, y: Tensor, rounds: u32) {
     let (p, grid) = parameters(x.words(), rounds);
     tape.dispatch(&MULTIPLY_ADD, p, [x, y], grid);
+}
+
+/// Records the same in f16, for a device that runs the schedule [`F16`].
+pub fn record_multiply_add_f16(tape: &mut Tape<'_>, x: Tensor, y: Tensor, rounds: u32) {
+    let (p, grid) = parameters(x.words(), rounds);
+    tape.dispatch(&MULTIPLY_ADD_F16, p, [x, y], grid);
+}
+
+/// Records the same of words.
+pub fn record_multiply_add_i32(tape: &mut Tape<'_>, x: Tensor, y: Tensor, rounds: u32) {
+    let (p, grid) = parameters(x.words(), rounds);
+    tape.dispatch(&MULTIPLY_ADD_I32, p, [x, y], grid);
 }
 
 /// Records the copy of x to y.
@@ -183,6 +280,18 @@ pub(crate) fn cases() -> Vec<Case> {
         case.record(|tape| record_multiply_add(tape, x, y, rounds));
         // Three chains of up to 24 links, each of which rounds.
         case.tolerance = 3e-6;
+        cases.push(case);
+        let mut case = Case::new(format!("probe.multiply_add_f16 {len} × {rounds}"), 1);
+        let x = case.input_line("x", len, Dtype::F32, fill());
+        let y = case.plan.vector("y", len);
+        case.record(|tape| record_multiply_add_f16(tape, x, y, rounds));
+        // Each of up to 24 roundings in f16 errs by 2⁻¹¹ of a number below four, of a sum of nine at most.
+        case.tolerance = 6e-3;
+        cases.push(case);
+        let mut case = Case::new(format!("probe.multiply_add_i32 {len} × {rounds}"), 1);
+        let x = case.input_line("words", len, Dtype::U32, Fill::RandomWords(1));
+        let y = case.plan.words("sums", len);
+        case.record(|tape| record_multiply_add_i32(tape, x, y, rounds));
         cases.push(case);
     }
     for len in [1, 300, 17_000_000] {

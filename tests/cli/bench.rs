@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::figures::{Figures, figure_lines, from_csv, from_json, from_markdown, from_text, shown};
 use crate::program::{elbo, events, output, place, refusal_fault, succeed, text};
 
 /// A folder with a small model in `small.toml`.
@@ -18,81 +19,6 @@ fn small() -> TempDir {
 
 /// Flags of a measurement that takes no longer than it must.
 const SHORT: &str = "bench --device cpu --config small.toml --repetitions 2 --seconds 0.02 --quiet";
-
-/// Figures by subject, batch and name; each with median, low, high, unit, and what is beside it.
-type Figures = BTreeMap<[String; 3], Vec<String>>;
-
-fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned).replace("null", "")
-}
-
-fn figure_lines(lines: &str) -> Vec<Value> {
-    let figures = events(lines).into_iter().filter(|(name, _)| name == "figure");
-    figures.map(|(_, line)| line).collect()
-}
-
-fn from_json(lines: &str) -> Figures {
-    let figure = |line: &Value| {
-        let [key, values] = [["subject", "batch", "figure", ""], ["median", "low", "high", "unit"]];
-        let key = [0, 1, 2].map(|i| shown(&line[key[i]]));
-        (key, values.map(|name| shown(&line[name])).to_vec())
-    };
-    figure_lines(lines).iter().map(figure).collect()
-}
-
-/// No name here holds a comma, a quote or a bar.
-fn from_cells<'a>(rows: impl Iterator<Item = Vec<&'a str>>) -> Figures {
-    let own = |cell: &&str| (*cell).to_owned();
-    rows.map(|cells| {
-        let key = [0, 1, 2].map(|i| cells[i].to_owned());
-        (key, cells[3..].iter().map(own).collect())
-    })
-    .collect()
-}
-
-fn from_csv(lines: &str) -> Figures {
-    from_cells(lines.lines().skip(1).map(|line| line.split(',').collect()))
-}
-
-fn from_markdown(lines: &str) -> Figures {
-    let rows = lines.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
-    from_cells(rows.skip(1).map(|row| row.trim_matches('|').split('|').map(str::trim).collect()))
-}
-
-fn from_text(lines: &str) -> Figures {
-    let (mut subject, mut batch, mut long) = (String::new(), String::new(), String::new());
-    let mut figures = Figures::new();
-    for line in lines.lines().skip(1).filter(|line| !line.trim_start().starts_with("median")) {
-        if let Some(figure) = line.strip_prefix("  ") {
-            let (name, rest): (Vec<_>, Vec<_>) =
-                figure.chars().enumerate().partition(|(i, _)| *i < 25);
-            let word =
-                |part: Vec<(usize, char)>| part.into_iter().map(|(_, c)| c).collect::<String>();
-            let (name, rest) = (word(name), word(rest));
-            // A name that is too long has a line of its own, before that of its numbers.
-            if rest.is_empty() || !rest.starts_with(' ') {
-                long = figure.trim().to_owned();
-                continue;
-            }
-            let name = match name.trim() {
-                "" => std::mem::take(&mut long),
-                name => name.to_owned(),
-            };
-            let values: Vec<_> = rest.split_whitespace().map(str::to_owned).collect();
-            // One that was measured once has no lowest and no highest.
-            let once = values.get(1).is_none_or(|low| low.parse::<f64>().is_err());
-            let at = if once { [0, 0, 0] } else { [0, 1, 2] };
-            let unit = &values[if once { 1 } else { 3 }..];
-            let values = at.iter().map(|&i| &values[i]).chain(unit).cloned().collect();
-            figures.insert([subject.clone(), batch.clone(), name], values);
-        } else if !line.is_empty() {
-            let mut words = line.split([',', ' ']).filter(|word| !word.is_empty());
-            subject = words.next().unwrap_or_default().to_owned();
-            batch = words.nth(1).unwrap_or_default().to_owned();
-        }
-    }
-    figures
-}
 
 #[test]
 fn four_formats_hold_the_same_figures() {
@@ -107,7 +33,7 @@ fn four_formats_hold_the_same_figures() {
     let found = [
         ("json", from_json(&run("--format json"))),
         ("csv", from_csv(&run("--format csv"))),
-        ("markdown", from_markdown(&run("--format markdown"))),
+        ("markdown", from_markdown(&run("--format md"))),
         ("text", from_text(&run("--format text"))),
     ];
     for (format, figures) in found {
@@ -115,7 +41,8 @@ fn four_formats_hold_the_same_figures() {
         assert_eq!(keys(&figures), keys(&expected), "the figures of {format}");
         for (key, values) in &figures {
             let number = |i: usize| -> f64 {
-                let number = values[i].parse();
+                // Of what was measured once there is no lowest and no highest.
+                let number = if values[i].is_empty() { &values[0] } else { &values[i] }.parse();
                 number.unwrap_or_else(|e| panic!("{format}: {key:?}: {values:?}: {e}"))
             };
             let [median, low, high] = [0, 1, 2].map(number);
@@ -134,13 +61,20 @@ fn four_formats_hold_the_same_figures() {
 #[test]
 fn json_says_on_what_and_keeps_all_samples() {
     let dir = small();
-    let lines = succeed(elbo(&dir, &format!("{SHORT} --json --batch-size 8 --batch-size 4")));
+    let lines = succeed(elbo(&dir, &format!("{SHORT} --json --batch-size 8,4")));
     let events = events(&lines);
     let (first, start) = &events[0];
     assert_eq!(first, "start", "{start}");
-    for key in ["device", "adapter", "driver", "backend", "version", "commit"] {
-        assert!(start[key].is_string(), "{key} in {start}");
+    for key in ["driver", "backend"] {
+        assert_eq!(start[key], "", "{key} in {start}");
     }
+    for key in
+        ["device", "adapter", "threads", "cpu", "memory", "system", "date", "version", "commit"]
+    {
+        assert!(start[key].as_str().is_some_and(|value| !value.is_empty()), "{key} in {start}");
+    }
+    let date = start["date"].as_str().unwrap_or_default();
+    assert!(date.len() == 20 && date.ends_with('Z') && date.contains('T'), "RFC 3339: {date}");
     let all = |event: &str| events.iter().filter(|(name, _)| name == event).collect::<Vec<_>>();
     assert_eq!(all("row").len(), 3, "the device, and two batches");
     assert_eq!(all("row")[1].1["model"], "784-8-2 relu bernoulli adam", "pixels come first");
@@ -163,60 +97,126 @@ fn json_says_on_what_and_keeps_all_samples() {
     assert_eq!((last.as_str(), &end["figures"]), ("end", &figures.len().into()), "{end}");
 }
 
-#[test]
-fn a_planted_change_is_found() {
-    let dir = small();
-    let lines = succeed(elbo(&dir, &format!("{SHORT} --json")));
-    // As if the earlier run had had half the dispatches, another adapter, and no barriers told.
+/// The lines of a run with each figure's samples, and what its start says, changed.
+fn planted(lines: &str, change: impl Fn(&str, f64) -> f64) -> String {
     let plant = |(event, mut line): (String, Value)| {
         if event == "start" {
             line["adapter"] = "another".into();
         }
-        if line["figure"] == "dispatches" {
-            let count = line["median"].as_f64().expect("a count");
-            line["median"] = (count / 2.0).into();
+        let name = shown(&line["figure"]);
+        let samples = line["samples"].as_array_mut();
+        for sample in samples.into_iter().flatten() {
+            *sample = change(&name, sample.as_f64().expect("a number")).into();
         }
-        if line["figure"] == "barriers" {
+        if name == "barriers" {
             line["figure"] = "bygone".into();
         }
-        line.to_string()
+        line.to_string() + "\n"
     };
-    let old: Vec<_> = events(&lines).into_iter().map(plant).collect();
-    fs::write(dir.path().join("old.jsonl"), old.join("\n")).expect("a file");
-    let flags = SHORT.trim_end_matches(" --quiet").to_owned() + " --compare old.jsonl";
-    let json = output(elbo(&dir, &format!("{flags} --json")));
-    assert_eq!(json.status.code(), Some(0), "{json:?}");
+    events(lines).into_iter().map(plant).collect()
+}
+
+#[test]
+fn a_planted_change_is_found() {
+    let dir = small();
+    let short = SHORT.replace("--repetitions 2", "--repetitions 5");
+    let lines = succeed(elbo(&dir, &format!("{short} --json")));
+    // As if the earlier run had been on another adapter with half the dispatches, and far slower at steps:
+    // by more than whatever else runs here explains.
+    let change = |name: &str, value: f64| match name {
+        "dispatches" => value / 2.0,
+        "steps" => value / 1e5,
+        _ => value,
+    };
+    fs::write(dir.path().join("old.jsonl"), planted(&lines, change)).expect("a file");
+    let flags = short.trim_end_matches(" --quiet").to_owned() + " --compare old.jsonl";
+    let json = output(elbo(&dir, &format!("{flags} --json --fail-if-slower")));
     for line in figure_lines(text(&json.stdout)) {
-        let value = |key: &str| line[key].as_f64();
+        let verdict = line["verdict"].as_str();
         match line["figure"].as_str() {
-            Some("dispatches") => assert_eq!(value("ratio"), Some(2.0), "{line}"),
-            Some("barriers") => assert_eq!(value("ratio"), None, "{line}"),
-            Some("depth") => assert_eq!(value("ratio"), Some(1.0), "{line}"),
-            _ => {
-                let values = ["median", "old", "ratio"].map(|key| value(key).expect("a number"));
-                let [median, old, ratio] = values;
-                assert!((ratio * old - median).abs() <= 1e-9 * median.abs(), "{line}");
+            Some("dispatches") => {
+                assert_eq!((verdict, &line["ratio"]), (Some("changed"), &2.0.into()))
             }
+            Some("barriers") => {
+                assert_eq!((verdict, &line["ratio"]), (None, &Value::Null), "{line}")
+            }
+            Some("depth") => assert_eq!((verdict, &line["ratio"]), (Some("same"), &1.0.into())),
+            Some("steps") => {
+                assert_eq!(verdict, Some("faster"), "{line}");
+                let [low, ratio, high] = ["ratio_low", "ratio", "ratio_high"]
+                    .map(|key| line[key].as_f64().expect("a number"));
+                assert!(low <= ratio && ratio <= high && low > 1.0, "{line}");
+                assert!(line["old_low"].as_f64() <= line["old_high"].as_f64(), "{line}");
+            }
+            Some("first step") => assert_eq!(verdict, Some("too few"), "one sample: {line}"),
+            _ => {}
         }
     }
-    let differs: Vec<_> =
-        events(text(&json.stdout)).into_iter().filter(|(name, _)| name == "differs").collect();
+    let found = events(text(&json.stdout));
+    let differs: Vec<_> = found.iter().filter(|(name, _)| name == "differs").collect();
     assert_eq!(differs.len(), 1, "only the adapter differs: {differs:?}");
     let expected = (&Value::from("adapter"), &Value::from("another"));
     assert_eq!((&differs[0].1["what"], &differs[0].1["old"]), expected, "what differs");
-    assert!(text(&json.stderr).contains("small, batch 16: bygone"), "{json:?}");
-    let said = succeed(elbo(&dir, &flags));
+    let rest = "only in the earlier run: one figure of small, batch 16";
+    assert!(found.iter().any(|(name, line)| name == "note" && line["text"] == rest), "{json:?}");
+    // As if steps had been far faster: the exit code tells.
+    let faster = |name: &str, value: f64| if name == "steps" { value * 1e5 } else { value };
+    fs::write(dir.path().join("old.jsonl"), planted(&lines, faster)).expect("a file");
+    let slow = output(elbo(&dir, &format!("{flags} --fail-if-slower")));
+    assert_eq!(slow.status.code(), Some(1), "{slow:?}");
+    let said = text(&slow.stdout);
     assert!(said.contains("adapter was another"), "`{said}`");
-    let counts = from_text(&said);
-    let key = ["small", "16", "dispatches"].map(str::to_owned);
-    assert_eq!(counts[&key].last().map(String::as_str), Some("2"), "`{said}`");
+    let found = from_text(said);
+    let verdict = |name: &str| found[&["small", "16", name].map(str::to_owned)].last().cloned();
+    assert_eq!(verdict("steps").as_deref(), Some("slower"), "`{said}`");
+    assert_eq!(verdict("depth").as_deref(), Some("same"), "`{said}`");
     let lines = succeed(elbo(&dir, &format!("{flags} --format csv")));
     let (head, rest) = lines.split_once('\n').expect("lines");
     let column = |name| head.split(',').position(|column| column == name);
-    assert_eq!(column("old adapter"), column("adapter").map(|at| at + 7), "`{head}`");
+    assert_eq!(column("old adapter"), column("adapter").map(|at| at + 12), "`{head}`");
     assert!(rest.lines().all(|line| line.contains(",another,")), "both adapters: `{rest}`");
-    let csv = from_csv(&lines);
-    assert_eq!(csv[&key][5], "2", "{:?}", csv[&key]);
+    let steps = rest.lines().find(|line| line.starts_with("small,16,steps,")).expect("steps");
+    assert_eq!(
+        steps.split(',').nth(column("verdict").expect("a column")),
+        Some("slower"),
+        "`{steps}`"
+    );
+}
+
+/// A program that prints what it is told stands for another build.
+#[cfg(unix)]
+#[test]
+fn two_builds_run_in_turn() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = small();
+    let lines =
+        succeed(elbo(&dir, &format!("{} --json", SHORT.replace("repetitions 2", "repetitions 1"))));
+    fs::write(dir.path().join("theirs.jsonl"), planted(&lines, |_, value| value)).expect("a file");
+    let program = dir.path().join("theirs");
+    let script = |content: &str| {
+        fs::write(&program, format!("#!/bin/sh\necho $@ >> calls\n{content}\n")).expect("a file");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("permissions");
+    };
+    script("cat theirs.jsonl");
+    let flags = format!("{SHORT} --batch-size 16 --json --against ./theirs");
+    let lines = succeed(elbo(&dir, &flags));
+    let steps = figure_lines(&lines).into_iter().find(|line| line["figure"] == "steps");
+    let steps = steps.expect("steps");
+    assert_eq!(steps["samples"].as_array().map(Vec::len), Some(2), "{steps}");
+    assert_eq!(
+        (&steps["verdict"], &steps["old"]),
+        (&"too few".into(), &steps["old_low"]),
+        "{steps}"
+    );
+    let calls = fs::read_to_string(dir.path().join("calls")).expect("a file");
+    let call = "bench --json --quiet --repetitions 1 --seconds 0.02 --device cpu --config small.toml \
+                --batch-size 16";
+    assert_eq!(calls.lines().collect::<Vec<_>>(), [call, call], "once a round");
+    for (content, says) in [("exit 3", "exit status: 3"), ("echo no", "printed no benchmark")] {
+        script(content);
+        let fault = refusal_fault(content, &output(elbo(&dir, &flags)), 1, says);
+        assert_eq!(fault, None, "{content}");
+    }
 }
 
 #[test]
@@ -239,15 +239,22 @@ fn time_to_quality_is_told() {
 
 /// Needs an adapter, as all tests that name a GPU.
 #[test]
-fn a_burn_in_passes_on_both() {
+fn a_burn_in_passes_on_all_devices() {
     let dir = small();
-    for device in ["cpu", "gpu"] {
-        let flags = format!("bench --device {device} --config small.toml --stress 0.0001 --json");
-        let figures = figure_lines(&succeed(elbo(&dir, &flags)));
-        let checks = figures.iter().find(|line| line["figure"] == "checks passed");
-        let checks = checks.and_then(|line| line["median"].as_f64());
-        assert!(checks >= Some(65.0), "{device}: a round of 64 steps and its state: {checks:?}");
-    }
+    let flags = "bench --device all --config small.toml --stress 0.0001 --json";
+    let lines = succeed(elbo(&dir, flags));
+    let found = events(&lines);
+    let starts: Vec<_> = found.iter().filter(|(name, _)| name == "start").collect();
+    assert_eq!(starts[0].1["device"], "cpu", "{starts:?}");
+    assert!(
+        starts.len() > 1 && starts[1..].iter().all(|(_, s)| s["device"] == "gpu"),
+        "{starts:?}"
+    );
+    let checks: Vec<_> =
+        figure_lines(&lines).into_iter().filter(|line| line["figure"] == "checks passed").collect();
+    assert_eq!(checks.len(), starts.len(), "{checks:?}");
+    let enough = |line: &Value| line["median"].as_f64() >= Some(65.0);
+    assert!(checks.iter().all(enough), "a round of 64 steps and its state: {checks:?}");
 }
 
 /// As on a device that computes wrongly: what was done is told, and how it ended.
@@ -308,7 +315,12 @@ fn misuse_is_refused() {
         ("--epochs 3", 2, "required"),
         ("--stress 0", 2, "`stress` is 0"),
         ("--stress -1", 2, "`stress` is -1"),
-        ("--stress 1 --batch-size 4 --batch-size 8", 2, "one model"),
+        ("--stress 1 --batch-size 4,8", 2, "one model"),
+        ("--batch-size 4,", 2, "batch-size"),
+        ("--fail-if-slower", 2, "`--fail-if-slower`"),
+        ("--against elbo --compare no.jsonl", 2, "--compare"),
+        ("--against ./missing --device cpu", 74, "`./missing`"),
+        ("--against elbo --device all", 2, "`--against`"),
         ("--device nonsense", 1, "`nonsense`"),
     ];
     let fault = |&(flags, code, says): &(&str, i32, &str)| {

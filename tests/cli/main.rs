@@ -20,6 +20,7 @@ mod examples;
 mod export;
 mod family;
 mod fetch;
+mod figures;
 #[cfg(unix)]
 mod first_hour;
 mod guide;

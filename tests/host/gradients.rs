@@ -41,6 +41,8 @@ const WITHOUT: &[&str] = &[
     "optimizer.clip",
     "average.update",
     "probe.multiply_add",
+    "probe.multiply_add_f16",
+    "probe.multiply_add_i32",
     "probe.copy",
     "probe.touch",
 ];

@@ -183,6 +183,7 @@ fn validator(schedule: &Schedule) -> Validator {
     let capabilities = match schedule.needs {
         Needs::Nothing | Needs::Workgroup { .. } => Capabilities::empty(),
         Needs::Subgroups(_) => Capabilities::SUBGROUP | Capabilities::SHADER_INT64,
+        Needs::F16 => Capabilities::SHADER_FLOAT16,
         Needs::Matrices { .. } => Capabilities::COOPERATIVE_MATRIX | Capabilities::SHADER_FLOAT16,
     };
     Validator::new(ValidationFlags::all(), capabilities)

@@ -81,6 +81,31 @@ impl DeviceArgs {
         self.over(Settings::default()).open()
     }
 
+    /// The device that was typed.
+    pub(in crate::cli) fn word(&self) -> Option<&str> {
+        self.device.as_deref()
+    }
+
+    /// The same flags for another device.
+    pub(in crate::cli) fn on(&self, word: String) -> Self {
+        Self { device: Some(word), ..self.clone() }
+    }
+
+    /// The flags as they are typed.
+    pub(in crate::cli) fn flags(&self) -> Vec<String> {
+        fn word<T: ValueEnum>(value: T) -> Option<String> {
+            value.to_possible_value().map(|word| word.get_name().to_owned())
+        }
+        let flags = [
+            ("--device", self.device.clone()),
+            ("--precision", self.precision.and_then(word)),
+            ("--threads", self.threads.map(|count| count.to_string())),
+            ("--tune", self.tune.and_then(word)),
+        ];
+        let given = flags.into_iter().filter_map(|(flag, value)| Some([flag.to_owned(), value?]));
+        given.flatten().chain(self.no_cache.then(|| "--no-cache".to_owned())).collect()
+    }
+
     /// What was typed, over what a file says.
     pub(in crate::cli) fn over(&self, file: Settings) -> Settings {
         Settings {

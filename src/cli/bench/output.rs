@@ -1,69 +1,65 @@
-//! Figures as text, Markdown, CSV and JSON lines, as they are measured.
+//! Figures as text, Markdown, CSV and JSON lines, a row at a time.
 
 use clap::ValueEnum;
-use elbo::bench::Figure;
-use elbo::{Device, Error, Result};
+use elbo::bench::{Bound, Figure, KernelTime, Peaks};
+use elbo::{Error, Result};
 use serde_json::{Value, json};
 
-use crate::cli::bench::compare::Old;
-use crate::cli::bench::text;
+use crate::cli::bench::about::About;
+use crate::cli::bench::compare::{Beside, Old};
+use crate::cli::bench::results::Outcome;
+use crate::cli::bench::{results, text};
+use crate::cli::table::paragraph;
 use crate::cli::{print_exact, print_line};
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
+    /// Tables for people
     Text,
+    /// A row for each result, to be put with those of other machines, and all figures
+    #[value(alias = "md")]
     Markdown,
+    /// A row for each figure
     Csv,
+    /// An object on each line, with all samples
     Json,
 }
 
-/// What all figures were measured on and by. Each value has the name that JSON and CSV give it.
-pub(super) struct About(pub(super) Vec<(&'static str, String)>);
-
-impl About {
-    pub(super) fn of(device: &Device) -> Self {
-        let (driver, backend) = match device {
-            Device::Cpu(_) => (String::new(), String::new()),
-            Device::Gpu(gpu) => {
-                let about = gpu.description();
-                (about.driver.clone(), about.backend.clone())
-            }
-        };
-        let mixed = matches!(device, Device::Gpu(gpu) if gpu.is_mixed());
-        // A build says which commit it is of by `ELBO_COMMIT=$(git rev-parse HEAD) cargo build`.
-        let commit = option_env!("ELBO_COMMIT").unwrap_or("unknown");
-        Self(vec![
-            ("device", device.kind().to_owned()),
-            ("adapter", device.name()),
-            ("driver", driver),
-            ("backend", backend),
-            ("precision", if mixed { "mixed" } else { "f32" }.to_owned()),
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("commit", commit.to_owned()),
-        ])
-    }
-
-    fn line(&self) -> String {
-        let parts = self.0.iter().filter(|(_, value)| !value.is_empty());
-        parts.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
-    }
-}
-
 /// What figures are of.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Row {
     /// A model, or the device.
     pub(super) subject: String,
     pub(super) batch: Option<usize>,
     /// The model in words.
     pub(super) shape: String,
+    /// What the schedules of its products were chosen by.
+    pub(super) schedules: String,
 }
 
 impl Row {
     fn batch(&self) -> String {
         self.batch.map_or(String::new(), |batch| batch.to_string())
     }
+
+    /// With its batch.
+    pub(super) fn name(&self) -> String {
+        match self.batch {
+            None => self.subject.clone(),
+            Some(batch) => format!("{}, batch {batch}", self.subject),
+        }
+    }
+}
+
+/// A kernel's time with its roof.
+pub(super) struct Kernel<'a> {
+    pub(super) figure: &'a Figure,
+    pub(super) flops: u64,
+    pub(super) bytes: u64,
+    /// What it waits for at the least, and the part of its time which that takes.
+    pub(super) share: (Bound, f64),
+    pub(super) beside: Option<&'a Beside>,
 }
 
 /// Prints rows of figures as they come.
@@ -72,11 +68,22 @@ pub(super) struct Printer {
     about: About,
     old: Option<Old>,
     row: Row,
+    /// The share of the CPU that others take now.
+    pub(super) others: f64,
+    outcomes: Vec<Outcome>,
     started: bool,
     figures: usize,
+    /// Figures that became slower.
+    pub(super) slower: usize,
 }
 
-/// Six digits that count, and no exponent where a number is of common size.
+/// What the words of the tables mean, for who reads no manual.
+const FOOT: &str = "\
+dependent dispatch: a small kernel that waits for the one before. products: the arithmetic of the matrix \
+products. bound: bytes, if each dispatch reads and writes its buffers once. depth: the longest chain of \
+dispatches that wait for each other. `elbo bench --help` explains the others.";
+
+/// Six digits that count, and no exponent where a number is of common size: for programs.
 fn number(value: f64) -> String {
     match value.abs() {
         v if v == 0.0 || v.fract() == 0.0 && v < 1e15 => format!("{value:.0}"),
@@ -100,39 +107,62 @@ fn csv(fields: &[String]) -> String {
     fields.iter().map(|text| field(text)).collect::<Vec<_>>().join(",")
 }
 
-fn markdown(cells: &[String]) -> String {
-    let cells: Vec<_> = cells.iter().map(|cell| cell.replace('|', "\\|")).collect();
-    format!("| {} |", cells.join(" | "))
-}
-
 impl Printer {
-    pub(super) fn new(format: Format, about: About, old: Option<Old>) -> Self {
-        let row = Row { subject: String::new(), batch: None, shape: String::new() };
-        Self { format, about, old, row, started: false, figures: 0 }
+    pub(super) fn new(format: Format, old: Option<Old>) -> Self {
+        let (about, row) = (About(Vec::new()), Row::default());
+        let (outcomes, others) = (Vec::new(), 0.0);
+        Self { format, about, old, row, others, outcomes, started: false, figures: 0, slower: 0 }
     }
 
-    /// The names of the columns; the last two only beside an earlier run.
+    /// Compares with a run that was made meanwhile.
+    pub(super) fn compare_with(&mut self, old: Old) {
+        self.old = Some(old);
+    }
+
+    /// The names of the columns; the last ones only beside an earlier run.
     fn columns(&self) -> &'static [&'static str] {
-        const ALL: &[&str] =
-            &["subject", "batch", "figure", "median", "low", "high", "unit", "old", "ratio"];
-        if self.old.is_some() { ALL } else { &ALL[..7] }
+        const ALL: &[&str] = &[
+            "subject",
+            "batch",
+            "figure",
+            "median",
+            "low",
+            "high",
+            "unit",
+            "bound",
+            "of bound",
+            "old",
+            "old low",
+            "old high",
+            "ratio",
+            "ratio low",
+            "ratio high",
+            "verdict",
+        ];
+        if self.old.is_some() { ALL } else { &ALL[..9] }
     }
 
-    /// Says what is measured on.
-    pub(super) fn start(&mut self) -> Result<()> {
-        self.started = true;
+    /// Begins the figures of a device: says what is measured on.
+    pub(super) fn start(&mut self, about: About) -> Result<()> {
+        let again = std::mem::replace(&mut self.started, true);
+        self.about = about;
+        if let Some(old) = &mut self.old {
+            old.choose(&self.about);
+        }
         let columns: Vec<_> = self.columns().iter().map(|&name| name.to_owned()).collect();
         match self.format {
-            Format::Text => print_line(&self.about.line())?,
-            Format::Markdown => {
-                print_exact(&format!("{}\n", self.about.line()))?;
-                print_exact(&markdown(&columns))?;
-                let rule = |name: &String| match name.as_str() {
-                    "subject" | "figure" | "unit" => "---".to_owned(),
-                    _ => "---:".to_owned(),
-                };
-                print_exact(&markdown(&columns.iter().map(rule).collect::<Vec<_>>()))?;
+            Format::Text => {
+                let gap = if again { "\n" } else { "" };
+                print_exact(&format!("{gap}{}", self.about.lines().join("\n")))?;
             }
+            Format::Markdown => {
+                let parts = self.about.0.iter().filter(|(_, value)| !value.is_empty());
+                let line = parts.map(|(name, value)| format!("{name}: {value}"));
+                let gap = if again { "\n" } else { "" };
+                print_exact(&format!("{gap}{}\n", line.collect::<Vec<_>>().join("; ")))?;
+                results::markdown_head(&columns).iter().try_for_each(|line| print_exact(line))?;
+            }
+            Format::Csv if again => {}
             Format::Csv => {
                 let names = || self.about.0.iter().map(|(name, _)| (*name).to_owned());
                 let old = self.old.iter().flat_map(|_| names().map(|name| format!("old {name}")));
@@ -160,7 +190,7 @@ impl Printer {
             Format::Text => print_line(&format!("differs: {name} was {was}, is {is}")),
             // A line of its own would end the table.
             Format::Markdown => {
-                print_exact(&markdown(&[format!("differs: {name} was {was}, is {is}")]))
+                print_exact(&results::markdown(&[format!("differs: {name} was {was}, is {is}")]))
             }
             // It has no place for remarks, but its columns say what both were measured on.
             Format::Csv => Ok(()),
@@ -168,87 +198,191 @@ impl Printer {
         }
     }
 
-    /// Begins the figures of a row.
-    pub(super) fn row(&mut self, row: Row) -> Result<()> {
+    /// Prints the figures of a row, and of its kernels on a device of some peaks.
+    pub(super) fn row(
+        &mut self,
+        row: Row,
+        figures: &[Figure],
+        (kernels, peaks): (&[KernelTime], Option<&Peaks>),
+    ) -> Result<()> {
         self.row = row;
-        let Row { subject, batch, shape } = &self.row;
-        match self.format {
-            Format::Text => {
-                let head = match batch {
-                    None => subject.clone(),
-                    Some(batch) => format!("{subject}, batch {batch} ({shape})"),
-                };
-                print_line(&format!("\n{head}"))?;
-                print_exact(&text::head(self.old.is_some()))?;
-            }
-            Format::Json => {
-                let line =
-                    json!({"event": "row", "subject": subject, "batch": batch, "model": shape});
-                print_line(&line.to_string())?;
-            }
-            Format::Markdown | Format::Csv => {}
+        let Row { subject, batch, shape, schedules } = &self.row;
+        if self.format == Format::Json {
+            let line = json!({
+                "event": "row", "subject": subject, "batch": batch, "model": shape, "schedules": schedules,
+            });
+            print_line(&line.to_string())?;
         }
-        match self.old.as_ref().and_then(|old| old.shape(&self.row)) {
-            Some(was) if was != self.row.shape => {
-                self.differs(&format!("the model {}", self.row.subject), &was, &self.row.shape)
-            }
-            _ => Ok(()),
+        if self.format == Format::Text {
+            let model = if shape.is_empty() { String::new() } else { format!(" ({shape})") };
+            print_line(&format!("\n{}{model}", self.row.name()))?;
         }
+        for (key, is, what) in
+            [("model", shape, "the model"), ("schedules", schedules, "schedules of")]
+        {
+            let was = self.old.as_ref().and_then(|old| old.said(&self.row, key));
+            // Earlier versions told no schedules.
+            if let Some(was) = was.filter(|was| was != is) {
+                self.differs(&format!("{what} {subject}"), &was, is)?;
+            }
+        }
+        let others = self.others;
+        let beside = |old: &mut Old, figure: &Figure| old.take(&self.row, figure, others);
+        let mut besides = |figures: &mut dyn Iterator<Item = &Figure>| -> Vec<Option<Beside>> {
+            figures.map(|figure| self.old.as_mut().and_then(|old| beside(old, figure))).collect()
+        };
+        let of_figures = besides(&mut figures.iter());
+        let of_kernels = besides(&mut kernels.iter().map(|kernel| &kernel.figure));
+        self.slower +=
+            of_figures.iter().chain(&of_kernels).flatten().filter(|b| b.is_slower()).count();
+        self.figures += figures.len() + kernels.len();
+        self.outcomes.extend(Outcome::of(&self.about, &self.row, figures));
+        let roofed = kernels.iter().zip(&of_kernels).filter_map(|(kernel, beside)| {
+            let KernelTime { figure, flops, bytes } = kernel;
+            let share = kernel.share(peaks?);
+            Some(Kernel { figure, flops: *flops, bytes: *bytes, share, beside: beside.as_ref() })
+        });
+        let roofed: Vec<_> = roofed.collect();
+        let shown: Vec<_> = figures.iter().zip(of_figures.iter().map(Option::as_ref)).collect();
+        if self.format != Format::Text {
+            shown.iter().try_for_each(|(figure, beside)| self.line(figure, None, *beside))?;
+            return roofed.iter().try_for_each(|k| self.line(k.figure, Some(k), k.beside));
+        }
+        let mut lines = match self.old {
+            None => text::figures(figures),
+            Some(_) => text::compared(&shown),
+        };
+        if !roofed.is_empty() {
+            lines.push(String::new());
+            lines.extend(text::kernels(&roofed));
+        }
+        lines.iter().try_for_each(|line| print_exact(line))
     }
 
-    /// Prints a figure of the row.
-    pub(super) fn figure(&mut self, figure: &Figure) -> Result<()> {
-        self.figures += 1;
-        let [median, low, high] = [figure.median(), figure.low(), figure.high()].map(number);
-        let before = self.old.as_mut().map(|old| old.take(&self.row, &figure.name));
-        let ratio = before.map(|old| old.map(|old| figure.median() / old));
-        let shown = |value: Option<f64>| value.map_or("-".to_owned(), number);
-        let beside: Vec<_> = before.into_iter().chain(ratio).map(shown).collect();
-        let Figure { name, unit, samples } = figure;
-        let cells = || {
-            let (subject, batch, unit) = (self.row.subject.clone(), self.row.batch(), *unit);
-            let own = [subject, batch, name.clone(), median.clone(), low.clone(), high.clone()];
-            let own = own.into_iter().chain([unit.to_owned()]);
-            own.chain(beside.iter().cloned()).collect::<Vec<_>>()
-        };
+    /// A figure as a line of a format for programs, or of Markdown.
+    fn line(
+        &self,
+        figure: &Figure,
+        kernel: Option<&Kernel<'_>>,
+        beside: Option<&Beside>,
+    ) -> Result<()> {
         let line = match self.format {
-            Format::Text => {
-                text::figure(figure, &before.into_iter().chain(ratio).collect::<Vec<_>>())
-            }
-            Format::Markdown => markdown(&cells()),
+            Format::Json => self.object(figure, kernel, beside).to_string(),
             Format::Csv => {
+                let cells = self.cells(figure, kernel, beside, |figure| {
+                    [figure.median(), figure.low(), figure.high()].map(number)
+                });
                 let about = self.about.0.iter().map(|(_, value)| value.clone());
                 let was = |old: &Old| {
                     self.about.0.iter().map(|(name, _)| old.about(name)).collect::<Vec<_>>()
                 };
                 let was = self.old.as_ref().map(was).unwrap_or_default();
-                csv(&cells().into_iter().chain(about).chain(was).collect::<Vec<_>>())
+                csv(&cells.into_iter().chain(about).chain(was).collect::<Vec<_>>())
             }
-            Format::Json => {
-                let mut line = json!({
-                    "event": "figure", "subject": self.row.subject, "batch": self.row.batch,
-                    "figure": name, "unit": unit, "median": figure.median(), "low": figure.low(),
-                    "high": figure.high(), "samples": samples,
-                });
-                if let (Some(old), Some(ratio)) = (before, ratio) {
-                    (line["old"], line["ratio"]) = (json!(old), json!(ratio));
-                }
-                line.to_string()
+            Format::Markdown | Format::Text => {
+                results::markdown(&self.cells(figure, kernel, beside, |figure| {
+                    let [low, high] = text::range(figure);
+                    [text::median(figure), low, high]
+                }))
             }
         };
         print_exact(&line)
     }
 
+    fn cells(
+        &self,
+        figure: &Figure,
+        kernel: Option<&Kernel<'_>>,
+        beside: Option<&Beside>,
+        numbers: impl Fn(&Figure) -> [String; 3],
+    ) -> Vec<String> {
+        let [bound, part] = match kernel {
+            Some(Kernel { share: (bound, part), .. }) => {
+                [bound.name().to_owned(), text::percent(*part)]
+            }
+            None => [String::new(), String::new()],
+        };
+        let mut cells = vec![self.row.subject.clone(), self.row.batch(), figure.name.clone()];
+        cells.extend(numbers(figure));
+        cells.extend([figure.unit.to_owned(), bound, part]);
+        if self.old.is_none() {
+            return cells;
+        }
+        match beside {
+            None => cells.extend(["", "", "", "", "", "", "new"].map(str::to_owned)),
+            Some(Beside { was, ratio, comparison, verdict }) => {
+                cells.extend(numbers(was));
+                let ends = comparison.map(|c| [c.low, c.high].map(text::ratio)).unwrap_or_default();
+                cells.push(text::ratio(*ratio));
+                cells.extend(ends);
+                cells.push((*verdict).to_owned());
+            }
+        }
+        cells
+    }
+
+    fn object(
+        &self,
+        figure: &Figure,
+        kernel: Option<&Kernel<'_>>,
+        beside: Option<&Beside>,
+    ) -> Value {
+        let mut line = json!({
+            "event": "figure", "subject": self.row.subject, "batch": self.row.batch,
+            "figure": figure.name, "unit": figure.unit, "median": figure.median(),
+            "low": figure.low(), "high": figure.high(), "samples": figure.samples,
+        });
+        if let Some(Kernel { flops, bytes, share: (bound, part), .. }) = kernel {
+            (line["flops"], line["bytes"]) = (json!(flops), json!(bytes));
+            (line["bound"], line["of_bound"]) = (json!(bound.name()), json!(part));
+        }
+        if let Some(Beside { was, ratio, comparison, verdict }) = beside {
+            (line["old"], line["old_low"]) = (json!(was.median()), json!(was.low()));
+            (line["old_high"], line["ratio"]) = (json!(was.high()), json!(ratio));
+            if let Some(comparison) = comparison {
+                line["ratio_low"] = json!(comparison.low);
+                line["ratio_high"] = json!(comparison.high);
+            }
+            line["verdict"] = json!(verdict);
+        }
+        line
+    }
+
+    /// Says what the device lacks.
+    pub(super) fn lacks(&self, what: &str, why: &str) -> Result<()> {
+        match self.format {
+            Format::Text => print_line(&format!("{what}: {why}")),
+            Format::Json => {
+                print_line(&json!({"event": "lacks", "what": what, "why": why}).to_string())
+            }
+            Format::Markdown => print_exact(&results::markdown(&[format!("{what}: {why}")])),
+            Format::Csv => Ok(()),
+        }
+    }
+
+    /// Says in a sentence what one should know of the figures. CSV has no place for it.
+    pub(super) fn note(&self, text: &str) -> Result<()> {
+        match self.format {
+            Format::Text => print_exact(&format!("\n{}", paragraph("", 0, text).join("\n"))),
+            Format::Json => print_line(&json!({"event": "note", "text": text}).to_string()),
+            Format::Markdown => print_exact(&format!("\n{text}")),
+            Format::Csv => {
+                super::talk(text);
+                Ok(())
+            }
+        }
+    }
+
     /// The time of each step that ran alone; only JSON has room for them.
-    pub(super) fn alone(&self, repetitions: &[Vec<f64>]) -> Result<()> {
+    pub(super) fn alone(&self, rounds: &[Vec<f64>]) -> Result<()> {
         if self.format != Format::Json {
             return Ok(());
         }
-        for (repetition, seconds) in (1..).zip(repetitions) {
+        for (round, seconds) in (1..).zip(rounds) {
             let tenth = |s: &f64| json!((s * 1e7).round() / 10.0);
             let line = json!({
                 "event": "samples", "subject": self.row.subject, "batch": self.row.batch,
-                "repetition": repetition, "step_us": seconds.iter().map(tenth).collect::<Value>(),
+                "repetition": round, "step_us": seconds.iter().map(tenth).collect::<Value>(),
             });
             print_line(&line.to_string())?;
         }
@@ -265,33 +399,23 @@ impl Printer {
         print_line(&line.to_string())
     }
 
-    /// The last line; and what the earlier run has that this one has not, in words.
-    pub(super) fn end(self) -> Result<Vec<String>> {
-        if self.format == Format::Json {
-            let line = json!({"event": "end", "status": "done", "figures": self.figures});
-            print_line(&line.to_string())?;
+    /// The last lines: a table of the results, what the earlier run has that this one has not, and the end.
+    pub(super) fn end(&self) -> Result<()> {
+        if let Some(rest) = self.old.as_ref().and_then(Old::rest) {
+            self.note(&rest)?;
         }
-        Ok(self.old.map_or(Vec::new(), Old::rest))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_keep_six_digits() {
-        for (value, shown) in [
-            (0.0, "0"),
-            (18.0, "18"),
-            (1_234_567.0, "1234567"),
-            (74.123_456_7, "74.1235"),
-            (0.012_345_678, "0.0123457"),
-            (7_996_420.4, "7996420"),
-            (1.5e-7, "1.50000e-7"),
-        ] {
-            assert_eq!(number(value), shown, "{value}");
+        if self.format == Format::Text && !self.outcomes.is_empty() {
+            self.note(FOOT)?;
         }
-        assert_eq!(csv(&["a,b".to_owned(), "c\"d".to_owned()]), "\"a,b\",\"c\"\"d\"", "CSV");
+        let lines = match self.format {
+            Format::Text => results::text(&self.outcomes),
+            Format::Markdown => results::rows(&self.outcomes),
+            Format::Csv => Vec::new(),
+            Format::Json => {
+                let line = json!({"event": "end", "status": "done", "figures": self.figures});
+                vec![line.to_string()]
+            }
+        };
+        lines.iter().try_for_each(|line| print_exact(line))
     }
 }

@@ -37,12 +37,7 @@ impl Session {
     }
 
     /// Reads elements with the padding, from `first` on, as bits. Waits for the device.
-    pub(in crate::gpu) fn read_bits(
-        &self,
-        tensor: Tensor,
-        first: usize,
-        len: usize,
-    ) -> Result<Vec<u32>> {
+    pub(crate) fn read_bits(&self, tensor: Tensor, first: usize, len: usize) -> Result<Vec<u32>> {
         let (buffer, start) = self.start(tensor);
         let start = start + 4 * first as u64;
         self.read_range(buffer, start..start + 4 * len as u64)

@@ -1,0 +1,53 @@
+//! A model that is measured, under the name it is shown by.
+
+use elbo::model::Architecture;
+use elbo::{Config, Error, Result};
+
+use crate::cli::bench::output::Row;
+use crate::cli::card::{dashed, widths};
+
+/// A model under the name it is shown by.
+pub(super) struct Workload {
+    pub(super) name: String,
+    pub(super) config: Config,
+}
+
+impl Workload {
+    /// For images of so many pixels. A decoder that mirrors the encoder goes without saying, as in
+    /// 784-400-20.
+    pub(super) fn row(&self, pixels: usize, schedules: &str) -> Result<Row> {
+        let model = &self.config.model;
+        let Architecture { encoder, decoder } = Architecture::of(model, pixels)?;
+        let mut layers = widths([pixels, model.latent], &encoder);
+        let decoder = widths([model.latent, pixels], &decoder);
+        if !decoder.iter().eq(layers.iter().rev()) {
+            layers.extend(&decoder[1..]);
+        }
+        let (rule, activation) = (self.config.optimizer.rule, model.activation);
+        let mut shape =
+            format!("{} {activation:?} {:?} {rule:?}", dashed(&layers), model.likelihood);
+        for list in [&model.encoder, &model.decoder].into_iter().filter(|l| l.units().is_none()) {
+            shape += &format!(" [{list}]");
+        }
+        if model.layer_norm {
+            shape += " layer-norm";
+        }
+        if model.dropout != 0.0 {
+            shape += &format!(" dropout-{}", model.dropout);
+        }
+        let (subject, batch) = (self.name.clone(), Some(self.config.train.batch_size));
+        Ok(Row { subject, batch, shape: shape.to_lowercase(), schedules: schedules.to_owned() })
+    }
+}
+
+/// The one workload of what takes no more.
+pub(super) fn one(workloads: &[Workload]) -> Result<&Workload> {
+    match workloads {
+        [workload] => Ok(workload),
+        _ => {
+            let what = format!("one model and batch, not {}, can be", workloads.len());
+            Err(Error::config(format!("{what} trained to a loss or stressed"))
+                .hint("run `elbo bench` once for each"))
+        }
+    }
+}
