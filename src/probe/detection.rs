@@ -21,7 +21,7 @@ pub struct Detection {
     pub auroc: f64,
     /// Half of its 95 % confidence interval over images, 1.96 √(S₁ / n₁ + S₀ / n₀): S₁ is the variance, over
     /// the positive images, of the share of others that score below, and S₀ that, over the others, of the
-    /// share of positive ones that score above (DeLong, DeLong and Clarke-Pearson 1988). 0 where all pairs are
+    /// share of positive ones that score above (`DeLong` et al. 1988). 0 where all pairs are
     /// told right, or all wrong; `None` if there is but one image of a kind.
     pub auroc_margin: Option<f64>,
     /// The area under the curve of precision and recall, as average precision: Σ (Rₜ − Rₜ₋₁) Pₜ over the

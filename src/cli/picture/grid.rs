@@ -335,6 +335,16 @@ mod tests {
     }
 
     #[test]
+    fn groups_stand_apart() {
+        let labels = Labels { group: 2, ..Labels::default() };
+        let layout = Layout::new(6 * 64, Look::unit([8, 8]), 6, &labels).expect("a layout");
+        let lefts: Vec<_> = (0..6).map(|column| layout.place(0, column, 0)[0]).collect();
+        let steps: Vec<_> = lefts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (step, wider) = (steps[0], steps[0] + GROUP_GAP as i32);
+        assert_eq!(steps, [step, wider, step, wider, step], "two by two");
+    }
+
+    #[test]
     fn pictures_have_a_size_that_can_be_read() {
         let few = words(10);
         for (count, side, columns, scale) in [
