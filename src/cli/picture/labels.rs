@@ -77,7 +77,7 @@ pub(super) fn place(wanted: &[([f64; 2], [f64; 2])], frame: [f64; 4]) -> Vec<Opt
         let around = |ring: u32| {
             (0..PLACES).map(move |turn| {
                 // Each ring turned by half a place, which finds more room; the first place is above.
-                let turn = f64::from(turn) + if ring % 2 == 0 { 0.5 } else { 0.0 };
+                let turn = f64::from(turn) + if ring.is_multiple_of(2) { 0.5 } else { 0.0 };
                 let angle = std::f64::consts::TAU * turn / f64::from(PLACES);
                 let off = f64::from(ring) * STEP;
                 label([anchor[0] + off * angle.sin(), anchor[1] - off * angle.cos()])

@@ -61,7 +61,7 @@ pub(super) fn contrast(one: Color, other: Color) -> f64 {
 mod tests {
     use super::*;
 
-    /// By published figures: black and white by definition, the greys of WebAIM's checker.
+    /// By published figures: black and white by definition, the greys of `WebAIM`'s checker.
     #[test]
     fn contrasts_are_those_of_wcag() {
         for (color, expected) in [
