@@ -29,7 +29,7 @@ use crate::session::Session;
 pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
 pub use pictures::Shown;
-pub use posterior::{ACTIVE, Codes, Dimension, dimensions, used};
+pub use posterior::{ACTIVE, Codes, Dimension, by_kl, dimensions, used};
 pub(crate) use weights::Place;
 
 /// What noise is for: the streams of the generator.

@@ -16,10 +16,12 @@
 //! # Ok::<(), elbo::Error>(())
 //! ```
 
+mod detection;
 mod logistic;
 mod minimise;
 mod neighbours;
 
+pub use detection::{Detection, detection};
 pub use logistic::Logistic;
 pub use neighbours::nearest;
 
@@ -101,37 +103,6 @@ pub fn accuracy(predicted: &[u8], labels: &[u8]) -> Result<f64> {
     Ok(right as f64 / labels.len() as f64)
 }
 
-/// The area under the ROC curve of scores that are to be higher for what is positive: the share of
-/// pairs of a positive and another one in which the positive one has the higher score, a tie counted
-/// as a half. 1 is perfect and ½ is chance. `None` if all are of one kind.
-///
-/// It is U / (n₁ n₀), where U = R₁ − n₁ (n₁ + 1) / 2 and R₁ is the sum of the ranks of the positive
-/// scores, tied ones having the mean of their ranks (Mann and Whitney 1947; that this is the area:
-/// Hanley and McNeil 1982).
-///
-/// # Errors
-///
-/// If there are no scores, not as many as marks, or one is not finite.
-pub fn auroc(scores: &[f64], positive: &[bool]) -> Result<Option<f64>> {
-    check_pairs("scores", scores.len(), "marks", positive.len())?;
-    if let Some(at) = scores.iter().position(|v| !v.is_finite()) {
-        let what = format!("score {at} is {}, expected a finite number", scores[at]);
-        return Err(refuse(what).hint(WHY_NOT_FINITE));
-    }
-    let mut pairs: Vec<_> = scores.iter().copied().zip(positive.iter().copied()).collect();
-    pairs.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
-    // Twice U, counted in integers: of each tied run, twice the others below and once those beside.
-    let (mut twice, mut below, mut found) = (0_u128, 0, 0);
-    for tied in pairs.chunk_by(|(a, _), (b, _)| a == b) {
-        let positives = tied.iter().filter(|(_, positive)| *positive).count() as u128;
-        let others = tied.len() as u128 - positives;
-        twice += positives * (2 * below + others);
-        below += others;
-        found += positives;
-    }
-    Ok((found > 0 && below > 0).then(|| twice as f64 / (2 * found * below) as f64))
-}
-
 /// Refuses lists that do not go together, or are empty.
 fn check_pairs(one: &str, ones: usize, other: &str, others: usize) -> Result<()> {
     if ones == others && ones > 0 {
@@ -150,22 +121,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn areas_are_those_counted_by_hand() {
-        let area = |scores: &[f64], positive: &[u8]| {
-            let positive: Vec<_> = positive.iter().map(|&p| p == 1).collect();
-            auroc(scores, &positive).expect("finite scores")
-        };
-        assert_eq!(area(&[0.1, 0.4, 0.35, 0.8], &[0, 0, 1, 1]), Some(0.75), "3 of 4 pairs");
-        assert_eq!(area(&[3.0, 2.0, 1.0], &[0, 1, 1]), Some(0.0), "all wrong");
-        assert_eq!(area(&[7.0; 5], &[0, 1, 1, 0, 1]), Some(0.5), "all tied");
-        // Pairs: 1 < 2 yes, 1 < 1 half, 2 < 2 half, 2 < 1 no.
-        assert_eq!(area(&[1.0, 2.0, 2.0, 1.0], &[0, 0, 1, 1]), Some(0.5), "ties count half");
-        assert_eq!(area(&[0.0, -0.0, 1.0], &[0, 1, 1]), Some(0.75), "both zeros are one");
-        assert_eq!(area(&[1.0, 2.0], &[1, 1]), None, "no others");
-        assert_eq!(area(&[1.0, 2.0], &[0, 0]), None, "no positives");
-    }
-
-    #[test]
     fn what_does_not_fit_is_refused() {
         let says = |result: Result<f64>, what: &str| {
             let error = result.expect_err(what);
@@ -179,7 +134,7 @@ mod tests {
         says(rows(&[1.0, 2.0, f32::NAN, 4.0], 2), "feature 0 of image 1 is NaN");
         says(accuracy(&[1, 2], &[1]), "2 predictions and 1 labels");
         says(accuracy(&[], &[]), "0 predictions and 0 labels");
-        let area = |scores: &[f64], positive: &[bool]| auroc(scores, positive).map(|_| 0.0);
+        let area = |scores: &[f64], positive: &[bool]| detection(scores, positive).map(|_| 0.0);
         says(area(&[1.0], &[]), "1 scores and 0 marks");
         says(area(&[], &[]), "0 scores");
         says(area(&[1.0, f64::INFINITY], &[true, false]), "score 1 is inf");

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use elbo::checkpoint::{State, write_new};
 use elbo::data::Sources;
 use elbo::evaluate::Z;
-use elbo::probe::auroc;
+use elbo::probe::{Detection, detection};
 use elbo::{Dataset, Device, Error, Model, Result};
 use serde_json::{Value, json};
 
 use crate::cli::evaluate::{check_samples, nlls};
 use crate::cli::find::of_name;
-use crate::cli::place::{check_free, known_ending};
+use crate::cli::picture::{Labels, Look, check, grid, show_images};
+use crate::cli::place::{check_free, check_picture, known_ending};
 use crate::cli::print_line;
 use crate::cli::reading;
 use crate::cli::subject::{ImageArgs, ModelArgs, Split};
@@ -23,11 +24,17 @@ Examples:
   elbo anomaly runs/0001 --anomalous 1,5           # these classes are
   elbo anomaly runs/0001 --normal 0 --samples 100  # all others are; by the NLL
   elbo anomaly runs/0001 --against other-images/   # all of these are
+  elbo anomaly runs/0001 --picture extremes.png    # the highest and the lowest
 
-An image's score is its −ELBO with one sampled z, or with --samples its negative log-likelihood (NLL), in nats: the higher, the less likely the image. The AUROC is the probability that an anomalous image scores higher than a normal one: 0.5 is chance, 1 is perfect.";
+An image's score is its −ELBO with one sampled z, or with --samples its negative log-likelihood (NLL), in nats: the higher, the less likely the image. The AUROC is the probability that an anomalous image scores higher than a normal one: 0.5 is chance, 1 is perfect; ± is half a 95 % confidence interval over images. The AUPRC is the average precision over thresholds: chance is the share of images that are anomalous. The FPR at 95 % TPR is the share of normal images that are taken for anomalous where 95 % of the anomalous ones are found: lower is better.";
 
 /// Images that are named on stdout.
 const SHOWN: usize = 10;
+
+/// What a score that is worse than chance means (Nalisnick et al. 2019; Serrà et al. 2020).
+const REVERSED: &str = "worse than chance: the anomalous images score lower than the others. Likelihoods of pixels measure \
+                        how simple an image is, and simple ones score low whatever they show: rank by the \
+                        lowest scores, or by the columns recon and kl of `--out`";
 
 /// The quantiles that are told, in percent.
 const QUANTILES: [u32; 5] = [5, 25, 50, 75, 95];
@@ -57,6 +64,9 @@ pub(super) struct Args {
     /// Write all scores, the highest first, to a new .csv file
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// Write the images with the highest and the lowest scores to a new .png file
+    #[arg(long, value_name = "FILE")]
+    picture: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -74,20 +84,17 @@ struct Scored {
     anomalous: bool,
 }
 
-/// How well scores tell anomalous images from others.
-struct Told {
-    auroc: f64,
-    anomalous: usize,
-    normal: usize,
-}
-
 pub(super) fn run(args: &Args) -> Result<u8> {
     check_samples(args.samples)?;
     if let Some(out) = &args.out {
         known_ending(out, &["csv"], "the scores are written as a table")?;
         check_free(out)?;
     }
+    args.picture.as_deref().map_or(Ok(()), check_picture)?;
     let state = args.model.state()?;
+    if args.picture.is_some() {
+        check(2 * SHOWN, Look::of(&state), SHOWN)?;
+    }
     let manner = args.model.manner(args.json);
     let data = args.images.open(&state, manner)?.limited(args.limit);
     let marks = marks(args, &state, &data)?;
@@ -108,15 +115,25 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         scored.extend(score(args, &device, &state, others, &vec![true; others.len()])?);
     }
     let marked = !marks.is_empty() || others.is_some();
-    let told = if marked { Some(tell(&scored)?) } else { None };
+    let told = if marked { tell(&scored)? } else { None };
     // The order of those that are equal stays as it was.
     scored.sort_by(|a, b| b.score.total_cmp(&a.score));
     if let Some(out) = &args.out {
         write_new(out, table(&scored, marked).as_bytes())?;
     }
+    let picture = Extremes::new(&scored, &data, others.as_ref())?;
+    let (look, caption) = (Look::of(&state), picture.caption(args, &state, told.is_some()));
+    let (rows, scores) = (picture.rows.as_slice(), picture.scores.as_slice());
+    let labels = Labels { caption: &caption, rows, images: scores, ..Labels::default() };
+    if let Some(path) = &args.picture {
+        write_new(path, &grid(&picture.images, look, SHOWN, labels)?)?;
+    }
     match args.json {
         true => print_line(&report(args, &state, &scored, told.as_ref()).to_string())?,
         false => lines(args, &state, &scored, told).iter().try_for_each(|line| print_line(line))?,
+    }
+    if !args.json && !args.model.quiet {
+        show_images(&picture.images, look, SHOWN, labels)?;
     }
     Ok(0)
 }
@@ -166,13 +183,63 @@ fn score(
     Ok(scored.collect())
 }
 
-fn tell(scored: &[Scored]) -> Result<Told> {
+/// How well the scores tell anomalous images from others, if there are both.
+fn tell(scored: &[Scored]) -> Result<Option<Detection>> {
     let scores: Vec<_> = scored.iter().map(|image| image.score).collect();
     let marks: Vec<_> = scored.iter().map(|image| image.anomalous).collect();
-    let anomalous = marks.iter().filter(|&&anomalous| anomalous).count();
-    // There are images of both kinds.
-    let auroc = auroc(&scores, &marks)?.unwrap_or(f64::NAN);
-    Ok(Told { auroc, anomalous, normal: marks.len() - anomalous })
+    detection(&scores, &marks)
+}
+
+/// The images with the highest and the lowest scores, as they are drawn.
+struct Extremes {
+    /// Whole rows of [`SHOWN`]: where there are fewer images, the rest is black.
+    images: Vec<f32>,
+    rows: Vec<String>,
+    scores: Vec<String>,
+}
+
+impl Extremes {
+    /// Of images in the order of their scores; those of the others, if there are some, are anomalous.
+    fn new(scored: &[Scored], data: &Dataset, others: Option<&Dataset>) -> Result<Self> {
+        let (highest, rest) = scored.split_at(scored.len().min(SHOWN));
+        let lowest = &rest[rest.len().saturating_sub(SHOWN)..];
+        let (mut images, mut rows, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+        let lowest: Vec<_> = lowest.iter().rev().collect();
+        for (name, row) in [("highest", highest.iter().collect()), ("lowest", lowest)] {
+            if row.is_empty() {
+                continue;
+            }
+            rows.push(name.to_owned());
+            for scored in row {
+                let data = others.filter(|_| scored.anomalous).unwrap_or(data);
+                images.extend(data.pixels(scored.image..scored.image + 1)?);
+                let mark = if scored.anomalous { " *" } else { "" };
+                scores.push(format!("{:.1}{mark}", scored.score));
+            }
+            images.resize(images.len().next_multiple_of(SHOWN * data.size().len()), 0.0);
+            scores.resize(scores.len().next_multiple_of(SHOWN), String::new());
+        }
+        Ok(Self { images, rows, scores })
+    }
+
+    fn caption(&self, args: &Args, state: &State, marked: bool) -> String {
+        format!(
+            "The {} images with the highest and the lowest scores: {} in nats{}, after step {}",
+            args.images.split.name(),
+            score_in_words(args, state),
+            if marked { ", with * where anomalous" } else { "" },
+            state.trained.step
+        )
+    }
+}
+
+/// What a score is.
+fn score_in_words(args: &Args, state: &State) -> String {
+    match args.samples {
+        Some(samples) => format!("NLL with {samples} importance samples"),
+        None if state.config.model.posterior.is_density() => "−ELBO with one sampled z".to_owned(),
+        None => "reconstruction".to_owned(),
+    }
 }
 
 /// A line for each image below one of names. A label is left out where there is none.
@@ -208,7 +275,7 @@ fn quantile(scored: &[Scored], percent: u32) -> f64 {
     at(before) + part * (at(before + 1) - at(before))
 }
 
-fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Told>) -> Value {
+fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Detection>) -> Value {
     let quantiles =
         QUANTILES.map(|percent| (percent.to_string(), quantile(scored, percent).into()));
     let highest = scored.iter().take(SHOWN).map(|image| {
@@ -230,27 +297,30 @@ fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Told>) ->
     if let Some(samples) = args.samples {
         line["samples"] = json!(samples);
     }
-    if let Some(Told { auroc, anomalous, normal }) = told {
-        line["auroc"] = json!(auroc);
-        line["anomalous"] = json!(anomalous);
-        line["normal"] = json!(normal);
+    if let Some(told) = told {
+        line["auroc"] = json!(told.auroc);
+        line["auroc_margin"] = json!(told.auroc_margin);
+        line["average_precision"] = json!(told.average_precision);
+        line["fpr_at_95"] = json!(told.fpr_at_95);
+        line["reversed"] = json!(told.is_reversed());
+        line["anomalous"] = json!(told.positive);
+        line["normal"] = json!(told.others);
     }
     if let Some(out) = &args.out {
         line["out"] = json!(out.to_string_lossy());
     }
+    if let Some(picture) = &args.picture {
+        line["picture"] = json!(picture.to_string_lossy());
+    }
     line
 }
 
-fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> Vec<String> {
-    let by = match args.samples {
-        Some(samples) => format!("NLL with {samples} importance samples"),
-        None if state.config.model.posterior.is_density() => "−ELBO with one sampled z".to_owned(),
-        None => "reconstruction".to_owned(),
-    };
+fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Detection>) -> Vec<String> {
+    let by = score_in_words(args, state);
     let (split, step) = (args.images.split.name(), state.trained.step);
     let images = match (&args.against, &told) {
-        (Some(path), Some(Told { anomalous, normal, .. })) => {
-            format!("{normal} {split} images and {anomalous} of `{}`", path.display())
+        (Some(path), Some(Detection { positive, others, .. })) => {
+            format!("{others} {split} images and {positive} of `{}`", path.display())
         }
         _ => format!("{} {split} images", scored.len()),
     };
@@ -260,9 +330,7 @@ fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> V
         format!("{images}, weights after step {step}; {by}, nats per image"),
         format!("mean {:.2}; quantiles {}", mean(scored), quantiles.join(", ")),
     ];
-    lines.extend(told.map(|Told { auroc, anomalous, normal }| {
-        format!("AUROC {auroc:.4}, of {anomalous} anomalous and {normal} other images")
-    }));
+    lines.extend(told.iter().flat_map(verdict));
     lines.push("the highest scores:".to_owned());
     lines.extend(scored.iter().take(SHOWN).map(|image| {
         let label = image.label.map_or(String::new(), |label| format!("  label {label:>3}"));
@@ -270,5 +338,23 @@ fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Told>) -> V
         format!("  image {:>6}{label}  {:9.2}{anomalous}", image.image, image.score)
     }));
     lines.extend(args.out.as_ref().map(|out| format!("all scores: {}", out.display())));
+    lines.extend(args.picture.as_ref().map(|path| format!("picture: {}", path.display())));
+    lines
+}
+
+/// How well scores tell, and what it means where they tell the wrong way round.
+fn verdict(told: &Detection) -> Vec<String> {
+    let Detection { auroc, average_precision, fpr_at_95, positive, others, .. } = told;
+    let margin = told.auroc_margin.map_or(String::new(), |margin| format!(" ± {margin:.4}"));
+    let share = *positive as f64 / (positive + others) as f64;
+    let mut lines = vec![
+        format!("AUROC {auroc:.4}{margin}, of {positive} anomalous and {others} other images"),
+        format!(
+            "AUPRC {average_precision:.4}, by chance {share:.4}; FPR at 95 % TPR {fpr_at_95:.4}"
+        ),
+    ];
+    if told.is_reversed() {
+        lines.push(REVERSED.to_owned());
+    }
     lines
 }

@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 use std::time::Instant;
 
 use elbo::config::{Likelihood, Posterior};
-use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, dimensions, estimate, used};
+use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, by_kl, dimensions, estimate, used};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -211,10 +211,9 @@ impl Report {
         if !self.posterior.is_density() {
             return lines;
         }
-        let mut order: Vec<_> = self.dimensions.iter().enumerate().collect();
-        order.sort_by(|(_, a), (_, b)| b.kl.total_cmp(&a.kl));
         lines.push("KL by dimension of z, largest first:".to_owned());
-        let shown: Vec<_> = order.iter().map(|(j, d)| format!("{j:>4}: {:5.2}", d.kl)).collect();
+        let told = |&j: &usize| format!("{j:>4}: {:5.2}", self.dimensions[j].kl);
+        let shown: Vec<_> = by_kl(&self.dimensions).iter().map(told).collect();
         lines.extend(shown.chunks(7).map(|some| some.concat()));
         lines
     }

@@ -221,7 +221,7 @@ mod tests {
             values(&events[2]).into_iter().map(|v| (v.tag, v.simple_value)).collect();
         let expected = [("train/loss".to_owned(), Some(0.5)), ("test/loss".to_owned(), Some(-2.0))];
         assert_eq!((events[2].step, scalars), (5, expected.to_vec()));
-        let image = Image { height: 72, width: 96, colorspace: 1, encoded: picture };
+        let image = Image { height: 152, width: 200, colorspace: 1, encoded: picture };
         assert_eq!(values(&events[3])[0].image, Some(image));
         assert_eq!((events[3].step, events.len()), (6, 4));
         let hours = (events[3].wall_time - numbers[0] as f64) / 3600.0;

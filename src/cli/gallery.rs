@@ -6,7 +6,7 @@ use elbo::Result;
 use elbo::checkpoint::write_new;
 use serde_json::json;
 
-use crate::cli::picture::{Labels, Look, grid, show, show_images};
+use crate::cli::picture::{Axes, Labels, Look, grid, scatter, show_images, show_points};
 use crate::cli::place::{check_picture, free_or_equal};
 use crate::cli::print_exact;
 use crate::cli::reading::Manner;
@@ -54,11 +54,17 @@ impl PictureArgs {
         self.tell(name, &path)
     }
 
-    /// Delivers a picture.
-    pub(super) fn picture(&self, model: &ModelArgs, name: &str, png: &[u8]) -> Result<u8> {
-        let path = self.write(model, name, png)?;
+    /// Draws points with their labels, and delivers them.
+    pub(super) fn points(
+        &self,
+        model: &ModelArgs,
+        name: &str,
+        (points, labels): (&[[f32; 2]], Option<&[u8]>),
+        axes: Axes<'_>,
+    ) -> Result<u8> {
+        let path = self.write(model, name, &scatter(points, labels, axes)?)?;
         if !self.quiet(model) {
-            show(png)?;
+            show_points(points, labels, axes)?;
         }
         self.tell(name, &path)
     }

@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         rows.push(format!("{from} to {to}"));
     }
     let mut columns = vec!["image".to_owned()];
-    columns.extend((0..steps).map(|step| format!("{:.2}", step as f64 / (steps - 1) as f64)));
+    columns.extend((0..steps).map(|step| share(step, steps - 1)));
     columns.push("image".to_owned());
     let caption = format!(
         "Between two {} images: the decoder's means on the straight line from one μ to the other, \
@@ -98,4 +98,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
     args.picture.images(&args.model, "interpolate", (&all, look, steps + 2), labels)
+}
+
+/// A part of the way, as a fraction.
+fn share(step: usize, all: usize) -> String {
+    match step {
+        0 => "0".to_owned(),
+        step if step == all => "1".to_owned(),
+        step => format!("{step}/{all}"),
+    }
 }

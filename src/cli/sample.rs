@@ -2,18 +2,18 @@
 
 use clap::ValueEnum;
 use elbo::evaluate::Shown;
-use elbo::{Error, Result};
+use elbo::{Config, Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, Look, check};
-use crate::cli::subject::{ModelArgs, classes_in_turn};
+use crate::cli::subject::ModelArgs;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo sample runs/0001
   elbo sample runs/0001 --seed 2          # other images
   elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png
-  elbo sample runs/digits                 # every class, if conditional
+  elbo sample runs/digits                 # conditional: a row shares its z
   elbo sample runs/digits --class 3,8 --count 16
   elbo sample runs/0001 --pixels drawn    # pixels sampled from p(x | z)";
 
@@ -28,6 +28,8 @@ enum PixelsShown {
 
 /// The most samples of one picture.
 const MOST: usize = 10_000;
+/// Columns that a row of few classes is filled up to.
+const WANTED: usize = 10;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -36,7 +38,7 @@ pub(super) struct Args {
     /// How many images [default: 64; of a conditional model 8 of each class]
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<usize>,
-    /// The classes of a conditional model's images, which take turns [default: all]
+    /// The classes of a conditional model's images: each z is shown as each of them [default: all]
     #[arg(long, value_delimiter = ',', value_name = "C,…")]
     class: Vec<u8>,
     /// The standard deviation of z: below 1 samples are more alike, above 1 more unusual
@@ -62,19 +64,15 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     args.picture.check()?;
     let state = args.model.state()?;
     state.config.check_prior()?;
-    // A column for each class that has its turn.
-    let of = match args.class.len() {
-        0 => state.config.model.classes,
-        typed => typed,
-    };
+    let classes =
+        if args.class.is_empty() { all_classes(&state.config) } else { args.class.clone() };
+    let of = classes.len();
     let count = args.count.unwrap_or(if of > 1 { 8 * of } else { 64 });
     let columns = match of {
         0 | 1 => count.isqrt() + usize::from(count.isqrt().pow(2) < count),
-        of => of,
+        of => columns_of(of, count),
     };
     check(count, Look::of(&state), columns)?;
-    let all = (0..=255).take(state.config.model.classes).collect();
-    let classes = classes_in_turn(&state, &args.class, (count, Some(all)))?;
     let mut model = args.model.open(&state, None)?;
     let (shown, what) = match args.pixels {
         PixelsShown::Mean => (Shown::Mean, "The decoder's means"),
@@ -84,28 +82,73 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if let Some(seed) = args.seed {
         model.reseed(seed);
     }
-    let images = match &classes {
-        Some(classes) => model.sample_of(classes, args.temperature)?,
-        None => model.sample(count, args.temperature)?,
+    let images = match of {
+        0 => model.sample(count, args.temperature)?,
+        _ => by_class(&mut model, &classes, count, args.temperature)?,
     };
     let prior = match args.temperature {
         1.0 => "the prior".to_owned(),
         t => format!("the prior at temperature {t}"),
     };
-    let classes = classes.unwrap_or_default();
-    let (told, names) = match (of, classes.as_slice()) {
-        (1, &[class, ..]) => (format!(" and the class {class}"), Vec::new()),
-        (_, []) => (String::new(), Vec::new()),
-        (_, classes) => (" and the class of each column".to_owned(), names(classes, columns)),
+    let (told, names) = match classes.as_slice() {
+        [] => (String::new(), Vec::new()),
+        [class] => (format!(" and the class {class}"), Vec::new()),
+        classes => {
+            let same = if columns == of { "row" } else { &format!("{of} columns") };
+            let told = format!(", one for each {same}, and the class of each column");
+            (told, names(classes, columns))
+        }
     };
     let step = state.trained.step;
     let seed = args.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
     let caption = format!("{what} at z drawn from {prior}{told}, after step {step}{seed}");
-    let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
+    let group = if of > 1 { of } else { 0 };
+    let labels = Labels { caption: &caption, columns: &names, group, ..Labels::default() };
     args.picture.images(&args.model, "sample", (&images, Look::of(&state), columns), labels)
 }
 
+/// All classes that a model knows.
+pub(super) fn all_classes(config: &Config) -> Vec<u8> {
+    (0..=255).take(config.model.classes).collect()
+}
+
+/// Images of classes in so many, side by side for each z of the prior (Kingma et al. 2014, figure 1), z after
+/// z. The first z is that of the first image which a model without classes would show.
+pub(super) fn by_class(
+    model: &mut Model,
+    classes: &[u8],
+    count: usize,
+    temperature: f32,
+) -> Result<Vec<f32>> {
+    let latent = model.config().model.latent;
+    let draws = model.prior(count.div_ceil(classes.len()), temperature)?;
+    let mut z: Vec<f32> = draws.chunks(latent).flat_map(|z| z.repeat(classes.len())).collect();
+    z.truncate(count * latent);
+    let told: Vec<u8> = classes.iter().copied().cycle().take(count).collect();
+    model.decode_of(&z, &told)
+}
+
+/// The columns of such images: those of one z, or where classes are few those of several.
+pub(super) fn columns_of(classes: usize, count: usize) -> usize {
+    let draws = count.div_ceil(classes);
+    classes * (WANTED / classes).clamp(1, draws.isqrt().max(1))
+}
+
 /// The names of the columns, whose classes take turns.
-fn names(classes: &[u8], columns: usize) -> Vec<String> {
-    classes.iter().take(columns).map(ToString::to_string).collect()
+pub(super) fn names(classes: &[u8], columns: usize) -> Vec<String> {
+    classes.iter().cycle().take(columns).map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::columns_of;
+
+    #[test]
+    fn few_classes_make_no_strip() {
+        for (classes, count, columns) in
+            [(10, 80, 10), (2, 16, 4), (3, 24, 6), (2, 5, 2), (2, 1, 2), (47, 376, 47), (5, 40, 10)]
+        {
+            assert_eq!(columns_of(classes, count), columns, "{count} images of {classes} classes");
+        }
+    }
 }

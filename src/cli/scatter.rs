@@ -3,7 +3,7 @@
 use elbo::{Error, Result};
 
 use crate::cli::gallery::PictureArgs;
-use crate::cli::picture::{Axes, scatter};
+use crate::cli::picture::Axes;
 use crate::cli::subject::{ImageArgs, ModelArgs};
 
 pub(super) const EXAMPLES: &str = "\
@@ -65,25 +65,16 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         product.sum::<f64>() as f32
     };
     let points: Vec<_> = codes.chunks(latent).map(|z| [project(z, &x), project(z, &y)]).collect();
-    let named = |names: &[String]| {
-        let all: Vec<_> = names.iter().enumerate().map(|(i, name)| format!("{i} {name}")).collect();
-        format!(" ({})", all.join(", "))
-    };
-    let colours = match data.labels() {
-        Some(_) => {
-            format!(", coloured by label{}", data.class_names().map_or(String::new(), named))
-        }
-        None => String::new(),
-    };
+    let colours = if data.labels().is_some() { ", coloured by label" } else { "" };
     let caption = format!(
         "The encoder's means of {} {} images{colours}, after step {}",
         points.len(),
         args.images.split.name(),
         state.trained.step
     );
-    let axes = Axes { caption: &caption, x: &x.name, y: &y.name };
-    let png = scatter(&points, data.labels(), axes)?;
-    args.picture.picture(&args.model, "scatter", &png)
+    let names = data.class_names().unwrap_or_default();
+    let axes = Axes { caption: &caption, x: &x.name, y: &y.name, names };
+    args.picture.points(&args.model, "scatter", (&points, data.labels()), axes)
 }
 
 fn directions(args: &Args, codes: &[f32], latent: usize) -> [Direction; 2] {

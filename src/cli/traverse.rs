@@ -1,6 +1,6 @@
 //! `elbo traverse`: what each dimension of z does, or for two of them the whole plane.
 
-use elbo::evaluate::dimensions;
+use elbo::evaluate::{by_kl, dimensions};
 use elbo::{Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
@@ -19,8 +19,6 @@ Examples:
 const MOST: usize = 100;
 /// Dimensions that are shown if none is named: those with the largest KL divergence.
 const SHOWN: usize = 12;
-/// Test images that tell which dimensions have the largest.
-const ASKED: usize = 2000;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -41,7 +39,8 @@ pub(super) struct Args {
     /// Images in each row
     #[arg(long, default_value_t = 11, value_name = "N")]
     steps: usize,
-    /// The dimensions to show, counted from 0 [default: the twelve with the largest KL divergence]
+    /// The dimensions to show, counted from 0 [default: the twelve with the largest KL divergence over all
+    /// test images, as elbo evaluate tells it]
     #[arg(long, value_delimiter = ',', value_name = "J,…")]
     dimensions: Vec<usize>,
     /// Show the whole plane of a two-dimensional z, at the quantiles of the prior
@@ -110,11 +109,10 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 /// A row for each dimension.
 fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> Result<u8> {
     let latent = model.config().model.latent;
-    let asked = dimensions(&model.encode(0..model.images().min(ASKED))?, latent);
+    let all = dimensions(&model.encode(0..model.images())?, latent);
     let mut chosen = args.dimensions.clone();
     if chosen.is_empty() {
-        chosen = (0..latent).collect();
-        chosen.sort_by(|&a, &b| asked[b].kl.total_cmp(&asked[a].kl));
+        chosen = by_kl(&all);
         chosen.truncate(SHOWN);
     }
     let base = match args.image {
@@ -131,15 +129,17 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
         }
     }
     let images = decode(model, &z, classes)?;
-    let rows: Vec<_> = chosen.iter().map(|&j| format!("z{j}  KL {:.2}", asked[j].kl)).collect();
-    let columns: Vec<_> = (0..args.steps).map(|step| format!("{:+.1}", value(step))).collect();
+    let rows: Vec<_> = chosen.iter().map(|&j| format!("z{j}  KL {:.2}", all[j].kl)).collect();
+    let columns = signed(&(0..args.steps).map(value).collect::<Vec<_>>());
     let rest = match args.image {
         Some(image) => format!("the others as test image {image} has them"),
         None => "the others at 0".to_owned(),
     };
     let caption = format!(
-        "One dimension of z at a time, {rest}{}; by KL divergence in nats; after step {step}",
-        told(classes)
+        "One dimension of z at a time, {rest}{}; with its KL divergence in nats over {} test images; \
+         after step {step}",
+        told(classes),
+        model.images()
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
     args.picture.images(&args.model, "traverse", (&images, Look::new(model), args.steps), labels)
@@ -166,6 +166,21 @@ fn plane(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     args.picture.images(&args.model, "plane", (&images, Look::new(model), side), labels)
 }
 
+/// Places with their signs and as many decimals as tell them, at most two.
+fn signed(values: &[f32]) -> Vec<String> {
+    let whole = |digits: i32| {
+        let scale = 10_f32.powi(digits);
+        values.iter().all(|v| (v * scale - (v * scale).round()).abs() < 1e-3 * scale.max(1.0))
+    };
+    let digits = (0..2).find(|&digits| whole(digits)).unwrap_or(2) as usize;
+    let told = |value: &f32| match format!("{value:+.digits$}") {
+        // At the prior's mean there is no side.
+        text if text.bytes().all(|b| b"+-0.".contains(&b)) => "0".to_owned(),
+        text => text.replacen('-', "−", 1),
+    };
+    values.iter().map(told).collect()
+}
+
 /// The class of all images, in words.
 fn told(classes: Option<&[u8]>) -> String {
     let class = classes.and_then(<[u8]>::first);
@@ -189,7 +204,19 @@ fn normal_quantile(share: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::normal_quantile;
+    use super::{normal_quantile, signed};
+
+    #[test]
+    fn places_have_the_decimals_that_tell_them() {
+        for (values, expected) in [
+            (&[-3.0, -2.4, 0.0, 0.6, 3.0][..], "−3.0 −2.4 0 +0.6 +3.0"),
+            (&[-2.0, -1.0, 0.0, 1.0], "−2 −1 0 +1"),
+            (&[-3.0, -18.0 / 7.0, -3.0 / 7.0, 0.0], "−3.00 −2.57 −0.43 0"),
+            (&[-0.001, 0.25], "0 +0.25"),
+        ] {
+            assert_eq!(signed(values).join(" "), expected, "{values:?}");
+        }
+    }
 
     /// Against published tables of the normal distribution.
     #[test]

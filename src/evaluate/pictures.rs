@@ -95,8 +95,14 @@ impl Model {
         self.made(&z, Some(classes))
     }
 
-    /// z (count, latent) of the prior, whose deviation is `temperature` instead of 1.
-    fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
+    /// z of the prior, whose deviation is `temperature` instead of 1, (count, latent): what
+    /// [`sample`](Self::sample) decodes. The same for the same [seed](Self::reseed), and each z a function of
+    /// its place alone, so that more of them begin with the same.
+    ///
+    /// # Errors
+    ///
+    /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
+    pub fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
         self.config.check_prior()?;
         if !(temperature.is_finite() && temperature >= 0.0) {
             let what = format!("a temperature of {temperature}; it must be a number, 0 or more");

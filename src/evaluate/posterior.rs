@@ -47,6 +47,14 @@ pub fn used(dimensions: &[Dimension], images: usize) -> usize {
     dimensions.iter().filter(says).count()
 }
 
+/// The numbers of dimensions, from the largest KL divergence down; of equal ones the first comes first.
+#[must_use]
+pub fn by_kl(dimensions: &[Dimension]) -> Vec<usize> {
+    let mut order: Vec<_> = (0..dimensions.len()).collect();
+    order.sort_by(|&a, &b| dimensions[b].kl.total_cmp(&dimensions[a].kl));
+    order
+}
+
 impl Dimension {
     /// Whether the code says anything of the image here.
     #[must_use]
@@ -117,7 +125,7 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Codes, Posterior, dimensions};
+    use super::{Codes, Dimension, Posterior, by_kl, dimensions};
 
     /// By hand: KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e − 1 − 1), and nothing where the posterior is the prior.
     #[test]
@@ -129,5 +137,7 @@ mod tests {
         let kl = 0.5 * (1.0_f64.exp() - 1.0);
         assert!((used.kl - kl).abs() < 1e-12 && (used.variance - 1.0).abs() < 1e-12, "{used:?}");
         assert!(used.is_active() && !idle.is_active() && idle.kl == 0.0, "{idle:?}");
+        let some = [1.0, 3.0, 0.5, 3.0].map(|kl| Dimension { kl, variance: 0.0 });
+        assert_eq!(by_kl(&some), [1, 3, 0, 2], "the largest first");
     }
 }

@@ -49,9 +49,9 @@ fn a_conditional_run_is_of_use_to_every_verb() {
     assert!(read("out/config.toml").contains("classes = 3"), "the run keeps it");
     assert!(read("out/model-card.md").contains("one of 3 classes"), "the card tells of it");
     assert!(read("out/report.html").contains("conditional on 3 classes"), "so does the report");
-    // A column a class: eight rows of three columns.
+    // Two z of three classes side by side, four times.
     let (width, height) = size(&at("out/images/sample_1.png"));
-    assert!(2 * width < height, "{width}×{height} is no picture of 3 by 8");
+    assert!(width > height, "{width}×{height} is no picture of 6 by 4");
     run(&dir, "encode out --out codes.npy");
     let mut model = model(&dir, &datasets(&dir)[1]);
     let codes = model.encode(0..16).expect("codes").mean;
@@ -101,6 +101,42 @@ fn a_conditional_run_is_of_use_to_every_verb() {
         model.decode_of(&[0.5, -0.5], &[1]).expect("an image")
     };
     assert_eq!(of(&back), of(&state), "the same model");
+}
+
+/// The images of a picture of two columns without labels of rows, which are 144 pixels wide and high.
+fn images_of(path: &Path) -> Vec<Vec<u8>> {
+    let file = std::io::BufReader::new(fs::File::open(path).expect("a picture"));
+    let mut reader = png::Decoder::new(file).read_info().expect("a PNG header");
+    let mut pixels = vec![0; reader.output_buffer_size().expect("a small picture")];
+    reader.next_frame(&mut pixels).expect("a whole picture");
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let rows = (height - 28) / (144 + 12);
+    let image = |row: usize, column: usize| -> Vec<u8> {
+        let (left, below) = (28 + column * (144 + 12), rows - 1 - row);
+        let top = height - 28 - 144 - below * (144 + 12);
+        (top..top + 144).flat_map(|y| pixels[y * width + left..][..144].to_vec()).collect()
+    };
+    (0..rows).flat_map(|row| [0, 1].map(|column| image(row, column))).collect()
+}
+
+/// A row of samples is of one z, which is that of an image that is drawn by itself.
+#[test]
+fn samples_of_a_row_share_their_z() {
+    let dir = trained("");
+    let drawn = |flags: &str, name: &str| {
+        run(&dir, &format!("sample out {flags} --out {name}.png"));
+        let mut images = images_of(&dir.path().join(format!("{name}.png")));
+        // The last are of the sheet; words may stand above.
+        images.drain(..images.len() - 4);
+        <[Vec<u8>; 4]>::try_from(images).expect("two rows of two")
+    };
+    let [a, b, c, d] = drawn("--class 1,1 --count 4", "same");
+    assert!(a == b && c == d && a != c, "a z for each row");
+    let [e, f, g, h] = drawn("--class 1,2 --count 4", "other");
+    assert!(e == a && g == c, "of the first class as before");
+    assert!(f != b && h != d && f != h, "of the second class otherwise");
+    let [i, j, ..] = drawn("--class 1 --count 4", "one");
+    assert!(i == a && j == c, "images of one class are of the same z, one after another");
 }
 
 /// Runs a verb that takes no device.

@@ -124,6 +124,31 @@ fn pictures_are_drawn() {
     extent(&dir.path().join("here.png"));
 }
 
+/// A traversal shows the dimensions in the order in which an evaluation tells them.
+#[test]
+fn traversals_go_by_the_divergences_of_an_evaluation() {
+    let dir = run(4);
+    let told = one(&succeed(elbo(&dir, "evaluate out --device cpu --json --quiet")));
+    let kl: Vec<f64> = told["kl_by_dimension"]
+        .as_array()
+        .expect("a number for each")
+        .iter()
+        .map(|kl| kl.as_f64().expect("a number"))
+        .collect();
+    let mut order: Vec<usize> = (0..4).collect();
+    order.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]));
+    let names: Vec<_> = order.iter().map(ToString::to_string).collect();
+    let picture = |flags: &str| {
+        let flags = format!("traverse out --steps 3 --device cpu --quiet {flags}");
+        fs::read(dir.path().join(succeed(elbo(&dir, &flags)).trim_end())).expect("a picture")
+    };
+    let all = picture("--out all.png");
+    assert!(all == picture(&format!("--dimensions {} --out named.png", names.join(","))), "{kl:?}");
+    order.swap(0, 3);
+    let names: Vec<_> = order.iter().map(ToString::to_string).collect();
+    assert!(all != picture(&format!("--dimensions {} --out other.png", names.join(","))), "{kl:?}");
+}
+
 #[test]
 fn what_cannot_be_shown_is_refused() {
     let dir = run(4);

@@ -8,7 +8,7 @@ use std::path::Path;
 use elbo::checkpoint::State;
 use elbo::data::Sources;
 use elbo::evaluate::Z;
-use elbo::probe::{Features, Logistic, accuracy, nearest};
+use elbo::probe::{Features, Logistic, accuracy, detection, nearest};
 use elbo::{Config, Dataset, Device, Model};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -185,6 +185,12 @@ fn anomalies_are_found() {
         }
         let marks: Vec<_> = found.iter().map(|&(_, score, mark)| (score, mark)).collect();
         assert_eq!(line["auroc"], area(&marks), "{flags}: {line}");
+        let (values, positive): (Vec<_>, Vec<_>) = marks.iter().copied().unzip();
+        let told = detection(&values, &positive).expect("finite scores").expect("both kinds");
+        assert_eq!(line["auroc_margin"], Value::from(told.auroc_margin), "{flags}: {line}");
+        assert_eq!(line["average_precision"], told.average_precision, "{flags}: {line}");
+        assert_eq!(line["fpr_at_95"], told.fpr_at_95, "{flags}: {line}");
+        assert_eq!(line["reversed"], told.is_reversed(), "{flags}: {line}");
         let anomalous = marks.iter().filter(|(_, anomalous)| *anomalous).count();
         assert_eq!(
             (&line["anomalous"], &line["normal"]),
@@ -205,8 +211,33 @@ fn anomalies_are_found() {
     }
     let said = run(&dir, "anomaly out --limit 3 --split train");
     assert!(said.starts_with("3 training images, weights after step 8; −ELBO"), "`{said}`");
-    assert!(!said.contains("AUROC"), "`{said}`");
+    assert!(!said.contains("AUROC") && !said.contains("AUPRC"), "`{said}`");
     assert_eq!(said.lines().filter(|line| line.starts_with("  image ")).count(), 3, "`{said}`");
+}
+
+/// What is worse than chance is said to be, and the extremes are drawn.
+#[test]
+fn scores_that_tell_the_wrong_way_round_are_named() {
+    let dir = trained();
+    let line = told(&dir, "anomaly out --split train");
+    let highest = |class: u8| {
+        let line = told(&dir, &format!("anomaly out --split train --anomalous {class}"));
+        (line["auroc"].as_f64().expect("an area"), line["reversed"] == true)
+    };
+    assert!(line.get("reversed").is_none(), "nothing is told from others: {line}");
+    let all = [0, 1, 2].map(highest);
+    for (class, (area, reversed)) in all.into_iter().enumerate() {
+        let flags = format!("anomaly out --split train --anomalous {class} --picture {class}.png");
+        let said = run(&dir, &flags);
+        assert_eq!(said.contains("worse than chance"), reversed, "{area}: `{said}`");
+        assert!(!reversed || area < 0.5, "{area} is no worse than chance");
+        assert!(said.contains("AUPRC ") && said.contains(" by chance 0.3"), "`{said}`");
+        assert!(said.contains("FPR at 95 % TPR "), "`{said}`");
+        assert!(said.ends_with(&format!("picture: {class}.png\n")), "`{said}`");
+    }
+    assert!(all.iter().any(|(_, reversed)| *reversed), "one class is simpler: {all:?}");
+    let file = fs::read(dir.path().join("0.png")).expect("a picture");
+    assert!(file.starts_with(b"\x89PNG"), "a PNG");
 }
 
 #[test]
@@ -276,6 +307,8 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("anomaly out --samples 0", 2, "`--samples` is 0"),
     ("anomaly out --out a.npy", 2, "`a.npy`; it must end in `.csv`"),
     ("anomaly out --out old.csv", 74, "`old.csv`"),
+    ("anomaly out --picture old.png", 74, "`old.png`"),
+    ("anomaly out --picture a.csv", 2, "`a.csv`; it must end in `.png`"),
     ("anomaly out --anomalous 256", 2, "256"),
     ("anomaly out --anomalous 7", 2, "with `--anomalous` 0 of 16 images are anomalous"),
     ("anomaly out --normal 7", 2, "with `--normal` 16 of 16 images are anomalous"),

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use elbo::probe::{DEFAULT_C, DEFAULT_K, Features, Logistic, accuracy, auroc, nearest};
+use elbo::probe::{DEFAULT_C, DEFAULT_K, Features, Logistic, accuracy, detection, nearest};
 use serde_json::Value;
 
 /// The generator of `tests/golden/README.md`, in [-1, 1).
@@ -116,18 +116,26 @@ fn neighbours_are_those_of_scikit_learn() {
 }
 
 #[test]
-fn areas_are_those_of_scikit_learn() {
+fn detection_is_that_of_scikit_learn() {
     for case in &cases() {
         let last = case.labels.iter().max().expect("labels");
         let positive: Vec<_> = case.labels.iter().map(|label| label == last).collect();
         let firsts = case.x.chunks(case.columns).map(|x| f64::from(x[0]));
         // As NumPy rounds: halves to even.
         let tied = firsts.clone().map(|x| (x * 4.0).round_ties_even());
-        for (key, scores) in [("auroc", firsts.collect::<Vec<_>>()), ("auroc_tied", tied.collect())]
-        {
-            let found = auroc(&scores, &positive).expect("finite scores").expect("both kinds");
-            let expected = case.found[key].as_f64().expect("an area");
-            assert!((found - expected).abs() < 1e-12, "{}, {key}: {found}", case.name());
+        let all = [("detection", firsts.collect::<Vec<_>>()), ("detection_tied", tied.collect())];
+        for (scored, scores) in all {
+            let found = detection(&scores, &positive).expect("finite scores").expect("both kinds");
+            for (key, value) in [
+                ("auroc", found.auroc),
+                ("auroc_margin", found.auroc_margin.expect("many of both")),
+                ("average_precision", found.average_precision),
+                ("fpr_at_95", found.fpr_at_95),
+            ] {
+                let expected = case.found[scored][key].as_f64().expect("a number");
+                let case = format!("{}, {scored}, {key}", case.name());
+                assert!((value - expected).abs() < 1e-12, "{case}: {value}, expected {expected}");
+            }
         }
     }
 }

@@ -2,36 +2,34 @@
 
 use elbo::config::ImageSize;
 use elbo::{Error, Result};
-use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::{Drawable, Point, Primitive, Size};
-use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
-use embedded_graphics::text::Alignment;
 
-use super::canvas::{
-    Canvas, LARGE, MEDIUM, MOST_PIXELS, SMALL, cut, lines_height, text_width, too_large, wrap,
-};
+use super::canvas::{Canvas, MOST_PIXELS, too_large};
 use super::look::Look;
+use super::palette::{AXIS, INK, SOFT};
 use super::raster::{drawable, fitted};
+use super::text::{Align, LARGE, MEDIUM, SMALL, cut, lines_height, text_width, wrap};
 
 /// What a picture is made to fit, in pixels, unless its images do not even at their own size.
-const MOST_WIDTH: usize = 1600;
-const MOST_HEIGHT: usize = 1600;
+const MOST_WIDTH: usize = 3200;
+const MOST_HEIGHT: usize = 3200;
 /// An image is scaled to at least this many pixels where there is room.
-const WANTED_IMAGE: usize = 72;
+const WANTED_IMAGE: usize = 144;
 /// A row of few images is scaled up to this many pixels.
-const WANTED_ROW: usize = 640;
+const WANTED_ROW: usize = 1280;
 /// The most that images are scaled by to fill a row.
-const MOST_SCALE: usize = 6;
+const MOST_SCALE: usize = 12;
 /// A caption has at least this many pixels.
-const LEAST_WIDTH: usize = 320;
+const LEAST_WIDTH: usize = 720;
 /// Round the whole picture.
-const MARGIN: usize = 12;
+const MARGIN: usize = 28;
 /// Between two images.
-const GAP: usize = 6;
+const GAP: usize = 12;
+/// Between two groups of columns, beside the gap.
+const GROUP_GAP: usize = 24;
 /// The longest label of a row.
-const MOST_ROW_LABEL: usize = 240;
-/// Round each image, so that one on a white ground ends somewhere.
-const FRAME: Rgb888 = Rgb888::new(0xc8, 0xc8, 0xc8);
+const MOST_ROW_LABEL: usize = 480;
+/// The width of the line round each image, so that one on a white ground ends somewhere.
+const FRAME: usize = 2;
 
 /// The words of a grid. What is empty is left out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +42,8 @@ pub(in crate::cli) struct Labels<'a> {
     pub(in crate::cli) rows: &'a [String],
     /// Below the images, row by row.
     pub(in crate::cli) images: &'a [String],
+    /// Columns that belong together, with more space before the next; 0 if all do.
+    pub(in crate::cli) group: usize,
     /// Draw no gaps, as for the manifold of a latent plane.
     pub(in crate::cli) joined: bool,
 }
@@ -102,6 +102,9 @@ struct Layout {
     margin: usize,
     /// The width of the line round each image.
     frame: usize,
+    /// Columns of a group, and the space between two groups.
+    group: usize,
+    group_gap: usize,
     /// Left of the images.
     left: usize,
     /// Below each image.
@@ -127,22 +130,24 @@ impl Layout {
         let left = longest.map_or(0, |longest| longest.min(MOST_ROW_LABEL) + 2 * GAP);
         let mut below = if labels.images.is_empty() { 0 } else { lines_height(1, SMALL) };
         let gap = if labels.joined { 0 } else { GAP };
+        let group = if labels.group == 0 { columns } else { labels.group };
         let most = |most: usize, taken: usize, each: usize, count: usize| {
             let free = most.saturating_sub(taken + 2 * MARGIN) / count;
             free.saturating_sub(gap) / each
         };
-        let fits =
-            most(MOST_WIDTH, left, width, columns).min(most(MOST_HEIGHT, 0, height, rows).max(2));
+        let fits = most(MOST_WIDTH, left + columns.div_ceil(group) * GROUP_GAP, width, columns)
+            .min(most(MOST_HEIGHT, 0, height, rows).max(2));
         let filling = (WANTED_ROW / columns / width).min(MOST_SCALE);
         let scale = WANTED_IMAGE.div_ceil(height.max(width)).max(filling).min(fits).max(1);
-        let frame = usize::from(!labels.joined);
+        let frame = if labels.joined { 0 } else { FRAME };
         if !labels.rows.is_empty() {
             // So that the label of a row of low images does not overlap the next.
             below = below.max(lines_height(1, MEDIUM).saturating_sub(height * scale + gap));
         }
         let shape = [rows, columns];
         let size = [height, width];
-        Ok(Self { look, size, shape, scale, gap, margin: MARGIN, frame, left, below })
+        let (margin, group_gap) = (MARGIN, GROUP_GAP);
+        Ok(Self { look, size, shape, scale, gap, margin, frame, group, group_gap, left, below })
     }
 
     /// The sides of all images with their gaps, if they can be told.
@@ -153,9 +158,15 @@ impl Layout {
         };
         let height = side(self.size[0], self.gap + self.below, self.shape[0])?;
         let width = side(self.size[1], self.gap, self.shape[1])?;
+        let width = width.checked_add(self.between(self.shape[1] - 1))?;
         // So that no sum below can overflow.
         let small = |side: usize| (side <= i32::MAX as usize / 4).then_some(side);
         Some([small(height)? - self.gap, small(width)? - self.gap])
+    }
+
+    /// The space between groups that lies left of a column.
+    fn between(&self, column: usize) -> usize {
+        column / self.group * self.group_gap
     }
 
     fn draw(&self, images: &[f32], labels: &Labels<'_>) -> Result<Canvas> {
@@ -167,7 +178,7 @@ impl Layout {
         let inner = (self.left + wide).max(least);
         let caption = wrap(labels.caption, LARGE, inner);
         let mut top = self.margin;
-        let caption_at = Point::new(self.margin as i32, top as i32);
+        let caption_at = [self.margin as i32, top as i32];
         if !caption.is_empty() {
             top += lines_height(caption.len(), LARGE) + GAP;
         }
@@ -176,7 +187,7 @@ impl Layout {
             top += lines_height(1, MEDIUM);
         }
         let mut canvas = Canvas::new(inner + 2 * self.margin, top + high + self.margin)?;
-        canvas.write_lines(&caption, LARGE, caption_at);
+        canvas.write_lines(&caption, LARGE, caption_at, INK);
         self.write_columns(&mut canvas, labels.columns, columns_at);
         self.write_rows(&mut canvas, labels.rows, top);
         let area = self.look.size.len();
@@ -184,22 +195,20 @@ impl Layout {
             let at = self.place(index / columns, index % columns, top);
             self.draw_image(&mut canvas, image, at);
             if let Some(label) = labels.images.get(index) {
-                let room = self.size[1] * self.scale + self.gap;
-                let below = Point::new(
-                    at.x + (self.size[1] * self.scale / 2) as i32,
-                    at.y + (self.size[0] * self.scale + 2) as i32,
-                );
-                canvas.write(&cut(label, SMALL, room), SMALL, below, Alignment::Center);
+                let [high, wide] = self.size.map(|side| side * self.scale);
+                let below = [at[0] + (wide / 2) as i32, at[1] + (high + 4) as i32];
+                let label = cut(label, SMALL, wide + self.gap);
+                canvas.write(&label, SMALL, below, Align::Center, SOFT);
             }
         }
         Ok(canvas)
     }
 
-    /// The top left of an image.
-    fn place(&self, row: usize, column: usize, top: usize) -> Point {
+    /// The left and the top of an image.
+    fn place(&self, row: usize, column: usize, top: usize) -> [i32; 2] {
         let x = self.margin + self.left + column * (self.size[1] * self.scale + self.gap);
         let y = top + row * (self.size[0] * self.scale + self.gap + self.below);
-        Point::new(x as i32, y as i32)
+        [(x + self.between(column)) as i32, y as i32]
     }
 
     fn write_columns(&self, canvas: &mut Canvas, labels: &[String], top: usize) {
@@ -207,36 +216,33 @@ impl Layout {
         // In one font, the larger if all labels have room in it.
         let fit = labels.iter().all(|label| text_width(label, MEDIUM) <= wide);
         let font = if fit { MEDIUM } else { SMALL };
-        for (label, column) in labels.iter().take(self.shape[1]).zip(0..) {
-            let at = Point::new(self.place(0, column, 0).x + (wide / 2) as i32, top as i32);
-            canvas.write(&cut(label, font, wide + self.gap), font, at, Alignment::Center);
+        for (column, label) in labels.iter().take(self.shape[1]).enumerate() {
+            let at = [self.place(0, column, 0)[0] + (wide / 2) as i32, top as i32];
+            let label = cut(label, font, wide + self.gap);
+            canvas.write(&label, font, at, Align::Center, SOFT);
         }
     }
 
     fn write_rows(&self, canvas: &mut Canvas, labels: &[String], top: usize) {
         let high = self.size[0] * self.scale;
-        for (label, row) in labels.iter().take(self.shape[0]).zip(0..) {
+        for (row, label) in labels.iter().take(self.shape[0]).enumerate() {
             let label = cut(label, MEDIUM, MOST_ROW_LABEL);
-            let middle = self.place(row, 0, top).y + (high / 2) as i32;
-            let at = Point::new((self.margin + self.left - 2 * GAP) as i32, middle - 6);
-            canvas.write(&label, MEDIUM, at, Alignment::Right);
+            let middle = self.place(row, 0, top)[1] + (high / 2) as i32;
+            let at = [(self.margin + self.left - 2 * GAP) as i32, MEDIUM.top(middle)];
+            canvas.write(&label, MEDIUM, at, Align::Right, SOFT);
         }
     }
 
-    fn draw_image(&self, canvas: &mut Canvas, image: &[f32], at: Point) {
+    fn draw_image(&self, canvas: &mut Canvas, image: &[f32], [left, top]: [i32; 2]) {
         let [high, wide] = self.size.map(|side| side * self.scale);
-        let frame = Rectangle::new(
-            at - Point::new(1, 1),
-            Size::new(wide as u32, high as u32) + Size::new(2, 2),
-        );
-        if self.frame > 0 {
-            let Ok(()) = frame.into_styled(PrimitiveStyle::with_stroke(FRAME, 1)).draw(canvas);
-        }
+        let frame = self.frame as i32;
+        let outer = [wide as i32 + 2 * frame, high as i32 + 2 * frame];
+        canvas.fill([left - frame, top - frame], outer, AXIS);
         for y in 0..high {
             let channels = self.look.size.channels;
             let wide_row = self.size[1] * channels;
             let row = &image[y / self.scale * wide_row..][..wide_row];
-            let start = ((at.y as usize + y) * canvas.width + at.x as usize) * 3;
+            let start = ((top as usize + y) * canvas.width + left as usize) * 3;
             let pixels = canvas.pixels[start..start + wide * 3].chunks_exact_mut(3 * self.scale);
             for (pixels, pixel) in pixels.zip(row.chunks_exact(channels)) {
                 let color = self.look.color(pixel);
@@ -292,10 +298,17 @@ mod tests {
         for (case, labels) in [
             ("bare", Labels::default()),
             ("joined", Labels { joined: true, ..Labels::default() }),
+            ("in groups", Labels { group: 1, columns: &some, ..Labels::default() }),
             ("a caption", Labels { caption: "what is seen", ..Labels::default() }),
             (
                 "all",
-                Labels { caption: "x", columns: &some, rows: &some, images: &some, joined: false },
+                Labels {
+                    caption: "x",
+                    columns: &some,
+                    rows: &some,
+                    images: &some,
+                    ..Labels::default()
+                },
             ),
             (
                 "too few words",
@@ -313,8 +326,8 @@ mod tests {
                 let at = layout.place(index / 12 / 2, index / 12 % 2, top);
                 let (row, column) = (index % 12 / 4, index % 4);
                 for (y, x) in [(0, 0), (layout.scale - 1, layout.scale - 1)] {
-                    let x = at.x as usize + column * layout.scale + x;
-                    let y = at.y as usize + row * layout.scale + y;
+                    let x = at[0] as usize + column * layout.scale + x;
+                    let y = at[1] as usize + row * layout.scale + y;
                     assert_eq!(found[y * wide + x], shade(*value), "{case}: value {index}");
                 }
             }
@@ -322,17 +335,27 @@ mod tests {
     }
 
     #[test]
+    fn groups_stand_apart() {
+        let labels = Labels { group: 2, ..Labels::default() };
+        let layout = Layout::new(6 * 64, Look::unit([8, 8]), 6, &labels).expect("a layout");
+        let lefts: Vec<_> = (0..6).map(|column| layout.place(0, column, 0)[0]).collect();
+        let steps: Vec<_> = lefts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (step, wider) = (steps[0], steps[0] + GROUP_GAP as i32);
+        assert_eq!(steps, [step, wider, step, wider, step], "two by two");
+    }
+
+    #[test]
     fn pictures_have_a_size_that_can_be_read() {
         let few = words(10);
         for (count, side, columns, scale) in [
-            (16, 28, 8, 3),
-            (64, 28, 8, 3),
-            (1, 28, 1, 6),
-            (400, 28, 20, 2),
-            (100, 28, 10, 3),
-            (64, 8, 8, 9),
-            (10, 64, 10, 2),
-            (4, 1, 2, 72),
+            (16, 28, 8, 6),
+            (64, 28, 8, 6),
+            (1, 28, 1, 12),
+            (400, 28, 20, 4),
+            (100, 28, 10, 6),
+            (64, 8, 8, 18),
+            (10, 64, 10, 3),
+            (4, 1, 2, 144),
             (8, 256, 8, 1),
             (1000, 28, 10, 2),
         ] {

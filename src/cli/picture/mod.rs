@@ -2,12 +2,15 @@
 
 mod canvas;
 mod grid;
+mod labels;
 mod look;
+mod palette;
 mod protocol;
 mod raster;
 mod scatter;
 mod sixel;
 mod terminal;
+mod text;
 mod ticks;
 
 pub(super) use grid::{Labels, check, grid};
@@ -15,5 +18,5 @@ pub(super) use look::Look;
 pub(super) use protocol::colors;
 pub(super) use raster::shown;
 pub(super) use scatter::{Axes, scatter};
-pub(super) use terminal::{show, show_images};
+pub(super) use terminal::{show_images, show_points};
 pub(super) use ticks::{short, ticks};

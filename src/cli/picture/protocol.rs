@@ -9,6 +9,9 @@ use ratatui::crossterm::terminal;
 #[cfg(unix)]
 const PATIENCE_MS: u64 = 300;
 
+/// The pixels of a usual cell, across and down.
+const CELL: [usize; 2] = [8, 16];
+
 /// Whether the terminal is to show colours (<https://no-color.org>).
 pub(in crate::cli) fn colors() -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -49,7 +52,7 @@ impl Screen {
         let [width, height] = pixels.map(usize::from);
         // Where it does not tell, a usual size.
         let cell = match [width / columns, height / rows.max(1)] {
-            [0, _] | [_, 0] => [8, 16],
+            [0, _] | [_, 0] => CELL,
             cell => cell,
         };
         Some(Self { columns, rows, cell, protocol: protocol() })
@@ -60,12 +63,13 @@ impl Screen {
         self.rows.saturating_sub(3).max(1)
     }
 
-    /// The columns and rows that a picture of so many pixels takes: no more than it has, and no more than
-    /// there are.
-    pub(super) fn cells(&self, [width, height]: [usize; 2]) -> [usize; 2] {
+    /// The columns and rows that a picture of so many pixels takes, of which a page has half: no more than
+    /// that, and no more than there are. A terminal whose cells have more pixels than usual shows all.
+    pub(super) fn cells(&self, size: [usize; 2]) -> [usize; 2] {
         let [across, down] = self.cell;
         let rooms = [self.columns * across, self.free_rows() * down];
-        let size = fit([width, height], rooms);
+        let dense = down.clamp(CELL[1], 2 * CELL[1]);
+        let size = fit(size.map(|pixels| (pixels * dense).div_ceil(2 * CELL[1])), rooms);
         [size[0].div_ceil(across).min(self.columns), size[1].div_ceil(down).min(self.free_rows())]
     }
 }
@@ -183,9 +187,11 @@ mod tests {
     #[test]
     fn pictures_fit() {
         let screen = Screen { columns: 80, rows: 24, cell: [8, 16], protocol: Protocol::Kitty };
-        assert_eq!(screen.cells([100, 50]), [13, 4], "no larger than it is");
-        assert_eq!(screen.cells([6400, 100]), [80, 1], "too wide");
-        assert_eq!(screen.cells([738, 763]), [41, 21], "too tall");
+        assert_eq!(screen.cells([200, 100]), [13, 4], "no larger than on a page");
+        assert_eq!(screen.cells([12_800, 200]), [80, 1], "too wide");
+        assert_eq!(screen.cells([1476, 1526]), [41, 21], "too tall");
+        let dense = Screen { cell: [16, 32], ..screen };
+        assert_eq!(dense.cells([200, 100]), [13, 4], "all pixels, in cells of more");
         for (width, height) in [(1, 1), (1, 10_000), (10_000, 1), (0, 0), (640, 336)] {
             for rows in 0..30 {
                 let [across, down] = Screen { rows, ..screen }.cells([width, height]);

@@ -4,18 +4,21 @@ use std::borrow::Cow;
 
 use elbo::config::ImageSize;
 
+use super::canvas::distance;
 use super::look::Look;
 
 /// A row of fewer numbers is drawn as pixels.
 const LEAST_CURVE: usize = 16;
 /// Height of a curve, in pixels.
-const CURVE_HEIGHT: usize = 72;
+const CURVE_HEIGHT: usize = 144;
 /// The narrowest and the widest curve.
-const CURVE_WIDTHS: (usize, usize) = (96, 280);
+const CURVE_WIDTHS: (usize, usize) = (192, 560);
 /// The ground of a curve, the line at zero, and the curve itself.
 const GROUND: f32 = 1.0;
 const ZERO: f32 = 0.8;
 const LINE: f32 = 0.1;
+/// Half the width of a curve's line, in pixels.
+const HALF_LINE: f64 = 1.25;
 
 /// What is drawn in place of images, and how it is shown.
 pub(super) fn drawable<'a>(
@@ -62,27 +65,38 @@ fn is_curve(size: ImageSize) -> bool {
     size.height == 1 && size.channels == 1 && size.width >= LEAST_CURVE
 }
 
-/// A row of numbers as a dark curve on white, from the least that is shown below to the most above.
+/// A row of numbers as a dark curve on white, from the least that is shown below to the most above; what is
+/// not a number lies below.
 fn curve(row: &[f32], [low, high]: [f32; 2], size: ImageSize) -> Vec<f32> {
     let [height, width] = size.sides();
     let mut pixels = vec![GROUND; height * width];
-    // From the top; the cast takes what is not a number to the bottom.
-    let place = |v: f32| {
-        let share = ((v - low) / (high - low)).clamp(0.0, 1.0);
-        height - 1 - ((share * (height - 1) as f32 + 0.5) as usize).min(height - 1)
+    // From the top, with room for the line's own width.
+    let down = |v: f32| {
+        let share = f64::from((v - low) / (high - low));
+        let share = if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) };
+        HALF_LINE + (1.0 - share) * (height as f64 - 1.0 - 2.0 * HALF_LINE).max(0.0)
     };
     if low < 0.0 && high > 0.0 {
-        pixels[place(0.0) * width..][..width].fill(ZERO);
+        pixels[down(0.0).round() as usize * width..][..width].fill(ZERO);
     }
+    let across = (width - 1) as f64 / (row.len() - 1).max(1) as f64;
+    let points: Vec<_> =
+        row.iter().enumerate().map(|(i, &v)| [i as f64 * across, down(v)]).collect();
+    let reach = HALF_LINE + 0.5;
     for x in 0..width {
-        // The numbers of this column, and the next one, so that the curve has no gaps.
-        let first = x * row.len() / width;
-        let last = ((x + 1) * row.len() / width).clamp(first + 1, row.len());
-        let some = &row[first..(last + 1).min(row.len())];
-        let places = some.iter().map(|&v| place(v));
-        let (top, bottom) = places.fold((height, 0), |(a, b), y| (a.min(y), b.max(y)));
-        for y in top.min(height - 1)..=bottom {
-            pixels[y * width + x] = LINE;
+        // The pieces that come near this column.
+        let number = |x: f64| (x / across).clamp(0.0, (row.len() - 1) as f64);
+        let first = number(x as f64 - reach).floor() as usize;
+        let last = number(x as f64 + reach).ceil() as usize;
+        let near = &points[first..=last];
+        let top = near.iter().fold(height as f64, |top, point| top.min(point[1])) - reach;
+        let bottom = near.iter().fold(0.0_f64, |bottom, point| bottom.max(point[1])) + reach;
+        for y in top.max(0.0) as usize..=(bottom as usize).min(height - 1) {
+            let far = |ends: &[[f64; 2]]| distance([x as f64, y as f64], ends[0], ends[1]);
+            let far = near.windows(2).map(far).fold(f64::INFINITY, f64::min);
+            let covers = (HALF_LINE + 0.5 - far).clamp(0.0, 1.0) as f32;
+            let pixel = &mut pixels[y * width + x];
+            *pixel += covers * (LINE - *pixel);
         }
     }
     pixels
@@ -120,19 +134,23 @@ mod tests {
     #[test]
     fn rows_of_numbers_become_curves() {
         let rows: Vec<f32> = (0..40).map(|i| (i % 20) as f32 / 19.0).collect();
-        let (made, look) = drawable(&rows, Look::unit([1, 20]), (2, 1600));
+        let (made, look) = drawable(&rows, Look::unit([1, 20]), (2, 3200));
         assert_eq!(look.size, [CURVE_HEIGHT, CURVE_WIDTHS.0].into(), "a curve's size");
         assert_eq!(made.len(), 2 * look.size.len(), "two curves");
-        let dark = |y: usize, x: usize| made[y * look.size.width + x] == LINE;
-        assert!(dark(CURVE_HEIGHT - 1, 0), "it begins at the bottom");
-        assert!(dark(0, look.size.width - 1), "and ends at the top");
+        let dark = |y: usize, x: usize| made[y * look.size.width + x] < 0.3;
+        assert!(dark(CURVE_HEIGHT - 2, 0), "it begins at the bottom");
+        assert!(dark(1, look.size.width - 1), "and ends at the top");
         for x in 0..look.size.width {
             assert!((0..CURVE_HEIGHT).any(|y| dark(y, x)), "no gap at {x}");
         }
+        let paler = made.iter().filter(|&&v| v > LINE + 0.1 && v < GROUND - 0.1).count();
+        assert!(paler > look.size.width, "its edge is smooth: {paler} pixels");
         let few = [0.5; 8];
         assert!(matches!(drawable(&few, Look::unit([1, 8]), (1, 1600)).0, Cow::Borrowed(_)), "few");
         let odd = curve(&[f32::NAN; 16], [0.0, 1.0], [8, 16].into());
-        assert_eq!(odd.iter().filter(|&&v| v == LINE).count(), 16, "what is no number lies below");
+        let dark = odd.iter().enumerate().filter(|(_, v)| **v < 0.2).map(|(place, _)| place / 16);
+        let rows: Vec<_> = dark.collect();
+        assert!(rows.len() >= 16 && rows.iter().all(|&row| row >= 5), "below: {rows:?}");
     }
 
     #[test]

@@ -1,40 +1,33 @@
 //! Points in a plane, coloured by their labels.
 
 use elbo::{Error, ErrorKind, Result};
-use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::{Drawable, Point, Primitive};
-use embedded_graphics::primitives::{Line, PrimitiveStyle};
-use embedded_graphics::text::Alignment;
 
-use super::canvas::{BOLD, Canvas, INK, LARGE, MEDIUM, lines_height, text_width, wrap};
+use super::canvas::Canvas;
+use super::labels::{Label, place};
+use super::palette::{AXIS, Color, INK, PAPER, RULE, SOFT, for_words, of_class};
+use super::text::{Align, BOLD, Font, LARGE, MEDIUM, cut, lines_height, text_width, wrap};
 use super::ticks::{short, ticks};
 
-/// The ten colours of Petroff, "Accessible Color Sequences for Data Visualization" (2021), chosen
-/// to be told apart with common kinds of colour blindness too.
-const COLORS: [Rgb888; 10] = [
-    Rgb888::new(0x3f, 0x90, 0xda),
-    Rgb888::new(0xff, 0xa9, 0x0e),
-    Rgb888::new(0xbd, 0x1f, 0x01),
-    Rgb888::new(0x94, 0xa4, 0xa2),
-    Rgb888::new(0x83, 0x2d, 0xb6),
-    Rgb888::new(0xa9, 0x6b, 0x59),
-    Rgb888::new(0xe7, 0x63, 0x00),
-    Rgb888::new(0xb9, 0xac, 0x70),
-    Rgb888::new(0x71, 0x75, 0x81),
-    Rgb888::new(0x92, 0xda, 0xdd),
-];
-const RULES: Rgb888 = Rgb888::new(0xe4, 0xe4, 0xe4);
-const PAPER: Rgb888 = Rgb888::new(0xff, 0xff, 0xff);
-
 /// The longer side of the plot, in pixels, and the least of the other.
-const LONG: f64 = 800.0;
-const SHORT: f64 = 400.0;
-const MARGIN: i32 = 14;
+const LONG: f64 = 1600.0;
+const SHORT: f64 = 800.0;
+/// Between the outermost points and the plot's sides.
+const INSET: f64 = 30.0;
+const MARGIN: i32 = 28;
 /// Between words and what they belong to.
-const SPACE: i32 = 8;
-const LEGEND_LINE: i32 = 20;
-/// A mark and three digits.
-const LEGEND_COLUMN: i32 = 50;
+const SPACE: i32 = 16;
+/// The length of a tick.
+const TICK: i32 = 8;
+/// The width of axes and of the lines behind points.
+const LINE: i32 = 2;
+const LEGEND_LINE: i32 = 40;
+/// From the left of a mark in the legend to its words.
+const LEGEND_WORDS: i32 = 36;
+/// The longest words of a legend, and of a label among points.
+const MOST_WORDS: usize = 420;
+const MOST_LABEL: usize = 200;
+/// The edge of paper round a label, and round a line.
+const EDGE: i32 = 5;
 
 /// The words of a scatter plot.
 #[derive(Clone, Copy, Debug, Default)]
@@ -45,56 +38,99 @@ pub(in crate::cli) struct Axes<'a> {
     pub(in crate::cli) x: &'a str,
     /// What the second coordinate is.
     pub(in crate::cli) y: &'a str,
+    /// The name of each label, if they have names.
+    pub(in crate::cli) names: &'a [String],
+}
+
+impl Axes<'_> {
+    fn name(&self, label: u8) -> String {
+        self.names.get(usize::from(label)).cloned().unwrap_or_else(|| label.to_string())
+    }
 }
 
 /// Draws points in a plane, with the same scale on both axes, and returns the bytes of a PNG file.
 ///
 /// `labels` has the label of each point: it decides the colour, the shape for every tenth label and
-/// those after it, and stands in a legend and at the median of its points. Every label's points are
-/// spread evenly over the order of drawing, so that none hides the others. Points that are not
-/// finite are left out, which the caption says.
+/// those after it, and stands in a legend and at the median of its points, or beside that where another
+/// stands there. Every label's points are spread evenly over the order of drawing, so that none hides the
+/// others. Points that are not finite are left out, which the caption says.
 pub(in crate::cli) fn scatter(
     points: &[[f32; 2]],
     labels: Option<&[u8]>,
     axes: Axes<'_>,
 ) -> Result<Vec<u8>> {
-    draw(points, labels, axes)?.to_png()
+    draw(points, labels, axes)?.canvas.to_png()
 }
 
-fn draw(points: &[[f32; 2]], labels: Option<&[u8]>, axes: Axes<'_>) -> Result<Canvas> {
-    if let Some(labels) = labels.filter(|labels| labels.len() != points.len()) {
-        let what = format!("{} points have {} labels", points.len(), labels.len());
-        return Err(Error::new(ErrorKind::Data, what).hint("give each point one label"));
+/// The points alone, for who has few pixels.
+pub(super) fn bare(points: &[[f32; 2]], labels: Option<&[u8]>) -> Result<Canvas> {
+    let Seen { seen, classes } = Seen::new(points, labels)?;
+    let mut plot = Plot::new(&seen, "", Axes::default(), &[])?;
+    plot.dots(&seen, &classes);
+    let [left, top, right, bottom] = plot.frame.map(|side| side as usize);
+    let mut canvas = Canvas::new(right - left, bottom - top)?;
+    for (y, row) in canvas.pixels.chunks_exact_mut(3 * (right - left)).enumerate() {
+        let start = ((top + y) * plot.canvas.width + left) * 3;
+        row.copy_from_slice(&plot.canvas.pixels[start..][..row.len()]);
     }
-    let finite = |point: &[f32; 2]| point.iter().all(|v| v.is_finite());
-    let label = |index: usize| labels.map_or(0, |labels| labels[index]);
-    let seen: Vec<_> = points.iter().enumerate().filter(|(_, point)| finite(point)).collect();
-    let seen: Vec<_> = seen.into_iter().map(|(i, p)| (label(i), p.map(f64::from))).collect();
-    if seen.is_empty() {
-        let what = format!("none of {} points can be drawn", points.len());
-        return Err(Error::new(ErrorKind::Data, what).hint("give one or more finite points"));
+    Ok(canvas)
+}
+
+/// The points that can be drawn, each with its label.
+struct Seen {
+    seen: Vec<(u8, [f64; 2])>,
+    /// The labels that there are, in their order.
+    classes: Vec<u8>,
+}
+
+impl Seen {
+    fn new(points: &[[f32; 2]], labels: Option<&[u8]>) -> Result<Self> {
+        if let Some(labels) = labels.filter(|labels| labels.len() != points.len()) {
+            let what = format!("{} points have {} labels", points.len(), labels.len());
+            return Err(Error::new(ErrorKind::Data, what).hint("give each point one label"));
+        }
+        let label = |index: usize| labels.map_or(0, |labels| labels[index]);
+        let finite = |(_, point): &(usize, &[f32; 2])| point.iter().all(|v| v.is_finite());
+        let seen = points.iter().enumerate().filter(finite);
+        let seen: Vec<_> = seen.map(|(i, point)| (label(i), point.map(f64::from))).collect();
+        if seen.is_empty() {
+            let what = format!("none of {} points can be drawn", points.len());
+            return Err(Error::new(ErrorKind::Data, what).hint("give one or more finite points"));
+        }
+        let classes = classes(seen.iter().map(|(label, _)| *label));
+        Ok(Self { seen, classes })
     }
+}
+
+fn draw(points: &[[f32; 2]], labels: Option<&[u8]>, axes: Axes<'_>) -> Result<Plot> {
+    let Seen { seen, classes } = Seen::new(points, labels)?;
     let mut caption = axes.caption.to_owned();
     if seen.len() < points.len() {
         let lost = points.len() - seen.len();
         caption += &format!(" ({lost} of {} points are not finite and left out)", points.len());
     }
-    let classes = classes(&seen);
     let legend = if labels.is_some() { classes.as_slice() } else { &[] };
     let mut plot = Plot::new(&seen, &caption, axes, legend)?;
     plot.axes(&caption, axes);
-    for (label, point) in in_turn(&seen) {
-        plot.dot(class_of(&classes, label), plot.place(point), seen.len());
-    }
-    plot.legend(legend);
-    plot.write_at_medians(legend, &seen);
-    Ok(plot.canvas)
+    plot.dots(&seen, &classes);
+    plot.legend(legend, axes);
+    plot.write_at_medians(legend, axes, &seen);
+    Ok(plot)
+}
+
+/// The colours of labels, and how they are called.
+pub(super) fn key<'a>(
+    labels: &[u8],
+    axes: Axes<'a>,
+) -> impl Iterator<Item = (Color, String)> + use<'a> {
+    let classes = classes(labels.iter().copied()).into_iter().enumerate();
+    classes.map(move |(class, label)| (of_class(class).0, axes.name(label)))
 }
 
 /// The labels that there are, in their order.
-fn classes(seen: &[(u8, [f64; 2])]) -> Vec<u8> {
+fn classes(labels: impl Iterator<Item = u8>) -> Vec<u8> {
     let mut there = [false; 256];
-    seen.iter().for_each(|(label, _)| there[usize::from(*label)] = true);
+    labels.for_each(|label| there[usize::from(label)] = true);
     (0..=255).filter(|label| there[usize::from(*label)]).collect()
 }
 
@@ -134,6 +170,8 @@ struct Plot {
     origin: [f64; 2],
     /// Pixels for one unit.
     scale: f64,
+    /// The labels among the points.
+    labels: Vec<(u8, Label)>,
 }
 
 impl Plot {
@@ -147,8 +185,8 @@ impl Plot {
         // A single point has a window round it, as wide as it is far from zero.
         let far = high.iter().chain(&low).fold(0.0_f64, |far, v| far.max(v.abs()));
         let widest = if widest > 1e-6 * far { widest } else { far.max(1.0) * 0.1 };
-        let scale = (LONG - 30.0) / widest;
-        let side = |axis: usize| ((high[axis] - low[axis]) * scale + 30.0).clamp(SHORT, LONG);
+        let scale = (LONG - INSET) / widest;
+        let side = |axis: usize| ((high[axis] - low[axis]) * scale + INSET).clamp(SHORT, LONG);
         let (wide, tall) = (side(0), side(1));
         let origin = [(0, wide), (1, tall)]
             .map(|(axis, side)| (low[axis] + high[axis]) / 2.0 - side / scale / 2.0);
@@ -158,15 +196,17 @@ impl Plot {
             top += lines_height(1, MEDIUM) as i32;
         }
         let numbers = ticks(origin[1], origin[1] + tall / scale, 6);
-        let longest = numbers.iter().map(|v| text_width(&short(*v, &numbers), MEDIUM)).max();
+        let longest = numbers.iter().map(|v| text_width(&signed(*v, &numbers), MEDIUM)).max();
         let left = MARGIN + SPACE + longest.unwrap_or(0) as i32;
         let columns = legend.len().div_ceil(legend_lines(tall)) as i32;
+        let column = legend_column(legend, axes);
         let [right, bottom] = [left + wide as i32, top + tall as i32];
         let below = SPACE + 2 * lines_height(1, MEDIUM) as i32;
-        let width = right + columns * LEGEND_COLUMN + MARGIN + if columns > 0 { SPACE } else { 0 };
+        let width = right + SPACE + columns * column + MARGIN;
         let height = bottom + below + MARGIN;
         let canvas = Canvas::new(width as usize, height as usize)?;
-        Ok(Self { canvas, frame: [left, top, right, bottom], origin, scale })
+        let frame = [left, top, right, bottom];
+        Ok(Self { canvas, frame, origin, scale, labels: Vec::new() })
     }
 
     /// The pixels of a point.
@@ -176,38 +216,33 @@ impl Plot {
         [left + x, bottom - y]
     }
 
-    fn line(&mut self, from: [i32; 2], to: [i32; 2], color: Rgb888) {
-        let line = Line::new(Point::new(from[0], from[1]), Point::new(to[0], to[1]));
-        let Ok(()) = line.into_styled(PrimitiveStyle::with_stroke(color, 1)).draw(&mut self.canvas);
-    }
-
     fn axes(&mut self, caption: &str, axes: Axes<'_>) {
         let [left, top, right, bottom] = self.frame;
-        let lines = wrap(caption, LARGE, (right - left) as usize);
-        self.canvas.write_lines(&lines, LARGE, Point::new(left, MARGIN));
-        let across = self.ticks(0, right - left);
+        let [wide, tall] = [right - left, bottom - top];
+        let lines = wrap(caption, LARGE, wide as usize);
+        self.canvas.write_lines(&lines, LARGE, [left, MARGIN], INK);
+        let across = self.ticks(0, wide);
         for value in &across {
             let x = self.place([*value, 0.0])[0].round() as i32;
-            self.line([x, top], [x, bottom], RULES);
-            self.line([x, bottom], [x, bottom + 4], INK);
-            let at = Point::new(x, bottom + SPACE);
-            self.canvas.write(&short(*value, &across), MEDIUM, at, Alignment::Center);
+            self.canvas.fill([x, top], [LINE, tall], RULE);
+            self.canvas.fill([x, bottom], [LINE, TICK], AXIS);
+            let words = signed(*value, &across);
+            self.canvas.write(&words, MEDIUM, [x, bottom + SPACE], Align::Center, SOFT);
         }
-        let up = self.ticks(1, bottom - top);
+        let up = self.ticks(1, tall);
         for value in &up {
             let y = self.place([0.0, *value])[1].round() as i32;
-            self.line([left, y], [right, y], RULES);
-            self.line([left - 4, y], [left, y], INK);
-            let at = Point::new(left - SPACE, y - 6);
-            self.canvas.write(&short(*value, &up), MEDIUM, at, Alignment::Right);
+            self.canvas.fill([left, y], [wide, LINE], RULE);
+            self.canvas.fill([left - TICK, y], [TICK, LINE], AXIS);
+            let at = [left - SPACE, MEDIUM.top(y)];
+            self.canvas.write(&signed(*value, &up), MEDIUM, at, Align::Right, SOFT);
         }
-        self.line([left, bottom], [right, bottom], INK);
-        self.line([left, top], [left, bottom], INK);
+        self.canvas.fill([left, bottom], [wide, LINE], AXIS);
+        self.canvas.fill([left, top], [LINE, tall + LINE], AXIS);
         let words = lines_height(1, MEDIUM) as i32;
-        let below = Point::new((left + right) / 2, bottom + SPACE + words);
-        self.canvas.write(axes.x, MEDIUM, below, Alignment::Center);
-        let above = Point::new(left, top - words);
-        self.canvas.write(axes.y, MEDIUM, above, Alignment::Left);
+        let below = [(left + right) / 2, bottom + SPACE + words];
+        self.canvas.write(axes.x, MEDIUM, below, Align::Center, SOFT);
+        self.canvas.write(axes.y, MEDIUM, [left, top - words], Align::Left, SOFT);
     }
 
     /// Round numbers of an axis that has so many pixels.
@@ -216,26 +251,28 @@ impl Plot {
         ticks(low, low + f64::from(pixels) / self.scale, 8)
     }
 
-    /// Draws a point of a class, smaller and paler the more there are in all.
-    fn dot(&mut self, class: usize, [x, y]: [f64; 2], all: usize) {
-        let (radius, share) = match all {
-            0..=500 => (4.0, 0.85),
-            501..=3000 => (3.0, 0.75),
-            3001..=20_000 => (2.3, 0.65),
-            _ => (1.6, 0.5),
+    /// Draws the points of all classes, smaller and paler the more there are.
+    fn dots(&mut self, seen: &[(u8, [f64; 2])], classes: &[u8]) {
+        let (radius, share) = match seen.len() {
+            0..=500 => (8.0, 0.85),
+            501..=3000 => (6.0, 0.75),
+            3001..=20_000 => (4.6, 0.65),
+            _ => (3.2, 0.5),
         };
-        self.shape(class, [x, y], radius, share);
+        for (label, point) in in_turn(seen) {
+            self.shape(class_of(classes, label), self.place(point), radius, share);
+        }
     }
 
     /// Draws the mark of a class round a pixel: a disc, a square, a diamond or a cross.
     fn shape(&mut self, class: usize, [x, y]: [f64; 2], radius: f64, share: f64) {
-        let color = COLORS[class % COLORS.len()];
+        let (color, round) = of_class(class);
         let reach = radius.ceil() as i32 + 1;
         let (middle_x, middle_y) = (x.round() as i32, y.round() as i32);
         for row in middle_y - reach..=middle_y + reach {
             for column in middle_x - reach..=middle_x + reach {
                 let (dx, dy) = ((f64::from(column) - x).abs(), (f64::from(row) - y).abs());
-                let far = match class / COLORS.len() % 4 {
+                let far = match round % 4 {
                     0 => dx.hypot(dy),
                     1 => dx.max(dy) * 1.1,
                     2 => (dx + dy) * 0.75,
@@ -248,143 +285,75 @@ impl Plot {
         }
     }
 
-    fn legend(&mut self, classes: &[u8]) {
+    fn legend(&mut self, classes: &[u8], axes: Axes<'_>) {
         let [_, top, right, bottom] = self.frame;
-        let lines = legend_lines(f64::from(bottom - top));
+        let (lines, column) = (legend_lines(f64::from(bottom - top)), legend_column(classes, axes));
         for (index, label) in classes.iter().enumerate() {
-            let column = (index / lines) as i32;
-            let x = right + 2 * SPACE + column * LEGEND_COLUMN;
-            let y = top + (index % lines) as i32 * LEGEND_LINE;
-            self.shape(index, [f64::from(x + 6), f64::from(y + 8)], 5.0, 1.0);
-            let at = Point::new(x + 18, y + 2);
-            self.canvas.write(&label.to_string(), MEDIUM, at, Alignment::Left);
+            let x = right + 2 * SPACE + (index / lines) as i32 * column;
+            let middle = top + LEGEND_LINE / 2 + (index % lines) as i32 * LEGEND_LINE;
+            self.shape(index, [f64::from(x + 12), f64::from(middle)], 10.0, 1.0);
+            let words = cut(&axes.name(*label), MEDIUM, MOST_WORDS);
+            let at = [x + LEGEND_WORDS, MEDIUM.top(middle)];
+            self.canvas.write(&words, MEDIUM, at, Align::Left, INK);
         }
     }
 
-    /// Writes labels at the medians of their points, in ink on a white edge; one that would cover
-    /// another is left to the legend.
-    fn write_at_medians(&mut self, labels: &[u8], seen: &[(u8, [f64; 2])]) {
-        let mut taken: Vec<Point> = Vec::new();
-        for &label in labels {
-            let median = [0, 1].map(|axis| {
-                let own = seen.iter().filter(|(other, _)| *other == label);
-                let mut values: Vec<_> = own.map(|(_, point)| point[axis]).collect();
-                values.sort_by(f64::total_cmp);
-                values[values.len() / 2]
-            });
-            let [x, y] = self.place(median).map(|v| v.round() as i32);
-            let at = Point::new(x, y - 7);
-            if taken.iter().any(|other| (other.x - x).abs() < 30 && (other.y - at.y).abs() < 18) {
-                continue;
-            }
-            taken.push(at);
-            let text = label.to_string();
-            for (dx, dy) in (-2..=2).flat_map(|dx| (-2..=2).map(move |dy| (dx, dy))) {
-                let edge = at + Point::new(dx, dy);
-                self.canvas.write_in(&text, BOLD, edge, Alignment::Center, PAPER);
-            }
-            self.canvas.write(&text, BOLD, at, Alignment::Center);
+    /// Writes labels at the medians of their points, or beside and with a line to them, in a colour of
+    /// theirs that can be read, on an edge of paper. One that finds no room is left to the legend.
+    fn write_at_medians(&mut self, labels: &[u8], axes: Axes<'_>, seen: &[(u8, [f64; 2])]) {
+        let words: Vec<_> =
+            labels.iter().map(|&label| cut(&axes.name(label), BOLD, MOST_LABEL)).collect();
+        let wanted = labels.iter().zip(&words).map(|(&label, words)| {
+            let size = [text_width(words, BOLD), capitals(BOLD)].map(|side| side as f64);
+            (self.place(median(seen, label)), size.map(|side| side + 2.0 * f64::from(EDGE)))
+        });
+        let placed = place(&wanted.collect::<Vec<_>>(), self.frame.map(f64::from));
+        for (class, label) in placed.iter().enumerate() {
+            let Some(label) = label.filter(Label::is_aside) else { continue };
+            let wide = 2.0 + 2.0 * f64::from(EDGE - 2);
+            self.canvas.line(label.middle, label.anchor, wide, PAPER);
+            self.canvas.line(label.middle, label.anchor, 2.0, color_of_words(class));
+        }
+        for (class, (label, words)) in placed.into_iter().zip(&words).enumerate() {
+            let Some(label) = label else { continue };
+            let [x, y] = label.middle.map(|side| side.round() as i32);
+            let at = [x, BOLD.top(y)];
+            self.canvas.write_on_edge(words, BOLD, at, color_of_words(class), EDGE);
+            self.labels.push((labels[class], label));
         }
     }
+}
+
+/// The colour of a class's words.
+fn color_of_words(class: usize) -> Color {
+    for_words(of_class(class).0)
+}
+
+/// The median of a label's points, by each coordinate.
+fn median(seen: &[(u8, [f64; 2])], label: u8) -> [f64; 2] {
+    [0, 1].map(|axis| {
+        let own = seen.iter().filter(|(other, _)| *other == label);
+        let mut values: Vec<_> = own.map(|(_, point)| point[axis]).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    })
+}
+
+/// The height of digits and capitals.
+fn capitals(font: Font) -> usize {
+    font.height() * 5 / 8
+}
+
+/// The width of a column of the legend: a mark and the longest words.
+fn legend_column(classes: &[u8], axes: Axes<'_>) -> i32 {
+    let words = classes.iter().map(|&label| text_width(&axes.name(label), MEDIUM).min(MOST_WORDS));
+    words.max().map_or(0, |longest| LEGEND_WORDS + longest as i32 + SPACE + SPACE / 2)
+}
+
+/// A tick's number, with the sign that numbers have in print.
+fn signed(value: f64, ticks: &[f64]) -> String {
+    short(value, ticks).replacen('-', "−", 1)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How many pixels have exactly a colour.
-    fn count(canvas: &Canvas, color: Rgb888) -> usize {
-        use embedded_graphics::prelude::RgbColor;
-        let color = [color.r(), color.g(), color.b()];
-        canvas.pixels.chunks_exact(3).filter(|pixel| *pixel == color).count()
-    }
-
-    #[test]
-    fn what_cannot_be_drawn_is_refused() {
-        let nan = [f32::NAN, 0.0];
-        for (case, points, labels) in [
-            ("no points", vec![], None),
-            ("none finite", vec![nan, [0.0, f32::INFINITY]], None),
-            ("too few labels", vec![[0.0; 2]; 3], Some(vec![1, 2])),
-            ("too many labels", vec![[0.0; 2]; 1], Some(vec![1, 2])),
-        ] {
-            let error = scatter(&points, labels.as_deref(), Axes::default()).expect_err(case);
-            assert_eq!(error.kind(), ErrorKind::Data, "{case}: `{error}`");
-            assert!(error.advice().is_some(), "{case}: `{error}` has a hint");
-        }
-    }
-
-    /// None of these is refused, and none panics.
-    #[test]
-    fn odd_points_are_drawn() {
-        for points in [
-            vec![[0.0, 0.0]],
-            vec![[5.0, 5.0]; 4],
-            vec![[f32::MAX, f32::MIN], [f32::MIN, f32::MAX]],
-            vec![[1e-38, 0.0], [2e-38, 0.0]],
-            vec![[1e7, 1.0], [1e7 + 1.0, 1.0]],
-            vec![[0.0, 0.0], [1000.0, 1.0], [f32::NAN, 0.0]],
-        ] {
-            let all = vec![3; points.len()];
-            let canvas = draw(&points, Some(&all), Axes::default())
-                .unwrap_or_else(|error| panic!("{points:?}: {error}"));
-            assert!(canvas.width <= 1600 && canvas.height <= 1600, "{points:?}");
-            assert!(count(&canvas, COLORS[0]) > 20, "{points:?} has a legend");
-            scatter(&points, None, Axes::default()).expect("a picture");
-        }
-        let all: Vec<_> = (0..=255).collect();
-        let points: Vec<_> = (0..256).map(|i| [i as f32, (i * i % 97) as f32]).collect();
-        let canvas = draw(&points, Some(&all), Axes::default()).expect("256 labels");
-        assert!(canvas.width <= 1600, "256 labels are {} wide", canvas.width);
-    }
-
-    #[test]
-    fn both_axes_have_the_same_scale() {
-        let points = [[0.0, 0.0], [10.0, 0.0], [0.0, 3.0]];
-        let seen: Vec<_> = points.iter().map(|point| (0, *point)).collect();
-        let plot = Plot::new(&seen, "", Axes::default(), &[]).expect("a plot");
-        let [origin, right, up] = points.map(|point| plot.place(point));
-        assert!(((right[0] - origin[0]) / 10.0 - (origin[1] - up[1]) / 3.0).abs() < 1e-9);
-        let [left, top, end, bottom] = plot.frame.map(f64::from);
-        for [x, y] in [origin, right, up] {
-            assert!(x > left && x < end && y > top && y < bottom, "{x}, {y} in {:?}", plot.frame);
-        }
-    }
-
-    /// A label with few points is seen, though it comes first and last in the data.
-    #[test]
-    fn no_label_hides_another() {
-        let many = (0..1000).map(|i| (1, [f64::from(i), 0.0]));
-        let few = (0..10).map(|i| (0, [f64::from(i), 1.0]));
-        for seen in [few.clone().chain(many.clone()).collect(), many.chain(few).collect::<Vec<_>>()]
-        {
-            let places: Vec<_> = in_turn(&seen)
-                .iter()
-                .enumerate()
-                .filter(|(_, (label, _))| *label == 0)
-                .map(|(place, _)| place)
-                .collect();
-            assert_eq!(places.len(), 10, "all are drawn");
-            for (turn, place) in places.iter().enumerate() {
-                let even = 101 * turn + 50;
-                assert!(place.abs_diff(even) <= 2, "point {turn} is drawn as number {place}");
-            }
-        }
-    }
-
-    #[test]
-    fn labels_have_colours_and_shapes_of_their_own() {
-        let marks: Vec<_> = (0..40)
-            .map(|class| {
-                let canvas = Canvas::new(15, 15).expect("a canvas");
-                let mut plot = Plot { canvas, frame: [0; 4], origin: [0.0; 2], scale: 1.0 };
-                plot.shape(class, [7.0, 7.0], 5.0, 1.0);
-                plot.canvas.pixels
-            })
-            .collect();
-        for (i, mark) in marks.iter().enumerate() {
-            let same = marks.iter().position(|other| other == mark);
-            assert_eq!(same, Some(i), "the mark of class {i} is that of another");
-        }
-    }
-}
+mod tests;

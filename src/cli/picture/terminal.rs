@@ -9,18 +9,33 @@ use elbo::Result;
 use super::canvas::Canvas;
 use super::grid::{Labels, bare, grid};
 use super::look::Look;
+use super::palette::Color;
 use super::protocol::{Protocol, Screen, fit};
+use super::scatter::{Axes, bare as points_alone, key, scatter};
 use super::sixel::sixel;
 use crate::cli::print_line;
 
 /// Kitty takes a picture in parts of so many characters.
 const PART: usize = 4096;
 
-/// Shows a PNG file of ours in the terminal that reads stdout; elsewhere it does nothing.
-pub(in crate::cli) fn show(png: &[u8]) -> Result<()> {
+/// Shows points in the terminal that reads stdout, as [`show_images`] images.
+pub(in crate::cli) fn show_points(
+    points: &[[f32; 2]],
+    labels: Option<&[u8]>,
+    axes: Axes<'_>,
+) -> Result<()> {
     match Screen::find() {
-        Some(screen) => show_in(screen, png),
         None => Ok(()),
+        Some(screen) if screen.protocol == Protocol::Blocks => {
+            blocks(&points_alone(points, labels)?, screen)?;
+            print_line(axes.caption)?;
+            let mark = |([r, g, b], name): (Color, String)| {
+                format!("\x1b[38;2;{r};{g};{b}m●\x1b[0m {name}")
+            };
+            let legend: Vec<_> = key(labels.unwrap_or_default(), axes).map(mark).collect();
+            if legend.is_empty() { Ok(()) } else { print_line(&legend.join("  ")) }
+        }
+        Some(screen) => show_in(screen, &scatter(points, labels, axes)?),
     }
 }
 
@@ -224,7 +239,7 @@ mod tests {
         use std::io::IsTerminal as _;
         if !std::io::stdout().is_terminal() {
             assert_eq!(Screen::find(), None, "no terminal");
-            show(b"no picture").expect("nothing is shown");
+            show_points(&[], None, Axes::default()).expect("nothing is shown");
             let none = Labels::default();
             show_images(&[], Look::unit([0, 0]), 0, none).expect("nothing is shown");
         }

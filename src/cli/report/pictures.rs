@@ -16,8 +16,8 @@ use crate::cli::report::read::Story;
 /// The most pictures that training drew, and the most of those that verbs drew later: together they
 /// keep a page below a few megabytes.
 const MOST_PICTURES: usize = 6;
-/// A picture of more bytes is left out.
-const MOST_BYTES: usize = 1 << 20;
+/// A picture of more bytes is left out; a scatter of ten thousand points has 1.2 million.
+const MOST_BYTES: usize = 2 << 20;
 
 /// A picture of the run, after an epoch if its name tells which.
 #[derive(Debug, PartialEq)]

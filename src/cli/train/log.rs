@@ -13,6 +13,7 @@ use crate::cli::events::EventFile;
 use crate::cli::picture::{Labels, Look, grid, shown};
 use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS, lines};
+use crate::cli::sample::{all_classes, by_class, columns_of, names};
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
 use crate::cli::train::dashboard::{About, Pictures, Point};
@@ -225,18 +226,18 @@ impl Log {
         self.folder.append(TIMINGS, &line.to_string())
     }
 
-    /// Eight test images above their reconstructions, and 64 samples of the prior, or 8 of each class in a
-    /// column of its own.
+    /// Eight test images above their reconstructions, and 64 samples of the prior, or 8 of each class.
     pub(super) fn pictures(&mut self, epoch: u64, step: u64, model: &mut Model) -> Result<()> {
         let (look, count) = (Look::new(model), model.images().min(8));
         let (tests, made) = model.reconstruct(0..count)?;
         let prior = model.config().check_prior().is_ok();
         let classes = model.config().model.classes;
-        let columns = if classes > 0 { classes } else { 8 };
+        let told = all_classes(model.config());
+        let columns = if classes > 0 { columns_of(classes, 8 * classes) } else { 8 };
         let samples = match classes {
             _ if !prior => Vec::new(),
             0 => model.sample(64, 1.0)?,
-            _ => model.sample_of(&(0..=255).take(classes).collect::<Vec<_>>().repeat(8), 1.0)?,
+            _ => by_class(model, &told, 8 * classes, 1.0)?,
         };
         let rows = [format!("{} image", self.looked_at), "reconstruction".to_owned()];
         let which = if self.looked_at == "test" { "Test" } else { "Validation" };
@@ -245,8 +246,9 @@ impl Log {
         let labels = Labels { caption: &caption, rows: &rows, ..Labels::default() };
         let reconstruction = grid(&[tests.as_slice(), &made].concat(), look, count, labels);
         let caption = format!("The decoder's means at z drawn from the prior, after epoch {epoch}");
-        let names: Vec<_> = (0..classes).map(|class| class.to_string()).collect();
-        let labels = Labels { caption: &caption, columns: &names, ..Labels::default() };
+        let names = names(&told, columns);
+        let labels =
+            Labels { caption: &caption, columns: &names, group: classes, ..Labels::default() };
         let sample = prior.then(|| ("sample", grid(&samples, look, columns, labels)));
         for (name, picture) in [("reconstruction", reconstruction)].into_iter().chain(sample) {
             let picture = match picture {
