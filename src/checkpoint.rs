@@ -66,6 +66,30 @@ pub fn weights_to_bytes(weights: &[Weight]) -> Result<Vec<u8>> {
     to_bytes(weights, None)
 }
 
+/// The bytes of a safetensors file of these tensors with a note, which says what they are of.
+///
+/// # Errors
+///
+/// As [`weights_to_bytes`].
+pub fn noted_to_bytes(tensors: &[Weight], note: &str) -> Result<Vec<u8>> {
+    to_bytes(tensors, Some(HashMap::from([(KEY.to_owned(), note.to_owned())])))
+}
+
+/// Reads tensors with their note; `path` is named in errors.
+///
+/// # Errors
+///
+/// As [`weights_from_bytes`], and if there is no note.
+pub fn noted_from_bytes(path: &Path, bytes: &[u8]) -> Result<(Vec<Weight>, String)> {
+    check_header(path, bytes)?;
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|e| Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE))?;
+    let note = header.metadata().as_ref().and_then(|all| all.get(KEY));
+    let note = note.filter(|note| note.len() <= MOST_METADATA).cloned();
+    let note = note.ok_or_else(|| Error::data(path, "has no note of elbo's").hint(WHOLE))?;
+    Ok((weights_of(path, &open(path, bytes)?)?, note))
+}
+
 fn to_bytes(weights: &[Weight], about: Option<HashMap<String, String>>) -> Result<Vec<u8>> {
     let fail = |e: safetensors::SafeTensorError| Error::new(ErrorKind::Data, e);
     let mut views = Vec::new();

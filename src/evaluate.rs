@@ -28,8 +28,8 @@ use crate::session::Session;
 
 pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
-pub use pictures::Shown;
-pub use posterior::{ACTIVE, Codes, Dimension, by_kl, dimensions, used};
+pub use pictures::{Shown, check_temperature};
+pub use posterior::{ACTIVE, Codes, Dimension, Seen, by_kl, dimensions, used};
 pub(crate) use weights::Place;
 
 /// What noise is for: the streams of the generator.

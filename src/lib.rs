@@ -54,6 +54,8 @@ pub mod nn;
 #[doc(hidden)]
 pub mod optim;
 pub mod probe;
+pub mod quality;
+pub mod sampler;
 #[doc(hidden)]
 pub mod selftest;
 pub mod session;

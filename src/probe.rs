@@ -24,6 +24,7 @@ mod neighbours;
 pub use detection::{Detection, detection};
 pub use logistic::Logistic;
 pub use neighbours::nearest;
+pub(crate) use neighbours::{Blocks, QUERIES, scale};
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -71,6 +72,12 @@ impl<'a> Features<'a> {
         self.columns
     }
 
+    /// All of them, row by row.
+    #[must_use]
+    pub fn values(&self) -> &'a [f32] {
+        self.values
+    }
+
     /// Refuses labels that are not one for each image.
     fn check_labels(&self, labels: &[u8]) -> Result<()> {
         if labels.len() != self.rows() {
@@ -81,7 +88,7 @@ impl<'a> Features<'a> {
     }
 
     /// Refuses features of other images that are not of as many columns as these were.
-    fn check_columns(&self, columns: usize) -> Result<()> {
+    pub(crate) fn check_columns(&self, columns: usize) -> Result<()> {
         if self.columns != columns {
             let what = format!("images of {} features, expected {columns}", self.columns);
             return Err(refuse(what).hint("make all features by one encoder"));

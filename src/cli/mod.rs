@@ -28,6 +28,7 @@ mod onnx;
 mod picture;
 mod place;
 mod probe;
+mod quality;
 mod reading;
 mod reconstruct;
 mod report;
@@ -36,6 +37,7 @@ mod run_folder;
 mod run_name;
 mod runs;
 mod sample;
+mod sampler;
 mod scatter;
 mod selftest;
 mod settings;
@@ -82,7 +84,7 @@ enum Command {
     /// Evaluates a model: its losses, its likelihood and its active latent dimensions.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
-    /// Samples images from the prior.
+    /// Samples images: from the prior, or from what is fitted to the codes.
     #[command(after_help = sample::EXAMPLES)]
     Sample(sample::Args),
     /// Shows images beside their reconstructions.
@@ -106,6 +108,9 @@ enum Command {
     /// Measures how well simple classifiers work on the latent codes.
     #[command(after_help = probe::EXAMPLES)]
     Probe(probe::Args),
+    /// Measures the quality of samples and reconstructions.
+    #[command(after_help = quality::EXAMPLES)]
+    Quality(quality::Args),
     /// Scores images by how unlikely they are (anomaly detection).
     #[command(after_help = anomaly::EXAMPLES)]
     Anomaly(anomaly::Args),
@@ -173,6 +178,7 @@ pub(crate) fn run(start: Instant) -> ExitCode {
         Command::Encode(args) => encode::run(&args),
         Command::Decode(args) => decode::run(&args),
         Command::Probe(args) => probe::run(&args),
+        Command::Quality(args) => quality::run(&args),
         Command::Anomaly(args) => anomaly::run(&args),
         Command::Devices(args) => devices::run(&args),
         Command::Export(args) => export::run(&args),

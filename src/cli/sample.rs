@@ -1,12 +1,15 @@
-//! `elbo sample`: images from the prior.
+//! `elbo sample`: images from the prior, or from a model of the codes.
 
 use clap::ValueEnum;
-use elbo::evaluate::Shown;
-use elbo::{Config, Error, Model, Result};
+use elbo::checkpoint::State;
+use elbo::evaluate::{Shown, check_temperature};
+use elbo::{Config, Device, Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, Look, check};
-use crate::cli::subject::ModelArgs;
+use crate::cli::sampler::{SampleFrom, Sampler, SamplerArgs, Subject};
+use crate::cli::subject::{DataArgs, ModelArgs};
+use crate::cli::talk;
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -15,7 +18,11 @@ Examples:
   elbo sample runs/0001 --count 100 --temperature 0.7 --out calm.png
   elbo sample runs/digits                 # conditional: a row shares its z
   elbo sample runs/digits --class 3,8 --count 16
-  elbo sample runs/0001 --pixels drawn    # pixels sampled from p(x | z)";
+  elbo sample runs/0001 --pixels drawn    # pixels sampled from p(x | z)
+  elbo sample runs/0001 --from gmm        # z of a mixture fitted to the codes
+  elbo sample runs/0001 --from two-stage  # z of a second VAE, trained on them
+
+What is fitted is kept in the run's folder, and fitted anew when the weights or the training images are others.";
 
 /// What is shown of p(x | z).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,13 +42,19 @@ const WANTED: usize = 10;
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
+    /// What z is drawn from; all but the prior are fitted to the codes of the training images
+    #[arg(long, value_enum, default_value_t)]
+    from: SampleFrom,
+    #[command(flatten)]
+    sampler: SamplerArgs,
     /// How many images [default: 64; of a conditional model 8 of each class]
     #[arg(long, short = 'n', value_name = "N")]
     count: Option<usize>,
     /// The classes of a conditional model's images: each z is shown as each of them [default: all]
     #[arg(long, value_delimiter = ',', value_name = "C,…")]
     class: Vec<u8>,
-    /// The standard deviation of z: below 1 samples are more alike, above 1 more unusual
+    /// The standard deviation of z, of each component of a gmm, or of the second VAE's own latent: below 1
+    /// samples are more alike, above 1 more unusual
     #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
     temperature: f32,
     /// Show the means of p(x | z), or pixels sampled from it
@@ -50,6 +63,8 @@ pub(super) struct Args {
     /// The seed of the samples: another one gives other images [default: that of the run]
     #[arg(long, short, value_name = "SEED")]
     seed: Option<u64>,
+    #[command(flatten)]
+    data: DataArgs,
     #[command(flatten)]
     picture: PictureArgs,
 }
@@ -62,8 +77,14 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         .hint("64 make a picture of 8 by 8"));
     }
     args.picture.check()?;
+    check_temperature(args.temperature)?;
+    args.sampler.check(&[args.from])?;
+    if args.from == SampleFrom::Prior && args.data.is_given() {
+        return Err(Error::config("`--data` names images to fit to, and the prior is not fitted")
+            .hint("add `--from gmm` or `--from two-stage`, or leave `--data` out"));
+    }
     let state = args.model.state()?;
-    state.config.check_prior()?;
+    args.from.check(&state)?;
     let classes =
         if args.class.is_empty() { all_classes(&state.config) } else { args.class.clone() };
     let of = classes.len();
@@ -73,7 +94,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         of => columns_of(of, count),
     };
     check(count, Look::of(&state), columns)?;
-    let mut model = args.model.open(&state, None)?;
+    let device = args.model.device()?;
+    let sampler = args.sampler(&state, &device)?;
+    let mut model = Model::new(&device, &state, None)?;
     let (shown, what) = match args.pixels {
         PixelsShown::Mean => (Shown::Mean, "The decoder's means"),
         PixelsShown::Drawn => (Shown::Drawn, "Pixels drawn"),
@@ -82,13 +105,16 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if let Some(seed) = args.seed {
         model.reseed(seed);
     }
+    let seed = args.seed.unwrap_or(state.config.train.seed);
+    let wanted = (count, seed, args.temperature);
     let images = match of {
-        0 => model.sample(count, args.temperature)?,
+        0 => sampler.images(&device, &mut model, wanted, None)?,
+        // z of a conditional model is the prior's.
         _ => by_class(&mut model, &classes, count, args.temperature)?,
     };
     let prior = match args.temperature {
-        1.0 => "the prior".to_owned(),
-        t => format!("the prior at temperature {t}"),
+        1.0 => sampler.name,
+        t => format!("{} at temperature {t}", sampler.name),
     };
     let (told, names) = match classes.as_slice() {
         [] => (String::new(), Vec::new()),
@@ -105,6 +131,18 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     let group = if of > 1 { of } else { 0 };
     let labels = Labels { caption: &caption, columns: &names, group, ..Labels::default() };
     args.picture.images(&args.model, "sample", (&images, Look::of(&state), columns), labels)
+}
+
+impl Args {
+    /// What z is drawn from; what was fitted is said.
+    fn sampler(&self, state: &State, device: &Device) -> Result<Sampler> {
+        let Self { model, data, sampler: args, .. } = self;
+        let quiet = self.picture.quiet(model);
+        let sampler =
+            Subject { model, state, data, args, device, quiet }.sampler(self.from, None)?;
+        sampler.said.iter().filter(|_| !model.quiet).for_each(|said| talk(said));
+        Ok(sampler)
+    }
 }
 
 /// All classes that a model knows.

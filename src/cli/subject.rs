@@ -174,6 +174,11 @@ pub(super) fn decode(model: &mut Model, z: &[f32], classes: Option<&[u8]>) -> Re
 }
 
 impl DataArgs {
+    /// Whether other images than the run's own were named.
+    pub(super) fn is_given(&self) -> bool {
+        self.data.is_some() || self.test_data.is_some()
+    }
+
     /// Where the images are, and those to test on if they are elsewhere.
     fn places(&self, state: &State) -> Result<(PathBuf, Option<PathBuf>)> {
         data_places(self.data.as_deref(), self.test_data.as_deref(), &state.config.train)
@@ -199,6 +204,17 @@ impl DataArgs {
             opened.said.iter().for_each(|said| talk(said));
         }
         Ok(opened)
+    }
+
+    /// All images of the data in their file's order, none set apart.
+    pub(super) fn in_order(&self, state: &State, manner: Manner) -> Result<Dataset> {
+        let path = match (&self.test_data, &self.data) {
+            (Some(path), _) | (None, Some(path)) => Some(path.clone()),
+            (None, None) => state.config.train.data.clone(),
+        };
+        let room = self.room.clone();
+        let all = Self { data: path.clone(), test_data: path, room };
+        all.all(state, manner).map(|opened| opened.test)
     }
 
     /// The images of one kind. If they should be the run's own and are not, that is said.

@@ -54,7 +54,8 @@ impl Config {
         }
         let what = "a plain autoencoder (`posterior = \"point\"`) has no prior to draw z from";
         Err(Error::config(what).hint(
-            "train another model, with `--set model.posterior=normal` or `--set objective.mmd=100`",
+            "`elbo sample --from gmm` draws z from a mixture that is fitted to the codes; or train another \
+             model, with `--set model.posterior=normal` or `--set objective.mmd=100`",
         ))
     }
 

@@ -22,6 +22,19 @@ pub enum Shown {
     Drawn,
 }
 
+/// Refuses a temperature that multiplies no deviation.
+///
+/// # Errors
+///
+/// If it is no number of 0 or more.
+pub fn check_temperature(temperature: f32) -> Result<()> {
+    if temperature.is_finite() && temperature >= 0.0 {
+        return Ok(());
+    }
+    let what = format!("a temperature of {temperature}; it must be a number, 0 or more");
+    Err(Error::config(what).hint("1 leaves deviations as they are"))
+}
+
 impl Model {
     /// Chooses what [`reconstruct`](Self::reconstruct), [`sample`](Self::sample) and
     /// [`decode`](Self::decode) show of p(x | z); at first it is the means. What is drawn is a function of
@@ -104,10 +117,7 @@ impl Model {
     /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
     pub fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
         self.config.check_prior()?;
-        if !(temperature.is_finite() && temperature >= 0.0) {
-            let what = format!("a temperature of {temperature}; it must be a number, 0 or more");
-            return Err(Error::config(what).hint("1 is the prior's own"));
-        }
+        check_temperature(temperature)?;
         let mut z = Vec::new();
         for part in self.batches(0..count) {
             let rows = part.len();

@@ -24,6 +24,17 @@ pub struct Codes {
     pub z: Vec<f32>,
 }
 
+/// What an encoder tells images by: rows of numbers, one for each image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Seen {
+    /// Whether they are what the last hidden layer makes, else the means μ, of an encoder without hidden layers.
+    pub hidden: bool,
+    /// The numbers of a row.
+    pub columns: usize,
+    /// All rows.
+    pub values: Vec<f32>,
+}
+
 /// How one dimension of z is used.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dimension {
@@ -97,6 +108,28 @@ impl Model {
             codes.z.extend(self.first_of_each(z, latent));
         }
         Ok(codes)
+    }
+
+    /// What the encoder's last hidden layer makes of some images, behind its activation: the features that
+    /// distances between sets of images are measured by. Dimensions of μ may have collapsed, and then say nothing;
+    /// an encoder without hidden layers has no others.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn features(&mut self, images: Range<usize>) -> Result<Seen> {
+        let Some(hidden) = self.vae.ports.hidden else {
+            let (columns, values) = (self.config.model.latent, self.encode(images)?.mean);
+            return Ok(Seen { hidden: false, columns, values });
+        };
+        self.within(&images)?;
+        let mut values = Vec::new();
+        for part in self.batches(images) {
+            let rows = part.len();
+            self.run_one(Use::Encode, self.place(part))?;
+            values.extend(self.session.read(hidden.first_rows(rows))?);
+        }
+        Ok(Seen { hidden: true, columns: hidden.cols(), values })
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Ports {
     pub image: Tensor,
     /// The class of each image of the minibatch, if the model is told.
     pub label: Option<Tensor>,
+    /// What the encoder's last hidden layer makes (n, units), if it has such a layer.
+    pub hidden: Option<Tensor>,
     /// Mean and log-variance of the posterior, or the point.
     pub h: Tensor,
     /// ε.
@@ -110,6 +112,7 @@ impl Ports {
             x: plan.matrix("x", batch, pixels),
             image: plan.words("image", batch),
             label: (config.model.classes > 0).then(|| plan.words("label", batch)),
+            hidden: None,
             h: z,
             eps: plan.matrix("eps", rows, latent),
             at_mean: plan.matrix("eps at the mean", rows, latent),
@@ -236,8 +239,9 @@ impl Vae {
         let mut vae = Self { plan, parameters, ports, config, networks, noise, programs };
         // What every model can do; by it the network's parameters and tensors are known.
         let (made, evaluate) = vae.recorder().first();
-        let Made { h, z, made } = made;
-        (vae.ports.h, vae.ports.z, vae.ports.made) = (h, z, made);
+        let Made { hidden, h, z, made } = made;
+        (vae.ports.hidden, vae.ports.h) = (hidden, h);
+        (vae.ports.z, vae.ports.made) = (z, made);
         evaluate.check(&vae.plan)?;
         vae.programs.insert(Use::Evaluate, evaluate);
         Ok(vae)

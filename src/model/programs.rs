@@ -55,6 +55,8 @@ struct Fused {
 /// What a recording has made that hosts read and write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
+    /// What the encoder's last hidden layer makes of the minibatch, if it has such a layer.
+    pub(super) hidden: Option<Tensor>,
     pub(super) h: Tensor,
     pub(super) z: Tensor,
     pub(super) made: Tensor,
@@ -140,7 +142,7 @@ impl<'v> Recorder<'v> {
                 return;
             }
             Use::Encode => {
-                let h = self.posterior_of_test_images();
+                let (_, h) = self.posterior_of_test_images();
                 self.draw(h, Sampling::Drawn);
             }
             Use::Weigh => {
@@ -168,20 +170,25 @@ impl<'v> Recorder<'v> {
     }
 
     fn losses(&mut self, noise: Sampling) -> Made {
-        let h = self.posterior_of_test_images();
+        let (hidden, h) = self.posterior_of_test_images();
         let Draw { z, .. } = self.draw(h, noise);
         let made = self.decode(z);
         self.compare(made);
         let &Ports { nll, kl, .. } = self.ports;
         self.report(Losses { nll, kl }, false);
-        Made { h, z, made }
+        Made { hidden, h, z, made }
     }
 
-    fn posterior_of_test_images(&mut self) -> Tensor {
+    /// What the encoder's last hidden layer makes of test images, if it has one, and their posterior.
+    fn posterior_of_test_images(&mut self) -> (Option<Tensor>, Tensor) {
         self.gather(&self.ports.test);
         let top = self.encoder(None);
         let (path, layer) = self.posterior(top);
-        linear(&mut self.tape, &path, top, layer, Activation::Identity)
+        let hidden = match top {
+            Input::Made(hidden) => Some(hidden),
+            Input::Data(_) | Input::Bytes(_) => None,
+        };
+        (hidden, linear(&mut self.tape, &path, top, layer, Activation::Identity))
     }
 
     /// Records the way from the training images to what is minimised.

@@ -14,7 +14,7 @@ const LANES: usize = 64;
 const VECTORS: usize = 4;
 
 /// Queries of a task.
-const QUERIES: usize = 64;
+pub(crate) const QUERIES: usize = 64;
 
 /// For each row of `queries`, the commonest class among its k nearest rows of `train`, by Euclidean
 /// distance (Cover and Hart 1967). Of rows as near, those that come first in `train` are taken; of
@@ -49,7 +49,7 @@ pub fn nearest(
 
 /// A power of two that brings all values to at most 1: so squares neither leave f32 nor vanish, and
 /// the distances keep their order.
-fn scale(values: &[&[f32]]) -> f64 {
+pub(crate) fn scale(values: &[&[f32]]) -> f64 {
     let all = values.iter().flat_map(|values| values.iter());
     let largest = all.fold(0.0_f32, |largest, v| largest.max(v.abs()));
     match largest > 0.0 {
@@ -59,7 +59,7 @@ fn scale(values: &[&[f32]]) -> f64 {
 }
 
 /// The rows of `train` in blocks of [`LANES`], column by column.
-struct Blocks {
+pub(crate) struct Blocks {
     columns: usize,
     rows: usize,
     scale: f64,
@@ -67,10 +67,11 @@ struct Blocks {
 }
 
 /// A row's distance, squared, and its place.
-type Neighbour = (f32, usize);
+pub(crate) type Neighbour = (f32, usize);
 
 impl Blocks {
-    fn new(train: Features<'_>, scale: f64) -> Self {
+    /// The rows, multiplied by a scale that their queries are compared at.
+    pub(crate) fn new(train: Features<'_>, scale: f64) -> Self {
         let columns = train.columns;
         let mut values = vec![[0.0; LANES]; train.rows().div_ceil(LANES) * columns];
         for (row, x) in train.values.chunks(columns).enumerate() {
@@ -82,20 +83,26 @@ impl Blocks {
     }
 
     /// The k nearest rows of each query, the nearest first.
-    fn compare(&self, queries: &[f32], k: usize) -> Vec<Vec<Neighbour>> {
+    pub(crate) fn compare(&self, queries: &[f32], k: usize) -> Vec<Vec<Neighbour>> {
+        let mut near = vec![Vec::with_capacity(k + 1); queries.len() / self.columns];
+        self.each(queries, |query, first, distances| keep(&mut near[query], k, first, distances));
+        near
+    }
+
+    /// Hands on the squared distances of each query from the rows of each block, with the query's place and
+    /// that of the first row.
+    pub(crate) fn each(&self, queries: &[f32], mut take: impl FnMut(usize, usize, &[f32])) {
         let scaled = queries.iter().map(|&x| (f64::from(x) * self.scale) as f32);
         let queries: Vec<f32> = scaled.collect();
-        let mut near = vec![Vec::with_capacity(k + 1); queries.len() / self.columns];
-        let mut distances = vec![[0.0; LANES]; near.len()];
+        let mut distances = vec![[0.0; LANES]; queries.len() / self.columns];
         for (block, values) in self.values.chunks_exact(self.columns).enumerate() {
             Arch::new().dispatch(Compare { queries: &queries, values, out: &mut distances });
             let first = block * LANES;
             let held = LANES.min(self.rows - first);
-            for (near, distances) in near.iter_mut().zip(&distances) {
-                keep(near, k, first, &distances[..held]);
+            for (query, distances) in distances.iter().enumerate() {
+                take(query, first, &distances[..held]);
             }
         }
-        near
     }
 }
 

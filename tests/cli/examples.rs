@@ -41,6 +41,16 @@ fn training_in_ten_lines() {
 }
 
 #[test]
+fn drawing_sprites() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let folder = dir.path().to_str().expect("a name in UTF-8");
+    let said = said("sprites", &[folder]);
+    assert!(said.contains("4608 images of 32×32"), "{said}");
+    let factors = std::fs::read_to_string(dir.path().join("factors.csv")).expect("factors");
+    assert_eq!(factors.lines().last(), Some("2,3,5,7,7"), "the last combination");
+}
+
+#[test]
 fn resuming() {
     let said = said("resume", &[]);
     assert!(said.contains("went on to 40 steps"), "{said}");

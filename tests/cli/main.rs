@@ -29,6 +29,7 @@ mod manual;
 mod names;
 mod plain;
 mod program;
+mod quality;
 mod refusals;
 mod report;
 mod reproduce;

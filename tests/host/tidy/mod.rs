@@ -16,7 +16,8 @@ const MOST_LINES_OF_A_FUNCTION: usize = 70;
 #[rustfmt::skip]
 const ORDER: &[&str] = &[
     "error", "files", "config", "engine", "kernels", "cpu", "gpu", "session", "selftest", "nn", "model", "data",
-    "optim", "metrics", "checkpoint", "evaluate", "train", "probe", "bench", "cli", "main",
+    "optim", "metrics", "checkpoint", "evaluate", "train", "probe", "quality",
+    "sampler", "bench", "cli", "main",
 ];
 
 /// Modules that record and never run, so they name no session.
