@@ -170,6 +170,16 @@ fn each_finite(x: vec4<f32>) -> vec4<bool> {
     return exponent != vec4<u32>(0x7f800000u);
 }
 
+// What gradients are multiplied by before they are squared, 2⁻¹⁶: those below 2⁶⁴ then have sums of squares in
+// f32's range, and those above 10⁻¹⁴ are not lost.
+const SHRINK = 1.52587890625e-5;
+
+// The sum of the squares of four gradients, times SHRINK².
+fn scaled_square(g: vec4<f32>) -> f32 {
+    let shrunk = SHRINK * g;
+    return dot(shrunk, shrunk);
+}
+
 struct Updated { weight: vec4<f32>, first: vec4<f32>, second: vec4<f32>, broken: bool }
 
 // The same, and what broke, as the guard counts: 2 a gradient, 4 a weight or a moment.

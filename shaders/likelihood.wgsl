@@ -2,7 +2,7 @@
 // gradient dmade (rows, outputs · pixels) times the record's scale, for every family of pixels but
 // Bernoulli's. Row r is of image r div samples; made lies in blocks of all pixels: logits or locations
 // first. One log-scale for all (`forward_shared`) has its gradient summed over each row, which `sum` adds;
-// `sum_adam` updates it at once by Adam's rule (`optimizer.wgsl`).
+// `sum_adam` and `sum_adam_squares` update it at once by Adam's rule (`optimizer.wgsl`).
 
 struct Pixelwise {
     rows: u32, pixels: u32, cols: u32, stride: u32, x_stride: u32, samples: u32, family: u32,
@@ -356,6 +356,23 @@ fn sum(@builtin(local_invocation_index) lane: u32) {
 fn sum_adam(@builtin(local_invocation_index) lane: u32) {
     let total = over_rows(lane);
     if lane != 0u || atomicLoad(&guard_words[0]) != 0u { return; }
+    update_scale(total);
+}
+
+@group(0) @binding(6) var<storage, read_write> squares: array<f32>;
+
+// The same, and the gradient's square, for the norm of all.
+@compute @workgroup_size(WIDTH)
+fn sum_adam_squares(@builtin(local_invocation_index) lane: u32) {
+    let total = over_rows(lane);
+    if lane != 0u { return; }
+    let live = atomicLoad(&guard_words[0]) == 0u;
+    squares[0] = select(0.0, scaled_square(vec4<f32>(total, 0.0, 0.0, 0.0)), live);
+    if live { update_scale(total); }
+}
+
+// Adam's update of the log-scale by its gradient.
+fn update_scale(total: f32) {
     let updated = judged_adam_of(
         p.decoupled, vec4<f32>(total, 0.0, 0.0, 0.0), weights[0], first[0], second[0],
     );

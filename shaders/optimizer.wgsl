@@ -163,7 +163,7 @@ var<workgroup> partial: array<f32, SUMMING>;
 @group(0) @binding(1) var<storage, read> grads: array<vec4<f32>>;
 @group(0) @binding(2) var<storage, read_write> sums: array<f32>;
 
-// Σ g² of each 4,096 gradients, to sums[first + workgroup].
+// Σ g² of each 4,096 gradients, times SHRINK², to sums[first + workgroup].
 @compute @workgroup_size(SUMMING)
 fn square_sums(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -173,7 +173,7 @@ fn square_sums(
     let chunk = flat_group(group, groups);
     let end = min((chunk + 1u) * SUMMED, p.len);
     var sum = 0.0;
-    for (var i = chunk * SUMMED + lane; i < end; i += SUMMING) { sum += dot(grads[i], grads[i]); }
+    for (var i = chunk * SUMMED + lane; i < end; i += SUMMING) { sum += scaled_square(grads[i]); }
     partial[lane] = sum;
     for (var width = SUMMING / 2u; width > 0u; width /= 2u) {
         workgroupBarrier();
@@ -196,7 +196,7 @@ fn clip(@builtin(local_invocation_index) lane: u32) {
         if lane < width { partial[lane] += partial[lane + width]; }
     }
     if lane == 0u {
-        let norm = sqrt(partial[0]);
+        let norm = sqrt(partial[0]) / SHRINK;
         scale[0] = min(1.0, record.max_norm / (norm + 1e-6));
         scale[1] = norm;
         if !is_finite(bitcast<u32>(partial[0])) { atomicOr(&guard_words[0], 2u); }

@@ -217,13 +217,19 @@ impl<T: Real> Session<T> {
     /// Runs a program once for each record; gives the tick of the first. Of reports that nobody takes
     /// the newest [`UNTAKEN`](crate::engine::report::UNTAKEN) are kept.
     pub fn run(&mut self, program: ProgramId, records: &[Record]) -> u32 {
-        self.run_for(program, records, false)
+        self.run_for(&vec![program; records.len()], records, false)
     }
 
-    /// The same, and keeps the reports until they are taken, if they are `awaited`.
-    pub(crate) fn run_for(&mut self, program: ProgramId, records: &[Record], awaited: bool) -> u32 {
+    /// The same, a program for each record, and keeps the reports until they are taken, if they are
+    /// `awaited`.
+    pub(crate) fn run_for(
+        &mut self,
+        programs: &[ProgramId],
+        records: &[Record],
+        awaited: bool,
+    ) -> u32 {
         let first = self.tick;
-        for record in records {
+        for (program, record) in programs.iter().zip(records) {
             let (buffers, schedules) = (&mut self.buffers, self.schedules);
             let program = &self.programs[program.0];
             on_threads::<T, _>(&self.pool, || {

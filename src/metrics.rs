@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{Record, Report, ReportSpec, rate};
-use crate::model::{EXTRA, KL, RECON};
+use crate::model::{EXTRA, GRADIENT_NORM, KL, RECON};
 
 /// Nats as they are shown: with the decimals of the format, but 1.6e20 in place of so many digits.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -40,6 +40,7 @@ pub struct Places {
     recon: usize,
     kl: usize,
     extra: usize,
+    norm: usize,
 }
 
 impl Places {
@@ -54,7 +55,8 @@ impl Places {
             let found = spec.place(name);
             found.unwrap_or_else(|| panic!("`{name}` is not reported: {:?}", spec.names))
         };
-        Self { recon: place(RECON), kl: place(KL), extra: place(EXTRA) }
+        let [recon, kl, extra] = [RECON, KL, EXTRA].map(place);
+        Self { recon, kl, extra, norm: place(GRADIENT_NORM) }
     }
 
     /// The terms of a report.
@@ -62,6 +64,12 @@ impl Places {
     pub fn terms(&self, report: &Report) -> Terms {
         let value = |place: usize| report.values[place];
         Terms { recon: value(self.recon), kl: value(self.kl), extra: value(self.extra) }
+    }
+
+    /// The [norm of the gradient](GRADIENT_NORM), in the report of a step that is logged.
+    #[must_use]
+    pub fn gradient_norm(&self, report: &Report) -> f64 {
+        report.values[self.norm]
     }
 }
 

@@ -290,11 +290,17 @@ impl Session {
         }
     }
 
-    /// The same, and keeps the reports until they are taken: for who waits for each.
-    pub(crate) fn run_awaited(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
+    /// The same, a program for each record, and keeps the reports until they are taken: for who waits for
+    /// each. The time that they take counts as that of `program`.
+    pub(crate) fn run_awaited(
+        &mut self,
+        program: ProgramId,
+        programs: &[ProgramId],
+        records: &[Record],
+    ) -> Result<u32> {
         match self {
-            Self::Cpu(session) => Ok(session.run_for(program, records, true)),
-            Self::Gpu(session) => session.run_for(program, records, true),
+            Self::Cpu(session) => Ok(session.run_for(programs, records, true)),
+            Self::Gpu(session) => session.run_for(program, programs, records, true),
         }
     }
 

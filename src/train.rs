@@ -5,6 +5,7 @@ mod new;
 
 mod broken;
 mod diagnosis;
+mod event;
 mod looks;
 mod parts;
 mod queue;
@@ -26,6 +27,7 @@ use crate::session::{Device, Session};
 
 pub use broken::{Broken, Way};
 pub use diagnosis::{Diagnosis, scale_is_far};
+pub use event::{Event, Step, UNTAKEN};
 use parts::Pending;
 
 /// What a training step on a device is. One that may have to be left out is not fused: there every
@@ -110,8 +112,8 @@ pub struct Trainer {
     pending: VecDeque<Pending>,
     /// What the parts of the step under way have reported.
     under_way: Sums,
-    /// What broke since it was last asked for.
-    broken: Vec<Broken>,
+    /// What there is to tell since it was last asked for.
+    events: VecDeque<Event>,
     /// The last good state, if training goes back to it when the numbers break, and how often it has.
     good: Option<(Box<State>, u32)>,
 }

@@ -8,10 +8,14 @@ fn begin() { live = atomicLoad(&guard_words[0]) == 0u; }
 
 fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
     update((row * p.c_stride + col) / 4u, sums);
+    if LOSSES && live { return scaled_square(sums); }
     return 0.0;
 }
 
-fn finish_bias(row: u32, sums: vec4<f32>) { update((p.bias + row) / 4u, sums); }
+fn finish_bias(row: u32, sums: vec4<f32>) {
+    update((p.bias + row) / 4u, sums);
+    store_bias_square(row, sums);
+}
 
 // The new weights and moments of four elements. What would not be finite is kept, as is what has a gradient of 2⁶⁴ or more.
 fn update(at: u32, g: vec4<f32>) {

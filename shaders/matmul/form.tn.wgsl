@@ -2,6 +2,3 @@
 
 const A_ALONG = false;
 const B_ALONG = false;
-const LOSSES = false;
-
-fn store_loss(row: u32, part: u32, sum: f32) {}

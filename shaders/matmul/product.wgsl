@@ -5,8 +5,8 @@
 // a_row(row, first), b_row(row)   where a row of A or B begins as it is stored; `first` where no other tile asks for it
 // a_at(start, col), b_at(start, col)   neighbours in that row, from a column on, which is a multiple of four or of two
 // begin()                         runs before all sums
-// finish(row, col, sums)          takes four neighbours of C; its result is their share of the row's loss
-// store_loss(row, part, sum)      takes the losses of 32 columns, where the entry has any: if LOSSES
+// finish(row, col, sums)          takes four neighbours of C; its result is their share of the row's loss, or of its squares
+// store_loss(row, part, sum)      takes the losses, or squares, of 32 columns, where the entry has any: if LOSSES
 // finish_bias(row, sums)          takes the sums over four columns of A, where A's rows are the terms: if not A_ALONG
 
 // All sizes count the padding, but `inside`, the columns of C that are none; rows and depth are multiples of 16.

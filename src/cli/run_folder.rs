@@ -152,11 +152,14 @@ impl RunFolder {
         }
     }
 
-    /// The bytes that were logged so far.
+    /// The bytes that were logged so far, which are on the disk by then.
     pub(super) fn log_bytes(&self) -> Result<u64> {
         let path = self.path.join(METRICS);
-        match fs::metadata(&path) {
-            Ok(about) => Ok(about.len()),
+        match OpenOptions::new().append(true).open(&path) {
+            Ok(file) => file
+                .sync_data()
+                .and_then(|()| Ok(file.metadata()?.len()))
+                .map_err(|e| Error::io("look at", &path, e)),
             Err(e) if e.kind() == IoKind::NotFound => Ok(0),
             Err(e) => Err(Error::io("look at", &path, e)),
         }
@@ -209,16 +212,29 @@ impl RunFolder {
         write_whole(&images.join(name), bytes)
     }
 
-    /// Appends a line, whole or not at all.
+    /// Appends a line, whole or not at all, and has it on the disk.
     pub(super) fn append(&self, name: &str, line: &str) -> Result<()> {
+        self.write(name, &format!("{line}\n"), true)
+    }
+
+    /// Appends whole lines, all or none, which the system may bring to the disk later: what is lost with it is logged
+    /// again.
+    pub(super) fn add(&self, name: &str, lines: &str) -> Result<()> {
+        self.write(name, lines, false)
+    }
+
+    fn write(&self, name: &str, lines: &str, synced: bool) -> Result<()> {
         let path = self.path.join(name);
         let fail = |e| {
-            Error::io(&format!("append {} bytes to", line.len() + 1), &path, e)
+            Error::io(&format!("append {} bytes to", lines.len()), &path, e)
                 .hint("free some space, or choose a folder that can be written")
         };
         let mut file = OpenOptions::new().create(true).append(true).open(&path).map_err(fail)?;
         let before = file.metadata().map_err(fail)?.len();
-        let written = write_line(&mut file, line);
+        let mut written = file.write_all(lines.as_bytes());
+        if synced {
+            written = written.and_then(|()| file.sync_data());
+        }
         if written.is_err() {
             // The first error counts, whether or not the half line can be taken back.
             let _ = file.set_len(before);

@@ -150,7 +150,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         Some(state) => go_on(args, state, (&mut trainer, config), &folder)?,
     };
     let resumed = args.resume.as_ref().map(|_| course.epochs * trainer.steps_per_epoch());
-    let mut log = Log::new(args, folder, resumed, (data.display().to_string(), looked_at))?;
+    let mut log = Log::new(args, folder, resumed, (data.display().to_string(), looked_at), start)?;
     log.start(&trainer, &device, &precision)?;
     if args.tui {
         log.show(&trainer, &device, &precision, &signals)?;

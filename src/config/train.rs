@@ -65,6 +65,9 @@ pub struct TrainConfig {
     pub epochs: usize,
     /// Evaluates, draws pictures and reports after every so many epochs, and after the last.
     pub evaluate_every: usize,
+    /// Logs each step whose number, counted from one over the whole run, this divides: its losses, rates and
+    /// gradient's norm, as [`Step`](crate::train::Step) has them; 0 logs none.
+    pub log_every: u64,
     /// Images in a minibatch.
     pub batch_size: usize,
     /// Parts that a minibatch is computed in, one after another, so that it takes less memory: their
@@ -96,6 +99,7 @@ impl Default for TrainConfig {
             test_data: None,
             epochs: 10,
             evaluate_every: 1,
+            log_every: 50,
             batch_size: 128,
             accumulate: 1,
             seed: 1,

@@ -59,6 +59,8 @@ pub struct Update {
     pub guard: Tensor,
     /// Whether weight decay is apart from the gradient, as `AdamW` has it.
     pub decoupled: bool,
+    /// Where partial sums of the gradients' squares go, where their norm is asked for.
+    pub squares: Option<Tensor>,
 }
 
 /// What makes gradients of parameters. Nothing in a step but the update waits for it.

@@ -14,7 +14,7 @@ use crate::model::Use;
 /// to look at.
 fn feed_of(wanted: Use) -> Option<usize> {
     match wanted {
-        Use::Step(_) | Use::Part(_) => Some(0),
+        Use::Step(_) | Use::LoggedStep(_) | Use::Part(_) => Some(0),
         Use::Evaluate | Use::EvaluateAtMean | Use::Encode => Some(1),
         Use::Weigh | Use::Prior | Use::Decode => None,
     }
@@ -47,11 +47,24 @@ impl Model {
         steps.min(self.most(wanted))
     }
 
-    /// Runs a program once for each record, on its images; gives the tick of the first.
+    /// Whether a training step is logged.
+    pub(crate) fn is_logged(&self, record: &Record) -> bool {
+        let every = self.config.train.log_every;
+        every > 0 && (u64::from(record.step) + 1).is_multiple_of(every)
+    }
+
+    /// Runs a program once for each record, on its images, or where a step is logged, the program that does that;
+    /// gives the tick of the first.
     pub(crate) fn submit(&mut self, wanted: Use, records: &[Record]) -> Result<u32> {
         let program = self.load(wanted)?;
+        let mut programs = vec![program; records.len()];
+        for (program, record) in programs.iter_mut().zip(records) {
+            if let Some(logged) = wanted.logged().filter(|_| self.is_logged(record)) {
+                *program = self.load(logged)?;
+            }
+        }
         let placed = self.placed(wanted, records)?;
-        self.session.run_awaited(program, &placed)
+        self.session.run_awaited(program, &programs, &placed)
     }
 
     /// Runs a program once, on its images, and gives the kernels' names with the seconds of each dispatch.

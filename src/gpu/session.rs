@@ -275,13 +275,15 @@ impl Session {
     ///
     /// If there are more records than [`SLOTS`].
     pub fn run(&mut self, program: ProgramId, records: &[Record]) -> Result<u32> {
-        self.run_for(program, records, false)
+        self.run_for(program, &vec![program; records.len()], records, false)
     }
 
-    /// The same, and keeps the reports until they are taken, if they are `awaited`.
+    /// The same, a program for each record, and keeps the reports until they are taken, if they are
+    /// `awaited`. The time that they take counts as that of `program`.
     pub(crate) fn run_for(
         &mut self,
         program: ProgramId,
+        programs: &[ProgramId],
         records: &[Record],
         awaited: bool,
     ) -> Result<u32> {
@@ -299,7 +301,7 @@ impl Session {
         let (gpu, first) = (self.gpu.clone(), self.tick);
         let submitted = gpu.guarded("run a program", || {
             self.records.write(&gpu.queue, records);
-            let mut encoder = self.encode(program, records.len());
+            let mut encoder = self.encode(programs);
             if let Some((slots, stage)) = &report {
                 let [values, guard] = [slots.values, slots.guard].map(|t| self.start(t));
                 Ring::copy(&mut encoder, values, guard, stage, records.len());
@@ -344,12 +346,12 @@ impl Session {
         (&self.buffers[tensor.buffer().index()], 4 * tensor.range().start as u64)
     }
 
-    /// Encodes a program for so many of the submit's records: one pass in one command buffer, since
+    /// Encodes a program for each of the submit's records: one pass in one command buffer, since
     /// another of either costs the host as much as several dispatches.
-    fn encode(&self, program: ProgramId, steps: usize) -> wgpu::CommandEncoder {
+    fn encode(&self, programs: &[ProgramId]) -> wgpu::CommandEncoder {
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
         let mut pass = encoder.begin_compute_pass(&Default::default());
-        for slot in 0..steps {
+        for (slot, program) in programs.iter().enumerate() {
             pass.set_bind_group(1, self.records.group(slot), &[]);
             self.programs[program.0].dispatches.iter().for_each(|d| d.encode(&mut pass));
         }

@@ -57,14 +57,17 @@ const BLOCK: usize = 64;
 /// Names of schedules by what they were measured for.
 pub(super) type Choices = BTreeMap<String, String>;
 
-/// What a choice is made for: a kernel and its parameters, which are the sizes of its product.
+/// What a choice is made for: a kernel and its parameters, which are the sizes of its product. One that sums squares
+/// beside its product takes what was chosen for the one that does not.
 pub(super) fn key(dispatch: &Dispatch) -> String {
+    let name = dispatch.kernel.name();
+    let name = name.strip_suffix("_squares").unwrap_or(name);
     let fields = dispatch.kernel.params_fields().iter();
     let words =
         dispatch.params.chunks_exact(4).map(|b| u32::from_ne_bytes([b[0], b[1], b[2], b[3]]));
     let fields = fields.zip(words).filter(|(_, word)| *word != 0);
     let fields: Vec<_> = fields.map(|(name, word)| format!("{name}={word}")).collect();
-    format!("{} {}", dispatch.kernel.name(), fields.join(" "))
+    format!("{name} {}", fields.join(" "))
 }
 
 impl Gpu {

@@ -24,6 +24,7 @@ pub mod layer_norm;
 pub mod likelihood;
 pub mod matmul;
 pub mod mmd;
+pub mod norm;
 pub mod optimizer;
 pub mod philox;
 pub mod probe;
@@ -54,6 +55,8 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &matmul::BACKWARD_DRAW,
     &matmul::ADAM,
     &matmul::ADAM_BYTES,
+    &matmul::ADAM_SQUARES,
+    &matmul::ADAM_BYTES_SQUARES,
     &activation::FORWARD,
     &activation::BACKWARD,
     &activation::BACKWARD_AT_OUTPUT,
@@ -87,6 +90,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &likelihood::FORWARD_SHARED,
     &likelihood::SUM,
     &likelihood::SUM_ADAM,
+    &likelihood::SUM_ADAM_SQUARES,
     &reduce::TERMS,
     &finite::CHECK,
     &optimizer::ADAM,
@@ -96,6 +100,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &optimizer::SGD,
     &optimizer::SQUARE_SUMS,
     &optimizer::CLIP,
+    &norm::REPORT,
     &average::UPDATE,
     &probe::MULTIPLY_ADD,
     &probe::MULTIPLY_ADD_F16,
@@ -128,6 +133,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases,
         finite::cases,
         optimizer::cases,
+        norm::cases,
         average::cases,
         probe::cases,
     ];

@@ -15,6 +15,7 @@ use crate::kernels::average::average;
 use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::finite::{GRADIENT, check_finite};
+use crate::kernels::norm::{NormAt, SHRINK, Squares, scaled_square};
 use rules::{adagrad, adam, adam_cpu, adamax, rmsprop, sgd};
 
 pub(super) use rules::{adam_by, update_chunk};
@@ -138,7 +139,7 @@ pub static SGD: Kernel<Optimizer, 5> = Kernel {
 };
 
 /// sums (all arenas' parts) of the squares of each 4,096 of an arena's gradients (4 · `len`),
-/// from `first` on.
+/// in the unit of [`SHRINK`] squared, from `first` on.
 pub static SQUARE_SUMS: Kernel<Optimizer, 2> = Kernel {
     name: "optimizer.square_sums",
     entry: "square_sums",
@@ -179,8 +180,7 @@ fn square_sums<T: Real, const PARALLEL: bool>(
     each_row::<_, PARALLEL>(sums, 1, 4 * SUMMED, |chunk, sum| {
         let first = 4 * SUMMED * chunk;
         let chunk = &grads[first..grads.len().min(first + 4 * SUMMED)];
-        sum[0] = T::zero();
-        chunk.iter().for_each(|&g| sum[0] += g * g);
+        sum[0] = scaled_square(chunk);
     });
 }
 
@@ -189,8 +189,9 @@ fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, 
     let (sums, scale) = (sums.read(), scale.write());
     let mut total = T::zero();
     sums[..p.len as usize].iter().for_each(|&sum| total += sum);
-    scale[0] = (max_norm / (total.sqrt() + real(1e-6))).min(T::one());
-    scale[1] = total.sqrt();
+    let norm = total.sqrt() / real(SHRINK);
+    scale[0] = (max_norm / (norm + real(1e-6))).min(T::one());
+    scale[1] = norm;
     if !total.is_finite() {
         guard.words_mut()[0] |= GRADIENT;
     }
@@ -201,11 +202,12 @@ fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, 
 /// On a tape that is [fused](Fusion) Adam updates a parameter where its gradient is made, if that is one
 /// dispatch and the norm of all gradients is not clipped; then that gradient is not stored. The others
 /// are judged and updated together. The report goes before any update, which a broken loss must stop,
-/// and after the gradients that are stored, which wait for nothing either.
+/// and after the gradients that are stored, which wait for nothing either. The norm of the gradients
+/// is reported last, if there is a place for it.
 pub fn learn(
     tape: &mut Tape<'_>,
     config: &OptimizerConfig,
-    guard: Tensor,
+    (guard, norm): (Tensor, Option<NormAt>),
     report: impl FnOnce(&mut Tape<'_>),
 ) {
     let leaves = tape.backward_chain();
@@ -219,7 +221,8 @@ pub fn learn(
         leaves.into_iter().zip(updates).partition(|(_, updates)| *updates);
     storing.into_iter().for_each(|(leaf, _)| leaf.record(tape, None));
     report(tape);
-    settle(tape, config, guard, updating.into_iter().map(|(leaf, _)| leaf).collect());
+    let updating = updating.into_iter().map(|(leaf, _)| leaf).collect();
+    settle(tape, config, (guard, norm), updating);
 }
 
 /// Whether Adam's updates are made where gradients are, on a tape that is fused so far.
@@ -230,8 +233,14 @@ pub fn updates_at_once(fusion: Fusion, config: &OptimizerConfig) -> bool {
 }
 
 /// Records the update of all parameters: those of these leaves where their gradients are made, the others
-/// by gradients that were stored, which are judged first.
-pub fn settle(tape: &mut Tape<'_>, config: &OptimizerConfig, guard: Tensor, updating: Vec<Leaf>) {
+/// by gradients that were stored, which are judged first. The norm of all of them, as they are before clipping, is
+/// reported if there is a place for it.
+pub fn settle(
+    tape: &mut Tape<'_>,
+    config: &OptimizerConfig,
+    (guard, norm): (Tensor, Option<NormAt>),
+    updating: Vec<Leaf>,
+) {
     let updated: Vec<_> = updating.iter().flat_map(|leaf| leaf.makes.clone()).collect();
     let rest = tape.parameters.ranges(&updated).into_iter();
     let rest: Vec<_> = rest.map(|values| tape.parameters.arena(tape.plan, values)).collect();
@@ -239,9 +248,18 @@ pub fn settle(tape: &mut Tape<'_>, config: &OptimizerConfig, guard: Tensor, upda
         // Else what updates them judges them.
         rest.iter().for_each(|arena| check_finite(tape, arena.grads, guard));
     }
-    let at_once = Update { guard, decoupled: config.rule == Rule::Adamw };
-    updating.into_iter().for_each(|leaf| leaf.record(tape, Some(at_once)));
-    update(tape, config, &rest, guard);
+    let squares = (norm.is_some() || config.clip_norm > 0.0)
+        .then(|| Squares::new(tape, rest.iter().map(chunks).sum(), &updating));
+    let decoupled = config.rule == Rule::Adamw;
+    for (i, leaf) in updating.into_iter().enumerate() {
+        let squares = squares.as_ref().map(|squares| squares.updated[i]);
+        leaf.record(tape, Some(Update { guard, decoupled, squares }));
+    }
+    let sums = squares.as_ref().and_then(|squares| squares.stored);
+    update(tape, config, &rest, (guard, sums));
+    if let (Some(squares), Some(norm)) = (squares, norm) {
+        squares.report(tape, norm);
+    }
     if config.average > 0.0 {
         for values in tape.parameters.ranges(&[]) {
             let averages = tape.parameters.average_of(values);
@@ -250,9 +268,20 @@ pub fn settle(tape: &mut Tape<'_>, config: &OptimizerConfig, guard: Tensor, upda
     }
 }
 
+/// Partial sums of the squares of an arena's gradients.
+fn chunks(arena: &Arena) -> usize {
+    (arena.grads.words() / 4).div_ceil(SUMMED)
+}
+
 /// Records the update of every arena, whose values, gradients and moments have one length. Where
-/// the norm is clipped, the squares of all gradients are summed first. `guard` has two words.
-pub fn update(tape: &mut Tape<'_>, config: &OptimizerConfig, arenas: &[Arena], guard: Tensor) {
+/// there is a place for partial sums of the squares of all gradients, they are made first; clipping
+/// needs them. `guard` has two words.
+pub fn update(
+    tape: &mut Tape<'_>,
+    config: &OptimizerConfig,
+    arenas: &[Arena],
+    (guard, sums): (Tensor, Option<Tensor>),
+) {
     if arenas.is_empty() {
         return;
     }
@@ -265,18 +294,17 @@ pub fn update(tape: &mut Tape<'_>, config: &OptimizerConfig, arenas: &[Arena], g
         clip: u32::from(clipped),
         first: 0,
     };
-    if clipped {
-        let chunks = |arena: &Arena| (arena.grads.words() / 4).div_ceil(SUMMED);
-        let total: usize = arenas.iter().map(chunks).sum();
-        let sums = tape.plan.vector("gradient square sums", total);
+    if let Some(sums) = sums {
         let mut first = 0;
         for arena in arenas {
             let p = Optimizer { len: size(arena.grads.words() / 4), first: size(first), ..p };
             tape.dispatch(&SQUARE_SUMS, p, [arena.grads, sums], Grid::Rows(chunks(arena)));
             first += chunks(arena);
         }
-        let p = Optimizer { len: size(total), ..p };
-        tape.dispatch(&CLIP, p, [guard, sums, norms], Grid::Rows(1));
+        if clipped {
+            let p = Optimizer { len: size(first), ..p };
+            tape.dispatch(&CLIP, p, [guard, sums, norms], Grid::Rows(1));
+        }
     }
     for arena in arenas {
         let len = arena.grads.words() / 4;
@@ -358,7 +386,10 @@ fn case(config: &OptimizerConfig, len: usize, status: u32, lr: f64) -> Case {
     let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
     let rates = &mut case.record.rates;
     *rates = crate::kernels::common::optimizer_rates(config, lr, 3);
-    case.record(|tape| update(tape, config, &[arena], guard));
+    case.record(|tape| {
+        let sums = (clip > 0.0).then(|| tape.plan.vector("sums", chunks(&arena)));
+        update(tape, config, &[arena], (guard, sums));
+    });
     if clip > 0.0 {
         // The reference's plain f32 sums of 4,096 squares err by about as many roundings' root.
         case.tolerance = 5e-6;

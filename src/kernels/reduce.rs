@@ -112,7 +112,8 @@ pub struct Term<'a> {
     pub each: usize,
 }
 
-/// Records the sums of some terms; what has a name in the report and no term here is reported as zero.
+/// Records the sums of some terms, three names of the report at a time; a name beside a term's that has none itself is
+/// reported as zero, and three names of which none has one are left to who else makes them.
 /// In training they are `judged`, before the optimiser; where a program only looks, a broken loss is no
 /// reason to stop the training that may follow.
 ///
@@ -128,6 +129,9 @@ pub fn reduce(tape: &mut Tape<'_>, reports: &ReportSpec, terms: &[Term<'_>], jud
         let found =
             |at: usize| terms.iter().find(|term| names.get(at).is_some_and(|n| n == term.name));
         let found = [0, 1, 2].map(found);
+        if found.iter().all(Option::is_none) {
+            continue;
+        }
         let len = |at: usize| found[at].map_or(0, |term| size(term.of.words() / 4));
         let each = |at: usize| found[at].map_or(1, |term| size(term.each));
         let p = Reduce {
@@ -192,7 +196,7 @@ fn case(name: &str, terms: &[([usize; 2], Fill)], status: [u32; 2], judged: bool
             Term { name, of, each: [5, 1, 3][i % 3] }
         })
         .collect();
-    // A name without a term is reported as zero, whatever was there before.
+    // A name without a term is reported as zero, whatever was there before, or left alone.
     let names: Vec<_> = names.iter().map(String::as_str).chain(["none"]).take(VALUES).collect();
     let reports = reports(&mut case.plan, &names);
     case.inputs.push((reports.slots.guard, Fill::Words(status.into())));

@@ -28,6 +28,9 @@ pub const RECON: &str = "recon";
 pub const KL: &str = "kl";
 /// The name of what else is minimised.
 pub const EXTRA: &str = "extra";
+/// The name of the norm of the gradient as it is stored or used, before clipping: of the sum over the minibatch, or
+/// of the mean, by [`Reduction`](crate::config::Reduction). Only what is logged reports it; else nothing is said.
+pub const GRADIENT_NORM: &str = "gradient norm";
 
 /// What a model must know of a dataset to make room for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +63,7 @@ pub enum TrainingNoise {
 /// does not fill them all.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    /// What its programs report: [`RECON`], [`KL`] and, where they learn, [`EXTRA`].
+    /// What its programs report: [`RECON`], [`KL`] and, where they learn, [`EXTRA`]; logged steps [`GRADIENT_NORM`] too.
     pub reports: ReportSpec,
     /// The training images.
     pub train: Vec<Shard>,
@@ -106,7 +109,7 @@ impl Ports {
         let [train, test] = data;
         let z = plan.matrix("z", rows, latent);
         Self {
-            reports: reports(plan, &[RECON, KL, EXTRA]),
+            reports: reports(plan, &[RECON, KL, EXTRA, GRADIENT_NORM]),
             train,
             test,
             x: plan.matrix("x", batch, pixels),

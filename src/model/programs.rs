@@ -14,13 +14,16 @@ use crate::kernels::likelihood::Observed;
 use crate::kernels::matmul::{
     Affine, BLOCK, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw,
 };
+use crate::kernels::norm::NormAt;
 use crate::kernels::optimizer::{learn, settle, updates_at_once};
 use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::{Term, reduce};
 use crate::model::likelihood::likelihood;
 use crate::model::objective::objective;
-use crate::model::{Architecture, EXTRA, KL, Part, Ports, RECON, TrainingNoise, Use};
+use crate::model::{
+    Architecture, EXTRA, GRADIENT_NORM, KL, Part, Ports, RECON, TrainingNoise, Use,
+};
 use crate::nn::{Network, Placed};
 
 /// Where the noise of z comes from.
@@ -80,7 +83,12 @@ impl<'v> Recorder<'v> {
         let dispatches = match wanted {
             Use::Step(fusion) => {
                 self.tape = self.tape.fused(fusion);
-                self.step(noise);
+                self.step(noise, None);
+                self.tape.take()
+            }
+            Use::LoggedStep(fusion) => {
+                self.tape = self.tape.fused(fusion);
+                self.step(noise, Some(self.norm_at()));
                 self.tape.take()
             }
             Use::Part(part) => self.part(part, noise),
@@ -92,12 +100,17 @@ impl<'v> Recorder<'v> {
         Program::new(wanted.name(), &[&dispatches])
     }
 
-    /// Records a whole step.
-    fn step(&mut self, noise: Sampling) {
+    /// Where the norm of the gradient is reported.
+    fn norm_at(&self) -> NormAt {
+        NormAt::of(&self.ports.reports, GRADIENT_NORM)
+    }
+
+    /// Records a whole step, which reports the norm of the gradient if there is a place for it.
+    fn step(&mut self, noise: Sampling, norm: Option<NormAt>) {
         let losses = self.forward(noise);
         let (optimizer, guard) = (&self.config.optimizer, self.ports.reports.slots.guard);
         let (ports, samples) = (self.ports, self.config.objective.z_per_image());
-        learn(&mut self.tape, optimizer, guard, |tape| {
+        learn(&mut self.tape, optimizer, (guard, norm), |tape| {
             report(tape, ports, losses, samples, true);
         });
     }
@@ -116,13 +129,10 @@ impl<'v> Recorder<'v> {
         let grads: Vec<_> =
             ranges.map(|values| parameters.arena(plan, values).grads.buffer()).collect();
         let mut adding: Vec<_> = stored.into_iter().map(|d| d.adding(&grads)).collect();
-        if part == Part::Last {
-            settle(
-                &mut self.tape,
-                &self.config.optimizer,
-                self.ports.reports.slots.guard,
-                Vec::new(),
-            );
+        if matches!(part, Part::Last | Part::LoggedLast) {
+            let norm = (part == Part::LoggedLast).then(|| self.norm_at());
+            let (optimizer, guard) = (&self.config.optimizer, self.ports.reports.slots.guard);
+            settle(&mut self.tape, optimizer, (guard, norm), Vec::new());
             adding.append(&mut self.tape.take());
         }
         adding
@@ -157,7 +167,9 @@ impl<'v> Recorder<'v> {
             Use::Decode => {
                 self.decode(z);
             }
-            Use::Step(_) | Use::Part(_) => unreachable!("steps do more than look"),
+            Use::Step(_) | Use::LoggedStep(_) | Use::Part(_) => {
+                unreachable!("steps do more than look")
+            }
         }
         self.report(Losses { nll, kl }, false);
     }

@@ -10,6 +10,8 @@ pub enum Use {
     /// A minibatch of the training images: losses, gradients, update. With nothing fused every activation
     /// and every gradient is stored.
     Step(Fusion),
+    /// The same, which reports the norm of the gradient too.
+    LoggedStep(Fusion),
     /// A part of a step whose minibatch is not computed at once; nothing is fused.
     Part(Part),
     /// A minibatch of the test images: losses with sampled z.
@@ -35,6 +37,8 @@ pub enum Part {
     Middle,
     /// Adds to them, and updates the parameters.
     Last,
+    /// The same, which reports the norm of the gradient too.
+    LoggedLast,
 }
 
 impl Use {
@@ -44,9 +48,23 @@ impl Use {
         let steps = [Fusion::All, Fusion::Updates, Fusion::Nothing].map(Self::Step);
         let parts = [Part::First, Part::Middle, Part::Last].map(Self::Part);
         let parts = parts.into_iter().filter(|_| config.train.accumulate > 1);
+        let steps = steps.into_iter().chain(parts);
+        let logged =
+            |step: Self| [Some(step), step.logged().filter(|_| config.train.log_every > 0)];
+        let steps = steps.flat_map(logged).flatten();
         let looks = [Self::Evaluate, Self::EvaluateAtMean, Self::Encode, Self::Weigh];
         let looks = looks.into_iter().chain([Self::Prior, Self::Decode]);
-        steps.into_iter().chain(parts).chain(looks).collect()
+        steps.chain(looks).collect()
+    }
+
+    /// What runs in place of a step, or of its last part, that is logged; nothing else can be.
+    #[must_use]
+    pub fn logged(self) -> Option<Self> {
+        match self {
+            Self::Step(fusion) => Some(Self::LoggedStep(fusion)),
+            Self::Part(Part::Last) => Some(Self::Part(Part::LoggedLast)),
+            _ => None,
+        }
     }
 
     /// What it is called in lists and errors.
@@ -56,9 +74,13 @@ impl Use {
             Self::Step(Fusion::Nothing) => "step",
             Self::Step(Fusion::Updates) => "step on a CPU",
             Self::Step(Fusion::All) => "step on a GPU",
+            Self::LoggedStep(Fusion::Nothing) => "logged step",
+            Self::LoggedStep(Fusion::Updates) => "logged step on a CPU",
+            Self::LoggedStep(Fusion::All) => "logged step on a GPU",
             Self::Part(Part::First) => "first part of a step",
             Self::Part(Part::Middle) => "middle part of a step",
             Self::Part(Part::Last) => "last part of a step",
+            Self::Part(Part::LoggedLast) => "last part of a logged step",
             Self::Evaluate => "evaluate",
             Self::EvaluateAtMean => "evaluate at the mean",
             Self::Encode => "encode",

@@ -6,8 +6,8 @@ use crate::engine::Fusion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::kernels::finite::WEIGHT;
 use crate::model::Use;
-use crate::train::Trainer;
 use crate::train::diagnosis::LARGE;
+use crate::train::{Event, Trainer};
 
 /// How often training goes back to one state, with half the rate each time, before it stops.
 const MOST_RETURNS: u32 = 20;
@@ -38,11 +38,6 @@ pub struct Broken {
 }
 
 impl Trainer {
-    /// What broke since the last call and was survived, in its order.
-    pub fn take_broken(&mut self) -> Vec<Broken> {
-        std::mem::take(&mut self.broken)
-    }
-
     /// Keeps the state as a good one, if training may have to go back to it.
     pub(crate) fn keep_good(&mut self) -> Result<()> {
         if self.model.config.train.non_finite == NonFinite::RollBack {
@@ -84,7 +79,7 @@ impl Trainer {
 
     pub(crate) fn note_broken(&mut self, step: u64, what: String, way: Way) {
         tracing::warn!("the numbers broke at step {step}: {what}; {way:?}");
-        self.broken.push(Broken { step, what, way });
+        self.tell(Event::Broken(Broken { step, what, way }));
     }
 
     /// Goes back to the last good state with half the rate, unless that was tried often enough.

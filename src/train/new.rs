@@ -78,7 +78,7 @@ impl Trainer {
             target: 0,
             pending: VecDeque::new(),
             under_way: Sums::default(),
-            broken: Vec::new(),
+            events: VecDeque::new(),
             good: None,
         };
         trainer.keep_good()?;

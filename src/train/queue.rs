@@ -3,8 +3,8 @@
 use crate::checkpoint::MOST_STEPS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::Sums;
-use crate::train::Trainer;
 use crate::train::parts::{Pending, Submit};
+use crate::train::{Event, Step, Trainer};
 
 impl Trainer {
     /// Queues training steps, many to a submit. On a GPU they may still run on return; what they
@@ -75,6 +75,11 @@ impl Trainer {
                     self.under_way.add(self.model.places.terms(&report), &record);
                     if ends {
                         self.trained.sums.join(&self.under_way);
+                        if self.model.is_logged(&record) {
+                            let norm = self.model.places.gradient_norm(&report);
+                            let step = Step::new(&record, &self.under_way, norm);
+                            self.tell(Event::Step(step));
+                        }
                     }
                 }
                 status => self.broke(u64::from(record.step), status)?,

@@ -149,6 +149,6 @@ fn numbers(config: &Config) -> Config {
     let mut config = config.clone();
     (config.train.data, config.train.test_data) = (free.data, free.test_data);
     (config.train.epochs, config.train.max_steps) = (free.epochs, free.max_steps);
-    config.train.patience = free.patience;
+    (config.train.patience, config.train.log_every) = (free.patience, free.log_every);
     config
 }

@@ -11,7 +11,7 @@ use elbo::model::{DataSpec, Part, TrainingNoise, Use, Vae};
 use elbo::train::Way;
 use elbo::{Dataset, Device, ErrorKind, Losses, Trainer};
 
-use crate::common::{Bench, Under, cut, distance, gpu, small};
+use crate::common::{Bench, Under, cut, distance, gpu, small, survived};
 
 fn kinds() -> Vec<(&'static str, Config)> {
     let kind = |name, change: fn(&mut Config)| {
@@ -199,7 +199,7 @@ fn what_breaks_in_a_part_breaks_its_step() {
             };
             let (mut skipped, done) = run(&config, NonFinite::Skip);
             done.expect("a step is left out");
-            let broken = skipped.take_broken();
+            let broken = survived(&mut skipped);
             let [broken] = &broken[..] else { panic!("one step: {broken:?}") };
             assert!(broken.way == Way::Skipped && broken.what.contains('`'), "{broken:?}");
             assert_eq!(skipped.trained().sums.images(), 48, "its other parts do not count");
@@ -207,7 +207,7 @@ fn what_breaks_in_a_part_breaks_its_step() {
             at_once.train.accumulate = 1;
             let (mut whole, done) = run(&at_once, NonFinite::Skip);
             done.expect("a step is left out");
-            assert_eq!(&whole.take_broken()[0].step, &broken.step, "the same step");
+            assert_eq!(&survived(&mut whole)[0].step, &broken.step, "the same step");
             let weights = |trainer: &mut Trainer| -> Vec<f64> {
                 let weights = trainer.weights().expect("weights").into_iter();
                 weights.flat_map(|w| w.values).map(f64::from).collect()

@@ -5,7 +5,7 @@ use elbo::evaluate::Z;
 use elbo::train::Way;
 use elbo::{Dataset, Device, Trainer};
 
-use crate::common::{gpu, small};
+use crate::common::{gpu, small, survived};
 
 /// Images to train and to test on, each with one of three classes.
 fn data(floats: bool) -> [Dataset; 2] {
@@ -64,7 +64,7 @@ fn made(device: &Device, config: &Config, [train, test]: &[Dataset; 2]) -> Vec<S
         all.push(format!("{:?}", trainer.finish().expect("losses")));
         all.push(format!("{:?}", trainer.evaluate_or_go_back().expect("a look")));
     }
-    let broken = trainer.take_broken();
+    let broken = survived(&mut trainer);
     let goes_back = config.train.non_finite == NonFinite::RollBack;
     assert_eq!(goes_back, !broken.is_empty(), "{broken:?}");
     for broken in broken {

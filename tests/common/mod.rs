@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use elbo::Dataset;
 use elbo::config::{Config, Rule};
 use elbo::cpu;
 use elbo::engine::{Fusion, Parameter, Record, Report, Tensor, rate};
@@ -16,6 +15,8 @@ use elbo::metrics::{Places, Terms};
 use elbo::model::{DataSpec, TrainingNoise, Use, Vae};
 use elbo::optim::{At, rates};
 use elbo::session::{Device, Session};
+use elbo::train::{Broken, Event};
+use elbo::{Dataset, Trainer};
 
 /// The adapter for the tests: a hardware one if there is one, else software.
 ///
@@ -277,6 +278,15 @@ impl Bench {
 /// The first images of MNIST, of which each is this part: enough for three minibatches of 12.
 pub(crate) fn cut(from: usize, pixels: usize) -> Vec<u8> {
     mnist_bytes(40).chunks(784).flat_map(|x| x[from..from + pixels].to_vec()).collect()
+}
+
+/// What broke and was survived since a trainer was last asked.
+pub(crate) fn survived(trainer: &mut Trainer) -> Vec<Broken> {
+    let of = |event| match event {
+        Event::Broken(broken) => Some(broken),
+        Event::Step(_) => None,
+    };
+    trainer.take_events().into_iter().filter_map(of).collect()
 }
 
 /// A small model with few images a batch, for tests of whole steps.

@@ -12,7 +12,7 @@ use elbo::kernels::counts;
 use elbo::kernels::gather::ONCE;
 use elbo::kernels::gaussian::SAMPLE;
 use elbo::kernels::philox::purpose;
-use elbo::kernels::{ALL, finite, layer_norm};
+use elbo::kernels::{ALL, finite, layer_norm, norm};
 use naga::{Literal, Statement};
 
 use crate::wgsl::{constant, parse};
@@ -41,14 +41,14 @@ fn assert_floats(source: &str, expected: &[(&str, f32)]) {
 fn what_kernels_share_is_the_same_in_both_languages() {
     let source = include_str!("../../shaders/common.wgsl");
     let leak = -common::activate::<f64>(Activation::LeakyRelu, -1.0);
-    assert_floats(source, &[("LEAK", leak as f32)]);
+    assert_floats(source, &[("LEAK", leak as f32), ("SHRINK", norm::SHRINK as f32)]);
     assert_words(source, &[("WHOLE", record::WHOLE as usize)]);
     // Nothing that is added to the file is left out here.
     let declared = source.lines().filter_map(|line| line.strip_prefix("const "));
     let declared: Vec<_> = declared.filter_map(|rest| rest.split([' ', ':']).next()).collect();
     assert_eq!(
         declared,
-        ["WHOLE", "LEAK", "LOWEST", "HIGHEST"],
+        ["WHOLE", "LEAK", "LOWEST", "HIGHEST", "SHRINK"],
         "the constants of common.wgsl, and those compared"
     );
 }

@@ -118,6 +118,9 @@ pub(super) struct TrainingFlags {
     /// Evaluate and draw pictures after every N epochs, and after the last
     #[arg(long, value_name = "N", help_heading = "Training")]
     evaluate_every: Option<usize>,
+    /// Log the losses, rates and gradient norm of each N-th step; 0 logs none
+    #[arg(long, value_name = "N", help_heading = "Training")]
+    log_every: Option<u64>,
     /// What to do when a loss, a gradient or a weight is not finite
     #[arg(long, value_parser = words::<NonFinite>(), value_name = "WAY", help_heading = "Training")]
     non_finite: Option<NonFinite>,
@@ -225,6 +228,7 @@ impl TrainingFlags {
         set(&mut config.train.max_steps, self.max_steps);
         set(&mut config.train.patience, self.patience);
         set(&mut config.train.evaluate_every, self.evaluate_every);
+        set(&mut config.train.log_every, self.log_every);
         set(&mut config.train.non_finite, self.non_finite);
         set(&mut config.train.seed, self.seed);
     }

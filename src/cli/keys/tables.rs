@@ -264,6 +264,10 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                  the last.",
             ),
             key(
+                "log-every",
+                "Logs the losses, rates and gradient norm of each step whose number this divides; 0 logs none.",
+            ),
+            key(
                 "batch-size",
                 "Images in a minibatch, 1 to 1000000, and at most the training images.",
             ),

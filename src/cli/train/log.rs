@@ -1,10 +1,12 @@
 //! What a run tells of itself: to its folder, to TensorBoard, to who watches it.
 
+mod steps;
+
 use std::borrow::Cow;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use elbo::model::Architecture;
-use elbo::train::{Broken, Diagnosis, Way};
+use elbo::train::Diagnosis;
 use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
 use serde_json::json;
 
@@ -17,6 +19,7 @@ use crate::cli::sample::{all_classes, by_class, columns_of, names};
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
 use crate::cli::train::dashboard::{About, Pictures, Point};
+use crate::cli::train::log::steps::Clock;
 use crate::cli::train::screen::Screen;
 
 /// An epoch that was evaluated.
@@ -45,6 +48,7 @@ pub(super) struct Log {
     data: String,
     /// Whether the table of epochs has its head.
     headed: bool,
+    clock: Clock,
 }
 
 impl Log {
@@ -55,13 +59,15 @@ impl Log {
         folder: RunFolder,
         resumed: Option<u64>,
         (data, looked_at): (String, &'static str),
+        start: Instant,
     ) -> Result<Self> {
-        let mut events = EventFile::create(folder.path())?;
+        let events = EventFile::create(folder.path())?;
+        let (screen, json, clock) = (Screen::new(args), args.json, Clock::new(start));
+        let mut log = Self { folder, screen, events, json, looked_at, data, headed: false, clock };
         if let Some(step) = resumed {
-            events.go_on(step + 1)?;
+            log.go_on(step)?;
         }
-        let (screen, json) = (Screen::new(args), args.json);
-        Ok(Self { folder, screen, events, json, looked_at, data, headed: false })
+        Ok(log)
     }
 
     pub(super) fn start(
@@ -77,7 +83,7 @@ impl Log {
             "precision": precision, "schedules": trainer.schedules(),
             "parameters": trainer.vae().parameters.count(), "seed": config.seed, "step": step,
             "version": env!("CARGO_PKG_VERSION"),
-            "date": humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
+            "date": now(),
         });
         self.folder.append(TIMINGS, &line.to_string())?;
         if self.json {
@@ -129,32 +135,6 @@ impl Log {
             }
         }
         points
-    }
-
-    /// Tells of steps whose numbers broke, and that training survived.
-    pub(super) fn broken(&mut self, all: Vec<Broken>) -> Result<()> {
-        for Broken { step, what, way } in all {
-            let (event, to, scale) = match way {
-                Way::Skipped => ("skipped", None, None),
-                Way::RolledBack { to, rate_scale } => ("rolled-back", Some(to), Some(rate_scale)),
-            };
-            let line = json!({
-                "event": event, "step": step, "what": what, "to": to, "rate_scale": scale,
-            });
-            self.folder.append(METRICS, &line.to_string())?;
-            let went_on = match way {
-                Way::Skipped => "left out".to_owned(),
-                Way::RolledBack { to, rate_scale } => {
-                    format!("back after step {to}, at {rate_scale} of the learning rate")
-                }
-            };
-            let text = format!("the numbers broke at step {step}: {what}; {went_on}");
-            match self.json {
-                true => print_line(&line.to_string())?,
-                false => self.screen.say(&text),
-            }
-        }
-        Ok(())
     }
 
     /// Tells what is wrong with the model, or that it is no more.
@@ -273,6 +253,11 @@ impl Log {
         }
         Ok(())
     }
+}
+
+/// The date and the time, in UTC.
+fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// The head of the table of epochs, which fits 80 columns.

@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
             let losses = self.trainer.finish()?;
             self.log.screen.evaluating();
             let evaluation = self.trainer.evaluate_or_go_back()?;
-            self.log.broken(self.trainer.take_broken())?;
+            self.tell_steps()?;
             let Some(evaluation) = evaluation else { continue };
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
@@ -197,6 +197,12 @@ impl<'a> Run<'a> {
         patience > 0 && self.course.since_best() >= patience
     }
 
+    /// Tells of the steps that have reported since the last time: of those that are logged, and that broke.
+    pub(super) fn tell_steps(&mut self) -> Result<()> {
+        let events = self.trainer.take_events();
+        self.log.steps(&self.trainer, events)
+    }
+
     /// Saves the state.
     pub(super) fn save(&mut self) -> Result<()> {
         let state = self.state()?;
@@ -206,7 +212,7 @@ impl<'a> Run<'a> {
     /// The state of the trainer and of the run.
     fn state(&mut self) -> Result<State> {
         let state = self.trainer.state()?;
-        self.log.broken(self.trainer.take_broken())?;
+        self.tell_steps()?;
         self.course.log_bytes = self.log.folder.log_bytes()?;
         Ok(State { course: self.course, test: self.test.clone(), ..state })
     }
@@ -225,6 +231,7 @@ impl<'a> Run<'a> {
         let mut images = 0;
         let mut start = Instant::now();
         let mut shown = start;
+        self.log.time_from(self.trainer.steps_taken());
         while self.trainer.steps_taken() < end {
             if let Some(came) = self.end_came() {
                 return Ok((None, Some(came)));
@@ -240,12 +247,12 @@ impl<'a> Run<'a> {
             if first {
                 self.trainer.wait()?;
                 start = Instant::now();
+                self.log.time_from(1);
             }
             let now = self.trainer.steps_taken();
             images += (from..if first { 0 } else { now })
                 .map(|s| self.trainer.images_in_step(s))
                 .sum::<usize>();
-            self.log.broken(self.trainer.take_broken())?;
             let due = self.settings.save_every.is_some_and(|every| now.is_multiple_of(every));
             if self.signals.save() || (due && now < end) {
                 self.save()?;
@@ -253,10 +260,10 @@ impl<'a> Run<'a> {
             if now >= end {
                 // The numbers may yet be found to have broken, and training to go back.
                 self.trainer.wait()?;
-                self.log.broken(self.trainer.take_broken())?;
             }
             if now >= end || shown.elapsed() > Duration::from_millis(100) {
                 shown = Instant::now();
+                self.tell_steps()?;
                 let speed = images as f64 / start.elapsed().as_secs_f64();
                 let (losses, rate) = (self.trainer.so_far(), self.trainer.learning_rate());
                 self.log.screen.progress(Progress { step: now, losses, images, rate }, speed);

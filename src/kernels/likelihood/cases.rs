@@ -35,7 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ..ModelConfig::default()
     };
     cases.push(case(&shared, [65_600, 3], 1, 65_599, false));
-    cases.extend([1, 70, 300].map(updated));
+    let updates = [(1, 0, false), (70, 0, false), (300, 0, true), (7, 2, true)];
+    cases.extend(updates.map(updated));
     cases
 }
 
@@ -60,11 +61,13 @@ fn many(model: &ModelConfig, [images, pixels]: [usize; 2]) -> Case {
 }
 
 /// Adam's update of a shared scale by what so many rows have of its gradient.
-fn updated(rows: usize) -> Case {
-    let mut case = Case::new(format!("the update of a shared scale by {rows} rows"), rows);
+fn updated((rows, status, squared): (usize, u32, bool)) -> Case {
+    let name =
+        format!("the update of a shared scale by {rows} rows, status {status}, squared {squared}");
+    let mut case = Case::new(name, rows);
     case.record.rates = optimizer_rates(&OptimizerConfig::default(), 1e-3, 3);
     let each = case.input_line("each", rows, Dtype::F32, Fill::Uniform(1, 0.1, 1.0));
-    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![0, 0]));
+    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
     let one = |case: &mut Case, name, seed| {
         case.input_line(name, 1, Dtype::F32, Fill::Uniform(seed, 0.1, 0.5))
     };
@@ -72,7 +75,14 @@ fn updated(rows: usize) -> Case {
     let [first, second] = [one(&mut case, "first", 3), one(&mut case, "second", 4)];
     let p = Pixelwise { rows: size(rows), ..Pixelwise::default() };
     case.record(|tape| {
-        tape.dispatch(&SUM_ADAM, p, [each, guard, weight, first, second], Grid::Rows(1));
+        let bindings = [each, guard, weight, first, second];
+        if !squared {
+            tape.dispatch(&SUM_ADAM, p, bindings, Grid::Rows(1));
+            return;
+        }
+        let squares = tape.plan.vector("squares", 4);
+        let bindings = [each, guard, weight, first, second, squares];
+        tape.dispatch(&SUM_ADAM_SQUARES, p, bindings, Grid::Rows(1));
     });
     case.tolerance = 3e-6;
     case

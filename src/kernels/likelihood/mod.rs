@@ -15,6 +15,7 @@ use crate::engine::{
     Tensor, Update, real, rows_of, uncounted,
 };
 use crate::kernels::common::{self, Sum, halvings, plain, turns, turns_in_parts, wgsl};
+use crate::kernels::norm::scaled_square;
 use crate::kernels::optimizer::{Optimizer, adam_by};
 use crate::kernels::philox::philox;
 
@@ -127,6 +128,27 @@ pub static SUM_ADAM: Kernel<Pixelwise, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (sum_adam, sum_adam),
+    cpu: Cpu::Reference,
+    turns: SUM.turns,
+    flops: uncounted,
+};
+
+/// [`SUM_ADAM`], and the square of the gradient (4), in the unit of [`SHRINK`](crate::kernels::norm::SHRINK) squared, for the norm of all: zero
+/// while the guard's status is set.
+pub static SUM_ADAM_SQUARES: Kernel<Pixelwise, 6> = Kernel {
+    name: "likelihood.sum_adam_squares",
+    entry: "sum_adam_squares",
+    bindings: [
+        Binding::read("each"),
+        Binding::flags("guard_words"),
+        Binding::write("weights"),
+        Binding::write("first"),
+        Binding::write("second"),
+        Binding::write("squares"),
+    ],
+    overrides: &[],
+    schedules: SCHEDULES,
+    reference: (sum_adam_squares, sum_adam_squares),
     cpu: Cpu::Reference,
     turns: SUM.turns,
     flops: uncounted,
@@ -250,6 +272,14 @@ fn sum_adam<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 5]) {
     adam_by(&rule, record, (&[g], T::one()), [w, m, v], guard.words_mut());
 }
 
+fn sum_adam_squares<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 6]) {
+    let [each, guard, w, m, v, squares] = args;
+    let (each, guard) = (each.read(), guard.words_mut());
+    let g = sum_of(p, each);
+    squares.write()[0] = if guard[0] == 0 { scaled_square(&[g]) } else { T::zero() };
+    sum_adam(p, record, [Arg::Read(each), Arg::WriteWords(guard), w, m, v]);
+}
+
 /// Records nll, in nats, of x (images, n) under what was made (images · samples, outputs · n), which of counts has
 /// the logarithms of means first, with the one log-scale (1) where the scale is shared. The gradient at what was made, times the record's scale
 /// over the samples, is made at once; so is that at the log-scale, of which each row has its share: it
@@ -294,11 +324,17 @@ pub fn likelihood(
             let p = Pixelwise { accumulate: whole.accumulate(), ..p };
             tape.dispatch(&SUM, p, [each, whole.at], Grid::Rows(1));
         }
-        Some(Update { guard, decoupled }) => {
+        Some(Update { guard, decoupled, squares }) => {
             let [first, second] = tape.parameters.moments_of(tape.plan, log_scale);
             let p = Pixelwise { decoupled: u32::from(decoupled), ..p };
             let bindings = [each, guard, log_scale, first, second];
-            tape.dispatch(&SUM_ADAM, p, bindings, Grid::Rows(1));
+            match squares {
+                None => tape.dispatch(&SUM_ADAM, p, bindings, Grid::Rows(1)),
+                Some(squares) => {
+                    let bindings = [each, guard, log_scale, first, second, squares];
+                    tape.dispatch(&SUM_ADAM_SQUARES, p, bindings, Grid::Rows(1));
+                }
+            }
         }
     });
     Some(each)

@@ -9,6 +9,7 @@ use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::optimizer_rates;
 use crate::kernels::gather::{Shard, gather};
 use crate::kernels::label::append;
+use crate::kernels::norm::NormAt;
 use crate::kernels::optimizer::learn;
 use crate::kernels::reduce::{Term, reduce, reports};
 
@@ -206,12 +207,13 @@ pub(crate) fn trial() -> Case {
 }
 
 /// What a fused case is: images in the dataset, bytes behind the pixels of each that the first layer alone
-/// sees, rows of the batch, images in the minibatch.
+/// sees, rows of the batch, images in the minibatch; and whether the norm of the gradients is reported.
 struct Batch {
     images: usize,
     behind: usize,
     rows: usize,
     filled: usize,
+    normed: bool,
 }
 
 /// Whole steps of a small model with everything fused: each entry ragged in each dimension, latents
@@ -221,9 +223,19 @@ struct Batch {
 fn fused_steps() -> Vec<Case> {
     let adam = OptimizerConfig::default;
     let decayed = OptimizerConfig { rule: Rule::Adamw, weight_decay: 0.1, ..adam() };
-    let of = |images, rows, filled| Batch { images, behind: 0, rows, filled };
-    let told = |behind| Batch { images: 40, behind, rows: 19, filled: 17 };
+    let of = |images, rows, filled| Batch { images, behind: 0, rows, filled, normed: false };
+    let told = |behind| Batch { behind, ..of(40, 19, 17) };
+    let normed = |batch| Batch { normed: true, ..batch };
     vec![
+        fused_step(normed(told(10)), [48, 33, 3], Dtype::U32, &adam(), 0),
+        fused_step(normed(of(1, 1, 1)), [1, 1, 1], Dtype::U32, &adam(), 0),
+        fused_step(normed(of(40, 19, 17)), [37, 21, 3], Dtype::U32, &adam(), 0),
+        fused_step(normed(of(40, 33, 33)), [70, 65, 20], Dtype::F32, &decayed, 0),
+        fused_step(normed(of(50, 16, 16)), [33, 16, 67], Dtype::U32, &decayed, 0),
+        fused_step(normed(of(40, 19, 17)), [37, 21, 3], Dtype::F32, &adam(), 1),
+        fused_step(normed(of(40, 19, 17)), [37, 21, 3], Dtype::U32, &adam(), 2),
+        fused_step(normed(of(300, 128, 128)), [784, 400, 20], Dtype::U32, &adam(), 0),
+        too_large(fused_step(normed(of(40, 19, 19)), [37, 21, 3], Dtype::F32, &adam(), 0)),
         fused_step(told(2), [1, 3, 1], Dtype::U32, &adam(), 0),
         fused_step(told(10), [37, 21, 3], Dtype::U32, &adam(), 0),
         fused_step(told(11), [37, 21, 3], Dtype::U32, &decayed, 0),
@@ -250,10 +262,11 @@ fn fused_step(
     rule: &OptimizerConfig,
     status: u32,
 ) -> Case {
-    let Batch { images, behind, rows, filled } = batch;
+    let Batch { images, behind, rows, filled, normed } = batch;
     let kind = if dtype == Dtype::U32 { "bytes" } else { "floats" };
     let name = format!(
-        "matmul fused {filled}/{rows} {kind}, {pixels}-{hidden}-{latent}, {behind} behind, {:?}, status {status}",
+        "matmul fused {filled}/{rows} {kind}, {pixels}-{hidden}-{latent}, {behind} behind, {:?}, status {status}, \
+         normed {normed}",
         rule.rule
     );
     let mut case = Case::new(name, filled);
@@ -268,7 +281,8 @@ fn fused_step(
     let (x, image) = (plan.matrix("x", rows, pixels), plan.words("image", rows));
     let [eps, z] = ["eps", "z"].map(|name| plan.matrix(name, rows, latent));
     let extra = plan.vector("extra", rows);
-    let reports = reports(plan, &["nll", "kl", "extra"]);
+    let reports = reports(plan, &["nll", "kl", "extra", "norm"]);
+    let norm = normed.then(|| NormAt::of(&reports, "norm"));
     let guard = reports.slots.guard;
     case.inputs.push((guard, Fill::Words(vec![status, 0])));
     let shapes = [[hidden, inputs], [2 * latent, hidden], [hidden, latent], [pixels, hidden]];
@@ -297,7 +311,7 @@ fn fused_step(
         let Compared { nll, .. } = linear_bernoulli(&mut tape, top, layers[3], compared);
         let terms = [("nll", nll), ("kl", kl), ("extra", extra)];
         let terms = terms.map(|(name, of)| Term { name, of, each: 1 });
-        learn(&mut tape, rule, guard, |tape| reduce(tape, &reports, &terms, true));
+        learn(&mut tape, rule, (guard, norm), |tape| reduce(tape, &reports, &terms, true));
         (tape.take(), [nll, kl])
     };
     case.program = Program::new(&case.name, &[&dispatches]);
@@ -353,7 +367,7 @@ fn too_large(mut case: Case) -> Case {
 
 /// A fused step whose weights stay, and whose first moments are the gradients, to differentiate.
 fn still(dtype: Dtype) -> Case {
-    let batch = Batch { images: 9, behind: 0, rows: 7, filled: 5 };
+    let batch = Batch { images: 9, behind: 0, rows: 7, filled: 5, normed: false };
     let mut case = fused_step(batch, [13, 6, 3], dtype, &OptimizerConfig::default(), 0);
     case.name += ", still";
     let rates = &mut case.record.rates;

@@ -10,11 +10,12 @@ use crate::kernels::bernoulli::{self, Bernoulli};
 use crate::kernels::common::turns;
 use crate::kernels::gather::{chosen, levels};
 use crate::kernels::gaussian::{self, Gaussian, Parts};
+use crate::kernels::norm::scaled_square;
 use crate::kernels::optimizer::{Optimizer, adam_by};
 use crate::kernels::philox::{PHILOX, SHUFFLED};
 
-/// Columns whose losses are added up before they are stored: the narrowest tile's.
-pub(super) const PART: usize = 32;
+/// Columns whose losses, or squares, are added up before they are stored: the narrowest tile's.
+pub(in crate::kernels) const PART: usize = 32;
 
 /// y = f(x wᵀ + b), x being rows of a dataset of bytes, chosen here.
 pub static FORWARD_BYTES: Kernel<Product, 5> = Kernel {
@@ -130,7 +131,7 @@ pub static ADAM: Kernel<Product, 6> = Kernel {
         Binding::write("second"),
     ],
     overrides: &[],
-    schedules: schedules!(Tn: "adam.wgsl", "finish.adam.wgsl"),
+    schedules: schedules!(Tn: "adam.wgsl", "finish.adam.wgsl", "squares.none.wgsl"),
     reference: (adam, adam),
     cpu: Cpu::Own(gemm::adam),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
@@ -151,10 +152,58 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
         Binding::write("second"),
     ],
     overrides: &[],
-    schedules: schedules!(Tn: "adam_bytes.wgsl", "finish.adam.wgsl"),
+    schedules: schedules!(Tn: "adam_bytes.wgsl", "finish.adam.wgsl", "squares.none.wgsl"),
     reference: (adam_bytes, adam_bytes),
     cpu: Cpu::Reference,
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
+    flops: |p, [dy, ..]| operations(dy.rows(), dy.cols(), p.inside as usize),
+};
+
+/// [`ADAM`], and sums of the squares of the gradients: of each [`PART`] neighbours in a row of the weight, row by
+/// row, then of each four biases, in the unit of [`SHRINK`](crate::kernels::norm::SHRINK). They are zero while the guard's status is set.
+pub static ADAM_SQUARES: Kernel<Product, 7> = Kernel {
+    name: "matmul.adam_squares",
+    entry: ENTRY,
+    bindings: [
+        Binding::read("dy"),
+        Binding::read("x"),
+        Binding::flags("guard_words"),
+        Binding::write("weights"),
+        Binding::write("first"),
+        Binding::write("second"),
+        Binding::write("squares"),
+    ],
+    overrides: &[],
+    schedules: schedules!(
+        Tn: "adam.wgsl", "adam_squares.wgsl", "finish.adam.wgsl", "squares.wgsl"
+    ),
+    reference: (adam_squares, adam_squares),
+    cpu: Cpu::Own(gemm::adam_squares),
+    turns: |p| turns_of(p, 64) + turns(p.depth, 1),
+    flops: |_, [dy, x, ..]| operations(dy.rows(), dy.cols(), x.cols()),
+};
+
+/// The same where x is rows of a dataset of bytes.
+pub static ADAM_BYTES_SQUARES: Kernel<Product, 8> = Kernel {
+    name: "matmul.adam_bytes_squares",
+    entry: ENTRY,
+    bindings: [
+        Binding::read("dy"),
+        Binding::read_words("pixels"),
+        Binding::read_words("image"),
+        Binding::flags("guard_words"),
+        Binding::write("weights"),
+        Binding::write("first"),
+        Binding::write("second"),
+        Binding::write("squares"),
+    ],
+    overrides: &[],
+    schedules: schedules!(
+        Tn: "adam_bytes.wgsl", "adam_bytes_squares.wgsl", "finish.adam.wgsl", "squares.wgsl"
+    ),
+    reference: (adam_bytes_squares, adam_bytes_squares),
+    cpu: Cpu::Reference,
+    turns: ADAM_SQUARES.turns,
     flops: |p, [dy, ..]| operations(dy.rows(), dy.cols(), p.inside as usize),
 };
 
@@ -241,14 +290,34 @@ fn backward_draw<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 5]) {
     gaussian::backward(&gaussian_of(p), record, [h, eps, Arg::Read(&dz), dh]);
 }
 
-fn adam<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
-    let [dy, x, guard, weights, first, second] = args;
-    let rule = Optimizer { decoupled: p.decoupled, ..Optimizer::default() };
+/// The gradients of a weight and of the bias behind it.
+fn gradients<T: Real>(p: &Product, record: &Record, [dy, x]: [Arg<'_, T>; 2]) -> Vec<T> {
     let (rows, bias) = (p.rows as usize, p.bias as usize);
     let mut g = vec![T::zero(); bias + rows];
     let (dw, db) = g.split_at_mut(bias);
     backward_w(p, record, [dy, x, Arg::Write(dw), Arg::Write(db)]);
+    g
+}
+
+fn adam<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 6]) {
+    let [dy, x, guard, weights, first, second] = args;
+    let rule = Optimizer { decoupled: p.decoupled, ..Optimizer::default() };
+    let g = gradients(p, record, [dy, x]);
     adam_by(&rule, record, (&g, T::one()), [weights, first, second], guard.words_mut());
+}
+
+fn adam_squares<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
+    let [dy, x, guard, weights, first, second, squares] = args;
+    let rule = Optimizer { decoupled: p.decoupled, ..Optimizer::default() };
+    let g = gradients(p, record, [dy, x]);
+    let (guard, cols, rows) = (guard.words_mut(), p.cols as usize, p.rows as usize);
+    let (of_weight, of_bias) = squares.write().split_at_mut(rows * cols.div_ceil(PART));
+    let sum = |g: &[T]| if guard[0] == 0 { scaled_square(g) } else { T::zero() };
+    let weight = g[..rows * cols].chunks(cols).flat_map(|row| row.chunks(PART));
+    of_weight.iter_mut().zip(weight).for_each(|(to, g)| *to = sum(g));
+    let bias = g[p.bias as usize..].chunks(4);
+    of_bias.iter_mut().zip(bias).for_each(|(to, g)| *to = sum(g));
+    adam_by(&rule, record, (&g, T::one()), [weights, first, second], guard);
 }
 
 fn adam_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
@@ -256,4 +325,11 @@ fn adam_bytes<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 7]) {
     let images = &image.words()[..p.depth as usize];
     let x = rows_of(record, (pixels.words(), p.b_stride), images);
     adam(p, record, [dy, Arg::Read(&x), guard, weights, first, second]);
+}
+
+fn adam_bytes_squares<T: Real>(p: &Product, record: &Record, args: [Arg<'_, T>; 8]) {
+    let [dy, pixels, image, guard, weights, first, second, squares] = args;
+    let images = &image.words()[..p.depth as usize];
+    let x = rows_of(record, (pixels.words(), p.b_stride), images);
+    adam_squares(p, record, [dy, Arg::Read(&x), guard, weights, first, second, squares]);
 }

@@ -9,7 +9,8 @@ use crate::config::Activation;
 use crate::engine::{Arg, Record};
 use crate::kernels::common::{activate, activation_of, slope_at_output};
 use crate::kernels::fast::vectorised;
-use crate::kernels::matmul::Product;
+use crate::kernels::matmul::{PART, Product};
+use crate::kernels::norm::SHRINK;
 use crate::kernels::optimizer::{Optimizer, update_chunk};
 
 /// A matrix as it is stored: elements, and the distances between its rows and its columns.
@@ -213,9 +214,20 @@ thread_local! {
 }
 
 pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
+    update(p, record, args, None);
+}
+
+pub(super) fn adam_squares(p: &Product, record: &Record, args: [Arg<'_, f32>; 7]) {
+    let [dy, x, guard, weights, first, second, squares] = args;
+    update(p, record, [dy, x, guard, weights, first, second], Some(squares.write()));
+}
+
+/// Adam's update, and the sums of the gradients' squares where there is a place for them.
+fn update(p: &Product, record: &Record, args: [Arg<'_, f32>; 6], mut squares: Option<&mut [f32]>) {
     let [dy, x, guard, weights, first, second] = args;
     let (dy, guard) = (dy.read(), guard.words_mut());
     if guard[0] != 0 {
+        squares.iter_mut().for_each(|squares| squares.fill(0.0));
         return;
     }
     let a = View::rows(dy, p.a_stride).transposed();
@@ -231,7 +243,9 @@ pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
         let weight = weight[..rows * stride].par_chunks_mut(block_rows * stride);
         weight.zip(bias[..rows].par_chunks_mut(block_rows))
     });
-    let blocks = w.zip(m).zip(v).enumerate().map(|(block, (((w, b), (m, bm)), (v, bv)))| {
+    let squares = square_blocks(squares, rows, (stride, block_rows));
+    let blocks = w.zip(m).zip(v).zip(squares).enumerate();
+    let blocks = blocks.map(|(block, ((((w, b), (m, bm)), (v, bv)), [of_w, of_b]))| {
         GRADIENTS.with_borrow_mut(|g| {
             g.resize(g.len().max(w.len()), 0.0);
             let g = &mut g[..w.len()];
@@ -240,8 +254,49 @@ pub(super) fn adam(p: &Product, record: &Record, args: [Arg<'_, f32>; 6]) {
             product(&part, g, (a, x), false, Blocks::ONE);
             let db = &mut [0.0; MOST_ROWS][..b.len()];
             add_rows(p, dy, block * block_rows, db);
+            sum_squares(g, (stride, PART), of_w);
+            sum_squares(db, (db.len(), 4), of_b);
             update(g, [w, m, v]) | update(db, [b, bm, bv])
         })
     });
     guard[1] |= blocks.reduce(|| 0, |a, b| a | b);
+}
+
+/// The places for the squares of each block of rows, weight and bias; where none are asked for, they are empty.
+fn square_blocks(
+    squares: Option<&mut [f32]>,
+    rows: usize,
+    (stride, block_rows): (usize, usize),
+) -> Vec<[&mut [f32]; 2]> {
+    let parts = stride.div_ceil(PART);
+    match squares {
+        None => (0..rows.div_ceil(block_rows)).map(|_| [&mut [][..], &mut []]).collect(),
+        Some(squares) => {
+            let (weight, bias) = squares.split_at_mut(rows * parts);
+            let bias = bias[..rows / 4].chunks_mut(block_rows / 4);
+            let blocks = weight.chunks_mut(block_rows * parts).zip(bias);
+            blocks.map(|(weight, bias)| [weight, bias]).collect()
+        }
+    }
+}
+
+/// Sums of the squares of so many neighbours each, in rows of a length that is a multiple of four.
+fn sum_squares(g: &[f32], (row, neighbours): (usize, usize), sums: &mut [f32]) {
+    vectorised(
+        #[inline(always)]
+        || {
+            let parts = g.chunks(row).flat_map(|row| row.chunks(neighbours));
+            for (sum, part) in sums.iter_mut().zip(parts) {
+                // Sums side by side, which compilers do at once.
+                let mut lanes = [0.0; 4];
+                for four in part.as_chunks::<4>().0 {
+                    for (lane, g) in lanes.iter_mut().zip(four) {
+                        let shrunk = SHRINK as f32 * g;
+                        *lane += shrunk * shrunk;
+                    }
+                }
+                *sum = lanes.iter().sum();
+            }
+        },
+    );
 }

@@ -50,7 +50,11 @@ params! {
 }
 
 pub(crate) use cases::{cases, trial};
-pub use fused::{ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES};
+pub(super) use fused::PART;
+pub use fused::{
+    ADAM, ADAM_BYTES, ADAM_BYTES_SQUARES, ADAM_SQUARES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES,
+    DRAW, FORWARD_BYTES,
+};
 pub use record::{
     Affine, BLOCK, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw,
 };
@@ -92,7 +96,7 @@ pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     entry: ENTRY,
     bindings: [Binding::read("dy"), Binding::read("x"), Binding::write("dw"), Binding::write("db")],
     overrides: &[],
-    schedules: schedules!(Tn: "backward_w.wgsl"),
+    schedules: schedules!(Tn: "backward_w.wgsl", "squares.none.wgsl"),
     reference: (backward_w, backward_w),
     cpu: Cpu::Own(gemm::backward_w),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),

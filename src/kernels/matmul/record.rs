@@ -1,7 +1,8 @@
 //! Records fully connected layers, and what their products finish at once: a draw, a likelihood.
 
 use super::fused::{
-    ADAM, ADAM_BYTES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES, DRAW, FORWARD_BYTES, PART,
+    ADAM, ADAM_BYTES, ADAM_BYTES_SQUARES, ADAM_SQUARES, BACKWARD_DRAW, BERNOULLI, BERNOULLI_BYTES,
+    DRAW, FORWARD_BYTES, PART,
 };
 use super::{BACKWARD_W, BACKWARD_X, FORWARD, Product};
 use crate::config::Activation;
@@ -339,13 +340,22 @@ fn update_weight(tape: &mut Tape<'_>, x: Input, layer: Affine, dy: Tensor, updat
         ..to_weight(x.stride(), w, dy, dy.padded_rows())
     };
     let grid = Grid::Matrix(w.padded_rows(), w.stride());
-    match x {
-        Input::Made(x) | Input::Data(x) => {
-            tape.dispatch(&ADAM, p, [dy, x, update.guard, both, first, second], grid);
+    let guard = update.guard;
+    match (x, update.squares) {
+        (Input::Made(x) | Input::Data(x), None) => {
+            tape.dispatch(&ADAM, p, [dy, x, guard, both, first, second], grid);
         }
-        Input::Bytes(Bytes { pixels, image, .. }) => {
-            let bindings = [dy, pixels, image, update.guard, both, first, second];
+        (Input::Made(x) | Input::Data(x), Some(squares)) => {
+            let bindings = [dy, x, guard, both, first, second, squares];
+            tape.dispatch(&ADAM_SQUARES, p, bindings, grid);
+        }
+        (Input::Bytes(Bytes { pixels, image, .. }), None) => {
+            let bindings = [dy, pixels, image, guard, both, first, second];
             tape.dispatch(&ADAM_BYTES, p, bindings, grid);
+        }
+        (Input::Bytes(Bytes { pixels, image, .. }), Some(squares)) => {
+            let bindings = [dy, pixels, image, guard, both, first, second, squares];
+            tape.dispatch(&ADAM_BYTES_SQUARES, p, bindings, grid);
         }
     }
 }

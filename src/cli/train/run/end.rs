@@ -132,6 +132,7 @@ impl Run<'_> {
 
     /// Tells of an error that ended training, and where it can go on.
     pub(super) fn fail(&mut self, error: Error) -> Result<u8> {
+        let _ = self.tell_steps();
         let Trained { step, rolled_back, .. } = self.trainer.trained();
         let new = !self.over && self.saved != Some((step, rolled_back));
         if new && matches!(error.kind(), ErrorKind::Io | ErrorKind::Data) {

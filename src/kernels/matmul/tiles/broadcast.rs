@@ -164,9 +164,16 @@ impl Tile {
             line!(s, "        if {col} < p.cols {{ loss += finish(row0 + i, {col}, c0_{quad}); }}");
         }
         line!(s, "        if LOSSES {{");
-        line!(s, "            let sum = subgroupAdd(loss);");
-        line!(s, "            if lane == 0u && col0 < p.cols {{");
-        line!(s, "                store_loss(row0 + i, tile.y, sum);");
+        // The lanes that own 32 columns: all of them, or the half of them.
+        if self.quads == 1 {
+            line!(s, "            let sum = subgroupAdd(loss);");
+            line!(s, "            if lane == 0u && col0 < p.cols {{");
+        } else {
+            line!(s, "            let two = loss + subgroupShuffleXor(loss, 1u);");
+            line!(s, "            let sum = two + subgroupShuffleXor(two, 2u);");
+            line!(s, "            if lane % 4u == 0u && col0 < p.cols {{");
+        }
+        line!(s, "                store_loss(row0 + i, col0 / 32u, sum);");
         line!(s, "            }}");
         line!(s, "        }}");
         self.for_each_sum(|row, quad| {

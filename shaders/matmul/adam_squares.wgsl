@@ -1,0 +1,2 @@
+// What `adam.wgsl` does, and the sums of the gradients' squares.
+@group(0) @binding(7) var<storage, read_write> squares: array<f32>;
