@@ -1,5 +1,7 @@
 //! Event files for TensorBoard: scalars and pictures of a run, step by step.
 
+pub(super) mod hparams;
+
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,6 +43,56 @@ struct Value {
     simple_value: Option<f32>,
     #[prost(message, optional, tag = "4")]
     image: Option<Image>,
+    #[prost(message, optional, tag = "5")]
+    histo: Option<Histogram>,
+    #[prost(message, optional, tag = "8")]
+    tensor: Option<Tensor>,
+    #[prost(message, optional, tag = "9")]
+    metadata: Option<Metadata>,
+}
+
+/// `HistogramProto`: how many numbers lie up to each limit, and above the one before.
+#[derive(Clone, PartialEq, Message)]
+struct Histogram {
+    #[prost(double, tag = "1")]
+    min: f64,
+    #[prost(double, tag = "2")]
+    max: f64,
+    #[prost(double, tag = "3")]
+    num: f64,
+    #[prost(double, tag = "4")]
+    sum: f64,
+    #[prost(double, tag = "5")]
+    sum_squares: f64,
+    #[prost(double, repeated, tag = "6")]
+    bucket_limit: Vec<f64>,
+    #[prost(double, repeated, tag = "7")]
+    bucket: Vec<f64>,
+}
+
+/// `TensorProto`, as far as one number takes it.
+#[derive(Clone, PartialEq, Message)]
+struct Tensor {
+    /// 1 is f32.
+    #[prost(int32, tag = "1")]
+    dtype: i32,
+    #[prost(float, repeated, tag = "5")]
+    float_val: Vec<f32>,
+}
+
+/// `SummaryMetadata`: which of TensorBoard's plugins a value is for, and what that is told.
+#[derive(Clone, PartialEq, Message)]
+struct Metadata {
+    #[prost(message, optional, tag = "1")]
+    plugin_data: Option<PluginData>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct PluginData {
+    #[prost(string, tag = "1")]
+    plugin_name: String,
+    #[prost(bytes = "vec", tag = "2")]
+    content: Vec<u8>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -102,9 +154,15 @@ impl EventFile {
         let value = |(tag, value): &(_, f64)| Value {
             tag: AsRef::<str>::as_ref(tag).to_owned(),
             simple_value: Some(*value as f32),
-            image: None,
+            ..Value::default()
         };
         self.summary(step, values.iter().map(value).collect())
+    }
+
+    /// Adds how numbers of a step are distributed, those that are finite.
+    pub(super) fn histogram(&mut self, step: u64, tag: &str, values: &[f64]) -> Result<()> {
+        let histo = Some(histogram(values));
+        self.summary(step, vec![Value { tag: tag.to_owned(), histo, ..Value::default() }])
     }
 
     /// Adds a grey picture of a step, as the bytes of a PNG file.
@@ -117,7 +175,7 @@ impl EventFile {
         let (height, width) = (extent(reader.info().height), extent(reader.info().width));
         let colorspace = extent(reader.info().color_type.samples() as u32);
         let image = Some(Image { height, width, colorspace, encoded: png.to_vec() });
-        self.summary(step, vec![Value { tag: tag.to_owned(), simple_value: None, image }])
+        self.summary(step, vec![Value { tag: tag.to_owned(), image, ..Value::default() }])
     }
 
     fn summary(&mut self, step: u64, value: Vec<Value>) -> Result<()> {
@@ -138,6 +196,38 @@ impl Event {
     fn now(step: u64) -> Self {
         let step = i64::try_from(step).unwrap_or(i64::MAX);
         Self { wall_time: since_1970().as_secs_f64(), step, ..Self::default() }
+    }
+}
+
+/// Buckets of a histogram.
+const BUCKETS: usize = 30;
+
+/// The histogram of numbers in buckets of one width, of which the last ends at the largest.
+fn histogram(values: &[f64]) -> Histogram {
+    let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
+    let (min, max) = values
+        .iter()
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(min, max), &v| (min.min(v), max.max(v)));
+    if values.is_empty() {
+        return Histogram::default();
+    }
+    // Numbers that are all the same take one bucket.
+    let buckets = if max > min { BUCKETS } else { 1 };
+    let width = (max - min) / buckets as f64;
+    let mut bucket = vec![0.0; buckets];
+    for value in &values {
+        let place = if width > 0.0 { ((value - min) / width) as usize } else { 0 };
+        bucket[place.min(buckets - 1)] += 1.0;
+    }
+    let limit = |i: usize| if i == buckets { max } else { min + i as f64 * width };
+    Histogram {
+        min,
+        max,
+        num: values.len() as f64,
+        sum: values.iter().sum(),
+        sum_squares: values.iter().map(|v| v * v).sum(),
+        bucket_limit: (1..=buckets).map(limit).collect(),
+        bucket,
     }
 }
 
@@ -226,6 +316,20 @@ mod tests {
         assert_eq!((events[3].step, events.len()), (6, 4));
         let hours = (events[3].wall_time - numbers[0] as f64) / 3600.0;
         assert!((0.0..1.0).contains(&hours), "the clock of a record, and of the name");
+    }
+
+    #[test]
+    fn a_histogram_has_every_finite_number_once() {
+        let found = histogram(&[0.0, 3.0, f64::NAN, 1.5, 1.49, 0.1]);
+        assert_eq!((found.min, found.max, found.num), (0.0, 3.0, 5.0));
+        assert!((found.sum - 6.09).abs() < 1e-12 && (found.sum_squares - 13.4801).abs() < 1e-12);
+        // Buckets of a tenth: that of 0.1 is the second, of 1.49 the fifteenth.
+        let full: Vec<_> = (0..BUCKETS).filter(|&i| found.bucket[i] > 0.0).collect();
+        assert_eq!(full, [0, 1, 14, 15, 29], "{:?}", found.bucket);
+        assert_eq!((found.bucket_limit.len(), found.bucket_limit[29]), (BUCKETS, 3.0));
+        let same = histogram(&[2.0; 4]);
+        assert_eq!((same.bucket, same.bucket_limit), (vec![4.0], vec![2.0]), "of equal numbers");
+        assert_eq!(histogram(&[f64::INFINITY]), Histogram::default(), "of none that is finite");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::config::{Likelihood, ModelConfig, Scale};
 use crate::error::Result;
-use crate::evaluate::{Evaluation, dimensions, used};
+use crate::evaluate::{Dimension, Evaluation, dimensions, used};
 use crate::metrics::{Losses, Nats};
 use crate::train::Trainer;
 
@@ -122,20 +122,19 @@ impl Trainer {
         self.deviation
     }
 
-    /// The dimensions of z that say something of the first test images, and what is wrong with the model, if
-    /// it can be known after so few steps.
+    /// What the dimensions of z say of the first test images, and what is wrong with the model, if it can be
+    /// known after so few steps.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance).
-    pub fn diagnose(&mut self, test: &Evaluation) -> Result<(usize, Option<Diagnosis>)> {
+    pub fn diagnose(&mut self, test: &Evaluation) -> Result<(Vec<Dimension>, Option<Diagnosis>)> {
         let (steps, constant, deviation) = (self.trained.step, self.constant, self.deviation);
         // A code that tells each image from all others has so many nats.
         let enough = (self.images as f64).ln();
         let model = self.model()?;
         let (config, asked) = (model.config.model.clone(), model.images().min(ASKED));
         let dimensions = dimensions(&model.encode(0..asked)?, config.latent);
-        let active = dimensions.iter().filter(|dimension| dimension.is_active()).count();
         let pixel = model.reading().shown.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
         let Losses { loss, kl, .. } = test.sampled;
         let kl = Some([kl, enough]).filter(|[kl, enough]| *kl > 4.0 * enough + 20.0);
@@ -154,6 +153,6 @@ impl Trainer {
             }
             (above, _) => above.map(worse),
         };
-        Ok((active, found))
+        Ok((dimensions, found))
     }
 }

@@ -2,10 +2,12 @@
 
 use elbo::config::{Activation, Config, Likelihood, Reduction, Rule};
 use elbo::engine::Fusion;
-use elbo::model::TrainingNoise;
+use elbo::model::{TrainingNoise, Use};
 use elbo::session::Device;
 
-use crate::common::golden::{Golden, assert_close, given_step, set_weights, small_images};
+use crate::common::golden::{
+    Golden, NAMES, assert_close, fill, given_step, set_weights, small_images,
+};
 use crate::common::{Bench, gpu, mnist_bytes};
 
 /// What may differ: the f64 oracle from PyTorch's f64, and f32 from it, as shares of a norm.
@@ -106,6 +108,30 @@ const VARIANTS: [&str; 18] = [
     "beta4",
     "mean_reduction",
 ];
+
+/// The norm of PyTorch's gradients, whatever the rule does with them.
+#[test]
+fn norms_of_gradients_equal_pytorch() {
+    let (golden, images) = (Golden::read("small.safetensors"), small_images());
+    let ways = targets_and_steps().into_iter().chain(other_schedules());
+    for ((target, device, allowed), (fused, step)) in ways {
+        for variant in VARIANTS {
+            let config = small_config(variant);
+            let (data, noise) = ((images.as_slice(), 37), TrainingNoise::Given);
+            let logged = Use::LoggedStep(step);
+            let mut bench = Bench::with_use(&config, data, noise, device.as_ref(), logged);
+            set_weights(&mut bench, 0.5);
+            let eps = bench.vae.ports.eps;
+            bench.session.write(eps, &fill(5001, eps.rows() * eps.cols(), 2.0));
+            let record = bench.record(1);
+            let found = bench.gradient_norm(record);
+            let of = |key: &&str| golden.floats(&format!("{variant}/grad.{key}"));
+            let expected = NAMES.iter().flat_map(of).map(|g| g * g).sum::<f64>().sqrt();
+            let apart = (found - expected).abs() / expected;
+            assert!(apart <= allowed, "{target} {fused} {variant}: {found}, {expected}");
+        }
+    }
+}
 
 #[test]
 fn small_nets_equal_pytorch() {

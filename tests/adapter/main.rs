@@ -16,6 +16,7 @@ mod fused;
 mod golden;
 mod kernels;
 mod likelihoods;
+mod logged;
 mod networks;
 mod optimisers;
 mod parts;

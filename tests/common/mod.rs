@@ -140,10 +140,21 @@ impl Bench {
         device: Option<&Device>,
         step: Fusion,
     ) -> Self {
+        Self::with_use(config, (bytes, pixels), noise, device, Use::Step(step))
+    }
+
+    /// A model whose steps are this program.
+    pub(crate) fn with_use(
+        config: &Config,
+        (bytes, pixels): (&[u8], usize),
+        noise: TrainingNoise,
+        device: Option<&Device>,
+        step: Use,
+    ) -> Self {
         let images = bytes.len() / pixels;
         let spec = DataSpec { images, pixels, bytes: true, window: None };
         let mut vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
-        let step = vae.program(Use::Step(step)).expect("a program").clone();
+        let step = vae.program(step).expect("a program").clone();
         let (session, program) = match device {
             None => {
                 let made = cpu::Session::new(&vae.plan, Some(vae.ports.reports.slots), 1);
@@ -226,6 +237,13 @@ impl Bench {
         let report = self.report(record);
         assert_eq!(report.status, 0, "the numbers of a step");
         self.places.terms(&report)
+    }
+
+    /// Runs a logged training step; the norm of its gradient, as it is stored or used.
+    pub(crate) fn gradient_norm(&mut self, record: Record) -> f64 {
+        let report = self.report(record);
+        assert_eq!(report.status, 0, "the numbers of a step");
+        self.places.gradient_norm(&report)
     }
 
     fn report(&mut self, record: Record) -> Report {

@@ -33,7 +33,10 @@ from huggingface_hub import ModelCard
 from huggingface_hub.repocard_data import eval_results_to_model_index
 from onnx import checker
 from safetensors.numpy import load_file, save_file
+from tensorboard import context
+from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
 MOST = 1e-5  # difference, of values up to 1; relative to larger ones
 LOG_VAR_BOUNDS = (-30.0, 20.0)
@@ -333,8 +336,9 @@ def check_run(elbo, run):
 SCALARS = {
     "train/loss": "train_loss", "train/recon": "train_recon", "train/kl": "train_kl",
     "test/loss": "test_loss", "test/recon": "test_recon", "test/kl": "test_kl",
-    "test/loss_at_mean": "test_loss_at_mean",
+    "test/loss_at_mean": "test_loss_at_mean", "test/active_units": "active_units",
 }
+STEPS = ("loss", "recon", "kl", "objective", "lr", "beta", "grad_norm")
 
 
 def check_events(run):
@@ -342,14 +346,18 @@ def check_events(run):
     def read(name):
         return [json.loads(line) for line in (run / name).read_text().splitlines()]
 
-    epochs = [line for line in read("metrics.jsonl") if line["event"] == "epoch"]
+    lines = read("metrics.jsonl")
+    epochs, logged = ([line for line in lines if line["event"] == event] for event in ("epoch", "step"))
     steps = [line["step"] for line in epochs]
     numbers = {tag: {line["step"]: line[key] for line in epochs} for tag, key in SCALARS.items()}
+    numbers |= {f"step/{key}": {line["step"]: line[key] for line in logged} for key in STEPS if logged}
     # An epoch that was trained again has two times, of which the later counts; one of a single step has none.
-    speeds = {line["step"]: line["images_per_s"] for line in read("timings.jsonl") if "images_per_s" in line}
+    speeds = [line for line in read("timings.jsonl") if "images_per_s" in line and "event" not in line]
+    speeds = {line["step"]: line["images_per_s"] for line in speeds}
     speeds = {step: speeds[step] for step in steps if speeds[step] is not None}
     numbers |= {"images_per_s": speeds} if speeds else {}
-    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0})
+    numbers |= results(run, lines)
+    events = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "histograms": 0})
     events.Reload()
     tags = events.Tags()
     require(set(tags["scalars"]) == set(numbers), f"{run}: scalars {tags['scalars']}, expected {list(numbers)}")
@@ -371,7 +379,89 @@ def check_events(run):
             require(event.encoded_image_string == png, f"{run}: `{tag}` at step {event.step} is another picture")
             size = (int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big"))
             require((event.width, event.height) == size, f"{run}: `{tag}` is {event.width}×{event.height}, not {size}")
-    print(f"{run.name}: {len(epochs)} epochs of {len(numbers)} scalars and 2 images in its event files")
+    require(tags["histograms"] == ["test/kl_per_dimension"], f"{run}: the histograms are {tags['histograms']}")
+    config = tomllib.loads((run / "config.toml").read_text())
+    found = events.Histograms("test/kl_per_dimension")
+    require([e.step for e in found] == steps, f"{run}: histograms of steps {[e.step for e in found]}, expected {steps}")
+    for event, line in zip(found, epochs):
+        histogram = event.histogram_value
+        latent = config["model"]["latent"]
+        require(histogram.num == sum(histogram.bucket) == latent, f"{run}: a histogram of {histogram.num}, not {latent}")
+        limits = histogram.bucket_limit
+        inside = limits == sorted(limits) and limits[-1] == histogram.max >= histogram.sum / latent >= histogram.min >= 0
+        require(inside, f"{run}: a histogram up to {limits} of {histogram.min} to {histogram.max}")
+        # The looked-at images are all those of the test here: their KL is the mean that is logged.
+        if line["test_kl"] and count_of_test(config) <= 1000:
+            apart = abs(histogram.sum - line["test_kl"]) / line["test_kl"]
+            require(apart < 1e-4, f"{run}: the KL of all dimensions is {histogram.sum}, logged {line['test_kl']}")
+    check_table(run, config, lines)
+    print(f"{run.name}: {len(epochs)} epochs and {len(logged)} steps, {len(numbers)} scalars, 2 images, 1 histogram, hparams")
+
+
+def count_of_test(config):
+    """The images to test on, where they are IDX files that are not packed."""
+    path = pathlib.Path(config["train"]["data"]) / "t10k-images-idx3-ubyte"
+    return int.from_bytes(path.read_bytes()[4:8], "big") if path.exists() else math.inf
+
+
+def results(run, lines):
+    """The scalars that say what a run came to, if it did."""
+    def ended(line):
+        return line.get("event") == "end" and line["status"] in ("done", "patience")
+
+    timings = [json.loads(line) for line in (run / "timings.jsonl").read_text().splitlines()]
+    if not any(map(ended, timings)):
+        return {}
+    epochs = [line for line in lines if line["event"] == "epoch"]
+    last = epochs[-1]
+    per_epoch = epochs[0]["step"] / epochs[0]["epoch"]
+    whole = [line["test_loss"] for line in epochs if line["step"] == per_epoch * line["epoch"]]
+    found = {key: {last["step"]: last[f"test_{key}"]} for key in ("loss", "recon", "kl")}
+    return {f"hparam/{key}": value for key, value in (found | {"best_loss": {last["step"]: min(whole)}}).items()}
+
+
+def check_table(run, config, lines):
+    """What TensorBoard's own backend shows in the table of hyperparameters."""
+    events = plugin_event_multiplexer.EventMultiplexer()
+    events.AddRunsFromDirectory(str(run.parent / run.name), name="run")
+    events.Reload()
+    provider = data_provider.MultiplexerDataProvider(events, str(run))
+    about, request = backend_context.Context(Plugged(provider)), context.RequestContext()
+    found = get_experiment.Handler(request, about, "", api_pb2.GetExperimentRequest()).run()
+    wanted = {f"{table}.{key}" for table, keys in config.items() for key in keys}
+    names = {info.name for info in found.hparam_infos}
+    require(names == wanted, f"{run}: the keys of the table are others by {names ^ wanted}")
+    metrics = [info.name.tag for info in found.metric_infos]
+    require(metrics == [f"hparam/{key}" for key in ("loss", "recon", "kl", "best_loss")], f"{run}: metrics {metrics}")
+    asked = api_pb2.ListSessionGroupsRequest(
+        start_index=0, slice_size=9, allowed_statuses=list(api_pb2.Status.values()),
+        col_params=[api_pb2.ColParams(metric=info.name) for info in found.metric_infos],
+    )
+    groups = list_session_groups.Handler(request, about, "", asked).run().session_groups
+    require(len(groups) == 1, f"{run}: {len(groups)} rows in the table")
+    for name, value in groups[0].hparams.items():
+        table, key = name.split(".")
+        chosen = config[table][key]
+        kind = {bool: "bool_value", str: "string_value"}.get(type(chosen), "number_value")
+        kind = "string_value" if isinstance(chosen, list) else kind
+        if key in ("epochs", "max-steps"):
+            # The table heeds the first of what is said of a run, and these may be other when it goes on.
+            continue
+        same = value.WhichOneof("kind") == kind
+        require(same and (isinstance(chosen, list) or getattr(value, kind) == chosen), f"{run}: {name} is {value}, not {chosen}")
+    came = results(run, lines)
+    shown = {metric.name.tag: metric.value for metric in groups[0].metric_values}
+    expected = {tag: float(np.float32(next(iter(value.values())))) for tag, value in came.items()}
+    require(shown == expected, f"{run}: the table's metrics are {shown}, expected {expected}")
+    status = groups[0].sessions[0].status
+    require(not came or status == api_pb2.STATUS_SUCCESS, f"{run}: its status is {api_pb2.Status.Name(status)}")
+
+
+class Plugged:
+    """What the backend asks of TensorBoard."""
+
+    def __init__(self, provider):
+        self.data_provider, self.hparams_config = provider, None
 
 
 def check_card(run):
@@ -408,7 +498,8 @@ def train(elbo):
     for name, count in (("train", 60), ("t10k", 12)):
         write_images(data / f"{name}-images-idx3-ubyte", count, random)
     run = pathlib.Path(elbo.folder) / "run"
-    flags = ("--hidden", "8", "--latent", "2", "--batch-size", "10", "--epochs", "4", "--max-steps", "15")
+    flags = ("--hidden", "8", "--latent", "2", "--batch-size", "10", "--epochs", "4", "--max-steps", "15",
+             "--log-every", "2")
     elbo("train", "--data", data, "--out", run, "--device", "cpu", "--quiet", *flags)
     check_events(run)
     last = max(run.glob("events.out.tfevents.*"))

@@ -5,13 +5,14 @@ mod steps;
 use std::borrow::Cow;
 use std::time::{Instant, SystemTime};
 
+use elbo::evaluate::Dimension;
 use elbo::model::Architecture;
 use elbo::train::Diagnosis;
 use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
 use serde_json::json;
 
 use crate::cli::card::{dashed, widths};
-use crate::cli::events::EventFile;
+use crate::cli::events::{EventFile, hparams};
 use crate::cli::picture::{Labels, Look, grid, shown};
 use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS, lines};
@@ -86,6 +87,7 @@ impl Log {
             "date": now(),
         });
         self.folder.append(TIMINGS, &line.to_string())?;
+        self.events.hparams(trainer.config())?;
         if self.json {
             line["data"] = json!(self.data);
             line["run"] = json!(run);
@@ -177,6 +179,7 @@ impl Log {
             (format!("{of}/recon"), sampled.recon),
             (format!("{of}/kl"), sampled.kl),
             (format!("{of}/loss_at_mean"), at_mean.loss),
+            (format!("{of}/active_units"), active as f64),
         ];
         scalars.extend(objective.map(|objective| ("train/objective".to_owned(), objective)));
         scalars.extend(speed.map(|speed| ("images_per_s".to_owned(), speed)));
@@ -190,6 +193,26 @@ impl Log {
             self.screen.head(head(of, objective.is_some()))?;
         }
         self.screen.evaluated(Point { epoch, train, test: sampled }, row(told))
+    }
+
+    /// Tells how the KL of the dimensions of z is distributed.
+    pub(super) fn dimensions(&mut self, step: u64, dimensions: &[Dimension]) -> Result<()> {
+        let kl: Vec<_> = dimensions.iter().map(|dimension| dimension.kl).collect();
+        self.events.histogram(step, &format!("{}/kl_per_dimension", self.looked_at), &kl)
+    }
+
+    /// Tells TensorBoard's table what a whole run came to: its losses, and the lowest of its epochs.
+    pub(super) fn result(&mut self, step: u64, tested: Losses, best: Option<f64>) -> Result<()> {
+        let Losses { loss, recon, kl } = tested;
+        let numbers = [loss, recon, kl, best.unwrap_or(loss)];
+        let scalars: Vec<_> = hparams::METRICS.into_iter().zip(numbers).collect();
+        self.events.scalars(step, &scalars)?;
+        self.events.hparams_end(true)
+    }
+
+    /// Tells TensorBoard's table that a run failed.
+    pub(super) fn failed(&mut self) -> Result<()> {
+        self.events.hparams_end(false)
     }
 
     /// Tells why this session of the run ended, when, and with which error, if it failed.

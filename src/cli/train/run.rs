@@ -157,9 +157,11 @@ impl<'a> Run<'a> {
             let Some(evaluation) = evaluation else { continue };
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
-            let (active, found) = self.trainer.diagnose(&evaluation)?;
+            let (dimensions, found) = self.trainer.diagnose(&evaluation)?;
+            let active = dimensions.iter().filter(|dimension| dimension.is_active()).count();
             let (train, test) = (losses, evaluation);
             self.log.epoch(&Epoch { epoch, step, train, objective, test, active, speed })?;
+            self.log.dimensions(step, &dimensions)?;
             self.tell(found, active);
             self.log.pictures(epoch, step, self.trainer.model()?)?;
             if !whole {

@@ -25,6 +25,10 @@ impl Run<'_> {
         self.trainer.save_weights(&weights)?;
         let tested = self.tested(end, state)?;
         self.describe(state, &tested)?;
+        if let Some((_, test)) = tested.last().filter(|_| end.is_whole()) {
+            let best = self.course.best.map(|best| best.loss);
+            self.log.result(state.trained.step, test.sampled, best)?;
+        }
         let took = self.span.start.elapsed();
         self.log.end((end.status(), None), step, took.as_secs_f64())?;
         self.report()?;
@@ -145,6 +149,7 @@ impl Run<'_> {
             step,
             self.span.start.elapsed().as_secs_f64(),
         );
+        let _ = self.log.failed();
         let _ = report::write(self.log.folder.path());
         let (run, saved) = (self.log.folder.path().display(), self.saved.map(|(step, _)| step));
         if self.args.json {
