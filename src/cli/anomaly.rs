@@ -358,3 +358,27 @@ fn verdict(told: &Detection) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{detection, verdict};
+
+    #[test]
+    fn what_is_worse_than_chance_is_said_to_be() {
+        let scores: Vec<_> = (0..40).map(f64::from).collect();
+        let said = |anomalous: fn(usize) -> bool| {
+            let marks: Vec<_> = (0..40).map(anomalous).collect();
+            verdict(&detection(&scores, &marks).expect("scores").expect("both kinds")).join("\n")
+        };
+        let simple = said(|image| image < 10);
+        assert!(
+            simple.starts_with("AUROC 0.0000 ± 0.0000, of 10 anomalous and 30 other"),
+            "{simple}"
+        );
+        assert!(simple.contains("by chance 0.2500; FPR at 95 % TPR 1.0000"), "{simple}");
+        assert!(simple.contains("\nworse than chance: "), "{simple}");
+        for other in [said(|image| image >= 30), said(|image| image % 2 == 0)] {
+            assert!(!other.contains("worse"), "{other}");
+        }
+    }
+}

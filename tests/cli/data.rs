@@ -186,15 +186,20 @@ fn a_later_file_is_read_as_the_run_was() {
     assert!(said.contains("values from 0 to 16, divided by 16"), "{said}");
     // Its largest is 8, which is a half and not white.
     array(&dir, "dark.npy", &[100, 8, 8], |i| value(i).min(8.0));
-    succeed(elbo(&dir, "reconstruct out --data dark.npy --device cpu --quiet --out dark.png"));
+    let flags = "reconstruct out --data dark.npy --count 10 --device cpu --quiet --out dark.png";
+    succeed(elbo(&dir, flags));
     let sheet = fs::read(dir.path().join("dark.png")).expect("a picture");
     let mut reader = png::Decoder::new(std::io::Cursor::new(sheet)).read_info().expect("a PNG");
     let mut pixels = vec![0; reader.output_buffer_size().expect("a small one")];
     reader.next_frame(&mut pixels).expect("its pixels");
-    // Below and right of the middle are images, their frames (0x8d) and paper, but no words.
-    let (width, half) = (reader.info().width as usize, reader.info().height as usize / 2);
-    let rows = pixels.chunks(width).skip(half).flat_map(|row| &row[width / 2..]);
-    let lightest = rows.filter(|shade| ![0x8d, 255].contains(*shade)).max().copied();
+    // The first of two rows, of images above their reconstructions; right of the middle are no words. The
+    // frames are 0x8d, the paper is white.
+    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+    let row = height - 28 - (144 + 12) - 144;
+    let row = pixels[row * width..(row + 144) * width].chunks(width);
+    let shades =
+        row.flat_map(|row| &row[width / 2..]).filter(|shade| ![0x8d, 255].contains(*shade));
+    let lightest = shades.max().copied();
     assert_eq!(lightest, Some(128), "half of white is the brightest");
     array(&dir, "shares.npy", &[100, 8, 8], |i| value(i) / 16.0);
     let flags = "evaluate out --data shares.npy --device cpu";

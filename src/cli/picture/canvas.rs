@@ -55,10 +55,15 @@ impl Canvas {
 
     /// Fills a box from its left and top, of a width and a height.
     pub(super) fn fill(&mut self, [left, top]: [i32; 2], [width, height]: [i32; 2], color: Color) {
-        for (x, y) in (top..top + height).flat_map(|y| (left..left + width).map(move |x| (x, y))) {
-            if let Some(pixel) = self.at(x, y) {
-                pixel.copy_from_slice(&color);
-            }
+        let within = |from: i32, length: i32, side: usize| {
+            let side = i32::try_from(side).unwrap_or(i32::MAX);
+            from.clamp(0, side) as usize..(from + length).clamp(0, side) as usize
+        };
+        let (across, width) = (within(left, width, self.width), self.width);
+        for y in within(top, height, self.height) {
+            let row =
+                &mut self.pixels[(y * width + across.start) * 3..(y * width + across.end) * 3];
+            row.as_chunks_mut::<3>().0.fill(color);
         }
     }
 
