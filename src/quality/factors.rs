@@ -1,17 +1,13 @@
 //! How far each latent dimension stands for one known factor of the images, and each factor for one dimension.
 
-use std::collections::BTreeMap;
-
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
 use crate::kernels::philox::{key, purpose, shuffled};
 use crate::probe::Features;
+use crate::quality::information::{bins, information, places};
 use crate::quality::lasso::Products;
 use crate::quality::refuse;
-
-/// The bins of a latent dimension's histogram, from its smallest to its largest value.
-const BINS: usize = 20;
 
 /// The fewest images for each value of a factor: with fewer, its information is that of chance.
 const EACH: usize = 10;
@@ -130,37 +126,6 @@ pub fn mig(codes: Features<'_>, factors: &Factors) -> Result<Vec<f64>> {
         gaps.push((told[0] - told[1]) / entropy);
     }
     Ok(gaps)
-}
-
-/// The bin of each value.
-fn bins(values: impl Iterator<Item = f64>) -> Vec<usize> {
-    let values: Vec<_> = values.collect();
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let edges: Vec<_> = (1..BINS).map(|i| low + i as f64 * ((high - low) / BINS as f64)).collect();
-    values.iter().map(|v| if high > low { edges.partition_point(|e| e <= v) } else { 0 }).collect()
-}
-
-/// Which of a column's values each is, counted in their order.
-fn places(values: &[f32]) -> Vec<usize> {
-    let mut all = values.to_vec();
-    all.sort_unstable_by(f32::total_cmp);
-    all.dedup();
-    values.iter().map(|v| all.partition_point(|other| other < v)).collect()
-}
-
-/// The mutual information of two columns of places in nats: Σ p(a, b) log p(a, b) / p(a) p(b).
-fn information(a: &[usize], b: &[usize]) -> f64 {
-    let count = |places: &[usize]| {
-        let mut counts = BTreeMap::<_, f64>::new();
-        places.iter().for_each(|&place| *counts.entry(place).or_default() += 1.0);
-        counts
-    };
-    let mut both = BTreeMap::<_, f64>::new();
-    a.iter().zip(b).for_each(|pair| *both.entry(pair).or_default() += 1.0);
-    let (ours, theirs, all) = (count(a), count(b), a.len() as f64);
-    let terms = both.iter().map(|((a, b), n)| n / all * (n * all / (ours[a] * theirs[b])).ln());
-    terms.sum()
 }
 
 /// What linear regressions find of factors in codes (Eastwood and Williams 2018, section 2).
