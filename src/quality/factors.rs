@@ -134,8 +134,11 @@ pub struct Dci {
     /// How far each dimension says something of one factor alone, the mean over dimensions weighted by how
     /// much they say: from 0 to 1.
     pub disentanglement: f64,
-    /// How far one dimension alone says something of each factor, from 0 to 1.
+    /// How far one dimension alone says something of each factor, from 0 to 1. Of a factor that is hardly told,
+    /// whose error is near 1, it means nothing.
     pub completeness: Vec<f64>,
+    /// The mean of these, weighted by how much is said of each factor.
+    pub mean_completeness: f64,
     /// The root of the mean squared error of each factor's prediction over its deviation, on images that
     /// nothing was learned from: 0 is perfect, 1 what the mean does.
     pub errors: Vec<f64>,
@@ -184,9 +187,14 @@ pub fn dci(codes: Features<'_>, factors: &Factors) -> Result<Dci> {
         let mean = all.error(judged, &targets, &DVector::zeros(weights.len()));
         errors.push((all.error(judged, &targets, &weights) / mean).sqrt());
     }
+    let completeness = completeness(&importance);
+    let said = |at: usize| importance.iter().map(|row| row[at]).sum::<f64>();
+    let all: f64 = (0..completeness.len()).map(said).sum();
+    let weighted: f64 = completeness.iter().enumerate().map(|(at, of)| said(at) * of).sum();
     Ok(Dci {
         disentanglement: disentanglement(&importance),
-        completeness: completeness(&importance),
+        completeness,
+        mean_completeness: if all > 0.0 { weighted / all } else { 0.0 },
         errors,
         importance,
     })
@@ -336,8 +344,12 @@ mod tests {
         let (perfect, mixed) = (of(&same), of(&turned));
         let scores = [perfect.disentanglement, perfect.completeness[0], perfect.completeness[1]];
         assert_near(&scores, &[1.0; 3], 1e-9, "perfect");
+        assert_near(&[perfect.mean_completeness], &[1.0], 1e-9, "of both");
         assert!(perfect.errors.iter().all(|e| *e < 1e-3), "{:?}", perfect.errors);
-        assert!(mixed.disentanglement < 0.01 && mixed.completeness[0] < 0.01, "{mixed:?}");
+        assert!(mixed.disentanglement < 0.01 && mixed.mean_completeness < 0.01, "{mixed:?}");
+        // The second factor is not in these codes, and what little is said of it hardly counts.
+        let of_one = of(&codes(|a, _| [a, a.abs()]));
+        assert!(of_one.mean_completeness > 0.9 && of_one.errors[1] > 0.9, "{of_one:?}");
         assert!(mixed.errors.iter().all(|e| *e < 1e-3), "a turn loses nothing: {:?}", mixed.errors);
         let gaps = mig(Features::new(&same, 2).expect("codes"), &factors).expect("gaps");
         assert_near(&gaps, &[1.0, 1.0], 1e-2, "gaps");
