@@ -23,6 +23,7 @@ mod factors;
 mod frechet;
 #[cfg(test)]
 pub(crate) mod golden;
+mod information;
 mod lasso;
 mod manifold;
 mod pixels;

@@ -111,7 +111,7 @@ struct Note {
 enum Source {
     Prior,
     Mixture(Mixture),
-    TwoStage(TwoStage),
+    TwoStage(Box<TwoStage>),
 }
 
 /// A sampler.
@@ -237,7 +237,9 @@ impl Subject<'_> {
             SampleFrom::Gmm => Mixture::from_tensors(&tensors)
                 .filter(|mixture| mixture.latent() == latent)
                 .map(Source::Mixture),
-            SampleFrom::TwoStage => TwoStage::from_tensors(tensors, latent).map(Source::TwoStage),
+            SampleFrom::TwoStage => {
+                TwoStage::from_tensors(tensors, latent).map(Box::new).map(Source::TwoStage)
+            }
         }
     }
 

@@ -1,17 +1,13 @@
 //! How far each latent dimension stands for one known factor of the images, and each factor for one dimension.
 
-use std::collections::BTreeMap;
-
 use nalgebra::{DMatrix, DVector};
 
 use crate::error::Result;
 use crate::kernels::philox::{key, purpose, shuffled};
 use crate::probe::Features;
+use crate::quality::information::{bins, information, places};
 use crate::quality::lasso::Products;
 use crate::quality::refuse;
-
-/// The bins of a latent dimension's histogram, from its smallest to its largest value.
-const BINS: usize = 20;
 
 /// The fewest images for each value of a factor: with fewer, its information is that of chance.
 const EACH: usize = 10;
@@ -132,45 +128,17 @@ pub fn mig(codes: Features<'_>, factors: &Factors) -> Result<Vec<f64>> {
     Ok(gaps)
 }
 
-/// The bin of each value.
-fn bins(values: impl Iterator<Item = f64>) -> Vec<usize> {
-    let values: Vec<_> = values.collect();
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let edges: Vec<_> = (1..BINS).map(|i| low + i as f64 * ((high - low) / BINS as f64)).collect();
-    values.iter().map(|v| if high > low { edges.partition_point(|e| e <= v) } else { 0 }).collect()
-}
-
-/// Which of a column's values each is, counted in their order.
-fn places(values: &[f32]) -> Vec<usize> {
-    let mut all = values.to_vec();
-    all.sort_unstable_by(f32::total_cmp);
-    all.dedup();
-    values.iter().map(|v| all.partition_point(|other| other < v)).collect()
-}
-
-/// The mutual information of two columns of places in nats: Σ p(a, b) log p(a, b) / p(a) p(b).
-fn information(a: &[usize], b: &[usize]) -> f64 {
-    let count = |places: &[usize]| {
-        let mut counts = BTreeMap::<_, f64>::new();
-        places.iter().for_each(|&place| *counts.entry(place).or_default() += 1.0);
-        counts
-    };
-    let mut both = BTreeMap::<_, f64>::new();
-    a.iter().zip(b).for_each(|pair| *both.entry(pair).or_default() += 1.0);
-    let (ours, theirs, all) = (count(a), count(b), a.len() as f64);
-    let terms = both.iter().map(|((a, b), n)| n / all * (n * all / (ours[a] * theirs[b])).ln());
-    terms.sum()
-}
-
 /// What linear regressions find of factors in codes (Eastwood and Williams 2018, section 2).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dci {
     /// How far each dimension says something of one factor alone, the mean over dimensions weighted by how
     /// much they say: from 0 to 1.
     pub disentanglement: f64,
-    /// How far one dimension alone says something of each factor, from 0 to 1.
+    /// How far one dimension alone says something of each factor, from 0 to 1. Of a factor that is hardly told,
+    /// whose error is near 1, it means nothing.
     pub completeness: Vec<f64>,
+    /// The mean of these, weighted by how much is said of each factor.
+    pub mean_completeness: f64,
     /// The root of the mean squared error of each factor's prediction over its deviation, on images that
     /// nothing was learned from: 0 is perfect, 1 what the mean does.
     pub errors: Vec<f64>,
@@ -219,9 +187,14 @@ pub fn dci(codes: Features<'_>, factors: &Factors) -> Result<Dci> {
         let mean = all.error(judged, &targets, &DVector::zeros(weights.len()));
         errors.push((all.error(judged, &targets, &weights) / mean).sqrt());
     }
+    let completeness = completeness(&importance);
+    let said = |at: usize| importance.iter().map(|row| row[at]).sum::<f64>();
+    let all: f64 = (0..completeness.len()).map(said).sum();
+    let weighted: f64 = completeness.iter().enumerate().map(|(at, of)| said(at) * of).sum();
     Ok(Dci {
         disentanglement: disentanglement(&importance),
-        completeness: completeness(&importance),
+        completeness,
+        mean_completeness: if all > 0.0 { weighted / all } else { 0.0 },
         errors,
         importance,
     })
@@ -371,8 +344,12 @@ mod tests {
         let (perfect, mixed) = (of(&same), of(&turned));
         let scores = [perfect.disentanglement, perfect.completeness[0], perfect.completeness[1]];
         assert_near(&scores, &[1.0; 3], 1e-9, "perfect");
+        assert_near(&[perfect.mean_completeness], &[1.0], 1e-9, "of both");
         assert!(perfect.errors.iter().all(|e| *e < 1e-3), "{:?}", perfect.errors);
-        assert!(mixed.disentanglement < 0.01 && mixed.completeness[0] < 0.01, "{mixed:?}");
+        assert!(mixed.disentanglement < 0.01 && mixed.mean_completeness < 0.01, "{mixed:?}");
+        // The second factor is not in these codes, and what little is said of it hardly counts.
+        let of_one = of(&codes(|a, _| [a, a.abs()]));
+        assert!(of_one.mean_completeness > 0.9 && of_one.errors[1] > 0.9, "{of_one:?}");
         assert!(mixed.errors.iter().all(|e| *e < 1e-3), "a turn loses nothing: {:?}", mixed.errors);
         let gaps = mig(Features::new(&same, 2).expect("codes"), &factors).expect("gaps");
         assert_near(&gaps, &[1.0, 1.0], 1e-2, "gaps");

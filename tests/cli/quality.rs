@@ -22,7 +22,9 @@ fn samplers_are_fitted_once() {
         assert_eq!(output.status.code(), Some(0), "{flags}: {output:?}");
         (text(&output.stdout).to_owned(), text(&output.stderr).to_owned())
     };
-    for (from, says) in [("gmm", "1 component"), ("two-stage", "a second VAE, 200 epochs")] {
+    for (from, says) in
+        [("gmm", "of 1, 2 that were tried"), ("two-stage", "a second VAE, 200 epochs")]
+    {
         let (_, said) = sample(&format!("--from {from} --json --out {from}.png"));
         assert!(said.contains(&format!("{from}: ")) && said.contains(says), "{said}");
         assert!(!said.contains("under the prior"), "it has none: {said}");
@@ -60,7 +62,8 @@ fn quality_is_told() {
     for image in 0..200_usize {
         let (row, column) = (image % 5, image / 5 % 4);
         let near = |i: usize| (i / 12).abs_diff(2 * row + 1).max((i % 12).abs_diff(3 * column + 1));
-        images.extend((0..144).map(|i| if near(i) < 2 { 1.0 } else { 0.0 }));
+        let bright = 1.0 - image as f32 / 400.0;
+        images.extend((0..144).map(|i| if near(i) < 2 { bright } else { 0.0 }));
         let _ = writeln!(factors, "{row},{column},3");
     }
     let bytes = npy::to_bytes(&[200, 12, 12], &images).expect("an array");
@@ -73,8 +76,9 @@ fn quality_is_told() {
     let names: Vec<_> = rows.iter().filter_map(|row| row["from"].as_str()).collect();
     assert_eq!(names, ["training images", "prior", "gmm"], "{line}");
     let number = |row: usize, key: &str| rows[row][key].as_f64().expect(key);
-    // Both halves are of the same twenty pictures.
-    assert_eq!((number(0, "precision"), number(0, "recall")), (1.0, 1.0), "{line}");
+    for key in ["precision", "recall"] {
+        assert!(number(0, key) > 0.5 && number(1, key) <= 1.0, "{line}");
+    }
     assert!(number(1, "frechet") > number(0, "frechet"), "{line}");
     assert!((0.0..=1.0).contains(&line["ssim"].as_f64().expect("similarity")), "{line}");
     assert!(line["psnr"].as_f64().expect("dB") > 5.0, "{line}");

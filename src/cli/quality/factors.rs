@@ -91,7 +91,7 @@ impl Found {
             "images": self.images,
             "mig": mean(&self.gaps),
             "disentanglement": self.dci.disentanglement,
-            "completeness": mean(&self.dci.completeness),
+            "completeness": self.dci.mean_completeness,
             "error": mean(&self.dci.errors),
             "each": each.collect::<Vec<_>>(),
             "importance": self.dci.importance,
@@ -111,7 +111,7 @@ impl Found {
         let mut rows: Vec<_> = (0..names.len())
             .map(|at| row(&names[at], gaps[at], dci.completeness[at], dci.errors[at]))
             .collect();
-        rows.push(row("mean", mean(gaps), mean(&dci.completeness), mean(&dci.errors)));
+        rows.push(row("mean", mean(gaps), dci.mean_completeness, mean(&dci.errors)));
         let mut lines = vec![format!("factors of {images} images in the means μ")];
         lines.extend(table(["  factor", "gap (MIG)", "completeness", "error"], &rows, 1));
         lines.push(format!(
