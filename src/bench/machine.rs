@@ -44,6 +44,19 @@ pub fn load() -> Option<f64> {
     if cfg!(windows) { None } else { System::load_average().ok().map(|load| load.one) }
 }
 
+/// Seconds of CPU time that this process took on all cores since it began, where the system tells: other
+/// programs change it less than they change how long something takes.
+#[must_use]
+pub fn cpu_time() -> Option<f64> {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Some(time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
 /// The temperature of the hottest part that has a sensor, in °C, where the system tells.
 #[must_use]
 pub fn temperature() -> Option<f64> {

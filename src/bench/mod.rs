@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 
 pub use count::{bound_bytes, products};
-pub use machine::{Machine, Others, load, temperature};
+pub use machine::{Machine, Others, cpu_time, load, temperature};
 pub use noise::unsure;
 pub use probe::{Peaks, Probe};
 pub use quality::{Quality, to_loss};

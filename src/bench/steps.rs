@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use crate::bench::count::{bound_bytes, dispatch_bytes, products};
-use crate::bench::{Figure, KernelTime, Pace, percentile, timed};
+use crate::bench::{Figure, KernelTime, Pace, cpu_time, percentile, timed};
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::engine::Program;
@@ -54,6 +54,8 @@ pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
 struct Times {
     /// A step, of many that were queued as training queues them.
     queued: f64,
+    /// The CPU time of all threads for a queued step, where the system tells.
+    cpu: Option<f64>,
     /// The host's work for a step: encoding and submitting the first of them, the device idle.
     host: f64,
     /// Each of as many steps that were queued alone, until it was known to be done.
@@ -165,6 +167,10 @@ impl<'d> Steps<'d> {
         if let Device::Gpu(_) = self.device {
             figures.extend(host(&step, &self.times));
         }
+        let cpu: Vec<_> = self.times.iter().filter_map(|t| Some(t.cpu? * 1e6)).collect();
+        if !cpu.is_empty() {
+            figures.push(Figure::new("CPU time a step", "µs", cpu));
+        }
         figures.push(Figure::new("first step", "s", vec![self.first]));
         let count = |name, count: usize| Figure::new(name, "", vec![count as f64]);
         figures.push(count("dispatches", step.dispatches.len()));
@@ -206,14 +212,15 @@ fn warm_up(trainer: &mut Trainer, seconds: f64) -> Result<u64> {
 }
 
 fn repetition(trainer: &mut Trainer, steps: u64, per_submit: u64) -> Result<Times> {
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_time());
     trainer.advance(per_submit)?;
     let host = start.elapsed().as_secs_f64() / per_submit as f64;
     trainer.advance(steps - per_submit)?;
     trainer.wait()?;
     let queued = start.elapsed().as_secs_f64() / steps as f64;
+    let cpu = cpu.and_then(|before| Some((cpu_time()? - before) / steps as f64));
     let alone: Result<_> = (0..steps).map(|_| alone(trainer)).collect();
-    Ok(Times { queued, host, alone: alone? })
+    Ok(Times { queued, cpu, host, alone: alone? })
 }
 
 fn speeds(trainer: &Trainer, program: &Program, times: &[Times], peak: f64) -> Vec<Figure> {
@@ -287,6 +294,12 @@ mod tests {
             assert!(figure("step p99").samples[i] >= figure("step p50").samples[i], "{row:?}");
         }
         assert!(row.figures.iter().all(|f| f.name != "host a step"), "the CPU encodes nothing");
+        // One thread computes, so that its time is at most all that passed; clocks differ a little.
+        if cfg!(unix) {
+            for (cpu, steps) in figure("CPU time a step").samples.iter().zip(&steps.samples) {
+                assert!(*cpu > 0.0 && cpu * steps < 1.1e6, "{cpu} µs at {steps} steps/s");
+            }
+        }
     }
 
     #[test]

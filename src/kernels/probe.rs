@@ -230,13 +230,10 @@ fn touch<T: Real>(p: &Probe, _: &Record, [counter]: [Arg<'_, T>; 1]) {
 }
 
 /// The parameters for so many elements. The factor is just below one, so that a chain of any
-/// length stays finite and a short one still says where it began; f16 holds it and the term.
+/// length stays finite and a short one still says where it began.
 fn parameters(words: usize, rounds: u32) -> (Probe, Grid) {
     let len = words.div_ceil(4);
-    (
-        Probe { len: size(len), rounds, factor: 1.0 - 1.0 / 1024.0, term: 1.0 / 1024.0 },
-        Grid::Flat(len),
-    )
+    (Probe { len: size(len), rounds, factor: 0.999, term: 0.001 }, Grid::Flat(len))
 }
 
 /// Records the multiply-adds of x into y: [`FLOPS`] for each element and round.
@@ -248,6 +245,8 @@ pub fn record_multiply_add(tape: &mut Tape<'_>, x: Tensor, y: Tensor, rounds: u3
 /// Records the same in f16, for a device that runs the schedule [`F16`].
 pub fn record_multiply_add_f16(tape: &mut Tape<'_>, x: Tensor, y: Tensor, rounds: u32) {
     let (p, grid) = parameters(x.words(), rounds);
+    // With a factor nearer to one a link would change less than f16 rounds by.
+    let p = Probe { factor: 0.75, term: 0.25, ..p };
     tape.dispatch(&MULTIPLY_ADD_F16, p, [x, y], grid);
 }
 
@@ -285,8 +284,9 @@ pub(crate) fn cases() -> Vec<Case> {
         let x = case.input_line("x", len, Dtype::F32, fill());
         let y = case.plan.vector("y", len);
         case.record(|tape| record_multiply_add_f16(tape, x, y, rounds));
-        // Each of up to 24 roundings in f16 errs by 2⁻¹¹ of a number below four, of a sum of nine at most.
-        case.tolerance = 6e-3;
+        // Near one f16 rounds by at most 2⁻¹¹, and later links keep ¾ each of it: four roundings in all in
+        // each of three chains, whose sum is above three.
+        case.tolerance = 2e-3;
         cases.push(case);
         let mut case = Case::new(format!("probe.multiply_add_i32 {len} × {rounds}"), 1);
         let x = case.input_line("words", len, Dtype::U32, Fill::RandomWords(1));

@@ -135,10 +135,10 @@ fn a_planted_change_is_found() {
         let verdict = line["verdict"].as_str();
         match line["figure"].as_str() {
             Some("dispatches") => {
-                assert_eq!((verdict, &line["ratio"]), (Some("changed"), &2.0.into()))
+                assert_eq!((verdict, &line["ratio"]), (Some("changed"), &2.0.into()));
             }
             Some("barriers") => {
-                assert_eq!((verdict, &line["ratio"]), (None, &Value::Null), "{line}")
+                assert_eq!((verdict, &line["ratio"]), (None, &Value::Null), "{line}");
             }
             Some("depth") => assert_eq!((verdict, &line["ratio"]), (Some("same"), &1.0.into())),
             Some("steps") => {

@@ -34,6 +34,7 @@ type BackEnd = fn(&Shader<'_>) -> Result<usize, String>;
 struct Shader<'a> {
     entry: &'a str,
     subgroups: bool,
+    f16: bool,
     matrices: bool,
     module: &'a Module,
     info: &'a ModuleInfo,
@@ -61,8 +62,10 @@ fn to_spirv(shader: &Shader<'_>) -> Result<usize, String> {
         capabilities.push(spv::Capability::GroupNonUniformArithmetic);
         capabilities.push(spv::Capability::Int64);
     }
-    if shader.matrices {
+    if shader.f16 {
         capabilities.push(spv::Capability::Float16);
+    }
+    if shader.matrices {
         capabilities.push(spv::Capability::CooperativeMatrixKHR);
         capabilities.push(spv::Capability::VulkanMemoryModel);
     }
@@ -217,14 +220,17 @@ fn write(
         let shader = Shader {
             entry: kernel.entry(),
             subgroups: matches!(schedule.needs, Needs::Subgroups(_) | Needs::Matrices { .. }),
+            f16: matches!(schedule.needs, Needs::F16 | Needs::Matrices { .. }),
             matrices: matches!(schedule.needs, Needs::Matrices { .. }),
             module: &module,
             info: &info,
         };
         for (name, back_end) in BACK_ENDS {
-            // On GL wgpu has no words of 64 bits and no cooperative matrices, and on DX12 none of
+            // On GL wgpu has no words of 64 bits, no f16 and no cooperative matrices, and on DX12 none of
             // the latter, so that such schedules are never chosen there.
-            if name == "GLSL" && shader.subgroups || name == "HLSL" && shader.matrices {
+            if name == "GLSL" && (shader.subgroups || shader.f16)
+                || name == "HLSL" && shader.matrices
+            {
                 continue;
             }
             match back_end(&shader) {

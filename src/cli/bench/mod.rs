@@ -5,6 +5,7 @@ mod against;
 mod args;
 mod commit;
 mod compare;
+mod csv;
 mod endure;
 mod output;
 mod quality;
@@ -47,7 +48,7 @@ products: GFLOP/s of the matrix products, counted from the model; the share of m
 
 bound: GB/s if each dispatch reads and writes its buffers once, which is the least that it moves.
 
-host: time of the CPU to encode and submit, without waiting for the GPU.
+host: time of the CPU to encode and submit, without waiting for the GPU. CPU time a step: of all threads together, in queued steps; other programs change it less than the rates.
 
 first step: time from the model's plan to the end of the first step, including --tune; since start: from the start of the process.
 

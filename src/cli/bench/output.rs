@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cli::bench::about::About;
 use crate::cli::bench::compare::{Beside, Old};
 use crate::cli::bench::results::Outcome;
-use crate::cli::bench::{results, text};
+use crate::cli::bench::{csv, results, text};
 use crate::cli::table::paragraph;
 use crate::cli::{print_exact, print_line};
 
@@ -83,30 +83,6 @@ dependent dispatch: a small kernel that waits for the one before. products: the 
 products. bound: bytes, if each dispatch reads and writes its buffers once. depth: the longest chain of \
 dispatches that wait for each other. `elbo bench --help` explains the others.";
 
-/// Six digits that count, and no exponent where a number is of common size: for programs.
-fn number(value: f64) -> String {
-    match value.abs() {
-        v if v == 0.0 || v.fract() == 0.0 && v < 1e15 => format!("{value:.0}"),
-        v if (1e-3..1e9).contains(&v) => {
-            let digits = 5 - v.log10().floor() as i32;
-            format!("{value:.*}", usize::try_from(digits.clamp(0, 8)).unwrap_or(0))
-        }
-        _ => format!("{value:.5e}"),
-    }
-}
-
-/// A field of CSV, quoted where it must be (RFC 4180).
-fn field(text: &str) -> String {
-    match text.contains([',', '"', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
-}
-
-fn csv(fields: &[String]) -> String {
-    fields.iter().map(|text| field(text)).collect::<Vec<_>>().join(",")
-}
-
 impl Printer {
     pub(super) fn new(format: Format, old: Option<Old>) -> Self {
         let (about, row) = (About(Vec::new()), Row::default());
@@ -167,7 +143,7 @@ impl Printer {
                 let names = || self.about.0.iter().map(|(name, _)| (*name).to_owned());
                 let old = self.old.iter().flat_map(|_| names().map(|name| format!("old {name}")));
                 let all: Vec<_> = columns.into_iter().chain(names()).chain(old).collect();
-                print_exact(&csv(&all))?;
+                print_exact(&csv::line(&all))?;
             }
             Format::Json => {
                 let mut line = json!({"event": "start"});
@@ -270,14 +246,14 @@ impl Printer {
             Format::Json => self.object(figure, kernel, beside).to_string(),
             Format::Csv => {
                 let cells = self.cells(figure, kernel, beside, |figure| {
-                    [figure.median(), figure.low(), figure.high()].map(number)
+                    [figure.median(), figure.low(), figure.high()].map(csv::number)
                 });
                 let about = self.about.0.iter().map(|(_, value)| value.clone());
                 let was = |old: &Old| {
                     self.about.0.iter().map(|(name, _)| old.about(name)).collect::<Vec<_>>()
                 };
                 let was = self.old.as_ref().map(was).unwrap_or_default();
-                csv(&cells.into_iter().chain(about).chain(was).collect::<Vec<_>>())
+                csv::line(&cells.into_iter().chain(about).chain(was).collect::<Vec<_>>())
             }
             Format::Markdown | Format::Text => {
                 results::markdown(&self.cells(figure, kernel, beside, |figure| {

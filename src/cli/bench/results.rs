@@ -91,7 +91,7 @@ pub(super) fn markdown(cells: &[String]) -> String {
 
 /// The first two lines of a Markdown table.
 pub(super) fn markdown_head(columns: &[String]) -> [String; 2] {
-    const WORDS: [&str; 12] = [
+    const WORDS: [&str; 13] = [
         "subject",
         "figure",
         "unit",
@@ -104,6 +104,7 @@ pub(super) fn markdown_head(columns: &[String]) -> [String; 2] {
         "precision",
         "model",
         "elbo",
+        DATE,
     ];
     let rule = |name: &String| match WORDS.contains(&name.as_str()) {
         true => "---".to_owned(),

@@ -177,7 +177,8 @@ mod tests {
         let [plain, old] = [None, Some(&beside)].map(|beside| {
             kernels(&[Kernel { figure: &kernel, flops: 0, bytes: 0, share, beside }])
         });
-        let lines = [figures(&[wide.clone()]), compared(&[(&wide, Some(&beside))]), plain, old];
+        let lines =
+            [figures(std::slice::from_ref(&wide)), compared(&[(&wide, Some(&beside))]), plain, old];
         for line in lines.iter().flatten() {
             assert!(line.chars().count() <= 80, "`{line}`");
         }
