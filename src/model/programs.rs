@@ -81,14 +81,10 @@ impl<'v> Recorder<'v> {
             TrainingNoise::Given => Sampling::Given,
         };
         let dispatches = match wanted {
-            Use::Step(fusion) => {
+            Use::Step(fusion) | Use::LoggedStep(fusion) => {
                 self.tape = self.tape.fused(fusion);
-                self.step(noise, None);
-                self.tape.take()
-            }
-            Use::LoggedStep(fusion) => {
-                self.tape = self.tape.fused(fusion);
-                self.step(noise, Some(self.norm_at()));
+                let logged = matches!(wanted, Use::LoggedStep(_));
+                self.step(noise, logged.then(|| self.norm_at()));
                 self.tape.take()
             }
             Use::Part(part) => self.part(part, noise),
@@ -196,10 +192,7 @@ impl<'v> Recorder<'v> {
         self.gather(&self.ports.test);
         let top = self.encoder(None);
         let (path, layer) = self.posterior(top);
-        let hidden = match top {
-            Input::Made(hidden) => Some(hidden),
-            Input::Data(_) | Input::Bytes(_) => None,
-        };
+        let hidden = if let Input::Made(hidden) = top { Some(hidden) } else { None };
         (hidden, linear(&mut self.tape, &path, top, layer, Activation::Identity))
     }
 

@@ -29,6 +29,8 @@ const WITHOUT: &[&str] = &[
     "counts.seen",
     "importance.weigh",
     "likelihood.sum_adam",
+    "likelihood.sum_adam_squares",
+    "norm.report",
     "label.gather",
     "reduce.terms",
     "finite.check",

@@ -250,8 +250,10 @@ fn fused_steps() -> Vec<Case> {
         fused_step(of(300, 128, 128), [784, 400, 20], Dtype::U32, &adam(), 0),
         windowed(fused_step(told(10), [37, 21, 3], Dtype::U32, &adam(), 0)),
         too_large(fused_step(of(40, 19, 19), [37, 21, 3], Dtype::F32, &adam(), 0)),
-        still(Dtype::U32),
-        still(Dtype::F32),
+        still(Dtype::U32, false),
+        still(Dtype::F32, false),
+        still(Dtype::U32, true),
+        still(Dtype::F32, true),
     ]
 }
 
@@ -366,8 +368,8 @@ fn too_large(mut case: Case) -> Case {
 }
 
 /// A fused step whose weights stay, and whose first moments are the gradients, to differentiate.
-fn still(dtype: Dtype) -> Case {
-    let batch = Batch { images: 9, behind: 0, rows: 7, filled: 5, normed: false };
+fn still(dtype: Dtype, normed: bool) -> Case {
+    let batch = Batch { images: 9, behind: 0, rows: 7, filled: 5, normed };
     let mut case = fused_step(batch, [13, 6, 3], dtype, &OptimizerConfig::default(), 0);
     case.name += ", still";
     let rates = &mut case.record.rates;
