@@ -84,7 +84,7 @@ enum Command {
     /// Evaluates a model: its losses, its likelihood and its active latent dimensions.
     #[command(after_help = evaluate::EXAMPLES)]
     Evaluate(evaluate::Args),
-    /// Samples images: from the prior, or from what is fitted to the codes.
+    /// Samples images from the prior, or from a fit to the codes.
     #[command(after_help = sample::EXAMPLES)]
     Sample(sample::Args),
     /// Shows images beside their reconstructions.

@@ -167,8 +167,8 @@ impl Mixture {
         each.collect()
     }
 
-    /// The mixture as tensors: `weights` [components], `means` [components, latent] and `factors`
-    /// [components, latent, latent], the lower Cholesky factors of the covariances.
+    /// The mixture as tensors: `weights` (components), `means` (components, latent) and `factors`
+    /// (components, latent, latent), the lower Cholesky factors of the covariances.
     #[must_use]
     pub fn tensors(&self) -> Vec<Weight> {
         let (count, latent) = (self.components(), self.latent());

@@ -45,6 +45,33 @@ struct Encoder<'a> {
     state: &'a State,
 }
 
+/// The features of test images, which others are compared with.
+struct Reference<'a> {
+    real: Features<'a>,
+    moments: Moments,
+    manifold: Manifold<'a>,
+}
+
+impl<'a> Reference<'a> {
+    fn new(real: Features<'a>) -> Result<Self> {
+        let (moments, manifold) = (Moments::of(real)?, Manifold::new(real, DEFAULT_K)?);
+        Ok(Self { real, moments, manifold })
+    }
+
+    fn distance(&self, name: &str, values: &[f32]) -> Result<Distance> {
+        let others = Features::new(values, self.real.columns())?;
+        let share = |inside: Vec<bool>| {
+            estimate(&inside.into_iter().map(|is| f64::from(u8::from(is))).collect::<Vec<_>>())
+        };
+        Ok(Distance {
+            name: name.to_owned(),
+            frechet: self.moments.frechet(&Moments::of(others)?)?,
+            precision: share(self.manifold.holds(others)?),
+            recall: share(Manifold::new(others, DEFAULT_K)?.holds(self.real)?),
+        })
+    }
+}
+
 /// Compares samples of each kind, and training images, with test images.
 pub(super) fn compare(
     measured: Measured<'_>,
@@ -77,20 +104,9 @@ pub(super) fn compare(
         ));
     }
     let real = Features::new(&images.values, images.columns)?;
-    let (moments, manifold) = (Moments::of(real)?, Manifold::new(real, DEFAULT_K)?);
-    let distance = |name: &str, values: &[f32]| -> Result<Distance> {
-        let others = Features::new(values, images.columns)?;
-        let share = |inside: Vec<bool>| {
-            estimate(&inside.into_iter().map(|is| f64::from(u8::from(is))).collect::<Vec<_>>())
-        };
-        Ok(Distance {
-            name: name.to_owned(),
-            frechet: moments.frechet(&Moments::of(others)?)?,
-            precision: share(manifold.holds(others)?),
-            recall: share(Manifold::new(others, DEFAULT_K)?.holds(real)?),
-        })
-    };
-    let mut rows = vec![distance("training images", &encoder.spread(train, count)?.values)?];
+    let reference = Reference::new(real)?;
+    let mut rows =
+        vec![reference.distance("training images", &encoder.spread(train, count)?.values)?];
     let classes = classes(state, test, count);
     let subject = Subject {
         model: &args.model,
@@ -107,7 +123,7 @@ pub(super) fn compare(
         let mut model = Model::new(device, state, None)?;
         model.reseed(seed);
         let made = sampler.images(device, &mut model, (count, seed, 1.0), classes.as_deref())?;
-        rows.push(distance(from.name(), &encoder.of_samples(made, classes.as_deref())?)?);
+        rows.push(reference.distance(from.name(), &encoder.of_samples(made, classes.as_deref())?)?);
     }
     let encoder = match &args.features {
         None => "this run's encoder".to_owned(),
@@ -209,5 +225,20 @@ impl Compared {
             "precision and recall by the {DEFAULT_K} nearest neighbours; ± is half a 95 % confidence interval"
         ));
         lines
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Samples that are all much alike are like images, and few images are like them.
+    #[test]
+    fn precision_is_of_samples_and_recall_of_images() {
+        let real: Vec<_> = (0..10).map(|i| i as f32).collect();
+        let alike: Vec<_> = (0..10).map(|i| 5.0 + i as f32 / 100.0).collect();
+        let reference = Reference::new(Features::new(&real, 1).expect("rows")).expect("rows");
+        let found = reference.distance("alike", &alike).expect("a distance");
+        assert_eq!((found.precision.mean, found.recall.mean), (1.0, 0.1), "only 5 is among them");
     }
 }
