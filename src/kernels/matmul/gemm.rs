@@ -254,8 +254,8 @@ fn update(p: &Product, record: &Record, args: [Arg<'_, f32>; 6], mut squares: Op
             product(&part, g, (a, x), false, Blocks::ONE);
             let db = &mut [0.0; MOST_ROWS][..b.len()];
             add_rows(p, dy, block * block_rows, db);
-            sum_squares(g, (stride, PART), of_w);
-            sum_squares(db, (db.len(), 4), of_b);
+            sum_squares::<PART>(g, stride, of_w);
+            sum_squares::<4>(db, db.len(), of_b);
             update(g, [w, m, v]) | update(db, [b, bm, bv])
         })
     });
@@ -280,23 +280,39 @@ fn square_blocks(
     }
 }
 
-/// Sums of the squares of so many neighbours each, in rows of a length that is a multiple of four.
-fn sum_squares(g: &[f32], (row, neighbours): (usize, usize), sums: &mut [f32]) {
+/// Sums of the squares of each N neighbours, in rows of a length that is a multiple of four.
+fn sum_squares<const N: usize>(g: &[f32], row: usize, sums: &mut [f32]) {
+    if sums.is_empty() {
+        return;
+    }
     vectorised(
         #[inline(always)]
         || {
-            let parts = g.chunks(row).flat_map(|row| row.chunks(neighbours));
-            for (sum, part) in sums.iter_mut().zip(parts) {
-                // Sums side by side, which compilers do at once.
-                let mut lanes = [0.0; 4];
-                for four in part.as_chunks::<4>().0 {
-                    for (lane, g) in lanes.iter_mut().zip(four) {
-                        let shrunk = SHRINK as f32 * g;
-                        *lane += shrunk * shrunk;
-                    }
+            let rows = g.chunks_exact(row).zip(sums.chunks_exact_mut(row.div_ceil(N)));
+            for (g, sums) in rows {
+                let (whole, rest) = g.as_chunks::<N>();
+                for (sum, part) in sums.iter_mut().zip(whole) {
+                    *sum = square_sum(part);
                 }
-                *sum = lanes.iter().sum();
+                if !rest.is_empty() {
+                    sums[whole.len()] = square_sum(rest);
+                }
             }
         },
     );
+}
+
+/// The sum of the squares of numbers, a multiple of four, in the unit of [`SHRINK`] squared.
+#[inline(always)]
+fn square_sum(g: &[f32]) -> f32 {
+    // Sums side by side, which compilers make at once.
+    let mut lanes = [0.0_f32; 8];
+    let (whole, rest) = g.as_chunks::<8>();
+    let square = |g: &f32| (SHRINK as f32 * g) * (SHRINK as f32 * g);
+    for some in whole {
+        lanes.iter_mut().zip(some).for_each(|(lane, g)| *lane += square(g));
+    }
+    lanes.iter_mut().zip(rest).for_each(|(lane, g)| *lane += square(g));
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
