@@ -304,15 +304,24 @@ fn sum_squares<const N: usize>(g: &[f32], row: usize, sums: &mut [f32]) {
 
 /// The sum of the squares of numbers, a multiple of four, in the unit of [`SHRINK`] squared.
 #[inline(always)]
+#[expect(
+    clippy::needless_range_loop,
+    reason = "what zips is not always inlined, and then is no vector"
+)]
 fn square_sum(g: &[f32]) -> f32 {
     // Sums side by side, which compilers make at once.
     let mut lanes = [0.0_f32; 8];
     let (whole, rest) = g.as_chunks::<8>();
-    let square = |g: &f32| (SHRINK as f32 * g) * (SHRINK as f32 * g);
     for some in whole {
-        lanes.iter_mut().zip(some).for_each(|(lane, g)| *lane += square(g));
+        for i in 0..8 {
+            let shrunk = SHRINK as f32 * some[i];
+            lanes[i] += shrunk * shrunk;
+        }
     }
-    lanes.iter_mut().zip(rest).for_each(|(lane, g)| *lane += square(g));
+    for i in 0..rest.len() {
+        let shrunk = SHRINK as f32 * rest[i];
+        lanes[i] += shrunk * shrunk;
+    }
     let [a, b, c, d, e, f, g, h] = lanes;
     ((a + e) + (c + g)) + ((b + f) + (d + h))
 }
