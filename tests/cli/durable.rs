@@ -107,7 +107,7 @@ fn no_reader_sees_half_a_state() {
 #[cfg(target_os = "linux")]
 fn a_full_disk_loses_nothing() {
     let dir = place();
-    let Some(disk) = crate::program::Small::mount(dir.path().join("disk"), "1m") else { return };
+    let Some(disk) = crate::program::Small::mount(dir.path().join("disk"), "2m") else { return };
     let flags = format!("{RUN} --hidden 24 --quiet --keep 2");
     assert!(output(train(&dir, &format!("{flags} --epochs 3 --out whole"))).status.success());
     let expected = hashes(&dir.path().join("whole"));
@@ -117,7 +117,7 @@ fn a_full_disk_loses_nothing() {
         let begun = output(train(&dir, &format!("{flags} --epochs 1 --out disk/run")));
         assert_eq!(begun.status.code(), Some(0), "{}", text(&begun.stderr));
         let before = State::read(&run.join("checkpoint.safetensors")).expect("a state");
-        let room = 10 * 1024 * step;
+        let room = 30 * 1024 * step;
         fill(&filler, room);
         let on = crate::program::elbo(
             &dir,

@@ -44,6 +44,18 @@ fn apart(found: &Path, expected: &Path) -> (f64, bool) {
     (worst, equal)
 }
 
+/// Whether sums are made as where the runs were written: in the vectors of AVX-512, and in blocks that fit the
+/// caches of AMD's processors. On Intel's the last digits are others.
+fn is_like_the_writer() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        std::arch::is_x86_feature_detected!("avx512f") && information.contains("AuthenticAMD")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
 #[test]
 fn runs_of_an_earlier_version_go_on() {
     let dir = TempDir::new().expect("a folder for the test");
@@ -60,18 +72,17 @@ fn runs_of_an_earlier_version_go_on() {
         let run = dir.path().join(name);
         let after = kept().join(format!("{name}.after.safetensors"));
         let (worst, equal) = apart(&run.join("checkpoint.safetensors"), &after);
-        // Sums are made in the vectors of the processor; the runs were written with those of AVX-512.
-        #[cfg(target_arch = "x86_64")]
-        if std::arch::is_x86_feature_detected!("avx512f") {
+        if is_like_the_writer() {
             assert!(equal, "{name}: weights and moments differ by {worst:e}");
         }
-        assert!(equal || worst < 1e-4, "{name}: weights and moments differ by {worst:e}");
+        assert!(equal || worst < 1e-5, "{name}: weights and moments differ by {worst:e}");
         let metrics = std::fs::read_to_string(run.join("metrics.jsonl")).expect("a run has them");
         let found: Vec<Value> =
             metrics.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let found: Vec<_> = found.iter().filter(|line| line["event"] != "step").collect();
         let epochs = expected["epochs"].as_array().expect("a list of epochs");
         assert_eq!(found.len(), epochs.len(), "{name}: epochs");
-        for (found, expected) in found.iter().zip(epochs) {
+        for (found, expected) in found.into_iter().zip(epochs) {
             for (key, expected) in expected.as_object().expect("an epoch") {
                 let Some(expected) = expected.as_f64() else { continue };
                 let value = found[key].as_f64().expect("the same keys");

@@ -68,8 +68,8 @@ fn training_leaves_a_run() {
     let events = names.iter().filter(|name| name.starts_with("events.out.tfevents."));
     assert_eq!(events.count(), 1, "what TensorBoard reads is among {names:?}");
     assert!(!names.iter().any(|name| name.contains(".elbo-")), "no partial file: {names:?}");
-    // Eight columns of 72 pixels with 6 between and 12 around them; words take the rest.
-    for (name, size) in [("reconstruction", (766, 199)), ("sample", (642, 667))] {
+    // Eight columns of 144 pixels with what is between and around them; words take the rest.
+    for (name, size) in [("reconstruction", (1481, 407)), ("sample", (1292, 1343))] {
         let path = out.join(format!("images/{name}_1.png"));
         let file = std::io::BufReader::new(fs::File::open(&path).expect("a picture"));
         let mut reader = png::Decoder::new(file).read_info().expect("a PNG header");

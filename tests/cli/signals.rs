@@ -18,10 +18,29 @@ fn start_long(dir: &TempDir) -> Running {
 
 fn long(dir: &TempDir) -> Command {
     let file = |name| fs::File::create(dir.path().join(name)).expect("a file for what it says");
-    let mut command = train(dir, "--epochs 1000000 --json");
+    let mut command = hearing(&train(dir, "--epochs 1000000 --json"));
     command.stdout(file("stdout")).stderr(file("stderr"));
     command
 }
+
+/// The same command, which hears SIGHUP even where these tests are run under `nohup`.
+fn hearing(of: &Command) -> Command {
+    let mut command = Command::new("env");
+    // A shell cannot listen to what was ignored before it began.
+    command.args(DEFAULT_SIGNAL).arg(of.get_program()).args(of.get_args());
+    for (name, value) in of.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command.current_dir(of.get_current_dir().expect("a folder of its own"));
+    command
+}
+
+/// The flag of `env` for it, which GNU's has.
+const DEFAULT_SIGNAL: &[&str] =
+    if cfg!(target_os = "linux") { &["--default-signal=HUP"] } else { &[] };
 
 fn read(dir: &TempDir, name: &str) -> String {
     fs::read_to_string(dir.path().join(name)).unwrap_or_default()
@@ -88,7 +107,7 @@ fn a_second_signal_ends_at_once() {
 #[test]
 fn a_signal_that_is_to_be_ignored_is() {
     let dir = place();
-    let command = long(&dir);
+    let command = train(&dir, "--epochs 1000000 --json");
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(command.get_program());
     shell.args(command.get_args()).current_dir(dir.path());
@@ -117,7 +136,7 @@ fn a_terminal_that_closes_saves_and_ends() {
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
         let program = command.get_program().to_string_lossy();
         // The terminal's own process is the program, as a shell's would be.
-        let line = format!("exec {program} {}", words.join(" "));
+        let line = format!("exec env {} {program} {}", DEFAULT_SIGNAL.join(" "), words.join(" "));
         let mut script = Command::new("script");
         script.args(["-q", "-f", "-c", &line, "typed"]).current_dir(&dir);
         script.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR")).env("TERM", "xterm-256color");
