@@ -196,7 +196,8 @@ fn the_norm_is_that_of_the_mean_of_the_whole_minibatch() {
             logged(&mut trainer)
         };
         let expected = steps(|c| c.objective.reduction = Reduction::Mean);
-        let ways: [(&str, fn(&mut Config)); 4] = [
+        type Change = fn(&mut Config);
+        let ways: [(&str, Change); 4] = [
             ("a sum", |c| c.optimizer.lr /= 12.0),
             ("parts", |c| (c.train.accumulate, c.optimizer.lr) = (3, 1e-6 / 12.0)),
             ("parts of the mean", |c| {
