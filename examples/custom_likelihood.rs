@@ -149,7 +149,7 @@ fn record(config: &Config) -> elbo::Result<Model> {
     let units = [HIDDEN, PIXELS];
     let m = layer(&mut tape, "fc4", Input::Made(top), units, Activation::Sigmoid);
     let nll = secant(&mut tape, m, x);
-    learn(&mut tape, &config.optimizer, reports.slots.guard, |tape| {
+    learn(&mut tape, &config.optimizer, (reports.slots.guard, None), |tape| {
         let terms = [("recon", nll), ("kl", kl)].map(|(name, of)| Term { name, of, each: 1 });
         reduce(tape, &reports, &terms, true);
     });

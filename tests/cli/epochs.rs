@@ -1,4 +1,4 @@
-//! The numbers of epochs in what a run leaves.
+//! The numbers of epochs, and of steps, in what a run leaves.
 
 use std::fs;
 
@@ -45,4 +45,41 @@ fn an_epoch_that_training_ends_with_has_its_own_number() {
         let expected: Vec<_> = reported.iter().map(|&(epoch, _)| epoch).collect();
         assert_eq!(drawn, expected, "epochs with pictures of a run of {steps} steps");
     }
+}
+
+/// Times and speeds are of one run alone, and stand where nothing has to be equal.
+#[test]
+fn each_nth_step_is_logged_and_its_time_apart() {
+    let dir = place();
+    let flags = "--batch-size 12 --epochs 3 --lr 0.01";
+    let said = succeed(train(&dir, &format!("{flags} --log-every 4 --json")));
+    let read = |name| fs::read_to_string(dir.path().join("out").join(name)).expect("a log");
+    let (metrics, timings) = (read("metrics.jsonl"), read("timings.jsonl"));
+    let steps = |text: &str| -> Vec<_> {
+        let lines = events(text).into_iter().filter(|(event, _)| event == "step");
+        lines.map(|(_, line)| line).collect()
+    };
+    let logged = steps(&metrics);
+    let numbers: Vec<_> = logged.iter().map(|line| line["step"].as_u64()).collect();
+    // 64 images by 12 are 6 steps an epoch.
+    assert_eq!(numbers, [4, 8, 12, 16].map(Some), "{metrics}");
+    let epochs: Vec<_> = logged.iter().map(|line| line["epoch"].as_u64()).collect();
+    assert_eq!(epochs, [1, 2, 2, 3].map(Some), "{metrics}");
+    assert_eq!(steps(&said), logged, "what is told, and what is kept");
+    for line in &logged {
+        let number = |key: &str| line[key].as_f64().unwrap_or_else(|| panic!("{key} of {line}"));
+        assert!((number("recon") + number("kl") - number("loss")).abs() < 1e-9, "{line}");
+        assert_eq!((number("objective"), number("lr")), (number("loss"), 0.01), "{line}");
+        assert!(number("beta") == 1.0 && number("grad_norm") > 0.0, "{line}");
+    }
+    let timed = steps(&timings);
+    assert_eq!(timed.last().map(|line| &line["step"]), logged.last().map(|line| &line["step"]));
+    let key = |line: &serde_json::Value, key: &str| line[key].is_f64() || line[key].is_string();
+    assert!(timed.iter().all(|line| key(line, "seconds") && key(line, "date")), "{timings}");
+    for word in ["seconds", "date", "images_per_s", "time"] {
+        assert!(!metrics.contains(word), "`{word}` differs between equal runs: {metrics}");
+    }
+    succeed(train(&dir, &format!("{flags} --log-every 0 --out none --quiet")));
+    let none = fs::read_to_string(dir.path().join("none/metrics.jsonl")).expect("a log");
+    assert!(steps(&none).is_empty(), "{none}");
 }

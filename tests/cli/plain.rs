@@ -75,7 +75,7 @@ fn a_collapse_is_told_once() {
         "{says}"
     );
     let log = fs::read_to_string(dir.path().join("out/metrics.jsonl")).expect("a log");
-    let active: Vec<_> =
-        events(&log).iter().map(|(_, line)| line["active_units"].clone()).collect();
+    let epochs = events(&log).into_iter().filter(|(event, _)| event == "epoch");
+    let active: Vec<_> = epochs.map(|(_, line)| line["active_units"].clone()).collect();
     assert_eq!((active.len(), active.last()), (30, Some(&0.into())), "{active:?}");
 }

@@ -159,7 +159,7 @@ pub static ADAM_BYTES: Kernel<Product, 7> = Kernel {
     flops: |p, [dy, ..]| operations(dy.rows(), dy.cols(), p.inside as usize),
 };
 
-/// [`ADAM`], and sums of the squares of the gradients: of each [`PART`] neighbours in a row of the weight, row by
+/// [`ADAM`], and sums of the squares of the gradients: of each 32 neighbours in a row of the weight, row by
 /// row, then of each four biases, in the unit of [`SHRINK`](crate::kernels::norm::SHRINK). They are zero while the guard's status is set.
 pub static ADAM_SQUARES: Kernel<Product, 7> = Kernel {
     name: "matmul.adam_squares",

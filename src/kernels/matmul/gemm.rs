@@ -304,12 +304,8 @@ fn sum_squares<const N: usize>(g: &[f32], row: usize, sums: &mut [f32]) {
 
 /// The sum of the squares of numbers, a multiple of four, in the unit of [`SHRINK`] squared.
 #[inline(always)]
-#[expect(
-    clippy::needless_range_loop,
-    reason = "what zips is not always inlined, and then is no vector"
-)]
 fn square_sum(g: &[f32]) -> f32 {
-    // Sums side by side, which compilers make at once.
+    // Sums side by side, which compilers make at once; what zips is not inlined in every build, and then is no vector.
     let mut lanes = [0.0_f32; 8];
     let (whole, rest) = g.as_chunks::<8>();
     for some in whole {

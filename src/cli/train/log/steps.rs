@@ -10,8 +10,11 @@ use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, TIMINGS, lines};
 use crate::cli::train::log::{Log, now};
 
+/// What a number of a step is.
+type Number = fn(&Step) -> f64;
+
 /// The numbers of a step by their names in a line of `metrics.jsonl`; in TensorBoard they stand under `step/`.
-const NUMBERS: [(&str, fn(&Step) -> f64); 7] = [
+const NUMBERS: [(&str, Number); 7] = [
     ("loss", |step| step.losses.loss),
     ("recon", |step| step.losses.recon),
     ("kl", |step| step.losses.kl),
