@@ -86,3 +86,23 @@ fn each_nth_step_is_logged_and_its_time_apart() {
     let none = fs::read_to_string(dir.path().join("none/metrics.jsonl")).expect("a log");
     assert!(steps(&none).is_empty(), "{none}");
 }
+
+/// Who goes on from a state finds the lines of all steps before it, and of none after.
+#[test]
+fn a_state_knows_the_lines_of_its_steps() {
+    let dir = place();
+    succeed(train(
+        &dir,
+        "--batch-size 12 --epochs 2 --log-every 1 --save-every 2 --keep 99 --quiet",
+    ));
+    let run = dir.path().join("out");
+    let log = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    for step in [2, 4, 8, 10, 12_usize] {
+        let state = State::read(&run.join(format!("checkpoint-{step:012}.safetensors")));
+        let bytes = state.expect("a state").course.log_bytes;
+        let known = &log[..usize::try_from(bytes).expect("a short log")];
+        let lines = events(known).into_iter().filter(|(event, _)| event == "step");
+        let steps: Vec<_> = lines.filter_map(|(_, line)| line["step"].as_u64()).collect();
+        assert_eq!(steps, (1..=step as u64).collect::<Vec<_>>(), "lines of the state of {step}");
+    }
+}
