@@ -181,11 +181,14 @@ fn an_epoch_is_the_mean_of_its_steps() {
     }
 }
 
+/// A change of a configuration.
+type Change = fn(&mut Config);
+
 /// A minibatch in parts, one whose steps may be left out, and sums in place of means: the same gradient.
 #[test]
 fn the_norm_is_that_of_the_mean_of_the_whole_minibatch() {
     for device in [Device::Cpu(1), Device::Gpu(gpu())] {
-        let steps = |change: fn(&mut Config)| {
+        let steps = |change: Change| {
             let mut config = small();
             config.train.log_every = 1;
             // The rule's ε has no part in it.
@@ -196,7 +199,6 @@ fn the_norm_is_that_of_the_mean_of_the_whole_minibatch() {
             logged(&mut trainer)
         };
         let expected = steps(|c| c.objective.reduction = Reduction::Mean);
-        type Change = fn(&mut Config);
         let ways: [(&str, Change); 4] = [
             ("a sum", |c| c.optimizer.lr /= 12.0),
             ("parts", |c| (c.train.accumulate, c.optimizer.lr) = (3, 1e-6 / 12.0)),

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::engine::{AnyKernel, Arg, Binding, Cover, Kernel, Wgsl};
 use crate::kernels::case::Case;
-use crate::kernels::matmul::{FORWARD, trial};
+use crate::kernels::matmul::{FORWARD, cases, trial};
 
 fn gpu(tune: Tune, cache: Option<&Path>) -> Gpu {
     let options = Options { cache: cache.map(Path::to_owned), tune };
@@ -243,4 +243,14 @@ fn a_sixteenth_less_of_any_product_is_wrong() {
         seen.insert(dispatch.kernel.name());
     }
     assert!(seen.len() >= 7, "{seen:?}");
+}
+
+/// Else logged steps were measured apart, and might take another schedule, with other last bits.
+#[test]
+fn a_logged_step_takes_what_was_chosen_for_the_plain_one() {
+    let classic = cases().into_iter().filter(|case| case.name.contains("784-400-20"));
+    let keys: Vec<Vec<_>> = classic.map(|case| products(&case).map(key).collect()).collect();
+    let [logged, plain] = &keys[..] else { panic!("the classic step, with its norm and without") };
+    assert_eq!(logged, plain, "what the products of the two are chosen for");
+    assert!(plain.len() == 11 && plain.iter().any(|key| key.starts_with("matmul.adam_bytes ")));
 }
