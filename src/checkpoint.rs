@@ -81,13 +81,22 @@ pub fn noted_to_bytes(tensors: &[Weight], note: &str) -> Result<Vec<u8>> {
 ///
 /// As [`weights_from_bytes`], and if there is no note.
 pub fn noted_from_bytes(path: &Path, bytes: &[u8]) -> Result<(Vec<Weight>, String)> {
-    check_header(path, bytes)?;
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|e| Error::data(path, format!("is no safetensors file: {e}")).hint(WHOLE))?;
-    let note = header.metadata().as_ref().and_then(|all| all.get(KEY));
-    let note = note.filter(|note| note.len() <= MOST_METADATA).cloned();
+    let note = note_of(path, bytes)?;
     let note = note.ok_or_else(|| Error::data(path, "has no note of elbo's").hint(WHOLE))?;
     Ok((weights_of(path, &open(path, bytes)?)?, note))
+}
+
+/// The note of a safetensors file, if it has one.
+fn note_of(path: &Path, bytes: &[u8]) -> Result<Option<String>> {
+    let fail = |what: String| Error::data(path, what).hint(WHOLE);
+    check_header(path, bytes)?;
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
+    let note = header.metadata().as_ref().and_then(|all| all.get(KEY));
+    if let Some(found) = note.map(String::len).filter(|&found| found > MOST_METADATA) {
+        return Err(fail(format!("has {found} bytes of metadata, at most {MOST_METADATA} are")));
+    }
+    Ok(note.cloned())
 }
 
 fn to_bytes(weights: &[Weight], about: Option<HashMap<String, String>>) -> Result<Vec<u8>> {

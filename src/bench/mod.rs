@@ -33,7 +33,7 @@ pub struct Figure {
     /// What was measured.
     pub name: String,
     /// The unit, as `GFLOP/s`; of a count, nothing.
-    pub unit: &'static str,
+    pub unit: String,
     /// One value a round.
     pub samples: Vec<f64>,
 }
@@ -41,14 +41,14 @@ pub struct Figure {
 impl Figure {
     /// A quantity with its samples.
     #[must_use]
-    pub fn new(name: &str, unit: &'static str, samples: Vec<f64>) -> Self {
-        Self { name: name.to_owned(), unit, samples }
+    pub fn new(name: &str, unit: &str, samples: Vec<f64>) -> Self {
+        Self { name: name.to_owned(), unit: unit.to_owned(), samples }
     }
 
     /// Which of its values are good; `None` of what is neither good nor bad.
     #[must_use]
     pub fn better(&self) -> Option<Better> {
-        Better::of(self.unit)
+        Better::of(&self.unit)
     }
 
     /// The middle of the samples; of an even number the mean of the two in the middle.

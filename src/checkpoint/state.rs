@@ -1,15 +1,13 @@
 //! The file of a whole state.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use safetensors::SafeTensors;
-
 use crate::checkpoint::{
-    About, FORMAT, Format, KEY, MOST_METADATA, MOST_STEPS, OWN_DATA, Said, State, Trained, WHOLE,
-    check_header, open, read_whole, to_bytes, weights_of,
+    About, Course, FORMAT, Format, MOST_STEPS, OWN_DATA, Said, State, Trained, WHOLE, Weight,
+    note_of, noted_to_bytes, open, read_whole, weights_of,
 };
-use crate::config::{DataConfig, ImageSize, MOST};
+use crate::config::{Config, DataConfig, ImageSize, MOST};
+use crate::data::Reading;
 use crate::error::{Error, ErrorKind, Result};
 use crate::optim::Plateau;
 
@@ -37,7 +35,23 @@ impl State {
             config: self.config.clone(),
         };
         let about = toml::to_string(&about).expect("numbers, words and tables of them");
-        to_bytes(&self.tensors, Some(HashMap::from([(KEY.to_owned(), about)])))
+        noted_to_bytes(&self.tensors, &about)
+    }
+
+    /// The state of a model that elbo has not trained: step 0, no data known.
+    #[must_use]
+    pub fn untrained(config: Config, size: impl Into<ImageSize>, tensors: Vec<Weight>) -> Self {
+        Self {
+            config,
+            size: size.into(),
+            reading: Reading::default(),
+            data: None,
+            test: None,
+            device: None,
+            trained: Trained::default(),
+            course: Course::default(),
+            tensors,
+        }
     }
 
     /// Reads a state; `path` is named in errors.
@@ -49,27 +63,18 @@ impl State {
     /// [restored](crate::Trainer::restore).
     pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<Self> {
         let fail = |what: String| Error::data(path, what).hint(WHOLE);
-        check_header(path, bytes)?;
-        let (_, header) = SafeTensors::read_metadata(bytes)
-            .map_err(|e| fail(format!("is no safetensors file: {e}")))?;
-        let about = header.metadata().as_ref().and_then(|all| all.get(KEY));
         let none = || fail("holds weights and no state of a run".to_owned());
-        let about = about.ok_or_else(|| none().hint("`elbo import` makes a run of weights"))?;
-        if about.len() > MOST_METADATA {
-            let found = about.len();
-            return Err(fail(format!(
-                "has {found} bytes of metadata, at most {MOST_METADATA} are"
-            )));
-        }
+        let about = note_of(path, bytes)?
+            .ok_or_else(|| none().hint("`elbo import` makes a run of weights"))?;
         let unclear = |e: toml::de::Error| fail(format!("its metadata: {}", e.message()));
-        let format: Format = toml::from_str(about).map_err(unclear)?;
+        let format: Format = toml::from_str(&about).map_err(unclear)?;
         if format.format != FORMAT {
             let (found, version) = (format.format, format.version);
             let what = format!("is of format {found}, expected {FORMAT} (elbo {version} wrote it)");
             return Err(fail(what).hint(format!("use elbo {version}")));
         }
-        let said: Said = toml::from_str(about).map_err(unclear)?;
-        let mut about: About = toml::from_str(about).map_err(unclear)?;
+        let said: Said = toml::from_str(&about).map_err(unclear)?;
+        let mut about: About = toml::from_str(&about).map_err(unclear)?;
         if said.config.data.is_none() {
             about.config.data = DataConfig::before();
         }

@@ -121,19 +121,25 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if let Some(out) = &args.out {
         write_new(out, table(&scored, marked).as_bytes())?;
     }
-    let picture = Extremes::new(&scored, &data, others.as_ref())?;
-    let (look, caption) = (Look::of(&state), picture.caption(args, &state, told.is_some()));
-    let (rows, scores) = (picture.rows.as_slice(), picture.scores.as_slice());
+    let told = told.as_ref();
+    let print = || match args.json {
+        true => print_line(&report(args, &state, &scored, told).to_string()),
+        false => lines(args, &state, &scored, told).iter().try_for_each(|line| print_line(line)),
+    };
+    let shown = !args.json && !args.model.quiet;
+    if !shown && args.picture.is_none() {
+        return print().map(|()| 0);
+    }
+    let extremes = Extremes::new(&scored, &data, others.as_ref())?;
+    let (look, caption) = (Look::of(&state), extremes.caption(args, &state, told.is_some()));
+    let Extremes { images, rows, scores } = &extremes;
     let labels = Labels { caption: &caption, rows, images: scores, ..Labels::default() };
     if let Some(path) = &args.picture {
-        write_new(path, &grid(&picture.images, look, SHOWN, labels)?)?;
+        write_new(path, &grid(images, look, SHOWN, labels)?)?;
     }
-    match args.json {
-        true => print_line(&report(args, &state, &scored, told.as_ref()).to_string())?,
-        false => lines(args, &state, &scored, told).iter().try_for_each(|line| print_line(line))?,
-    }
-    if !args.json && !args.model.quiet {
-        show_images(&picture.images, look, SHOWN, labels)?;
+    print()?;
+    if shown {
+        show_images(images, look, SHOWN, labels)?;
     }
     Ok(0)
 }
@@ -315,10 +321,10 @@ fn report(args: &Args, state: &State, scored: &[Scored], told: Option<&Detection
     line
 }
 
-fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Detection>) -> Vec<String> {
+fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<&Detection>) -> Vec<String> {
     let by = score_in_words(args, state);
     let (split, step) = (args.images.split.name(), state.trained.step);
-    let images = match (&args.against, &told) {
+    let images = match (&args.against, told) {
         (Some(path), Some(Detection { positive, others, .. })) => {
             format!("{others} {split} images and {positive} of `{}`", path.display())
         }
@@ -330,7 +336,7 @@ fn lines(args: &Args, state: &State, scored: &[Scored], told: Option<Detection>)
         format!("{images}, weights after step {step}; {by}, nats per image"),
         format!("mean {:.2}; quantiles {}", mean(scored), quantiles.join(", ")),
     ];
-    lines.extend(told.iter().flat_map(verdict));
+    lines.extend(told.into_iter().flat_map(verdict));
     lines.push("the highest scores:".to_owned());
     lines.extend(scored.iter().take(SHOWN).map(|image| {
         let label = image.label.map_or(String::new(), |label| format!("  label {label:>3}"));

@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         let what = format!("`--class` names {each} classes, and there are {count} z");
         return Err(Error::config(what).hint("give one class for all, or one for each z"));
     }
-    let classes = subject::classes_in_turn(&state, &args.class, (count, None))?;
+    let classes = subject::classes_in_turn(&state, &args.class, count)?;
     let mut model = args.model.open(&state, None)?;
     let made = subject::decode(&mut model, &values, classes.as_deref())?;
     let size = model.image_size();

@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use elbo::checkpoint::{AVERAGE, Course, State, Trained, Weight, prefixes};
+use elbo::checkpoint::{AVERAGE, State, Weight, prefixes};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
-use elbo::data::Reading;
 use elbo::model::{Architecture, DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use serde_json::json;
@@ -111,15 +110,5 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
     }
     let side = pixels.isqrt();
     let size = if side * side == pixels { [side, side] } else { [1, pixels] };
-    Ok(State {
-        config,
-        size: size.into(),
-        reading: Reading::default(),
-        data: None,
-        test: None,
-        device: None,
-        trained: Trained::default(),
-        course: Course::default(),
-        tensors: weights,
-    })
+    Ok(State::untrained(config, size, weights))
 }

@@ -226,6 +226,11 @@ fn print_line(line: &str) -> Result<()> {
     }
 }
 
+/// The date and the time, in UTC.
+fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}
+
 /// Whether nobody reads stdout any more: a pipe's reader ended, or a terminal was closed.
 fn is_gone(error: &std::io::Error) -> bool {
     let closed = error.kind() == std::io::ErrorKind::BrokenPipe;

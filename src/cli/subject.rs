@@ -144,25 +144,21 @@ pub(super) fn fingerprint(state: &State, split: Split) -> Option<&String> {
     }
 }
 
-/// The classes of the images that the decoder is to make, as the user or else the verb says: one for all,
-/// or some in turn. A model without classes has none.
+/// The classes of the images that the decoder is to make, as the user says: one for all, or some in turn.
+/// A model without classes has none.
 pub(super) fn classes_in_turn(
     state: &State,
     typed: &[u8],
-    (count, default): (usize, Option<Vec<u8>>),
+    count: usize,
 ) -> Result<Option<Vec<u8>>> {
     let classes = state.config.model.classes;
-    let turn = match (typed, default) {
-        ([], default) if classes > 0 => default.ok_or_else(|| {
-            let what =
-                format!("this model is conditional on {classes} classes, and no class was given");
-            Error::config(what)
-                .hint(format!("add `--class` with a class from 0 to {}", classes - 1))
-        })?,
-        ([], _) => return Ok(None),
-        (typed, _) => typed.to_vec(),
-    };
-    Ok(Some((0..count).map(|image| turn[image % turn.len()]).collect()))
+    if typed.is_empty() && classes > 0 {
+        let what =
+            format!("this model is conditional on {classes} classes, and no class was given");
+        return Err(Error::config(what)
+            .hint(format!("add `--class` with a class from 0 to {}", classes - 1)));
+    }
+    Ok((!typed.is_empty()).then(|| typed.iter().copied().cycle().take(count).collect()))
 }
 
 /// What a model makes of z, told these classes if it knows any.

@@ -81,13 +81,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
         check(steps * steps, Look::of(&state), steps)?;
-        let classes = classes_in_turn(&state, args.class.as_slice(), (steps * steps, None))?;
+        let classes = classes_in_turn(&state, args.class.as_slice(), steps * steps)?;
         let mut model = args.model.open(&state, None)?;
         return plane(args, &mut model, classes.as_deref(), step);
     }
     if args.image.is_none() {
         // Refused before anything is read.
-        classes_in_turn(&state, args.class.as_slice(), (1, None))?;
+        classes_in_turn(&state, args.class.as_slice(), 1)?;
     }
     let data = args.data.all(&state, args.picture.manner(&args.model))?.test;
     let mut of_image = None;
@@ -97,11 +97,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let rows = if args.dimensions.is_empty() { SHOWN.min(latent) } else { args.dimensions.len() };
     check(rows.saturating_mul(steps), Look::of(&state), steps)?;
-    let classes = classes_in_turn(
-        &state,
-        args.class.or(of_image).as_slice(),
-        (rows.saturating_mul(steps), None),
-    )?;
+    let count = rows.saturating_mul(steps);
+    let classes = classes_in_turn(&state, args.class.or(of_image).as_slice(), count)?;
     let mut model = args.model.open(&state, Some(&data))?;
     lines(args, &mut model, classes.as_deref(), step)
 }

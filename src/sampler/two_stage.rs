@@ -1,8 +1,8 @@
 //! A second VAE that learns the codes of the first.
 
-use crate::checkpoint::{Course, State, Trained, Weight};
-use crate::config::{Config, ImageSize, Likelihood, Scale, Schedule};
-use crate::data::{Dataset, Reading};
+use crate::checkpoint::{State, Weight};
+use crate::config::{Config, Likelihood, Scale, Schedule};
+use crate::data::Dataset;
 use crate::error::Result;
 use crate::evaluate::{Model, Shown};
 use crate::sampler::{check, divided, prior_log_likelihood};
@@ -53,7 +53,8 @@ pub struct FittedStage {
 impl TwoStage {
     /// Trains a VAE on nine tenths of the codes, rows of `latent` numbers in any unit: 256 units in each of two
     /// hidden layers on either side, by Adam at 10⁻³ along half a cosine, for about 5,000 steps of 32
-    /// to 256 codes, and 20 to 200 epochs; the weight of the KL divergence grows to 1 over the first half. `done` is told the share that is done. The same for the same codes, seed and device.
+    /// to 256 codes, and 20 to 200 epochs; the weight of the KL divergence grows to 1 over the first half.
+    /// `done` is told the share that is done. The same for the same codes, seed and device.
     ///
     /// # Errors
     ///
@@ -92,7 +93,8 @@ impl TwoStage {
         let loss = trainer.evaluate()?.sampled.loss;
         let widths: f64 = deviations.iter().map(|&v| f64::from(v).ln()).sum();
         let prior = prior_log_likelihood(&held, latent);
-        let state = State { tensors: trainer.state()?.weights(), ..trainer.state()? };
+        let mut state = trainer.state()?;
+        state.tensors = state.weights();
         let two_stage = Self { state, means, deviations };
         Ok(FittedStage { two_stage, elbo: -loss - widths, prior, epochs })
     }
@@ -146,17 +148,7 @@ impl TwoStage {
         };
         let (means, deviations) = (taken(MEANS)?.values, taken(DEVIATIONS)?.values);
         deviations.iter().all(|v| *v > 0.0).then_some(())?;
-        let state = State {
-            config: config(latent, 0, EPOCHS[0]),
-            size: ImageSize::from([1, latent]),
-            reading: Reading::default(),
-            data: None,
-            test: None,
-            device: None,
-            trained: Trained::default(),
-            course: Course::default(),
-            tensors,
-        };
+        let state = State::untrained(config(latent, 0, EPOCHS[0]), [1, latent], tensors);
         Some(Self { state, means, deviations })
     }
 }

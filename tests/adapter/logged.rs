@@ -6,15 +6,10 @@ use elbo::model::{DataSpec, TrainingNoise, Use, Vae};
 use elbo::train::{Event, Step};
 use elbo::{Dataset, Device, Trainer};
 
-use crate::common::{Bench, cut, gpu, small};
+use crate::common::{Bench, cut, gpu, kind, small};
 
 /// Small models whose gradients are stored, used at once, or both.
 fn kinds() -> Vec<(&'static str, Config)> {
-    let kind = |name, change: fn(&mut Config)| {
-        let mut config = small();
-        change(&mut config);
-        (name, config)
-    };
     vec![
         kind("classic", |_| ()),
         kind("adamw", |c| (c.optimizer.rule, c.optimizer.weight_decay) = (Rule::Adamw, 0.1)),

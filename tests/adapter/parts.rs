@@ -11,14 +11,9 @@ use elbo::model::{DataSpec, Part, TrainingNoise, Use, Vae};
 use elbo::train::Way;
 use elbo::{Dataset, Device, ErrorKind, Losses, Trainer};
 
-use crate::common::{Bench, Under, cut, distance, gpu, small, survived};
+use crate::common::{Bench, Under, cut, distance, gpu, kind, small, survived};
 
 fn kinds() -> Vec<(&'static str, Config)> {
-    let kind = |name, change: fn(&mut Config)| {
-        let mut config = small();
-        change(&mut config);
-        (name, config)
-    };
     vec![
         kind("classic", |_| ()),
         kind("mean", |c| c.objective.reduction = Reduction::Mean),

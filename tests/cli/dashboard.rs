@@ -3,11 +3,11 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::program::{Running, output, place, refusal_fault, train};
+use crate::program::{Running, line, output, place, refusal_fault, terminal, train};
 
 #[test]
 fn without_a_terminal_it_is_refused() {
@@ -34,11 +34,6 @@ enum Way {
 
 #[test]
 fn the_terminal_is_given_back() {
-    let script = Command::new("script").arg("--version").output();
-    if !script.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("util-linux")) {
-        println!("there is no `script` of util-linux, which makes terminals: this proves nothing");
-        return;
-    }
     let cases = [
         ("2", Way::Itself, "0"),
         ("1000000", Way::Keys(b"q"), "0"),
@@ -54,17 +49,11 @@ fn the_terminal_is_given_back() {
 fn run_in_terminal(index: usize, epochs: &str, way: &Way, code: &str) {
     let dir = place();
     let command = train(&dir, &format!("--tui --epochs {epochs}"));
-    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-    let program = command.get_program().to_string_lossy();
     let line = format!(
-        "stty rows 24 cols 80; stty -a > before; {program} {}; echo $? > code; stty -a > after",
-        words.join(" ")
+        "stty rows 24 cols 80; stty -a > before; {}; echo $? > code; stty -a > after",
+        line(&command)
     );
-    let mut script = Command::new("script");
-    script.args(["-q", "-f", "-c", &line, "typed"]).current_dir(&dir);
-    script.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR")).env("TERM", "xterm-256color");
-    script.stdin(Stdio::piped()).stdout(Stdio::null());
-    let mut child = script.spawn().expect("`script` starts");
+    let Some(mut child) = terminal(&dir, &line) else { return };
     let mut keys = child.stdin.take().expect("its stdin is a pipe");
     let mut running = Running::of(child);
     let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -189,6 +189,29 @@ impl Drop for Small {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg(&self.0).status();
     }
+}
+
+/// A terminal in which a line is run, by `script` of util-linux; what it shows goes to the file `typed`.
+/// `None`, where there is no such program.
+#[cfg(unix)]
+pub(crate) fn terminal(dir: &TempDir, line: &str) -> Option<Child> {
+    let version = Command::new("script").arg("--version").output();
+    if !version.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("util-linux")) {
+        println!("there is no `script` of util-linux, which makes terminals: this proves nothing");
+        return None;
+    }
+    let mut script = Command::new("script");
+    script.args(["-q", "-f", "-c", line, "typed"]).current_dir(dir);
+    script.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR")).env("TERM", "xterm-256color");
+    script.stdin(Stdio::piped()).stdout(Stdio::null());
+    Some(script.spawn().expect("`script` starts"))
+}
+
+/// A command as it is typed in a shell.
+#[cfg(unix)]
+pub(crate) fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The program while it runs; it is killed if a test gives up on it.

@@ -4,12 +4,12 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::program::{Running, elbo, events, place, succeed, train, weights};
+use crate::program::{Running, elbo, events, line, place, succeed, terminal, train, weights};
 
 /// Starts a training that takes hours, with its stdout and its stderr in files.
 fn start_long(dir: &TempDir) -> Running {
@@ -125,23 +125,13 @@ fn a_signal_that_is_to_be_ignored_is() {
 /// Nothing can be written to a terminal that is gone, and its run is saved all the same.
 #[test]
 fn a_terminal_that_closes_saves_and_ends() {
-    let script = Command::new("script").arg("--version").output();
-    if !script.is_ok_and(|out| String::from_utf8_lossy(&out.stdout).contains("util-linux")) {
-        println!("there is no `script` of util-linux, which makes terminals: this proves nothing");
-        return;
-    }
     for flags in ["", "--tui", "--json"] {
         let dir = place();
         let command = train(&dir, &format!("--epochs 1000000 {flags}"));
-        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-        let program = command.get_program().to_string_lossy();
         // The terminal's own process is the program, as a shell's would be.
-        let line = format!("exec env {} {program} {}", DEFAULT_SIGNAL.join(" "), words.join(" "));
-        let mut script = Command::new("script");
-        script.args(["-q", "-f", "-c", &line, "typed"]).current_dir(&dir);
-        script.env("XDG_RUNTIME_DIR", env!("CARGO_TARGET_TMPDIR")).env("TERM", "xterm-256color");
-        script.stdin(Stdio::piped()).stdout(Stdio::null());
-        let mut terminal = Running::of(script.spawn().expect("`script` starts"));
+        let line = format!("exec env {} {}", DEFAULT_SIGNAL.join(" "), line(&command));
+        let Some(terminal) = terminal(&dir, &line) else { return };
+        let mut terminal = Running::of(terminal);
         terminal.until("an epoch", || read(&dir, "out/metrics.jsonl").lines().count() > 1);
         let process = read(&dir, "out/lock").trim().to_owned();
         terminal.signal("KILL");

@@ -315,6 +315,13 @@ pub(crate) fn small() -> Config {
     config
 }
 
+/// A small model that differs from the classic one by a change, with a name for it.
+pub(crate) fn kind(name: &'static str, change: fn(&mut Config)) -> (&'static str, Config) {
+    let mut config = small();
+    change(&mut config);
+    (name, config)
+}
+
 /// A way to take the steps of a model: a device, or the oracle, how far they are fused, and how far from
 /// the oracle's recorded step it may be.
 type Way = (&'static str, Option<Device>, Fusion, f64);

@@ -23,6 +23,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 from sklearn.neighbors import KNeighborsClassifier
 
+from values import value
+
 # Name, seed, rows, columns, classes, C, and the scale of each column.
 CASES = [
     ("three", 100, 240, 4, 3, 1.0, [1, 1, 1, 1]),
@@ -33,25 +35,11 @@ CASES = [
 ]
 
 
-def splitmix64(x):
-    mask = (1 << 64) - 1
-    x = (x + 0x9E3779B97F4A7C15) & mask
-    z = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-    return z ^ (z >> 31)
-
-
-def value(seed, i):
-    return (splitmix64(seed * 2**32 + i) >> 40) / 2**24 * 2 - 1
-
-
 def inputs(seed, rows, columns, classes, scale):
     labels = np.array([(7 * i + i // 5) % classes for i in range(rows)])
-    x = np.empty((rows, columns), np.float32)
-    for i in range(rows):
-        for j in range(columns):
-            own, shared = value(seed, i * columns + j), value(seed + 1, int(labels[i]) * columns + j)
-            x[i, j] = own * scale[j] + 0.6 * scale[j] * shared
+    own = value(seed, rows * columns).reshape(rows, columns)
+    shared = value(seed + 1, classes * columns).reshape(classes, columns)[labels]
+    x = (own * scale + 0.6 * np.array(scale) * shared).astype(np.float32)
     return x, labels
 
 

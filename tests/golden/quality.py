@@ -25,21 +25,11 @@ from sklearn.linear_model import Lasso
 from sklearn.metrics import mutual_info_score
 from sklearn.mixture import GaussianMixture
 
-
-def splitmix64(x):
-    mask = (1 << 64) - 1
-    x = (x + 0x9E3779B97F4A7C15) & mask
-    z = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & mask
-    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-    return z ^ (z >> 31)
-
-
-def value(seed, i):
-    return (splitmix64(seed * 2**32 + i) >> 40) / 2**24 * 2 - 1
+from values import value
 
 
 def values(seed, *shape):
-    return np.array([value(seed, i) for i in range(int(np.prod(shape)))]).reshape(shape)
+    return value(seed, int(np.prod(shape))).reshape(shape)
 
 
 def features(seed, rows, columns):

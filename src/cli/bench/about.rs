@@ -1,12 +1,11 @@
 //! What figures were measured on and by.
 
-use std::time::SystemTime;
-
 use bytesize::ByteSize;
 use elbo::Device;
 use elbo::bench::Machine;
 
 use crate::cli::bench::commit::commit;
+use crate::cli::now;
 use crate::cli::table::paragraph;
 
 /// What all figures of a device were measured on and by. Each value has the name that JSON and CSV give it.
@@ -28,7 +27,6 @@ impl About {
             }
         };
         let memory = ByteSize(machine.memory).display().iec().to_string();
-        let date = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
         Self(vec![
             ("device", device.kind().to_owned()),
             ("adapter", device.name()),
@@ -39,7 +37,7 @@ impl About {
             ("cpu", format!("{}, {} cores", machine.cpu, machine.cores)),
             ("memory", memory),
             ("system", machine.system),
-            (DATE, date),
+            (DATE, now()),
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("commit", commit().unwrap_or_else(|| "unknown".to_owned())),
         ])

@@ -12,9 +12,6 @@ use crate::cli::bench::output::{Printer, Row};
 use crate::cli::bench::workload::Workload;
 use crate::cli::bench::{Args, Progress};
 
-/// The units that `elbo bench` knows.
-const UNITS: [&str; 9] = ["GFLOP/s", "GOP/s", "GB/s", "1/s", "µs", "s", "%", "nats", "°C"];
-
 /// The flags of one round, which earlier versions know too.
 fn flags(args: &Args, workloads: &[Workload]) -> Vec<String> {
     let mut flags: Vec<_> =
@@ -84,11 +81,8 @@ pub(super) fn against(
     printer.start(about)?;
     let groups = ours.entries.chunk_by(|a, b| (&a.subject, a.batch) == (&b.subject, b.batch));
     for group in groups {
-        let figure = |entry: &crate::cli::bench::compare::Entry| {
-            let unit = UNITS.into_iter().find(|unit| *unit == entry.unit).unwrap_or_default();
-            Figure::new(&entry.name, unit, entry.samples.clone())
-        };
-        let figures: Vec<_> = group.iter().map(figure).collect();
+        let figures = group.iter().map(|e| Figure::new(&e.name, &e.unit, e.samples.clone()));
+        let figures: Vec<_> = figures.collect();
         let batch = group[0].batch.map(|batch| batch as usize);
         let mut row = Row { subject: group[0].subject.clone(), batch, ..Row::default() };
         row.shape = ours.said(&row, "model").unwrap_or_default();

@@ -188,7 +188,7 @@ impl Old {
             |e: &&mut Entry| e.subject == row.subject && e.batch == batch && e.name == figure.name;
         let entry = self.runs[self.at?].entries.iter_mut().find(same)?;
         entry.taken = true;
-        let was = Figure::new(&entry.name, figure.unit, entry.samples.clone());
+        let was = Figure::new(&entry.name, &figure.unit, entry.samples.clone());
         Some(Beside::of(was, figure, design))
     }
 

@@ -280,7 +280,7 @@ impl Printer {
         };
         let mut cells = vec![self.row.subject.clone(), self.row.batch(), figure.name.clone()];
         cells.extend(numbers(figure));
-        cells.extend([figure.unit.to_owned(), bound, part]);
+        cells.extend([figure.unit.clone(), bound, part]);
         if self.old.is_none() {
             return cells;
         }

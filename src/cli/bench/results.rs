@@ -8,7 +8,7 @@ use crate::cli::bench::output::Row;
 use crate::cli::bench::text;
 use crate::cli::table::table;
 
-/// What a model came to on a device, in words and numbers by name.
+/// What a model came to on a device: each column of a Markdown row with its cell, in their order.
 pub(super) struct Outcome(Vec<(&'static str, String)>);
 
 /// The figures of a result: the column, and the figure.
@@ -18,24 +18,6 @@ const FIGURES: [(&str, &str); 5] = [
     ("p50 µs", "step p50"),
     ("p99 µs", "step p99"),
     ("GFLOP/s", "products"),
-];
-
-/// What a Markdown row says beside them.
-const COLUMNS: [&str; 14] = [
-    "device",
-    "driver",
-    "CPU",
-    "system",
-    "precision",
-    "model",
-    "batch",
-    "steps/s",
-    "images/s",
-    "p50 µs",
-    "p99 µs",
-    "GFLOP/s",
-    "elbo",
-    "date",
 ];
 
 impl Outcome {
@@ -115,10 +97,10 @@ pub(super) fn markdown_head(columns: &[String]) -> [String; 2] {
 
 /// A Markdown table of the results, for one of many machines.
 pub(super) fn rows(outcomes: &[Outcome]) -> Vec<String> {
-    if outcomes.is_empty() {
-        return Vec::new();
-    }
-    let head = markdown_head(&COLUMNS.map(str::to_owned));
-    let rows = outcomes.iter().map(|outcome| markdown(&outcome.cells(COLUMNS)));
-    std::iter::once(String::new()).chain(head).chain(rows).collect()
+    let Some(first) = outcomes.first() else { return Vec::new() };
+    let columns: Vec<_> = first.0.iter().map(|(column, _)| (*column).to_owned()).collect();
+    let rows = outcomes.iter().map(|Outcome(cells)| {
+        markdown(&cells.iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>())
+    });
+    std::iter::once(String::new()).chain(markdown_head(&columns)).chain(rows).collect()
 }

@@ -74,7 +74,7 @@ fn align<const N: usize>(rows: &mut [[String; N]], column: usize) {
 pub(super) fn figures(figures: &[Figure]) -> Vec<String> {
     let row = |figure: &Figure| {
         let [low, high] = range(figure);
-        [figure.name.clone(), figure.unit.to_owned(), median(figure), low, high]
+        [figure.name.clone(), figure.unit.clone(), median(figure), low, high]
     };
     let mut rows: Vec<_> = figures.iter().map(row).collect();
     (2..5).for_each(|column| align(&mut rows, column));
@@ -90,7 +90,7 @@ pub(super) fn compared(figures: &[(&Figure, Option<&Beside>)]) -> Vec<String> {
             }
             None => ["", "", "", "new"].map(str::to_owned),
         };
-        let (name, unit) = (figure.name.clone(), figure.unit.to_owned());
+        let (name, unit) = (figure.name.clone(), figure.unit.clone());
         [name, unit, median(figure), spread(figure), was, then, change, verdict]
     };
     let rows: Vec<_> = figures.iter().map(row).collect();

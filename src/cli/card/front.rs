@@ -21,8 +21,9 @@ pub(super) fn front(state: &State, name: &str, tested: &[(&str, Evaluation)]) ->
         text += &format!("- {tag}\n");
     }
     // A loss that broke is no number in YAML.
-    let mut tested = tested.iter().filter(|(_, tested)| tested.sampled.loss.is_finite()).peekable();
-    if tested.peek().is_some() {
+    let tested = tested.iter().filter(|(_, tested)| tested.sampled.loss.is_finite());
+    let tested: Vec<_> = tested.collect();
+    if !tested.is_empty() {
         text += &format!("model-index:\n- name: {}\n  results:\n", quoted(name));
     }
     for (split, tested) in tested {

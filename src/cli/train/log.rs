@@ -3,7 +3,7 @@
 mod steps;
 
 use std::borrow::Cow;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use elbo::evaluate::Dimension;
 use elbo::model::Architecture;
@@ -13,6 +13,7 @@ use serde_json::json;
 
 use crate::cli::card::{dashed, widths};
 use crate::cli::events::{EventFile, hparams};
+use crate::cli::now;
 use crate::cli::picture::{Labels, Look, grid, shown};
 use crate::cli::print_line;
 use crate::cli::run_folder::{METRICS, RunFolder, TIMINGS, lines};
@@ -276,11 +277,6 @@ impl Log {
         }
         Ok(())
     }
-}
-
-/// The date and the time, in UTC.
-fn now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// The head of the table of epochs, which fits 80 columns.
