@@ -91,8 +91,8 @@ fn no_reader_sees_half_a_state() {
     running.until("the first state", || path.exists());
     let (mut steps, mut read) = (Vec::new(), 0);
     // A reader may be much faster than the writer; a minute is enough for both.
-    let end = std::time::Instant::now() + Duration::from_secs(60);
-    while read < 1000 * scale() || (steps.len() <= 10 && std::time::Instant::now() < end) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while read < 1000 * scale() || (steps.len() <= 10 && Instant::now() < end) {
         read += 1;
         let state = State::read(&path).unwrap_or_else(|e| panic!("read {read}: {e}"));
         assert_eq!(state.tensors.len(), 30, "read {read}");
