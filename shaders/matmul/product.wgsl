@@ -9,13 +9,7 @@
 // store_loss(row, part, sum)      takes the losses, or squares, of 32 columns, where the entry has any: if LOSSES
 // finish_bias(row, sums)          takes the sums over four columns of A, where A's rows are the terms: if not A_ALONG
 
-// All sizes count the padding, but `inside`, the columns of C that are none; rows and depth are multiples of 16.
-struct Product {
-    rows: u32, cols: u32, depth: u32, a_stride: u32, b_stride: u32, c_stride: u32, inside: u32,
-    activation: u32, accumulate: u32, latent: u32, other_stride: u32, parts: u32, bias: u32,
-    decoupled: u32, site: u32, samples: u32,
-}
-@group(0) @binding(0) var<uniform> p: Product;
+// The sizes, p, stand in a file of their own: those of any product, or those of one with windows of a map.
 
 // The row and the column of a workgroup's tile, counted in tiles of so many rows. Rows go first: tiles that follow one
 // another share columns of B, which is the larger operand. Where a grid was folded, the last workgroups may have columns

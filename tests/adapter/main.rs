@@ -8,6 +8,7 @@ mod checkpoint;
 #[path = "../common/mod.rs"]
 mod common;
 mod conditional;
+mod convolution;
 mod counts;
 mod divergence;
 mod evaluate;

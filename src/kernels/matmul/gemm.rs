@@ -15,14 +15,14 @@ use crate::kernels::optimizer::{Optimizer, update_chunk};
 
 /// A matrix as it is stored: elements, and the distances between its rows and its columns.
 #[derive(Clone, Copy)]
-struct View<'a>(&'a [f32], usize, usize);
+pub(super) struct View<'a>(&'a [f32], usize, usize);
 
 impl<'a> View<'a> {
-    fn rows(data: &'a [f32], stride: u32) -> Self {
+    pub(super) fn rows(data: &'a [f32], stride: u32) -> Self {
         View(data, stride as usize, 1)
     }
 
-    fn transposed(self) -> Self {
+    pub(super) fn transposed(self) -> Self {
         View(self.0, self.2, self.1)
     }
 
@@ -35,11 +35,11 @@ impl<'a> View<'a> {
 /// How a product is shared out: so many rows and columns of C make a block, and each block is the
 /// work of one task. Blocks depend on the shape alone, so that results do not on the threads.
 #[derive(Clone, Copy)]
-struct Blocks(usize, usize);
+pub(super) struct Blocks(usize, usize);
 
 impl Blocks {
     /// All of it, in the calling task.
-    const ONE: Self = Self(usize::MAX, usize::MAX);
+    pub(super) const ONE: Self = Self(usize::MAX, usize::MAX);
 
     /// Blocks of columns, each of which packs its own part of B; of rows, if C is narrow. The
     /// widths are those of the microkernels for AVX-512, or several of smaller ones.
@@ -57,7 +57,7 @@ impl Blocks {
 
 /// C = A B, or C += A B, for A (m, k), B (k, n) and C (m, n) with rows `c_stride` apart.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers; the sizes are checked here")]
-fn product(
+pub(super) fn product(
     p: &Product,
     c: &mut [f32],
     (a, b): (View<'_>, View<'_>),
@@ -115,15 +115,18 @@ pub(super) fn forward(p: &Product, _: &Record, [x, b, w, y]: [Arg<'_, f32>; 4]) 
     let (b, y) = (b.read(), y.write());
     let (x, w) = (View::rows(x.read(), p.a_stride), View::rows(w.read(), p.b_stride));
     product(p, y, (x, w.transposed()), false, Blocks::of(p));
+    y.par_chunks_mut(p.c_stride as usize).for_each(|y| finish_row(p, y, b));
+}
+
+/// The end of a layer for one row.
+pub(super) fn finish_row(p: &Product, y: &mut [f32], b: &[f32]) {
     let (kind, inside) = (activation_of(p.activation), p.inside as usize);
-    y.par_chunks_mut(p.c_stride as usize).for_each(|y| {
-        y[inside..].fill(0.0);
-        let (y, b) = (&mut y[..inside], &b[..inside]);
-        vectorised(
-            #[inline(always)]
-            || finish(kind, y, b),
-        );
-    });
+    y[inside..].fill(0.0);
+    let (y, b) = (&mut y[..inside], &b[..inside]);
+    vectorised(
+        #[inline(always)]
+        || finish(kind, y, b),
+    );
 }
 
 /// Adds the bias and applies the activation.
@@ -186,6 +189,11 @@ pub(super) fn backward_w(p: &Product, _: &Record, [dy, x, dw, db]: [Arg<'_, f32>
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
     let (dy_view, x) = (View::rows(dy, p.a_stride), View::rows(x, p.b_stride));
     product(p, dw, (dy_view.transposed(), x), p.accumulate != 0, Blocks::of(p));
+    sum_bias(p, dy, db);
+}
+
+/// db = Σ dy, or that added to db.
+pub(super) fn sum_bias(p: &Product, dy: &[f32], db: &mut [f32]) {
     if p.accumulate == 0 {
         db.fill(0.0);
         add_rows(p, dy, 0, db);

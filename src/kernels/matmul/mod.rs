@@ -1,6 +1,7 @@
 //! The fully connected layer: a product with bias and activation, and both products of its way back.
 
 mod cases;
+pub mod convolution;
 mod fused;
 mod gemm;
 mod record;

@@ -83,13 +83,17 @@ macro_rules! joined {
 }
 pub(super) use joined;
 
-/// The schedules of an entry, the best first: its form, and its files.
+/// The schedules of an entry, the best first: what its operands are, its form, and its files.
 macro_rules! schedules {
-    (Nt: $($file:literal),+) => { schedules!("form.nt.wgsl", nt, 4, [$($file),+]) };
-    (Nn: $($file:literal),+) => { schedules!("form.nn.wgsl", nn, 8, [$($file),+]) };
+    (Windows $form:ident: $($file:literal),+) => {
+        schedules!(@ $form ["sizes.map.wgsl", "windows.wgsl", $($file),+])
+    };
+    ($form:ident: $($file:literal),+) => { schedules!(@ $form ["sizes.wgsl", $($file),+]) };
+    (@ Nt $entry:tt) => { schedules!("form.nt.wgsl", nt, 4, $entry) };
+    (@ Nn $entry:tt) => { schedules!("form.nn.wgsl", nn, 8, $entry) };
     // For results as narrow as z.
-    (Narrow: $($file:literal),+) => { schedules!("form.nn.wgsl", nn_narrow, 4, [$($file),+]) };
-    (Tn: $($file:literal),+) => { schedules!("form.tn.wgsl", tn, 8, [$($file),+]) };
+    (@ Narrow $entry:tt) => { schedules!("form.nn.wgsl", nn_narrow, 4, $entry) };
+    (@ Tn $entry:tt) => { schedules!("form.tn.wgsl", tn, 8, $entry) };
     ($form:literal, $broadcast:ident, $columns:literal, $entry:tt) => {{
         use $crate::engine::Schedule;
         use $crate::kernels::common::shader;

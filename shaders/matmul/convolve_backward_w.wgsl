@@ -1,0 +1,31 @@
+// dw (outputs, taps · channels) = dyᵀ · windows of x and db (outputs) = Σ dy, for dy (places, outputs) and a map x.
+
+@group(0) @binding(1) var<storage, read> dy: array<WordA>;
+@group(0) @binding(2) var<storage, read> x: array<WordB>;
+@group(0) @binding(3) var<storage, read_write> dw: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> db: array<vec4<f32>>;
+
+fn a_row(row: u32, first: bool) -> u32 { return row * p.a_stride / A_WIDTH; }
+fn a_at(start: u32, col: u32) -> Few { return few(dy[start + col / A_WIDTH]); }
+
+fn b_row(row: u32) -> u32 { return window_of(row); }
+fn b_at(start: u32, col: u32) -> vec4<f32> {
+    let under = seen(start, col, p.b_stride);
+    return select(vec4<f32>(), four(x[under.at / 4u]), under.inside);
+}
+
+fn begin() {}
+
+fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
+    let at = (row * p.c_stride + col) / 4u;
+    var d = sums;
+    if p.accumulate != 0u { d += dw[at]; }
+    dw[at] = d;
+    return 0.0;
+}
+
+fn finish_bias(row: u32, sums: vec4<f32>) {
+    var d = sums;
+    if p.accumulate != 0u { d += db[row / 4u]; }
+    db[row / 4u] = d;
+}

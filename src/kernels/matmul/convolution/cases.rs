@@ -1,0 +1,129 @@
+//! What convolutions are tested and timed with.
+
+use super::{Map, Windows, convolution};
+use crate::config::Activation;
+use crate::engine::{Dtype, GradSite, Tape, Tensor};
+use crate::kernels::case::{Case, Fill, Weight};
+use crate::kernels::matmul::{Affine, Input, linear};
+
+/// A convolution in a case.
+#[derive(Clone, Copy)]
+struct Shape {
+    images: usize,
+    extents: [usize; 2],
+    channels: [usize; 2],
+    windows: Windows,
+    kind: Activation,
+}
+
+/// Kernels of one to seven places, strides that leave places over, padding, channels that are no multiple of four or of
+/// sixteen, extents that differ, a map that is smaller than the kernel, places that are repeated, sums over more rows than a
+/// block; every activation; an input with two users.
+pub(crate) fn cases() -> Vec<Case> {
+    let relu = Activation::Relu;
+    let of = |images, extents, channels, (kernel, stride, padding)| Shape {
+        images,
+        extents,
+        channels,
+        windows: Windows { kernel, stride, padding, zoom: 1 },
+        kind: relu,
+    };
+    let repeated =
+        |zoom, shape: Shape| Shape { windows: Windows { zoom, ..shape.windows }, ..shape };
+    let mut shapes = vec![
+        of(1, [1, 1], [1, 1], ([1, 1], 1, 0)),
+        of(3, [5, 4], [3, 5], ([3, 3], 1, 1)),
+        of(2, [7, 6], [16, 17], ([4, 4], 2, 1)),
+        of(2, [8, 5], [5, 16], ([5, 3], 3, 2)),
+        of(2, [3, 3], [17, 3], ([7, 7], 1, 3)),
+        of(3, [2, 3], [4, 20], ([5, 5], 2, 3)),
+        of(2, [6, 7], [3, 4], ([1, 1], 2, 0)),
+        of(2, [5, 7], [2, 3], ([2, 4], 3, 0)),
+        of(1, [9, 9], [64, 33], ([3, 3], 2, 1)),
+        of(3, [29, 28], [3, 5], ([3, 3], 1, 0)),
+        repeated(2, of(2, [3, 4], [5, 6], ([3, 3], 1, 1))),
+        repeated(3, of(1, [2, 5], [17, 3], ([5, 2], 1, 2))),
+    ];
+    for kind in Activation::ALL {
+        shapes.push(Shape { kind, ..of(2, [5, 4], [6, 7], ([3, 3], 2, 1)) });
+    }
+    shapes.into_iter().map(case).chain([two_users()]).collect()
+}
+
+/// Weights and a bias as inputs.
+fn affine(case: &mut Case, name: &str, inputs: usize, outputs: usize) -> Affine {
+    let spread = 2.0 / (inputs as f32).sqrt();
+    let fill = Fill::Uniform(2, -spread, spread);
+    let w = case.input(&format!("{name}.w"), [outputs, inputs], fill);
+    let b = case.input_line(&format!("{name}.b"), outputs, Dtype::F32, Fill::Uniform(3, -0.5, 0.5));
+    Affine { w, b }
+}
+
+fn gradients(tape: &Tape<'_>, of: impl IntoIterator<Item = Tensor>) -> Vec<(Tensor, Tensor)> {
+    let gradient = |of| (of, tape.grad(of, GradSite::Output).expect("the way back made it"));
+    of.into_iter().map(gradient).collect()
+}
+
+/// A convolution after a layer of each place with the same activation, so that both epilogues see it.
+fn case(shape: Shape) -> Case {
+    let Shape { images, extents: [height, width], channels: [inputs, outputs], windows, kind } =
+        shape;
+    let Windows { kernel: [down, right], stride, padding, zoom } = windows;
+    let name = format!(
+        "matmul convolution {images}·{height}×{width}×{inputs}→{outputs}, {down}×{right} by {stride}, padding {padding}, zoom {zoom}, {}",
+        kind.name()
+    );
+    let mut case = Case::new(name, images);
+    let rows = images * height * width;
+    let x = case.input("x", [rows, 3], Fill::Uniform(1, -1.0, 1.0));
+    let before = affine(&mut case, "before", 3, inputs);
+    let after = affine(&mut case, "after", windows.columns(inputs), outputs);
+    let made = windows.made([height, width]).expect("a window fits");
+    let weight = case.weight([images * made[0] * made[1], outputs]);
+    let (y, gradients) = case.record(|tape| {
+        let at = linear(tape, "made", Input::Made(x), before, kind);
+        let y = convolution(tape, "y", (Map { at, height, width }, true), after, windows, kind);
+        tape.set_grad(y.at, weight);
+        tape.backward();
+        (y.at, gradients(tape, [before.w, before.b, after.w, after.b, x]))
+    });
+    case.outputs.push((y, Weight::Of(weight)));
+    case.gradients = gradients;
+    case.tolerance = 3e-6;
+    case
+}
+
+/// A map that two convolutions of different strides use: the first way back to come stores, the other adds.
+fn two_users() -> Case {
+    let (images, height, width) = (2, 5, 3);
+    let mut case = Case::new("matmul convolutions with one input".to_owned(), images);
+    let at = case.input("x", [images * height * width, 6], Fill::Uniform(1, -1.0, 1.0));
+    let windows = [([3, 3], 1, 1), ([3, 2], 2, 1)].map(|(kernel, stride, padding)| Windows {
+        kernel,
+        stride,
+        padding,
+        zoom: 1,
+    });
+    let layers = [
+        affine(&mut case, "first", windows[0].columns(6), 4),
+        affine(&mut case, "second", windows[1].columns(6), 5),
+    ];
+    let weights = [0, 1].map(|i| {
+        let made = windows[i].made([height, width]).expect("a window fits");
+        case.weight([images * made[0] * made[1], layers[i].w.rows()])
+    });
+    let (ys, gradients) = case.record(|tape| {
+        let x = Map { at, height, width };
+        let ys = [0, 1].map(|i| {
+            let name = ["first", "second"][i];
+            convolution(tape, name, (x, true), layers[i], windows[i], Activation::Tanh).at
+        });
+        ys.into_iter().zip(weights).for_each(|(y, weight)| tape.set_grad(y, weight));
+        tape.backward();
+        let layers = layers.iter().flat_map(|layer| [layer.w, layer.b]);
+        (ys, gradients(tape, layers.chain([at])))
+    });
+    case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
+    case.gradients = gradients;
+    case
+}
