@@ -122,10 +122,10 @@ fn a_planted_change_is_found() {
     let short = SHORT.replace("--repetitions 2", "--repetitions 5");
     let lines = succeed(elbo(&dir, &format!("{short} --json")));
     // As if the earlier run had been on another adapter with half the dispatches, and far slower at steps:
-    // by more than whatever else runs here explains.
+    // by more than whatever else runs here explains, and by few enough digits that a row fits 80 columns.
     let change = |name: &str, value: f64| match name {
         "dispatches" => value / 2.0,
-        "steps" => value / 1e5,
+        "steps" => value / 1e3,
         _ => value,
     };
     fs::write(dir.path().join("old.jsonl"), planted(&lines, change)).expect("a file");
@@ -160,7 +160,7 @@ fn a_planted_change_is_found() {
     let rest = "only in the earlier run: one figure of small, batch 16";
     assert!(found.iter().any(|(name, line)| name == "note" && line["text"] == rest), "{json:?}");
     // As if steps had been far faster: the exit code tells.
-    let faster = |name: &str, value: f64| if name == "steps" { value * 1e5 } else { value };
+    let faster = |name: &str, value: f64| if name == "steps" { value * 1e3 } else { value };
     fs::write(dir.path().join("old.jsonl"), planted(&lines, faster)).expect("a file");
     let slow = output(elbo(&dir, &format!("{flags} --fail-if-slower")));
     assert_eq!(slow.status.code(), Some(1), "{slow:?}");
