@@ -1,13 +1,15 @@
 //! Layers as functions that record: what a network is made of.
 
 mod layer;
+mod record;
 
 use crate::config::{self, Activation, ModelConfig};
-use crate::engine::{Init, Tape, Tensor};
+use crate::engine::{Init, Tape, Taps, Tensor};
 use crate::kernels::layer_norm::{Norm, layer_norm};
 use crate::kernels::matmul::Affine;
 
 pub use layer::{Dims, Placed, Sequential, shapes};
+pub use record::Top;
 
 /// A tape, and what is recorded on it.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub struct Network<'t, 'p> {
     pub image: Tensor,
 }
 
-/// The first values of a layer's weight and bias.
+/// The first values of a layer's weight and bias, by how many outputs an input has, and inputs an output.
 fn first_values(model: &ModelConfig, [outputs, inputs]: [usize; 2]) -> [Init; 2] {
     let (inputs, outputs) = (inputs as f64, outputs as f64);
     let zero = Init::Constant(0.0);
@@ -42,6 +44,13 @@ impl Network<'_, '_> {
         let inits = first_values(self.model, [own, inputs]);
         let parts: Vec<_> = parts.iter().map(|part| (part.as_str(), own)).collect();
         self.tape.layer(path, [outputs, inputs], inits, &parts).into()
+    }
+
+    /// The parameters `path.weight` and `path.bias` of a convolution of so many outputs.
+    fn kernel(&mut self, path: &str, outputs: usize, taps: Taps) -> Affine {
+        // As `PyTorch` counts: an input is under every tap of some window.
+        let inits = first_values(self.model, [outputs * taps.count(), taps.numbers()]);
+        self.tape.convolution(path, (outputs, taps), inits).into()
     }
 
     /// Records the layer normalisation of x (rows, n) and an activation, gain and bias (n) being

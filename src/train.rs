@@ -270,7 +270,8 @@ pub fn first_values(vae: &Vae, seed: u64) -> Vec<(Tensor, Vec<f32>)> {
             Init::Normal(deviation) => deviation * initial_normal(seed, index, i),
             Init::Constant(value) => value,
         };
-        let values: Vec<_> = (0..parameter.len()).map(|i| value(i) as f32).collect();
+        let values = (0..parameter.len()).map(|i| value(i) as f32).collect();
+        let values = parameter.from_file(values);
         all.extend(parameter.average.map(|average| (average, values.clone())));
         all.push((parameter.value, values));
     }

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_classic_step_is_counted() {
-        let spec = |images| DataSpec { images, pixels: 784, bytes: true, window: None };
+        let spec = |images| DataSpec { images, size: [1, 784].into(), bytes: true, window: None };
         let vae = |images| {
             let config = Config::default();
             Vae::new(&config, spec(images), spec(256)).expect("the classic model")

@@ -4,7 +4,7 @@ mod front;
 mod words;
 
 use elbo::checkpoint::State;
-use elbo::config::{Config, Likelihood, ObjectiveConfig, Reduction};
+use elbo::config::{Config, Layer, Likelihood, ObjectiveConfig, Reduction};
 use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
@@ -35,7 +35,7 @@ pub(super) fn card(state: &State, tested: &[(&str, Evaluation)]) -> Result<Strin
 /// What a table of models calls this one, such as `vae-784-400-20`.
 fn name(state: &State) -> Result<String> {
     let model = &state.config.model;
-    let encoder = Architecture::of(model, state.size.len())?.encoder;
+    let encoder = Architecture::of(model, state.size)?.encoder;
     let kind = if model.posterior.is_density() { "vae" } else { "autoencoder" };
     let widths = widths([state.size.len() + model.classes, model.latent], &encoder);
     Ok(format!("{kind}-{}", dashed(&widths)))
@@ -53,7 +53,7 @@ fn data_name(state: &State) -> Option<String> {
 
 /// The widths of a network's layers from one end to the other.
 pub(super) fn widths([first, last]: [usize; 2], network: &Sequential) -> Vec<usize> {
-    let hidden = network.weights().map(|[_, inputs]| inputs).skip(1);
+    let hidden = network.widths().skip(1);
     std::iter::once(first).chain(hidden).chain([last]).collect()
 }
 
@@ -73,7 +73,7 @@ pub(super) fn sampled_z(objective: &ObjectiveConfig) -> String {
 fn model(state: &State) -> Result<String> {
     let (model, size) = (&state.config.model, state.size);
     let pixels = size.len();
-    let networks = Architecture::of(model, pixels)?;
+    let networks = Architecture::of(model, size)?;
     let encoder = dashed(&widths([pixels + model.classes, model.latent], &networks.encoder));
     let decoder = dashed(&widths([model.latent + model.classes, pixels], &networks.decoder));
     let weights = state.weights();
@@ -103,13 +103,18 @@ fn model(state: &State) -> Result<String> {
     };
     let norm = if model.layer_norm { ", after layer normalisation" } else { "" };
     let written = written(model);
+    let mut all = networks.encoder.layers().iter().chain(networks.decoder.layers());
+    let layers = match all.any(|placed| matches!(placed.layer, Layer::Convolution(_))) {
+        true => "convolutional",
+        false => "fully connected",
+    };
     let mut hidden = format!("{}{norm}", model.activation.name());
     if model.dropout != 0.0 {
         hidden += &format!("; dropout {}", model.dropout);
     }
     let mut text = format!(
         "# A {name} autoencoder for images of {size}\n\n\
-         A fully connected {kind}, trained by elbo {}.\n\n\
+         A {layers} {kind}, trained by elbo {}.\n\n\
          | | |\n| --- | --- |\n\
          | encoder | {encoder}, {made} |\n\
          | decoder | {decoder} |\n{written}\
@@ -237,7 +242,7 @@ fn usage(state: &State) -> String {
         _ => "means of pixels",
     };
     format!(
-        "## Use\n\nThe weights are those of PyTorch's linear layers, `[out, in]`; a module with layers \
+        "## Use\n\nThe weights are those of PyTorch's layers, `[out, in]`, of convolutions `[out, in, height, width]`; a module with layers \
          of these names takes them by `load_state_dict`.\n\n\
          ```python\n\
          import safetensors.torch\n\

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{AVERAGE, State, Weight, prefixes};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
+use elbo::config::{ImageSize, Layer};
 use elbo::model::{Architecture, DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use serde_json::json;
@@ -78,21 +79,11 @@ fn take_layers(config: &mut Config, weights: &[Weight]) {
 /// A state before the first step with these weights, if they are the configuration's.
 fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State> {
     config.validate()?;
-    // The first layer says how many pixels an image has.
-    let networks = Architecture::of(&config.model, usize::MAX)?;
-    let first = networks.encoder.first_path().expect("an encoder has a last layer");
-    let first = format!("{first}.weight");
-    let Some([_, columns]) = shape(&weights, &first) else {
-        return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
-            .hint("the file must be of the same model: check `--hidden` and `--latent`"));
+    let size = match config.data.image_size {
+        Some(size) => size,
+        None => size_of(path, &config, &weights)?,
     };
-    let classes = config.model.classes;
-    let Some(pixels) = columns.checked_sub(classes).filter(|&pixels| pixels > 0) else {
-        let what =
-            format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
-        return Err(Error::data(path, what).hint("check `--classes`"));
-    };
-    let spec = DataSpec { images: config.train.batch_size, pixels, bytes: true, window: None };
+    let spec = DataSpec { images: config.train.batch_size, size, bytes: true, window: None };
     let vae = Vae::new(&config, spec, spec)?;
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let shapes: Vec<_> = shapes.map(|(key, shape)| (key.to_owned(), shape)).collect();
@@ -108,7 +99,36 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
             Weight { key: format!("{prefix}{}", weight.key), values, shape: weight.shape.clone() }
         }));
     }
-    let side = pixels.isqrt();
-    let size = if side * side == pixels { [side, side] } else { [1, pixels] };
     Ok(State::untrained(config, size, weights))
+}
+
+/// The size of the images, by the inputs of the first layer: a square, if that can be.
+fn size_of(path: &Path, config: &Config, weights: &[Weight]) -> Result<ImageSize> {
+    let mut layers = config.model.encoder.0.iter().flat_map(|entry| entry.layers(&config.model));
+    let first = layers.find(|layer| layer.has_weight() || matches!(layer, Layer::Map(_)));
+    if let Some(layer @ (Layer::Convolution(_) | Layer::Map(_))) = first {
+        let what =
+            format!("the encoder begins with `{layer}`, which does not say how large images are");
+        return Err(Error::config(what).hint("name it with `--set data.image-size=[28,28]`"));
+    }
+    let networks = Architecture::of(&config.model, [1, usize::MAX].into())?;
+    let first = networks.encoder.first_path().expect("an encoder has a last layer");
+    let first = format!("{first}.weight");
+    let Some([_, columns]) = shape(weights, &first) else {
+        return Err(Error::data(path, format!("has no `{first}` of two dimensions"))
+            .hint("the file must be of the same model: check `--hidden` and `--latent`"));
+    };
+    let classes = config.model.classes;
+    let Some(pixels) = columns.checked_sub(classes).filter(|&pixels| pixels > 0) else {
+        let what =
+            format!("`{first}` has {columns} columns, too few for pixels and {classes} classes");
+        return Err(Error::data(path, what).hint("check `--classes`"));
+    };
+    Ok(square(pixels))
+}
+
+/// The size of images of so many pixels, if it is not known: a square, or a line.
+pub(super) fn square(pixels: usize) -> ImageSize {
+    let side = pixels.isqrt();
+    if side * side == pixels { [side, side].into() } else { [1, pixels].into() }
 }

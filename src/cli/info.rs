@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use clap::{Args as _, Command, Id};
 use elbo::Result;
 use elbo::engine::Program;
-use elbo::model::{DataSpec, Use, Vae};
+use elbo::model::{Architecture, DataSpec, Use, Vae};
+use elbo::nn::{Dims, Placed};
 use serde_json::json;
 
 use crate::cli::args::ConfigArgs;
+use crate::cli::import::square;
 use crate::cli::print_line;
 use crate::cli::run_name::run_name;
 
@@ -39,7 +41,7 @@ pub(super) struct Args {
     /// Images in the test set
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     test_images: usize,
-    /// Pixels of an image
+    /// Pixels of an image: of a square one, if that can be, unless `--set data.image-size` says
     #[arg(long, value_name = "N", default_value_t = 784)]
     image_pixels: usize,
     /// Print one JSON object on each line
@@ -59,7 +61,8 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         return run::tell(path, args.json).map(|()| 0);
     }
     let config = args.config.config()?;
-    let spec = |images| DataSpec { images, pixels: args.image_pixels, bytes: true, window: None };
+    let size = config.data.image_size.unwrap_or_else(|| square(args.image_pixels));
+    let spec = |images| DataSpec { images, size, bytes: true, window: None };
     let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
     let uses = Use::all(&config).into_iter();
     let programs: Vec<_> =
@@ -73,12 +76,14 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
         "event": "plan", "parameters": vae.parameters.count(), "bytes": vae.plan.bytes(),
     });
     let parameters = vae.parameters.list().iter().flat_map(|parameter| {
-        let shape = |rows: usize| match parameter.is_vector() {
-            true => vec![rows],
-            false => vec![rows, parameter.value.cols()],
-        };
-        parameter.exports.iter().map(move |export| {
-            json!({"event": "parameter", "name": export.key, "shape": shape(export.rows)})
+        let line = |(key, shape)| json!({"event": "parameter", "name": key, "shape": shape});
+        parameter.shapes().map(line)
+    });
+    let sides = |dims: Dims| json!([dims.height, dims.width, dims.channels]);
+    let layers = layers(vae).map(|(placed, [input, output])| {
+        json!({
+            "event": "layer", "name": placed.path, "layer": placed.layer.to_string(),
+            "input": sides(input), "output": sides(output),
         })
     });
     let buffers = vae
@@ -94,6 +99,7 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
         })
     });
     std::iter::once(plan)
+        .chain(layers)
         .chain(parameters)
         .chain(buffers)
         .chain(programs)
@@ -101,9 +107,24 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
         .collect()
 }
 
+/// The layers of both networks, each with what it gets and makes.
+fn layers(vae: &Vae) -> impl Iterator<Item = (&Placed, [Dims; 2])> {
+    let Architecture { encoder, decoder } = vae.networks();
+    [encoder, decoder].into_iter().flat_map(|network| {
+        let ends =
+            network.dims().zip(network.dims().skip(1)).map(|(input, output)| [input, output]);
+        network.layers().iter().zip(ends)
+    })
+}
+
 fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     let (count, bytes) = (vae.parameters.count(), vae.plan.bytes());
     let mut lines = vec![format!("{count} parameters, {bytes} bytes on the device"), String::new()];
+    for (Placed { path, layer, .. }, [input, output]) in layers(vae) {
+        let layer = layer.to_string();
+        lines.push(format!("{path:<22} {layer:<24} {input} to {output}"));
+    }
+    lines.push(String::new());
     lines.push(format!("{:>12}  buffer", "bytes"));
     for spec in vae.plan.buffers() {
         lines.push(format!("{:>12}  {}", spec.bytes(), spec.name));

@@ -1,6 +1,7 @@
 //! ONNX files of a model's two halves: its encoder and its decoder, for any runtime that reads them.
 
 mod graph;
+mod maps;
 mod pixels;
 mod proto;
 mod walk;
@@ -59,7 +60,7 @@ pub(super) fn to_bytes(path: &Path, state: &State, part: Part) -> Result<Vec<u8>
 
 fn model(path: &Path, state: &State, weights: &[Weight], part: Part) -> Result<Model> {
     let pixels = state.size.len();
-    let mut vae = recorded(path, &state.config, pixels, weights)?;
+    let mut vae = recorded(path, &state.config, state.size, weights)?;
     let mut graph = match part {
         Part::Encoder => encoder(&mut vae, weights, &state.config, pixels)?,
         Part::Decoder => {
@@ -123,10 +124,10 @@ fn describe(state: &State, part: Part) -> String {
 }
 
 /// Records the model, and judges the weights by it.
-fn recorded(path: &Path, config: &Config, pixels: usize, weights: &[Weight]) -> Result<Vae> {
+fn recorded(path: &Path, config: &Config, size: ImageSize, weights: &[Weight]) -> Result<Vae> {
     let mut config = config.clone();
     config.train.batch_size = 1;
-    let spec = DataSpec { images: 1, pixels, bytes: true, window: None };
+    let spec = DataSpec { images: 1, size, bytes: true, window: None };
     let vae = Vae::to_use(&config, spec).map_err(|e| {
         Error::data(path, format!("its model: {e}")).hint("the file may be damaged")
     })?;

@@ -98,7 +98,7 @@ impl Header {
 
     /// What the names of tensors begin with, in the order of the layers from x on.
     pub(super) fn paths(&self) -> Vec<String> {
-        let networks = Architecture::of(&self.config.model, self.size.len());
+        let networks = Architecture::of(&self.config.model, self.size);
         let networks = networks.map_or_else(|_| Vec::new(), |n| vec![n.encoder, n.decoder]);
         let layers = networks.iter().flat_map(|network| network.layers());
         let named = layers.flat_map(|layer| match layer.parts.as_slice() {
@@ -112,7 +112,7 @@ impl Header {
     pub(super) fn layers(&self) -> Result<[String; 2]> {
         let (model, pixels) = (&self.config.model, self.size.len());
         let ends = [pixels, model.latent].map(|width| width.saturating_add(model.classes));
-        let Architecture { encoder, decoder } = Architecture::of(model, pixels)?;
+        let Architecture { encoder, decoder } = Architecture::of(model, self.size)?;
         Ok([
             dashed(&widths([ends[0], model.latent], &encoder)),
             dashed(&widths([ends[1], pixels], &decoder)),

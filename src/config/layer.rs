@@ -6,15 +6,16 @@ use std::str::FromStr;
 use serde::de::{self, Deserialize, Deserializer, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
 
+use crate::config::convolution::sides;
 use crate::config::validate::{fail, size, within};
-use crate::config::{Activation, ModelConfig};
+use crate::config::{Activation, Convolution, ModelConfig};
 use crate::error::Result;
 
 /// The most layers that a configuration may write in one list.
 const MOST_LAYERS: usize = 32;
 
 /// A layer of a network. In text it is its word and, where it has one, its number: `linear 400`, `norm`,
-/// `gelu`, `dropout 0.1`.
+/// `gelu`, `dropout 0.1`, `conv 32 3x3`, `map 7x7x64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layer {
     /// Fully connected, from all its inputs to so many units.
@@ -25,11 +26,15 @@ pub enum Layer {
     Activation(Activation),
     /// Leaves out this share of its inputs in a training step (Srivastava et al. 2014).
     Dropout(f64),
+    /// Products with the windows of a map.
+    Convolution(Convolution),
+    /// Takes its inputs as a map: lines, places of a line, and channels, in that order.
+    Map([usize; 3]),
 }
 
 /// What is expected where a layer is written.
-const EXPECTED: &str = "a whole number of units or a layer in quotes, such as \"linear 400\", \"norm\", \"gelu\" or \
-                        \"dropout 0.1\"";
+const EXPECTED: &str = "a whole number of units or a layer in quotes, such as \"linear 400\", \"norm\", \"gelu\", \
+                        \"dropout 0.1\", \"conv 32 3x3 stride 2\" or \"map 7x7x64\"";
 
 /// Why a text is no layer.
 enum NoLayer {
@@ -41,16 +46,23 @@ enum NoLayer {
 
 impl Layer {
     /// The words that layers begin with.
-    pub const WORDS: [&'static str; 3 + Activation::ALL.len()] = {
-        let mut words = [""; 3 + Activation::ALL.len()];
+    pub const WORDS: [&'static str; 5 + Activation::ALL.len()] = {
+        let mut words = [""; 5 + Activation::ALL.len()];
         (words[0], words[1], words[2]) = ("linear", "norm", "dropout");
+        (words[3], words[4]) = ("conv", "map");
         let mut i = 0;
         while i < Activation::ALL.len() {
-            words[3 + i] = Activation::ALL[i].name();
+            words[5 + i] = Activation::ALL[i].name();
             i += 1;
         }
         words
     };
+
+    /// Whether it has a weight matrix.
+    #[must_use]
+    pub fn has_weight(self) -> bool {
+        matches!(self, Self::Linear(_) | Self::Convolution(_))
+    }
 
     fn parse(text: &str) -> std::result::Result<Self, NoLayer> {
         let (word, number) = match text.trim().split_once(char::is_whitespace) {
@@ -65,6 +77,13 @@ impl Layer {
             "linear" => read(number).map(Self::Linear),
             "dropout" => read(number).map(Self::Dropout),
             "norm" => alone(Self::Norm),
+            "conv" => {
+                number.and_then(Convolution::parse).map(Self::Convolution).ok_or(NoLayer::Number)
+            }
+            "map" => {
+                let sides = number.and_then(sides).and_then(|sides| sides.try_into().ok());
+                sides.map(Self::Map).ok_or(NoLayer::Number)
+            }
             word => match Activation::ALL.into_iter().find(|kind| kind.name() == word) {
                 Some(kind) => alone(Self::Activation(kind)),
                 None => Err(NoLayer::Word),
@@ -76,6 +95,8 @@ impl Layer {
         match self {
             Self::Linear(units) => size(list, units),
             Self::Dropout(share) => within(list, share, 0.0, 1.0),
+            Self::Convolution(convolution) => convolution.validate(list),
+            Self::Map(sides) => sides.into_iter().try_for_each(|side| size(list, side)),
             Self::Norm | Self::Activation(_) => Ok(()),
         }
     }
@@ -88,6 +109,8 @@ impl fmt::Display for Layer {
             Self::Norm => f.write_str("norm"),
             Self::Activation(kind) => f.write_str(kind.name()),
             Self::Dropout(share) => write!(f, "dropout {share}"),
+            Self::Convolution(convolution) => convolution.fmt(f),
+            Self::Map([height, width, channels]) => write!(f, "map {height}x{width}x{channels}"),
         }
     }
 }
@@ -250,7 +273,8 @@ mod tests {
 
     #[test]
     fn layers_are_read_as_they_are_written() {
-        let text = "[7, \"linear 400\", \"norm\", \"leaky-relu\", \"dropout 0.1\", 200]";
+        let text = "[7, \"linear 400\", \"norm\", \"leaky-relu\", \"dropout 0.1\", \"map 5x4x10\", \"conv 4 3x3\", \
+                    200]";
         let found = read(text).expect("layers");
         let layer = Entry::Layer;
         let expected = vec![
@@ -259,6 +283,8 @@ mod tests {
             layer(Layer::Norm),
             layer(Layer::Activation(Activation::LeakyRelu)),
             layer(Layer::Dropout(0.1)),
+            layer(Layer::Map([5, 4, 10])),
+            layer(Layer::Convolution(Convolution::new(4, [3, 3]))),
             Entry::Hidden(200),
         ];
         assert_eq!(found, Layers(expected), "{text}");
@@ -269,7 +295,12 @@ mod tests {
         assert_eq!(Config::from_toml(&written).ok(), Some(config), "read back");
         assert_eq!(read("[\" linear\t 4 \"]").ok(), Some(Layers(vec![layer(Layer::Linear(4))])));
         for word in Layer::WORDS {
-            let text = if ["linear", "dropout"].contains(&word) { "0" } else { "" };
+            let text = match word {
+                "linear" | "dropout" => "0",
+                "conv" => "4 3x3",
+                "map" => "4x3x2",
+                _ => "",
+            };
             let found = read(&format!("[\"{word} {text}\"]")).expect("a word that is known");
             assert!(found.to_string().starts_with(word), "{word} was read as {found}");
         }
@@ -290,6 +321,10 @@ mod tests {
             ("[\"norm 4\"]", "a whole number of units or a layer"),
             ("[\"relu 4\"]", "a whole number of units or a layer"),
             ("[\"dropout\"]", "a whole number of units or a layer"),
+            ("[\"conv 4\"]", "a whole number of units or a layer"),
+            ("[\"map\"]", "a whole number of units or a layer"),
+            ("[\"map 4x4\"]", "a whole number of units or a layer"),
+            ("[\"map 4 x 4 x 1\"]", "a whole number of units or a layer"),
             ("[-1]", "a whole number of units or a layer"),
             ("[4.5]", "a whole number of units or a layer"),
             ("[[4]]", "a whole number of units or a layer"),

@@ -3,6 +3,7 @@
 // First, so that rustdoc lists it first: methods come in the order of modules.
 mod text;
 
+mod convolution;
 pub mod data;
 mod layer;
 mod likelihood;
@@ -15,6 +16,7 @@ mod validate;
 
 use serde::{Deserialize, Serialize};
 
+pub use convolution::Convolution;
 pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };

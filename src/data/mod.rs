@@ -119,7 +119,7 @@ impl Dataset {
     #[must_use]
     pub fn spec(&self) -> DataSpec {
         let bytes = self.values.are_bytes();
-        DataSpec { images: self.count, pixels: self.size.len(), bytes, window: self.window }
+        DataSpec { images: self.count, size: self.size, bytes, window: self.window }
     }
 
     /// The smallest and the largest pixel, as the model sees them.

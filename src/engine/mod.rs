@@ -11,6 +11,7 @@ pub mod report;
 pub mod rows;
 pub mod schedule;
 pub mod tape;
+pub mod taps;
 pub mod tensor;
 
 pub use kernel::{Access, AnyKernel, Arg, Binding, Cpu, Data, Kernel, Real, real, uncounted};
@@ -22,4 +23,5 @@ pub use report::{Report, ReportSpec};
 pub use rows::{Rows, by_rows, each_row, rows_of};
 pub use schedule::{Cover, Needs, Schedule, Suits, Wgsl};
 pub use tape::{Fusion, Grad, GradSite, Leaf, Tape, Update};
+pub use taps::Taps;
 pub use tensor::{BufferId, Dtype, PAD, Tensor};

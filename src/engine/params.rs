@@ -1,6 +1,7 @@
 //! The parameters of a model: their names, where they and their gradients and moments lie.
 
 use crate::engine::plan::{MAX_BINDING_BYTES, OFFSET_ALIGNMENT, Plan};
+use crate::engine::taps::Taps;
 use crate::engine::tensor::{BufferId, Dtype, PAD, Tensor};
 
 /// How a parameter gets its first values.
@@ -43,6 +44,8 @@ pub struct Parameter {
     pub average: Option<Tensor>,
     /// How it starts.
     pub init: Init,
+    /// What its columns are, if it is the weight of a convolution.
+    pub taps: Option<Taps>,
     /// The names of its rows in files; for a bias the rows are its elements.
     pub exports: Vec<Export>,
 }
@@ -63,15 +66,36 @@ impl Parameter {
     /// The number of values, without padding.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.value.rows() * self.value.cols()
+        self.value.rows() * self.taps.map_or(self.value.cols(), Taps::numbers)
+    }
+
+    /// Values in the order of files, of those that its rows and columns hold.
+    #[must_use]
+    pub fn to_file<T: Copy>(&self, values: Vec<T>) -> Vec<T> {
+        match self.taps {
+            Some(taps) => taps.to_file(&values),
+            None => values,
+        }
+    }
+
+    /// What its rows and columns hold, of values in the order of files.
+    #[must_use]
+    pub fn from_file<T: Copy + Default>(&self, values: Vec<T>) -> Vec<T> {
+        match self.taps {
+            Some(taps) => taps.from_file(&values),
+            None => values,
+        }
     }
 
     /// The keys of its rows in files, and their shapes there.
     pub fn shapes(&self) -> impl Iterator<Item = (&str, Vec<usize>)> {
         self.exports.iter().map(|export| {
-            let shape = match self.is_vector() {
-                true => vec![export.rows],
-                false => vec![export.rows, self.value.cols()],
+            let shape = match self.taps {
+                _ if self.is_vector() => vec![export.rows],
+                Some(Taps { kernel: [down, right], channels }) => {
+                    vec![export.rows, channels, down, right]
+                }
+                None => vec![export.rows, self.value.cols()],
             };
             (export.key.as_str(), shape)
         })
@@ -111,6 +135,15 @@ struct Buffers {
     layers: bool,
 }
 
+/// What the columns of a layer's weight are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Columns {
+    /// The inputs of a fully connected layer.
+    Inputs(usize),
+    /// What is under the taps of a convolution.
+    Taps(Taps),
+}
+
 /// All parameters of a model, in the order they were made.
 #[derive(Clone, Debug, Default)]
 pub struct Parameters {
@@ -132,17 +165,21 @@ impl Parameters {
         Self { averaged: true, ..Self::default() }
     }
 
-    /// The weight (outputs, inputs) and the bias (outputs) of a layer, as [`Tape::layer`] says.
+    /// The weight (outputs, columns) and the bias (outputs) of a layer, as [`Tape::layer`] says.
     ///
     /// [`Tape::layer`]: crate::engine::Tape::layer
     pub(crate) fn layer(
         &mut self,
         plan: &mut Plan,
         path: &str,
-        [rows, cols]: [usize; 2],
+        (rows, columns): (usize, Columns),
         inits: [Init; 2],
         parts: &[(&str, usize)],
     ) -> [Tensor; 2] {
+        let (cols, taps) = match columns {
+            Columns::Inputs(inputs) => (inputs, None),
+            Columns::Taps(taps) => (taps.columns(), Some(taps)),
+        };
         let names = ["weight", "bias"].map(|kind| format!("{path}.{kind}"));
         if let [Some(weight), Some(bias)] = names.each_ref().map(|name| self.find(name)) {
             let found = [weight.rows(), weight.cols(), bias.cols()];
@@ -162,7 +199,8 @@ impl Parameters {
             if !parts.is_empty() {
                 exports = exports_of(parts, kind, rows);
             }
-            self.push(name, value, buffers, init, exports);
+            let taps = taps.filter(|_| kind == "weight");
+            self.push(name, value, buffers, init, (taps, exports));
         }
         [weight, bias]
     }
@@ -178,7 +216,7 @@ impl Parameters {
         let (buffers, offset) = self.place(plan, len.next_multiple_of(PAD), false);
         let value = Tensor::vector(buffers.values, offset, len, Dtype::F32);
         let exports = vec![Export { key: name.to_owned(), first: 0, rows: len }];
-        self.push(name, value, buffers, init, exports);
+        self.push(name, value, buffers, init, (None, exports));
         value
     }
 
@@ -192,7 +230,7 @@ impl Parameters {
         value: Tensor,
         buffers: Buffers,
         init: Init,
-        exports: Vec<Export>,
+        (taps, exports): (Option<Taps>, Vec<Export>),
     ) {
         let beside = |buffer| Tensor { buffer, ..value };
         self.list.push(Parameter {
@@ -203,6 +241,7 @@ impl Parameters {
             second: beside(buffers.second),
             average: buffers.average.map(beside),
             init,
+            taps,
             exports,
         });
     }

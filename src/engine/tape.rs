@@ -4,9 +4,10 @@ use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
 use crate::engine::kernel::{Kernel, Params};
-use crate::engine::params::{Init, Parameters};
+use crate::engine::params::{Columns, Init, Parameters};
 use crate::engine::plan::{Grid, Plan};
 use crate::engine::program::Dispatch;
+use crate::engine::taps::Taps;
 use crate::engine::tensor::Tensor;
 
 type Rule = Box<dyn FnOnce(&mut Tape<'_>)>;
@@ -167,11 +168,25 @@ impl<'p> Tape<'p> {
     pub fn layer(
         &mut self,
         path: &str,
-        shape: [usize; 2],
+        [outputs, inputs]: [usize; 2],
         inits: [Init; 2],
         parts: &[(&str, usize)],
     ) -> [Tensor; 2] {
+        let shape = (outputs, Columns::Inputs(inputs));
         let made = self.parameters.layer(self.plan, path, shape, inits, parts);
+        made.map(|value| self.in_use(value))
+    }
+
+    /// The weight (outputs, [`Taps::columns`]) and the bias (outputs) of a convolution, as those of
+    /// [`layer`](Self::layer).
+    pub fn convolution(
+        &mut self,
+        path: &str,
+        (outputs, taps): (usize, Taps),
+        inits: [Init; 2],
+    ) -> [Tensor; 2] {
+        let shape = (outputs, Columns::Taps(taps));
+        let made = self.parameters.layer(self.plan, path, shape, inits, &[]);
         made.map(|value| self.in_use(value))
     }
 

@@ -19,7 +19,7 @@ impl Model {
                 let part = tensors.iter().find(|weight| weight.key == key);
                 values.extend_from_slice(&part.expect("every tensor was found").values);
             }
-            self.session.write(place(parameter), &values)?;
+            self.session.write(place(parameter), &parameter.from_file(values))?;
         }
         Ok(())
     }
@@ -28,7 +28,7 @@ impl Model {
     pub(crate) fn exported(&mut self, prefix: &str, place: Place) -> Result<Vec<Weight>> {
         let mut weights = Vec::new();
         for parameter in self.vae.parameters.list() {
-            let values = self.session.read(place(parameter))?;
+            let values = parameter.to_file(self.session.read(place(parameter))?);
             let mut rest = values.as_slice();
             for (key, shape) in parameter.shapes() {
                 let (part, after) = rest.split_at(shape.iter().product());

@@ -22,6 +22,7 @@ pub mod importance;
 pub mod label;
 pub mod layer_norm;
 pub mod likelihood;
+pub mod map;
 pub mod matmul;
 pub mod mmd;
 pub mod norm;
@@ -86,6 +87,8 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &label::GATHER,
     &label::APPEND,
     &label::BACKWARD,
+    &map::OF_ROWS,
+    &map::TO_ROWS,
     &bound::WEIGH,
     &bound::SCALE,
     &bernoulli::FORWARD,
@@ -131,6 +134,7 @@ pub fn cases() -> Vec<Case> {
         total_correlation::cases,
         mmd::cases,
         label::cases,
+        map::cases,
         bound::cases,
         bernoulli::cases,
         likelihood::cases,

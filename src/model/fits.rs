@@ -1,24 +1,28 @@
 //! Whether data and a configuration are of one size, which every device counts.
 
-use crate::config::Config;
+use crate::config::{Config, Layer};
 use crate::engine::PAD;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::error::{Error, Result};
 use crate::model::{Architecture, DataSpec};
+use crate::nn::{Dims, Sequential};
 
 /// The most shards of a dataset: 128 GiB.
 const MOST_SHARDS: u128 = 1024;
 
+/// The most images that a convolution takes at once.
+const MOST_MAPS: usize = 4096;
+
 /// Judges the data against the configuration.
 pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<()> {
     let batch = config.train.batch_size;
-    if train.images == 0 || test.images == 0 || train.pixels == 0 {
+    if train.images == 0 || test.images == 0 || train.pixels() == 0 {
         return Err(Error::config("a dataset without images or pixels cannot be trained on")
             .hint("give at least one image to train on and one to test"));
     }
-    if train.pixels != test.pixels {
-        let (a, b) = (train.pixels, test.pixels);
-        return Err(Error::config(format!("training images have {a} pixels, test images {b}"))
+    if train.size != test.size {
+        let (a, b) = (train.size, test.size);
+        return Err(Error::config(format!("training images are {a}, test images {b}"))
             .hint("both must be of one size"));
     }
     if batch > train.images {
@@ -28,8 +32,8 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
         );
     }
     let most = crate::config::MOST;
-    if train.pixels > most || train.images.max(test.images) > u32::MAX as usize / 2 {
-        let what = format!("{} images of {} pixels", train.images, train.pixels);
+    if train.pixels() > most || train.images.max(test.images) > u32::MAX as usize / 2 {
+        let what = format!("{} images of {} pixels", train.images, train.pixels());
         return Err(Error::config(format!("{what} are too many; {most} pixels are the most"))
             .hint("train on a part of the data, or on smaller images"));
     }
@@ -44,19 +48,21 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
         ));
     }
     for spec in [train, test] {
-        let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels as u128;
+        let bytes = spec.images as u128 * 4u128.pow(u32::from(!spec.bytes)) * spec.pixels() as u128;
         if spec.window.is_none() && bytes > u128::from(MAX_BINDING_BYTES) * MOST_SHARDS {
-            let what = format!("{} images of {} pixels", spec.images, spec.pixels);
+            let what = format!("{} images of {} pixels", spec.images, spec.pixels());
             return Err(Error::config(format!("{what} take {bytes} bytes, which no device holds"))
                 .hint("train on a part of the data, or on smaller images"));
         }
     }
     // Every matrix is counted with 32 bits, those of activations as those of weights.
-    let Architecture { encoder, decoder } = Architecture::of(&config.model, train.pixels)?;
+    let Architecture { encoder, decoder } = Architecture::of(&config.model, train.size)?;
+    maps_fit(&encoder, part)?;
+    maps_fit(&decoder, rows)?;
     let weights = encoder.weights().chain(decoder.weights());
     let weights = weights.map(|[outputs, inputs]| ("layer", [inputs, outputs]));
-    let of_images = encoder.dims().map(|dims| ("batch", [part, dims.count()]));
-    let of_z = decoder.dims().map(|dims| ("batch", [rows, dims.count()]));
+    let of_images = encoder.dims().flat_map(|dims| of_batch(part, dims));
+    let of_z = decoder.dims().flat_map(|dims| of_batch(rows, dims));
     let pairs = config.objective.pairs().then_some(("batch", [part, part]));
     for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs) {
         let padded = sides.map(|side| side.saturating_add(PAD - 1) / PAD * PAD);
@@ -69,6 +75,25 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
     Ok(())
 }
 
+/// The matrices of so many images' numbers: by image, and by place where these are a map.
+fn of_batch(images: usize, dims: Dims) -> impl Iterator<Item = (&'static str, [usize; 2])> {
+    let by_place = [images.saturating_mul(dims.places()), dims.channels];
+    let by_place = dims.is_map().then_some(("batch of maps", by_place));
+    std::iter::once(("batch", [images, dims.count()])).chain(by_place)
+}
+
+/// Refuses more images of a map than the kernels of convolutions count.
+fn maps_fit(network: &Sequential, images: usize) -> Result<()> {
+    let mut layers = network.layers().iter();
+    let convolves = layers.any(|placed| matches!(placed.layer, Layer::Convolution(_)));
+    if !convolves || images <= MOST_MAPS {
+        return Ok(());
+    }
+    let what = format!("a convolution of {images} images at once; {MOST_MAPS} are the most");
+    Err(Error::config(what)
+        .hint("choose a smaller `--batch-size`, fewer `--samples`, or more parts of a minibatch (`--accumulate`)"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +101,7 @@ mod tests {
 
     #[test]
     fn more_rows_than_a_device_counts_are_refused() {
-        let spec = DataSpec { images: 1000, pixels: 4, bytes: true, window: None };
+        let spec = DataSpec { images: 1000, size: [1, 4].into(), bytes: true, window: None };
         let mut config = Config::default();
         (config.train.batch_size, config.objective.samples) = (250, 4000);
         fits(&config, spec, spec).expect("a million rows");

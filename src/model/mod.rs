@@ -9,7 +9,7 @@ mod uses;
 
 use std::collections::BTreeMap;
 
-use crate::config::Config;
+use crate::config::{Config, ImageSize};
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::record::SLOTS;
 use crate::engine::{PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tape, Tensor};
@@ -37,12 +37,20 @@ pub const GRADIENT_NORM: &str = "gradient norm";
 pub struct DataSpec {
     /// The number of images.
     pub images: usize,
-    /// Pixels of an image.
-    pub pixels: usize,
+    /// The size of an image.
+    pub size: ImageSize,
     /// Whether the pixels are bytes, else floats.
     pub bytes: bool,
     /// The most bytes of them that a device holds at once, if they are not to lie there whole.
     pub window: Option<u64>,
+}
+
+impl DataSpec {
+    /// The numbers of an image.
+    #[must_use]
+    pub fn pixels(&self) -> usize {
+        self.size.len()
+    }
 }
 
 /// Where ε of a training step comes from.
@@ -159,7 +167,8 @@ fn shards(
     spec: DataSpec,
     (batch, classes): (usize, usize),
 ) -> Vec<Shard> {
-    let stride = if spec.bytes { spec.pixels + classes } else { spec.pixels }.next_multiple_of(PAD);
+    let stride =
+        if spec.bytes { spec.pixels() + classes } else { spec.pixels() }.next_multiple_of(PAD);
     let row_bytes = if spec.bytes { stride } else { 4 * stride };
     // One row of padding less, since a matrix of floats is padded to sixteen rows.
     let most = MAX_BINDING_BYTES as usize / row_bytes / 16 * 16;
@@ -173,7 +182,7 @@ fn shards(
         let data = if spec.bytes {
             plan.words(name, rows * stride / 4)
         } else {
-            plan.matrix(name, rows, spec.pixels)
+            plan.matrix(name, rows, spec.pixels())
         };
         let labels = (classes > 0).then(|| plan.words(&format!("classes of {name}"), rows));
         shards.push(Shard { data, labels, first, rows });
@@ -231,12 +240,12 @@ impl Vae {
         let train = train.map(|train| shards(&mut plan, "training images", train, rows));
         let images = shards(&mut plan, "test images", test, rows);
         let data = [train.unwrap_or_else(|| images.clone()), images];
-        let ports = Ports::new(&mut plan, config, test.pixels, data);
+        let ports = Ports::new(&mut plan, config, test.pixels(), data);
         let parameters = match config.optimizer.average > 0.0 {
             true => Parameters::averaged(),
             false => Parameters::new(),
         };
-        let networks = Architecture::of(&config.model, test.pixels)?;
+        let networks = Architecture::of(&config.model, test.size)?;
         let config = config.clone();
         let programs = BTreeMap::new();
         let mut vae = Self { plan, parameters, ports, config, networks, noise, programs };
@@ -248,6 +257,12 @@ impl Vae {
         evaluate.check(&vae.plan)?;
         vae.programs.insert(Use::Evaluate, evaluate);
         Ok(vae)
+    }
+
+    /// The layers of both networks.
+    #[must_use]
+    pub fn networks(&self) -> &Architecture {
+        &self.networks
     }
 
     fn recorder(&mut self) -> Recorder<'_> {
@@ -306,7 +321,7 @@ mod tests {
 
     #[test]
     fn loops_that_some_adapter_would_leave_are_refused() {
-        let spec = DataSpec { images: 200, pixels: 4, bytes: true, window: None };
+        let spec = DataSpec { images: 200, size: [1, 4].into(), bytes: true, window: None };
         let mut config = Config::default();
         config.model.latent = 15_000;
         Vae::new(&config, spec, spec).expect("as many turns as every adapter makes");
@@ -326,7 +341,7 @@ mod tests {
             [(true, 60_000, 1), (true, 200_000, 2), (false, 60_000, 2), (false, 42_799, 2)]
         {
             let mut plan = Plan::new();
-            let spec = DataSpec { images, pixels: 784, bytes, window: None };
+            let spec = DataSpec { images, size: [1, 784].into(), bytes, window: None };
             let shards = shards(&mut plan, "images", spec, (100, 10));
             assert_eq!(shards.len(), expected, "{images} images, bytes {bytes}");
             let mut next = 0;

@@ -1,8 +1,8 @@
 //! The encoder and the decoder of a configuration, as lists of layers.
 
-use crate::config::{Entry, Layer, Layers, ModelConfig};
-use crate::error::Result;
-use crate::nn::{Dims, Placed, Sequential};
+use crate::config::{Convolution, Entry, ImageSize, Layer, Layers, ModelConfig, OutputBias};
+use crate::error::{Error, Result};
+use crate::nn::{Dims, Placed, Sequential, shapes};
 
 /// The two networks of a model: what validation, memory, names, files and cards are made from.
 ///
@@ -17,12 +17,12 @@ pub struct Architecture {
 }
 
 impl Architecture {
-    /// The networks of a model for images of so many pixels.
+    /// The networks of a model for images of a size.
     ///
     /// # Errors
     ///
     /// If a layer cannot take what the one before it makes.
-    pub fn of(model: &ModelConfig, pixels: usize) -> Result<Self> {
+    pub fn of(model: &ModelConfig, size: ImageSize) -> Result<Self> {
         let one = |layers: &Layers| matches!(layers.0[..], [Entry::Hidden(_)]);
         let classic = one(&model.encoder) && one(&model.decoder);
         let name = |classic_name: &str, path: String| match classic {
@@ -43,15 +43,49 @@ impl Architecture {
                     .collect(),
             },
         });
-        let mut decoder = placed(model, &model.decoder, |i| name("fc3", format!("decoder.{i}")));
-        let outputs = pixels.saturating_mul(model.likelihood.outputs(model));
-        let last = name("fc4", format!("decoder.{}", model.decoder.0.len()));
-        decoder.push(Placed::new(Layer::Linear(outputs), last));
-        let [x, z] = [pixels, model.latent].map(|n| Dims::vector(n.saturating_add(model.classes)));
+        let x = match model.classes {
+            0 => Dims::from(size),
+            classes => Dims::vector(size.len().saturating_add(classes)),
+        };
+        told(model, &encoder)?;
         let encoder = Sequential::new(encoder, x, None)?;
+        let mut decoder = placed(model, &model.decoder, |i| name("fc3", format!("decoder.{i}")));
+        let z = Dims::vector(model.latent.saturating_add(model.classes));
+        let made = shapes(&decoder, z)?.last().copied().unwrap_or(z);
+        let last = name("fc4", format!("decoder.{}", model.decoder.0.len()));
+        decoder.push(Placed::new(output(model, made, size)?, last));
         let decoder = Sequential::new(decoder, z, Some(&encoder))?;
         Ok(Self { encoder, decoder })
     }
+}
+
+/// Refuses an encoder that is told of a class, which lies behind the pixels, and takes both as a map.
+fn told(model: &ModelConfig, encoder: &[Placed]) -> Result<()> {
+    let first = encoder.iter().find(|placed| placed.layer.has_weight());
+    match first.map(|placed| (placed, placed.layer)) {
+        Some((Placed { path, layer, .. }, Layer::Convolution(_))) if model.classes > 0 => {
+            let what =
+                format!("`{path}`, the layer `{layer}`, takes the image with its class behind it");
+            Err(Error::config(format!("{what}; it must be fully connected"))
+                .hint("begin `encoder` with a fully connected layer, such as 400, or leave out `--classes`"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The decoder's last layer after those of its list: a convolution where these end in a map of the images' sides.
+fn output(model: &ModelConfig, made: Dims, size: ImageSize) -> Result<Layer> {
+    let each = model.likelihood.outputs(model);
+    if !made.is_map() || [made.height, made.width] != size.sides() {
+        return Ok(Layer::Linear(size.len().saturating_mul(each)));
+    }
+    if model.output_bias == OutputBias::DataMean {
+        let what =
+            format!("the decoder ends in a map of {made}, whose last bias has no pixel of its own");
+        return Err(Error::config(what)
+            .hint("leave out `output-bias`, or end `decoder` with a layer of units"));
+    }
+    Ok(Layer::Convolution(Convolution::new(size.channels.saturating_mul(each), [3, 3])))
 }
 
 /// The layers of a list under the names of its entries.

@@ -24,7 +24,7 @@ use crate::model::objective::objective;
 use crate::model::{
     Architecture, EXTRA, GRADIENT_NORM, KL, Part, Ports, RECON, TrainingNoise, Use,
 };
-use crate::nn::{Network, Placed};
+use crate::nn::{Network, Placed, Top};
 
 /// Where the noise of z comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,10 +76,8 @@ pub(super) struct Recorder<'v> {
 impl<'v> Recorder<'v> {
     /// Records what a model is asked for.
     pub(super) fn record(mut self, wanted: Use, noise: TrainingNoise) -> Program {
-        let noise = match noise {
-            TrainingNoise::Drawn => Sampling::Drawn,
-            TrainingNoise::Given => Sampling::Given,
-        };
+        let drawn = noise == TrainingNoise::Drawn;
+        let noise = if drawn { Sampling::Drawn } else { Sampling::Given };
         let dispatches = match wanted {
             Use::Step(fusion) | Use::LoggedStep(fusion) => {
                 self.tape = self.tape.fused(fusion);
@@ -221,16 +219,16 @@ impl<'v> Recorder<'v> {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
             (h, self.draw(h, noise))
         };
-        let kl = draw.kl;
         let top = self.decoder(draw.z);
-        let (path, layer) = self.output(top);
         let (nll, gradients) = if fused.bernoulli {
+            let networks = self.networks;
+            let top = self.network().rows(top).tensor();
+            let (_, layer) = self.network().last_affine(&networks.decoder, top.cols());
             let images = bytes.map_or(Input::Data(x), Input::Bytes);
-            let Compared { nll, dlogits } =
-                linear_bernoulli(&mut self.tape, top.tensor(), layer, images);
+            let Compared { nll, dlogits } = linear_bernoulli(&mut self.tape, top, layer, images);
             (nll, vec![dlogits])
         } else {
-            let made = linear(&mut self.tape, &path, top, layer, Activation::Identity);
+            let made = self.made(top);
             (nll, self.compare(made))
         };
         if goal.weighs() {
@@ -240,7 +238,7 @@ impl<'v> Recorder<'v> {
         } else {
             objective(&mut self.tape, self.config, (draw.z, h), extra);
         }
-        Losses { nll, kl }
+        Losses { nll, kl: draw.kl }
     }
 
     /// What of a step can be fused, if all is that can.
@@ -249,7 +247,9 @@ impl<'v> Recorder<'v> {
         let all = self.tape.fusion() == Fusion::All;
         // Its log-ratio is not stored.
         let one = objective.z_per_image() == 1 && !objective.weighs();
-        let bernoulli = all && model.likelihood == Likelihood::Bernoulli;
+        let bernoulli = all
+            && model.likelihood == Likelihood::Bernoulli
+            && self.networks.decoder.ends_fully_connected();
         let data = match self.ports.train[..] {
             [Shard { data, .. }] => data.dtype() == Dtype::U32,
             _ => false,
@@ -318,14 +318,15 @@ impl<'v> Recorder<'v> {
                 Input::Data(self.told(seen, false))
             }
         };
-        let networks = self.networks;
-        self.network().hidden(&networks.encoder, x, 1)
+        let (networks, mut network) = (self.networks, self.network());
+        let top = network.hidden(&networks.encoder, x, 1);
+        network.rows(top)
     }
 
     /// The path and the parameters of the layer that makes h = [μ | log σ²], or the point.
     fn posterior(&mut self, top: Input) -> (String, Affine) {
         let networks = self.networks;
-        self.network().last(&networks.encoder, top.cols())
+        self.network().last_affine(&networks.encoder, top.cols())
     }
 
     /// Records a draw from the posterior h, or takes the point, whose KL is zero.
@@ -347,24 +348,23 @@ impl<'v> Recorder<'v> {
     }
 
     /// Records the hidden layers of the decoder.
-    fn decoder(&mut self, z: Tensor) -> Input {
+    fn decoder(&mut self, z: Tensor) -> Top {
         let samples = self.config.objective.z_per_image();
         let given = self.told(z, true);
         let networks = self.networks;
         self.network().hidden(&networks.decoder, Input::Made(given), samples)
     }
 
-    /// The path and the parameters of the layer that makes what the likelihood takes of each pixel.
-    fn output(&mut self, top: Input) -> (String, Affine) {
-        let networks = self.networks;
-        self.network().last(&networks.decoder, top.cols())
+    /// Records the layer that makes what the likelihood takes: blocks of all pixels.
+    fn made(&mut self, top: Top) -> Tensor {
+        let (networks, pixels) = (self.networks, self.ports.x.cols());
+        self.network().last(&networks.decoder, top, pixels)
     }
 
     /// Records what the decoder makes of z.
     fn decode(&mut self, z: Tensor) -> Tensor {
         let top = self.decoder(z);
-        let (path, layer) = self.output(top);
-        linear(&mut self.tape, &path, top, layer, Activation::Identity)
+        self.made(top)
     }
 
     /// Records −log p(x | z) of what was made; the gradients that are made at once, a row or a number each

@@ -1,13 +1,10 @@
-//! A network as a list of layers: the shapes that they make, and how they are recorded.
+//! A network as a list of layers, and the shapes that they make.
 
 use std::fmt;
 
-use crate::config::{Activation, Layer};
+use crate::config::{ImageSize, Layer};
+use crate::engine::{PAD, Taps};
 use crate::error::{Error, Result};
-use crate::kernels::activation::activation;
-use crate::kernels::dropout::{Drops, dropout};
-use crate::kernels::matmul::{Affine, Input, linear};
-use crate::nn::Network;
 
 /// The shape of one image's numbers between two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +27,33 @@ impl Dims {
     /// How many numbers there are; the largest that can be counted if there are more.
     #[must_use]
     pub fn count(self) -> usize {
-        self.height.saturating_mul(self.width).saturating_mul(self.channels)
+        self.places().saturating_mul(self.channels)
+    }
+
+    /// How many places there are; the largest number that can be counted if there are more.
+    #[must_use]
+    pub fn places(self) -> usize {
+        self.height.saturating_mul(self.width)
+    }
+
+    /// Elements of an image in memory; the largest number that can be counted if there are more.
+    #[must_use]
+    pub fn stored(self) -> usize {
+        let padded = |cols: usize| cols.saturating_add(PAD - 1) / PAD * PAD;
+        let by_place = self.places().saturating_mul(padded(self.channels));
+        padded(self.count()).max(by_place)
+    }
+
+    /// Whether it has several places. A map of one is the vector of its channels.
+    #[must_use]
+    pub fn is_map(self) -> bool {
+        self.places() > 1
+    }
+}
+
+impl From<ImageSize> for Dims {
+    fn from(ImageSize { height, width, channels }: ImageSize) -> Self {
+        Self { height, width, channels }
     }
 }
 
@@ -60,20 +83,66 @@ impl Placed {
 
     /// What it makes of an input.
     fn output(&self, input: Dims) -> Result<Dims> {
-        let fail = |rule: &str| {
+        let refuse = |rule: &str, hint: &str| {
             let what =
                 format!("`{}`, the layer `{}`, takes {input} numbers", self.path, self.layer);
-            Err(Error::config(format!("{what}; it must be {rule}"))
-                .hint("change the layer before it, or leave it out"))
+            Err(Error::config(format!("{what}; it must be {rule}")).hint(hint))
         };
+        let change = "change the layer before it, or leave it out";
         match self.layer {
             Layer::Linear(units) => Ok(Dims::vector(units)),
             // A number alone is its own mean.
-            Layer::Norm if input.count() < 2 => fail("2 or more"),
+            Layer::Norm if input.count() < 2 => refuse("2 or more", change),
             Layer::Norm | Layer::Activation(_) | Layer::Dropout(_) => Ok(input),
+            Layer::Convolution(_) if !input.is_map() => refuse(
+                "a map of several places",
+                "put a layer \"map HxWxC\" before it, which takes H · W · C numbers as a map",
+            ),
+            Layer::Convolution(convolution) => {
+                let sides = [input.height, input.width];
+                if sides.into_iter().any(|side| side * convolution.upsample > MOST_PLACES) {
+                    let rule = format!("of at most {MOST_PLACES} places a side");
+                    return refuse(&rule, "make the images smaller, with `--image-size`");
+                }
+                match convolution.made(sides) {
+                    Some([height, width]) => {
+                        Ok(Dims { height, width, channels: convolution.outputs })
+                    }
+                    None => refuse(
+                        "at least as large as the kernel",
+                        "choose a smaller kernel, or more `pad`",
+                    ),
+                }
+            }
+            Layer::Map([height, width, channels]) => {
+                let made = Dims { height, width, channels };
+                match made.count() == input.count() {
+                    true => Ok(made),
+                    false => {
+                        let units = made.count();
+                        let hint =
+                            format!("put a layer of {units} units before it, or change its sides");
+                        refuse(&format!("{units}, the numbers of its map"), &hint)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the columns of its weight are, if it is a convolution of what it gets.
+    #[must_use]
+    pub fn taps(&self, input: Dims) -> Option<Taps> {
+        match self.layer {
+            Layer::Convolution(convolution) => {
+                Some(Taps { kernel: convolution.kernel, channels: input.channels })
+            }
+            _ => None,
         }
     }
 }
+
+/// The most places of a map along a side that the kernels count.
+const MOST_PLACES: usize = 896;
 
 /// What each layer makes of what the one before it made, the first of the input.
 ///
@@ -93,10 +162,10 @@ pub fn shapes(layers: &[Placed], input: Dims) -> Result<Vec<Dims>> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sequential {
     input: Dims,
-    layers: Vec<Placed>,
+    pub(super) layers: Vec<Placed>,
     outputs: Vec<Dims>,
     /// Dropouts of the same model before these, whose noise must not be drawn again.
-    dropouts_before: usize,
+    pub(super) dropouts_before: usize,
 }
 
 impl Sequential {
@@ -126,13 +195,33 @@ impl Sequential {
         std::iter::once(self.input).chain(self.outputs.iter().copied())
     }
 
-    /// The weight matrices `[outputs, inputs]`, in the order of the layers.
+    /// The layers with what each gets.
+    fn placed(&self) -> impl Iterator<Item = (&Placed, Dims)> {
+        self.layers.iter().zip(self.dims())
+    }
+
+    /// The weight matrices `[outputs, columns]`, in the order of the layers.
     pub fn weights(&self) -> impl Iterator<Item = [usize; 2]> {
-        let inputs = self.dims();
-        self.layers.iter().zip(inputs).filter_map(|(placed, input)| match placed.layer {
+        self.placed().filter_map(|(placed, input)| match placed.layer {
             Layer::Linear(units) => Some([units, input.count()]),
-            Layer::Norm | Layer::Activation(_) | Layer::Dropout(_) => None,
+            Layer::Convolution(convolution) => {
+                Some([convolution.outputs, placed.taps(input).map_or(0, Taps::columns)])
+            }
+            Layer::Norm | Layer::Activation(_) | Layer::Dropout(_) | Layer::Map(_) => None,
         })
+    }
+
+    /// How many numbers each layer gets that has a weight.
+    pub fn widths(&self) -> impl Iterator<Item = usize> {
+        self.placed()
+            .filter(|(placed, _)| placed.layer.has_weight())
+            .map(|(_, input)| input.count())
+    }
+
+    /// Whether the last layer is a fully connected one.
+    #[must_use]
+    pub fn ends_fully_connected(&self) -> bool {
+        self.layers.last().is_some_and(|placed| matches!(placed.layer, Layer::Linear(_)))
     }
 
     /// What the parameters of the last layer begin with.
@@ -144,69 +233,15 @@ impl Sequential {
     /// The path in files of the first layer that has a weight matrix, if there is one.
     #[must_use]
     pub fn first_path(&self) -> Option<&str> {
-        let first = self.layers.iter().find(|placed| matches!(placed.layer, Layer::Linear(_)))?;
+        let first = self.layers.iter().find(|placed| placed.layer.has_weight())?;
         Some(first.parts.first().unwrap_or(&first.path))
-    }
-}
-
-impl Network<'_, '_> {
-    /// Records all layers but the last, one after another, on x (rows, inputs), where each image has so
-    /// many rows, its `samples`, one after another.
-    ///
-    /// An activation is part of the dispatch before it where that kernel can.
-    pub fn hidden(&mut self, network: &Sequential, x: Input, samples: usize) -> Input {
-        let (mut top, mut drawn) = (x, network.dropouts_before);
-        let [layers @ .., _] = &network.layers[..] else { return top };
-        let mut layers = layers.iter().peekable();
-        while let Some(placed) = layers.next() {
-            let next = match layers.peek().map(|next| next.layer) {
-                Some(Layer::Activation(kind)) => kind,
-                _ => Activation::Identity,
-            };
-            let Placed { layer, path, .. } = placed;
-            let y = match *layer {
-                Layer::Linear(_) => {
-                    layers.next_if(|placed| placed.layer == Layer::Activation(next));
-                    let affine = self.parameters(placed, top.cols());
-                    linear(self.tape, path, top, affine, next)
-                }
-                Layer::Norm => {
-                    let kind = if next.slope_from_output() { next } else { Activation::Identity };
-                    layers.next_if(|placed| placed.layer == Layer::Activation(kind));
-                    self.norm(path, top.tensor(), kind)
-                }
-                Layer::Activation(Activation::Identity) => continue,
-                Layer::Activation(kind) => activation(self.tape, kind, top.tensor()),
-                Layer::Dropout(share) => {
-                    let drops = Drops { share, layer: drawn, samples };
-                    drawn += 1;
-                    dropout(self.tape, path, top.tensor(), self.image, drops)
-                }
-            };
-            top = Input::Made(y);
-        }
-        top
-    }
-
-    /// The path and the parameters of the last layer, a fully connected one, of so many inputs.
-    ///
-    /// # Panics
-    ///
-    /// If it is another, which no architecture makes.
-    pub fn last(&mut self, network: &Sequential, inputs: usize) -> (String, Affine) {
-        let last = network.layers.last().expect("a network has a last layer");
-        (last.path.clone(), self.parameters(last, inputs))
-    }
-
-    fn parameters(&mut self, Placed { layer, path, parts }: &Placed, inputs: usize) -> Affine {
-        let Layer::Linear(units) = *layer else { panic!("`{path}` has no weight: {layer}") };
-        self.affine(path, [units, inputs], parts)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Activation;
 
     fn placed(layers: &[Layer]) -> Vec<Placed> {
         let path = |place| format!("encoder.{place}");

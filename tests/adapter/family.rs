@@ -199,11 +199,16 @@ fn a_run_with_all_at_once_goes_on_with_the_same_bits() {
 const VALUES: &[(&str, &str)] = &[
     (
         "model.encoder",
-        "[], [7], [5, 3], [1], [0], ['norm', 'dropout 0.1', 'linear 5', 'gelu', 3, 'silu'], ['linear 1', 'norm']",
+        "[], [7], [5, 3], [1], [0], ['norm', 'dropout 0.1', 'linear 5', 'gelu', 3, 'silu'], ['linear 1', 'norm'], \
+         ['conv 3 3x3 stride 2', 'gelu', 'dropout 0.1', 'conv 2 1x2 pad 0', 4], ['conv 1 7 pad 0'], ['conv 0 3']",
     ),
     ("model.latent", "1, 2, 17, 0"),
     ("model.posterior", "'normal', 'point'"),
-    ("model.decoder", "[], [7], [2, 16], [1], ['tanh', 'norm', 'linear 2', 'norm', 'dropout 0.9']"),
+    (
+        "model.decoder",
+        "[], [7], [2, 16], [1], ['tanh', 'norm', 'linear 2', 'norm', 'dropout 0.9'], ['linear 30', 'map 5x6x1'], \
+         [12, 'map 3x2x2', 'conv 3 2x2 stride 2', 'norm', 'relu'], ['map 7x7x7']",
+    ),
     (
         "model.activation",
         "'identity', 'relu', 'leaky-relu', 'tanh', 'sigmoid', 'softplus', 'silu', 'gelu'",

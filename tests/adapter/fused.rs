@@ -92,7 +92,7 @@ fn a_fused_step_of_every_kind_of_model_equals_the_recorded_one() {
 fn a_bias_lies_behind_its_weight() {
     let mut config = Config::default();
     config.model.encoder = [1024, 31_952].into();
-    let data = DataSpec { images: 128, pixels: 784, bytes: true, window: None };
+    let data = DataSpec { images: 128, size: [1, 784].into(), bytes: true, window: None };
     let mut vae = Vae::new(&config, data, data).expect("a plan of large layers");
     let list = vae.parameters.list();
     let buffers: Vec<_> = list.iter().map(|p| p.value.buffer()).collect();
@@ -107,7 +107,7 @@ fn a_bias_lies_behind_its_weight() {
 /// Gradients that are made in blocks of rows are stored; the update comes after them.
 #[test]
 fn sums_over_more_rows_than_a_block_are_stored() {
-    let data = DataSpec { images: 6000, pixels: 37, bytes: true, window: None };
+    let data = DataSpec { images: 6000, size: [1, 37].into(), bytes: true, window: None };
     let of = |batch: usize| {
         let mut config = small();
         config.train.batch_size = batch;

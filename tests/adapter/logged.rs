@@ -84,7 +84,7 @@ fn the_norm_is_that_of_all_gradients_and_changes_no_bit() {
 
 #[test]
 fn a_logged_step_has_one_dispatch_more() {
-    let data = DataSpec { images: 60_000, pixels: 784, bytes: true, window: None };
+    let data = DataSpec { images: 60_000, size: [1, 784].into(), bytes: true, window: None };
     let mut vae = Vae::new(&Config::default(), data, data).expect("the classic model");
     let step = vae.program(Use::LoggedStep(Fusion::All)).expect("a program");
     let names: Vec<_> = step.dispatches.iter().map(|d| d.kernel.name()).collect();

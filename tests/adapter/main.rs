@@ -18,6 +18,7 @@ mod golden;
 mod kernels;
 mod likelihoods;
 mod logged;
+mod maps;
 mod networks;
 mod optimisers;
 mod parts;

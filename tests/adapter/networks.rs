@@ -126,7 +126,7 @@ fn layers_that_do_not_fit_are_refused_with_their_place() {
     let mut config = small();
     config.model.decoder = layers("5, 'linear 1', 'norm'");
     config.validate().expect("each layer by itself is sound");
-    let spec = DataSpec { images: 40, pixels: 37, bytes: true, window: None };
+    let spec = DataSpec { images: 40, size: [1, 37].into(), bytes: true, window: None };
     let error = Vae::new(&config, spec, spec).expect_err("one number alone");
     assert!(
         error.to_string().starts_with("`decoder.2`, the layer `norm`, takes 1 × 1 × 1"),
@@ -209,7 +209,7 @@ fn started(change: impl Fn(&mut Config)) -> Vec<(String, [usize; 2], Vec<f64>)> 
     (config.model.encoder, config.model.decoder) = ([150].into(), [90].into());
     (config.model.latent, config.train.batch_size) = (40, 4);
     change(&mut config);
-    let spec = DataSpec { images: 4, pixels: 200, bytes: true, window: None };
+    let spec = DataSpec { images: 4, size: [1, 200].into(), bytes: true, window: None };
     let vae = Vae::new(&config, spec, spec).expect("a valid configuration");
     let first = first_values(&vae, 11).into_iter().zip(vae.parameters.list());
     let all = first.flat_map(|((tensor, values), parameter)| {

@@ -152,7 +152,7 @@ fn a_trainer_in_parts_ends_where_one_at_once_does() {
 
 #[test]
 fn parts_take_less_memory() {
-    let data = DataSpec { images: 1000, pixels: 784, bytes: true, window: None };
+    let data = DataSpec { images: 1000, size: [1, 784].into(), bytes: true, window: None };
     let plan = |accumulate| {
         let mut config = Config::default();
         config.train.accumulate = accumulate;

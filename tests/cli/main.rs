@@ -26,6 +26,7 @@ mod first_hour;
 mod guide;
 mod look;
 mod manual;
+mod maps;
 mod names;
 mod plain;
 mod program;

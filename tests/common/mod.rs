@@ -1,13 +1,14 @@
 //! What the tests share: an adapter, the real images, and a model on either kind of session.
-#![allow(dead_code, reason = "each test takes what it needs")]
+#![allow(dead_code, unused_imports, reason = "each test takes what it needs")]
 
 pub(crate) mod golden;
+mod hold;
 
 use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use elbo::config::{Config, Rule};
+use elbo::config::{Config, ImageSize};
 use elbo::cpu;
 use elbo::engine::{Fusion, Parameter, Record, Report, Tensor, rate};
 use elbo::gpu::{Gpu, adapters};
@@ -17,6 +18,8 @@ use elbo::optim::{At, rates};
 use elbo::session::{Device, Session};
 use elbo::train::{Broken, Event};
 use elbo::{Dataset, Trainer};
+
+pub(crate) use hold::{gradients_hold, gradients_of_images_hold, steps_hold, steps_of_images_hold};
 
 /// The adapter for the tests: a hardware one if there is one, else software.
 ///
@@ -151,8 +154,19 @@ impl Bench {
         device: Option<&Device>,
         step: Use,
     ) -> Self {
-        let images = bytes.len() / pixels;
-        let spec = DataSpec { images, pixels, bytes: true, window: None };
+        Self::of_images(config, (bytes, [1, pixels].into()), noise, device, step)
+    }
+
+    /// A model of images of a size, whose steps are this program.
+    pub(crate) fn of_images(
+        config: &Config,
+        (bytes, size): (&[u8], ImageSize),
+        noise: TrainingNoise,
+        device: Option<&Device>,
+        step: Use,
+    ) -> Self {
+        let images = bytes.len() / size.len();
+        let spec = DataSpec { images, size, bytes: true, window: None };
         let mut vae = Vae::with_noise(config, spec, spec, noise).expect("a valid configuration");
         let step = vae.program(step).expect("a program").clone();
         let (session, program) = match device {
@@ -272,8 +286,8 @@ impl Bench {
     pub(crate) fn read_all(&mut self, which: fn(&Parameter) -> Tensor) -> Vec<(String, Vec<f64>)> {
         let mut all = Vec::new();
         for parameter in self.vae.parameters.list().to_vec() {
-            let values = self.session.read(which(&parameter));
-            let cols = if parameter.is_vector() { 1 } else { parameter.value.cols() };
+            let values = parameter.to_file(self.session.read(which(&parameter)));
+            let cols = columns(&parameter);
             for export in &parameter.exports {
                 let range = export.first * cols..(export.first + export.rows) * cols;
                 all.push((export.key.clone(), values[range].to_vec()));
@@ -285,12 +299,17 @@ impl Bench {
     /// Sets the parameters by their names in files.
     pub(crate) fn write_all(&mut self, value: impl Fn(&str, usize) -> Vec<f64>) {
         for parameter in self.vae.parameters.list().to_vec() {
-            let cols = if parameter.is_vector() { 1 } else { parameter.value.cols() };
+            let cols = columns(&parameter);
             let values: Vec<f64> =
                 parameter.exports.iter().flat_map(|e| value(&e.key, e.rows * cols)).collect();
-            self.session.write(parameter.value, &values);
+            self.session.write(parameter.value, &parameter.from_file(values));
         }
     }
+}
+
+/// Numbers of a parameter's row in files.
+fn columns(parameter: &Parameter) -> usize {
+    parameter.len() / parameter.exports.iter().map(|export| export.rows).sum::<usize>()
 }
 
 /// The first images of MNIST, of which each is this part: enough for three minibatches of 12.
@@ -320,75 +339,4 @@ pub(crate) fn kind(name: &'static str, change: fn(&mut Config)) -> (&'static str
     let mut config = small();
     change(&mut config);
     (name, config)
-}
-
-/// A way to take the steps of a model: a device, or the oracle, how far they are fused, and how far from
-/// the oracle's recorded step it may be.
-type Way = (&'static str, Option<Device>, Fusion, f64);
-
-/// Holds the steps of a model, as recorded on a GPU and fused on every device, to the oracle's: what is
-/// minimised, the weights and their first moments.
-pub(crate) fn steps_hold(name: &str, config: &Config, gpu: &Gpu) {
-    let (images, noise) = (cut(300, 37), TrainingNoise::Drawn);
-    let data = (images.as_slice(), 37);
-    let ways: [Way; 5] = [
-        ("oracle as on a GPU", None, Fusion::All, 1e-12),
-        ("oracle as on a CPU", None, Fusion::Updates, 1e-12),
-        ("gpu as recorded", Some(Device::Gpu(gpu.clone())), Fusion::Nothing, 2e-5),
-        ("gpu", Some(Device::Gpu(gpu.clone())), Fusion::All, 2e-5),
-        ("cpu", Some(Device::Cpu(2)), Fusion::Updates, 2e-5),
-    ];
-    for (way, device, step, allowed) in ways {
-        let mut recorded = Bench::new(config, data, noise, None);
-        let mut other = Bench::with_step(config, data, noise, device.as_ref(), step);
-        recorded.start(7);
-        other.start(7);
-        for t in 1..=3 {
-            let record = recorded.record(t);
-            let (found, expected) = (other.objective(record), recorded.objective(record));
-            let apart = (found - expected).abs() / expected.abs();
-            assert!(apart <= allowed, "{name}, {way}, objective of step {t}: {apart:e} apart");
-            for place in [|p: &Parameter| p.value, |p: &Parameter| p.first] {
-                let all = recorded.read_all(place);
-                for ((key, found), (_, expected)) in other.read_all(place).iter().zip(&all) {
-                    let apart = distance(found, expected);
-                    assert!(apart <= allowed, "{name}, {way}, {key}, step {t}: {apart:e} apart");
-                }
-            }
-        }
-    }
-}
-
-/// Holds the gradient of what a model minimises to central differences, in f64; gives the largest error
-/// as a share of the largest entry.
-pub(crate) fn gradients_hold(name: &str, config: &Config) -> f64 {
-    let mut config = config.clone();
-    // The update comes after the losses; at this rate it moves no weight that f64 would notice.
-    (config.optimizer.rule, config.optimizer.lr) = (Rule::Sgd, 1e-30);
-    config.train.batch_size = 6;
-    let images = cut(300, 13);
-    let mut oracle = Bench::new(&config, (&images, 13), TrainingNoise::Drawn, None);
-    oracle.start(3);
-    let (record, mut worst) = (oracle.record(1), 0.0_f64);
-    for parameter in oracle.vae.parameters.list().to_vec() {
-        oracle.objective(record);
-        let gradient = oracle.session.read(parameter.grad);
-        let values = oracle.session.read(parameter.value);
-        let largest = gradient.iter().fold(0.0, |a: f64, b| a.max(b.abs()));
-        for i in (0..values.len()).step_by(values.len().div_ceil(40)) {
-            let mut loss = |by: f64| {
-                let mut moved = values.clone();
-                moved[i] += by;
-                oracle.session.write(parameter.value, &moved);
-                oracle.objective(record)
-            };
-            let difference = (loss(1e-5) - loss(-1e-5)) / 2e-5;
-            let error = (difference - gradient[i]).abs() / largest;
-            worst = worst.max(error);
-            let at = &parameter.name;
-            assert!(error <= 1e-6, "{name}, {at}[{i}]: {difference}, {}", gradient[i]);
-        }
-        oracle.session.write(parameter.value, &values);
-    }
-    worst
 }

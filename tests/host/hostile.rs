@@ -160,7 +160,7 @@ fn both_hold([train, test]: &[Option<Dataset>; 2]) -> bool {
 /// As many finite pixels as the images have.
 fn whole(data: &Dataset) -> bool {
     let (size, (low, high)) = (data.size(), data.range().expect("a range"));
-    let pixels = data.spec().pixels;
+    let pixels = data.spec().pixels();
     let labels = data.labels().is_none_or(|labels| labels.len() == data.len());
     let finite = low.is_finite() && high.is_finite();
     !data.is_empty() && pixels == size.len() && finite && labels

@@ -1,12 +1,17 @@
 //! What models take: dispatches of a fused step, and memory of a model that is only used.
 
 use elbo::ErrorKind;
-use elbo::config::{Activation, Config, Likelihood, Scale};
+use elbo::config::{Activation, Config, ImageSize, Likelihood, Scale};
 use elbo::engine::Fusion;
 use elbo::model::{DataSpec, Use, Vae};
 use elbo::session::{Device, Session};
 
-const MNIST: DataSpec = DataSpec { images: 60_000, pixels: 784, bytes: true, window: None };
+const MNIST: DataSpec = DataSpec {
+    images: 60_000,
+    size: ImageSize { height: 28, width: 28, channels: 1 },
+    bytes: true,
+    window: None,
+};
 
 /// Dispatches of the fused step of the classic model with a change, at most so many; and how long a chain
 /// of them waits for one another.
@@ -70,7 +75,7 @@ fn a_model_that_is_used_holds_what_it_runs() {
 /// A fused update leaves no gradient behind, and to ask for it is an error that says so.
 #[test]
 fn what_no_program_makes_is_refused() {
-    let data = DataSpec { images: 200, pixels: 36, bytes: true, window: None };
+    let data = DataSpec { images: 200, size: [1, 36].into(), bytes: true, window: None };
     let mut vae = Vae::new(&Config::default(), data, data).expect("a valid configuration");
     vae.program(Use::Step(Fusion::Updates)).expect("a program");
     let [first, ..] = vae.parameters.list() else { panic!("a model has parameters") };

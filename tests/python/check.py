@@ -40,7 +40,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 MOST = 1e-5  # difference, of values up to 1; relative to larger ones
 LOG_VAR_BOUNDS = (-30.0, 20.0)
-PIXELS, LATENT, CLASSES = 36, 3, 4
+PIXELS, SIDES, LATENT, CLASSES = 36, (6, 6), 3, 4
 
 erf = np.vectorize(math.erf, otypes=[np.float64])
 
@@ -110,34 +110,76 @@ def make_weights(model, random):
         weights[f"{path}.weight"] = random.normal(0, 1.5 * scale / math.sqrt(inputs), (outputs, inputs))
         weights[f"{path}.bias"] = random.normal(0, scale, outputs)
 
-    def network(part, paths, units):
-        """The units of the last of its layers."""
+    def convolve(path, channels, outputs, sides):
+        make(path, channels * math.prod(sides), outputs)
+        weights[f"{path}.weight"] = weights[f"{path}.weight"].reshape(outputs, channels, *sides)
+
+    def network(part, paths, units, sides=None):
+        """The units of the last of its layers, and the sides of its map, if it is one; units of a map are its channels."""
         for path, word, number in layers(model, part, paths):
+            if word == "conv":
+                outputs, kernel, stride, padding, times = windows(number)
+                convolve(path, units, outputs, kernel)
+                sides = tuple((times * side + 2 * padding - taps) // stride + 1 for side, taps in zip(sides, kernel))
+                units = outputs
+            if word == "map":
+                *sides, units = map(int, number.split("x"))
             if word == "linear":
-                make(path, units, int(number))
-                units = int(number)
+                make(path, units * math.prod(sides or ()), int(number))
+                units, sides = int(number), None
             if word == "norm":
                 weights[f"{path}.weight"] = random.normal(1, 0.5, units)
                 weights[f"{path}.bias"] = random.normal(0, 0.5, units)
-        return units
+        return units, sides
 
     hidden, mean, log_var, back = names(len(model["encoder"]), len(model["decoder"]))
     classes = model.get("classes", 0)
-    top = network("encoder", hidden, PIXELS + classes)
+    first = (1, SIDES) if has_map(model, "encoder") else (PIXELS + classes, None)
+    units, sides = network("encoder", hidden, *first)
+    top = units * math.prod(sides or ())
     make(mean, top, LATENT)
     make(log_var, top, LATENT, scale=5.0)
-    make(back[-1], network("decoder", back, LATENT + classes), outputs(model) * PIXELS)
+    units, sides = network("decoder", back, LATENT + classes)
+    if sides and tuple(sides) == SIDES:
+        convolve(back[-1], units, outputs(model), (3, 3))
+    else:
+        make(back[-1], units * math.prod(sides or ()), outputs(model) * PIXELS)
     if model.get("scale") == "shared":
         weights["likelihood.log_scale"] = np.array([-1.0])
     return {key: value.astype(np.float32) for key, value in weights.items()}
 
 
-def linear(weights, path, x):
+def has_map(model, part):
+    """Whether a part of a model takes what it is given as a map."""
+    return any(str(entry).startswith("conv") for entry in model[part][:1])
+
+
+def windows(number):
+    """The outputs, the sides of a window, the stride, the padding and the upsampling of a convolution."""
+    outputs, kernel, *more = number.split()
+    sides = [int(side) for side in kernel.split("x")]
+    down, right = sides if len(sides) == 2 else sides * 2
+    more = dict(zip(more[::2], map(int, more[1::2])))
+    padding = more.get("pad", (max(down, right) - 1) // 2)
+    return int(outputs), (down, right), more.get("stride", 1), padding, more.get("upsample", 1)
+
+
+def linear(weights, path, x, number=None):
     weight, bias = (weights[f"{path}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
-    return x @ weight.T + bias
+    return x.reshape(len(x), -1) @ weight.T + bias
 
 
-def normalised(weights, path, x):
+def convolved(weights, path, x, number):
+    """Sums over windows of maps (n, height, width, channels) with zeros around them."""
+    weight, bias = (weights[f"{path}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+    _, _, stride, padding, times = windows(number)
+    x = x.repeat(times, 1).repeat(times, 2)
+    x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    seen = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], (1, 2))[:, ::stride, ::stride]
+    return np.einsum("nhwcij,ocij->nhwo", seen, weight) + bias
+
+
+def normalised(weights, path, x, number=None):
     """Ba et al. 2016, eq. 4."""
     gain, bias = (weights[f"{path}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
     apart = x - x.mean(1, keepdims=True)
@@ -145,7 +187,13 @@ def normalised(weights, path, x):
 
 
 # What layers make of x, by their words. Dropout is of training alone.
-LAYERS = {"linear": linear, "norm": normalised, "dropout": lambda weights, path, x: x}
+LAYERS = {
+    "linear": linear,
+    "norm": normalised,
+    "dropout": lambda weights, path, x, number: x,
+    "conv": convolved,
+    "map": lambda weights, path, x, number: x.reshape(len(x), *map(int, number.split("x"))),
+}
 
 
 def through(weights, config, part, x):
@@ -155,11 +203,17 @@ def through(weights, config, part, x):
     top = x.astype(np.float64)
     if part == "encoder" and model["likelihood"] in COUNTS:
         top = np.log1p(top)
-    for path, word, _ in layers(model, part, hidden if part == "encoder" else back):
-        top = ACTIVATIONS[word](top) if word in ACTIVATIONS else LAYERS[word](weights, path, top)
+    if part == "encoder" and has_map(model, part):
+        top = top.reshape(len(x), *SIDES, 1)
+    for path, word, number in layers(model, part, hidden if part == "encoder" else back):
+        top = ACTIVATIONS[word](top) if word in ACTIVATIONS else LAYERS[word](weights, path, top, number)
     if part == "encoder":
         return {"mean": linear(weights, mean, top), "log_var": np.clip(linear(weights, log_var, top), *LOG_VAR_BOUNDS)}
-    made = linear(weights, back[-1], top)
+    if top.ndim == 4 and top.shape[1:3] == SIDES:
+        top = convolved(weights, back[-1], top, "0 3x3")
+        made = top.reshape(len(x), PIXELS, -1).transpose(0, 2, 1).reshape(len(x), -1)
+    else:
+        made = linear(weights, back[-1], top)
     # Blocks of all pixels.
     return {"pixels": pixel_means(model, made.reshape(len(x), -1, made.shape[1] // outputs(model)))}
 
@@ -274,6 +328,10 @@ def check_networks(elbo):
     # The fourth has different numbers of layers on both sides, the last layers that stand for themselves.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
     shapes += [(["norm", "linear 9", "tanh", "silu", "dropout 0.2", 7], ["sigmoid", "linear 8", "norm", 6, "dropout 0.1"])]
+    shapes += [
+        (["conv 5 3x2 stride 2", "gelu", 7], [8, "map 2x4x1", "conv 3 2x3 pad 0", "relu"]),
+        (["conv 3 4 stride 2", "conv 2 1", "tanh", 7], ["linear 18", "relu", "map 3x3x2", "conv 3 3x3 upsample 2", "silu"]),
+    ]
     # Every activation with two likelihoods, and every likelihood with two activations; norms; classes.
     of = lambda a, l: a in ("relu", "gelu") or l in ("bernoulli", "normal")
     kinds = [(a, l, {}) for a, l in itertools.product(ACTIVATIONS, LIKELIHOODS) if of(a, l)]
@@ -281,6 +339,8 @@ def check_networks(elbo):
     kinds += [("relu", "bernoulli", {"classes": CLASSES})]
     for (encoder, decoder), (activation, likelihood, more) in itertools.product(shapes, kinds):
         if "layer-norm" in more and not encoder:
+            continue
+        if "classes" in more and has_map({"encoder": encoder}, "encoder"):
             continue
         more = {**LIKELIHOODS[likelihood], **more}
         config = {
@@ -295,7 +355,8 @@ def check_networks(elbo):
         # JSON's numbers, words and lists are TOML's too.
         toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
         (folder / f"{run}.toml").write_text(f"[model]\n{toml}")
-        elbo("import", f"{run}.safetensors", "--config", f"{run}.toml", "--out", run)
+        size = ["--set", "data.image-size=[6,6]"] if has_map(config, "encoder") else []
+        elbo("import", f"{run}.safetensors", "--config", f"{run}.toml", "--out", run, *size)
         elbo("export", run, "--out", f"{run}_back.safetensors")
         back = load_file(folder / f"{run}_back.safetensors")
         require(set(back) == set(weights), f"{run}: the tensors are {sorted(back)}, expected {sorted(weights)}")

@@ -105,7 +105,7 @@ pub(super) fn stress(
         count("checks passed", done.checks),
     ];
     figures.extend(course.figures());
-    let row = workload.row(bench::SIZE.iter().product(), stress.schedules())?;
+    let row = workload.row(bench::SIZE.into(), stress.schedules())?;
     printer.row(row, &figures, (&[], None))?;
     if let Some(slowed) = course.slowed() {
         printer.note(&slowed)?;

@@ -184,7 +184,7 @@ fn measure(
     printer.row(row, &peaks.figures, (&[], None))?;
     peaks.lacks.iter().try_for_each(|(what, why)| printer.lacks(what, why))?;
     for (workload, steps) in workloads.iter().zip(steps) {
-        let row = workload.row(bench::SIZE.iter().product(), steps.schedules())?;
+        let row = workload.row(bench::SIZE.into(), steps.schedules())?;
         let mut measured = steps.row(peaks.multiply_add().median())?;
         if let Some(since) = since.take() {
             measured.figures.push(Figure::new("first step since start", "s", vec![since]));

@@ -40,7 +40,7 @@ pub(super) fn to_loss(
         Figure::new("with load and evaluation", "s", vec![total.as_secs_f64()]),
         Figure::new("reached", "", vec![f64::from(u8::from(reached))]),
     ];
-    printer.row(workload.row(train.size().len(), "")?, &figures, (&[], None))?;
+    printer.row(workload.row(train.size(), "")?, &figures, (&[], None))?;
     if !reached {
         args.talk(&format!("the test loss did not come to {target} in {epochs} epochs"));
     }

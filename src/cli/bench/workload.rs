@@ -1,5 +1,6 @@
 //! A model that is measured, under the name it is shown by.
 
+use elbo::config::ImageSize;
 use elbo::model::Architecture;
 use elbo::{Config, Error, Result};
 
@@ -13,11 +14,12 @@ pub(super) struct Workload {
 }
 
 impl Workload {
-    /// For images of so many pixels. A decoder that mirrors the encoder goes without saying, as in
+    /// For images of a size. A decoder that mirrors the encoder goes without saying, as in
     /// 784-400-20.
-    pub(super) fn row(&self, pixels: usize, schedules: &str) -> Result<Row> {
+    pub(super) fn row(&self, size: ImageSize, schedules: &str) -> Result<Row> {
         let model = &self.config.model;
-        let Architecture { encoder, decoder } = Architecture::of(model, pixels)?;
+        let Architecture { encoder, decoder } = Architecture::of(model, size)?;
+        let pixels = size.len();
         let mut layers = widths([pixels, model.latent], &encoder);
         let decoder = widths([model.latent, pixels], &decoder);
         if !decoder.iter().eq(layers.iter().rev()) {

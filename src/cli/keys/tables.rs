@@ -15,7 +15,12 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                  1 to 1000000; [] is a linear encoder. `--hidden` sets the decoder's too, mirrored.\n\
                  A number is followed by what layer-norm, activation and dropout say. A layer in quotes\n\
                  stands for itself alone: \"linear 400\" (fully connected), \"norm\" (layer normalisation),\n\
-                 \"dropout 0.1\", or an activation, as [\"linear 400\", \"norm\", \"gelu\", \"dropout 0.1\", 200].",
+                 \"dropout 0.1\", or an activation, as [\"linear 400\", \"norm\", \"gelu\", \"dropout 0.1\", 200].\n\
+                 \"conv 32 3x3\" convolves the image, or a map, to 32 channels; \" stride 2\", \" upsample 2\" (each\n\
+                 place is repeated before that) and \" pad 0\" may follow, else windows lie place by place, and\n\
+                 (k - 1)/2 places beyond each side count as zero.\n\
+                 \"map 7x7x64\" takes 3136 numbers as a map of 7 lines, 7 places and 64 channels. What follows a\n\
+                 map takes all its numbers, in that order.",
             ),
             key("latent", "Dimensions of z, 1 to 32768."),
             key(
@@ -23,7 +28,11 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "q(z | x): normal (a mean and a deviation for each dimension of z) or point (z is what the\n\
                  encoder makes: a plain autoencoder, whose loss is the reconstruction).",
             ),
-            key("decoder", "The decoder's layers, from z on; as for the encoder."),
+            key(
+                "decoder",
+                "The decoder's layers, from z on; as for the encoder. Where they end in a map of the images'\n\
+                 sides, a convolution 3x3 makes what the likelihood takes, else a fully connected layer.",
+            ),
             key(
                 "activation",
                 "The activation of the hidden layers: identity, relu, leaky-relu (0.01 below zero),\n\

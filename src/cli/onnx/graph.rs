@@ -15,12 +15,6 @@ pub(super) struct Builder(pub(super) Graph);
 impl Builder {
     /// Adds y = f(x).
     pub(super) fn activation(&mut self, kind: Activation, x: &str, y: &str) {
-        let word = |name: &str, s: &str| Attribute {
-            name: name.to_owned(),
-            s: Some(s.as_bytes().to_vec()),
-            kind: AttributeKind::String.into(),
-            ..Attribute::default()
-        };
         match kind {
             Activation::Identity => self.node("Identity", &[x], y, vec![]),
             Activation::Relu => self.node("Relu", &[x], y, vec![]),
@@ -37,7 +31,7 @@ impl Builder {
                 self.node("Mul", &[x, &gate], y, vec![]);
             }
             // The one with the error function, not the approximation by tanh.
-            Activation::Gelu => self.node("Gelu", &[x], y, vec![word("approximate", "none")]),
+            Activation::Gelu => self.node("Gelu", &[x], y, vec![text("approximate", "none")]),
         }
     }
 
@@ -111,6 +105,26 @@ pub(super) fn integer(name: &str, i: i64) -> Attribute {
         name: name.to_owned(),
         i: Some(i),
         kind: AttributeKind::Int.into(),
+        ..Attribute::default()
+    }
+}
+
+/// An attribute that is a text.
+pub(super) fn text(name: &str, s: &str) -> Attribute {
+    Attribute {
+        name: name.to_owned(),
+        s: Some(s.as_bytes().to_vec()),
+        kind: AttributeKind::String.into(),
+        ..Attribute::default()
+    }
+}
+
+/// An attribute that is a line of integers.
+pub(super) fn integers(name: &str, ints: &[i64]) -> Attribute {
+    Attribute {
+        name: name.to_owned(),
+        ints: ints.to_vec(),
+        kind: AttributeKind::Ints.into(),
         ..Attribute::default()
     }
 }

@@ -70,7 +70,7 @@ pub(super) struct Node {
     pub(super) attribute: Vec<Attribute>,
 }
 
-/// A constant of an operation: a float, a whole number or a word, as `kind` says.
+/// A constant of an operation: a float, a whole number, a word or a line of whole numbers, as `kind` says.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Attribute {
     #[prost(string, tag = "1")]
@@ -81,6 +81,8 @@ pub(super) struct Attribute {
     pub(super) i: Option<i64>,
     #[prost(bytes = "vec", optional, tag = "4")]
     pub(super) s: Option<Vec<u8>>,
+    #[prost(int64, repeated, tag = "8")]
+    pub(super) ints: Vec<i64>,
     #[prost(enumeration = "AttributeKind", tag = "20")]
     pub(super) kind: i32,
 }
@@ -92,6 +94,7 @@ pub(super) enum AttributeKind {
     Float = 1,
     Int = 2,
     String = 3,
+    Ints = 7,
 }
 
 /// The code of f32 among the types of elements.

@@ -41,7 +41,7 @@ fn state_with(
 
 /// The weights of a model of 12 pixels.
 fn tensors(config: &Config) -> Vec<Weight> {
-    let spec = DataSpec { images: 200, pixels: 12, bytes: true, window: None };
+    let spec = DataSpec { images: 200, size: [1, 12].into(), bytes: true, window: None };
     let vae = Vae::new(config, spec, spec).expect("a model");
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
     let weight = |(key, shape): (&str, Vec<usize>)| {
@@ -203,11 +203,46 @@ fn layers_stand_as_they_are_written() {
     [encoder, decoder].iter().for_each(check);
 }
 
+/// Maps are channel by channel in ONNX, and place by place here.
+#[test]
+fn convolutions_stand_as_they_are_written() {
+    let layers = |text: &str| {
+        let config = Config::from_toml(&format!("model.encoder = [{text}]"));
+        config.expect("a list of layers").model.encoder
+    };
+    let mut state = state(&[], &[], Activation::Tanh);
+    let model = &mut state.config.model;
+    model.encoder = layers("'conv 3 3x2 stride 2 pad 1', 'relu', 'conv 2 1', 'gelu', 5");
+    model.decoder = layers("6, 'map 3x2x1', 'conv 2 1x2 pad 0', 'linear 24', 'map 3x4x2'");
+    (model.likelihood, model.scale) = (Likelihood::Normal, Scale::Pixel);
+    let spec = DataSpec { images: 200, size: [3, 4].into(), bytes: true, window: None };
+    let vae = Vae::new(&state.config, spec, spec).expect("a model");
+    let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
+    let weight = |(key, shape): (&str, Vec<usize>)| {
+        let values = vec![1.0; shape.iter().product()];
+        Weight { key: key.to_owned(), shape, values }
+    };
+    state.tensors = shapes.map(weight).collect();
+    let (encoder, decoder) = (read(&state, Part::Encoder), read(&state, Part::Decoder));
+    let (map, rows) = ("Reshape Transpose", "Reshape Transpose Reshape");
+    let expected = format!("{map} Conv Relu Conv Gelu {rows} Gemm Tanh Gemm Gemm Clip");
+    assert_eq!(operations(&encoder), expected, "the encoder");
+    let expected = format!("Gemm Tanh {map} Conv {rows} Gemm {map} Conv {rows} Slice");
+    assert_eq!(operations(&decoder), expected, "the decoder");
+    let conv = encoder.node.iter().find(|node| node.op_type == "Conv").expect("one");
+    let about = conv.attribute.iter().map(|of| (of.name.as_str(), of.ints.as_slice()));
+    let expected: [(_, &[i64]); 3] =
+        [("kernel_shape", &[3, 2]), ("pads", &[1, 1, 1, 1]), ("strides", &[2, 2])];
+    assert_eq!(about.collect::<Vec<_>>(), expected, "{conv:?}");
+    let weight = encoder.initializer.iter().find(|tensor| tensor.name == conv.input[1]);
+    assert_eq!(weight.expect("its weight").dims, [3, 1, 3, 2], "as PyTorch has it");
+}
+
 #[test]
 fn a_kernel_without_an_operator_is_refused() {
     let state = state(&[5], &[6], Activation::Relu);
     let weights = state.weights();
-    let recorded = recorded(Path::new("a state"), &state.config, 12, &weights);
+    let recorded = recorded(Path::new("a state"), &state.config, [3, 4].into(), &weights);
     let mut vae = recorded.expect("its weights");
     let program = vae.program(Use::Evaluate).expect("a program").clone();
     let mut walk = Walk::new(&vae, &program, &weights);

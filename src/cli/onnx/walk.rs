@@ -11,6 +11,7 @@ use elbo::model::Vae;
 use elbo::{Error, Result};
 
 use super::graph::{Builder, float, integer};
+use super::maps;
 use super::proto::Value;
 
 /// Adds what a dispatch does to a graph, under a name; what its result is called, which is another name
@@ -20,6 +21,9 @@ type Operator = fn(&mut Walk<'_>, &Dispatch, &str) -> Result<String>;
 /// What the kernels of encoders and decoders are in ONNX, where a model only looks.
 const OPERATORS: &[(&str, Operator)] = &[
     ("matmul.forward", product),
+    ("matmul.convolve", maps::convolve),
+    ("map.of_rows", maps::of_rows),
+    ("map.to_rows", maps::to_rows),
     ("layer_norm.forward", layer_norm),
     ("activation.forward", activation),
     ("label.append", append),
@@ -69,8 +73,10 @@ impl<'w> Walk<'w> {
         rows: Range<usize>,
     ) -> Result<String> {
         let dispatch = self.maker(tensor)?;
-        if dispatch.kernel.name() != "matmul.forward" {
-            return Err(self.no_operator(dispatch));
+        match dispatch.kernel.name() {
+            "matmul.forward" => {}
+            "map.to_rows" => return self.columns(tensor, name, rows),
+            _ => return Err(self.no_operator(dispatch)),
         }
         let x = self.value(bound(dispatch, "x"))?;
         let [w, b] = ["w", "b"].map(|of| self.learned(bound(dispatch, of), rows.clone(), ending));
@@ -81,8 +87,21 @@ impl<'w> Walk<'w> {
         Ok(name.to_owned())
     }
 
+    /// Adds some columns of what was a map; the name that was given.
+    fn columns(&mut self, tensor: Tensor, name: &str, columns: Range<usize>) -> Result<String> {
+        let all = self.value(tensor)?;
+        let ends = [("first", columns.start), ("end", columns.end), ("axis", 1)];
+        let ends = ends.map(|(of, at)| {
+            let constant = format!("{name}.{of}");
+            self.graph.integers(&constant, &[at as i64]);
+            constant
+        });
+        self.graph.node("Slice", &[&all, &ends[0], &ends[1], &ends[2]], name, vec![]);
+        Ok(name.to_owned())
+    }
+
     /// The name of a tensor's value, which is added if it is not there yet.
-    fn value(&mut self, tensor: Tensor) -> Result<String> {
+    pub(super) fn value(&mut self, tensor: Tensor) -> Result<String> {
         if let Some(name) = self.names.get(&tensor) {
             return Ok(name.clone());
         }
@@ -110,7 +129,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Adds rows of a parameter as a constant: of a weight `[out, in]` as in files; its name.
-    fn learned(&mut self, tensor: Tensor, rows: Range<usize>, ending: &str) -> String {
+    pub(super) fn learned(&mut self, tensor: Tensor, rows: Range<usize>, ending: &str) -> String {
         let mut list = self.vae.parameters.list().iter();
         let parameter = list.find(|p| p.value == tensor).expect("layers bind parameters");
         let export = parameter
@@ -173,15 +192,20 @@ fn as_it_is(walk: &mut Walk<'_>, dispatch: &Dispatch, _: &str) -> Result<String>
 }
 
 /// The tensor that a dispatch binds under a name.
-fn bound(dispatch: &Dispatch, name: &str) -> Tensor {
+pub(super) fn bound(dispatch: &Dispatch, name: &str) -> Tensor {
     let place = dispatch.kernel.bindings().iter().position(|binding| binding.name == name);
     dispatch.bindings[place.expect("a kernel's bindings have the names of its row")]
 }
 
 /// The activation among a dispatch's parameters.
-fn activation_of(dispatch: &Dispatch) -> Activation {
-    let place = dispatch.kernel.params_fields().iter().position(|&field| field == "activation");
-    let place = place.expect("the kernel has an activation among its parameters");
-    let code = dispatch.params[4 * place..][..4].try_into().expect("four bytes a parameter");
-    elbo::kernels::common::activation_of(u32::from_ne_bytes(code))
+pub(super) fn activation_of(dispatch: &Dispatch) -> Activation {
+    elbo::kernels::common::activation_of(parameter(dispatch, "activation"))
+}
+
+/// A parameter of a dispatch.
+pub(super) fn parameter(dispatch: &Dispatch, name: &str) -> u32 {
+    let place = dispatch.kernel.params_fields().iter().position(|&field| field == name);
+    let place = place.expect("a kernel's parameters have the names of its row");
+    let word = dispatch.params[4 * place..][..4].try_into().expect("four bytes a parameter");
+    u32::from_ne_bytes(word)
 }

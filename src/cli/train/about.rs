@@ -24,7 +24,7 @@ pub(super) fn start(
     let Opened { train, test, validation, reading, .. } = opened;
     let (config, size) = (trainer.config(), train.size());
     let model = &config.model;
-    let networks = Architecture::of(model, size.len())?;
+    let networks = Architecture::of(model, size)?;
     let encoder = widths([size.len(), model.latent], &networks.encoder);
     let decoder = widths([model.latent, size.len()], &networks.decoder);
     let mirrored = encoder.iter().rev().eq(&decoder);

@@ -105,9 +105,9 @@ impl Log {
         precision: &str,
         signals: &Signals,
     ) -> Result<()> {
-        let (config, pixels) = (trainer.config(), trainer.image_size().len());
-        let networks = Architecture::of(&config.model, pixels)?;
-        let layers = dashed(&widths([pixels, config.model.latent], &networks.encoder));
+        let (config, size) = (trainer.config(), trainer.image_size());
+        let networks = Architecture::of(&config.model, size)?;
+        let layers = dashed(&widths([size.len(), config.model.latent], &networks.encoder));
         let count = trainer.vae().parameters.count();
         let about = About {
             model: format!("{layers}, {count} parameters, β = {}", config.objective.beta),

@@ -62,7 +62,7 @@ impl Windows {
 ///
 /// # Panics
 ///
-/// If the shapes do not fit, naming them; if an extent with its padding is beyond 900 places, the padding beyond 64 or a
+/// If the shapes do not fit, naming them; if an extent with its padding is beyond 960 places, the padding beyond 64 or a
 /// minibatch beyond 4,096 images; or if windows skip places that are repeated.
 pub fn convolution(
     tape: &mut Tape<'_>,
@@ -121,7 +121,7 @@ fn check(name: &str, x: Map, Affine { w, b }: Affine, windows: Windows) {
     // As the word of a window holds them.
     let extent = windows.zoom * x.height.max(x.width);
     let Windows { padding, stride, zoom, .. } = windows;
-    let fits = x.images() <= 4096 && extent + padding <= 900 && padding <= 64;
+    let fits = x.images() <= 4096 && extent + padding <= 960 && padding <= 64;
     assert!(zoom == 1 || stride == 1, "convolution `{name}`: {windows:?} skip what is repeated");
     assert!(fits, "convolution `{name}`: {windows:?} of {x:?} is beyond what is counted");
 }
