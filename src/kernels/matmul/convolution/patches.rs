@@ -13,8 +13,9 @@ use crate::kernels::matmul::gemm::{Blocks, View, finish_row, product, sum_bias};
 
 /// Windows of a tile.
 const TILE: usize = 128;
-/// Columns of a weight whose gradient one task makes.
-const COLUMNS: usize = 128;
+/// Columns of a weight whose gradient one task makes, of so many rows of dy: a narrow weight has tasks too.
+const COLUMNS: usize = 256;
+const ROWS: usize = 512;
 
 thread_local! {
     /// The windows of a tile, and sums; kept, since memory that is new is slow to touch.
@@ -114,12 +115,14 @@ fn finish(p: &Convolution, sums: &[f32], x: &[f32], dx: &mut [f32]) {
 pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 4]) {
     let [dy, x, dw, db] = args;
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
-    let (outputs, cols, stride) = (p.rows as usize, p.cols as usize, p.c_stride as usize);
-    let of_columns = |first: usize| {
+    let (outputs, cols, depth) = (p.rows as usize, p.cols as usize, p.depth as usize);
+    let stride = p.c_stride as usize;
+    let of_part = |(first, begins): (usize, usize)| {
         let width = COLUMNS.min(cols - first);
         let mut sums = vec![0.0; outputs * width];
-        for start in (0..p.depth as usize).step_by(TILE) {
-            let rows = TILE.min(p.depth as usize - start);
+        let end = depth.min(begins + ROWS);
+        for start in (begins..end).step_by(TILE) {
+            let rows = TILE.min(end - start);
             with_room([rows * width, 0], |windows, _| {
                 p.gather((x, p.b_stride), start, (first, width), windows);
                 let part = Product {
@@ -130,20 +133,25 @@ pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f3
                 };
                 let dy = View::rows(&dy[start * p.a_stride as usize..], p.a_stride).transposed();
                 let operands = (dy, View::rows(windows, width as u32));
-                product(&part, &mut sums, operands, start > 0, Blocks::ONE);
+                product(&part, &mut sums, operands, start > begins, Blocks::ONE);
             });
         }
         (first, width, sums)
     };
-    let blocks: Vec<_> = (0..cols).step_by(COLUMNS).collect();
-    let blocks: Vec<_> = blocks.into_par_iter().map(of_columns).collect();
-    for (first, width, sums) in blocks {
+    let parts = (0..depth).step_by(ROWS);
+    let parts =
+        parts.flat_map(|begins| (0..cols).step_by(COLUMNS).map(move |first| (first, begins)));
+    let parts: Vec<_> = parts.collect();
+    let parts: Vec<_> = parts.into_par_iter().map(of_part).collect();
+    // Added in the order of the rows.
+    for (at, (first, width, sums)) in parts.into_iter().enumerate() {
+        let adds = p.accumulate != 0 || at >= cols.div_ceil(COLUMNS);
         for (row, sums) in sums.chunks(width).enumerate() {
             let dw = &mut dw[row * stride + first..][..width];
-            if p.accumulate == 0 {
-                dw.copy_from_slice(sums);
-            } else {
+            if adds {
                 dw.iter_mut().zip(sums).for_each(|(dw, sum)| *dw += sum);
+            } else {
+                dw.copy_from_slice(sums);
             }
         }
     }
