@@ -10,19 +10,3 @@ fn a_at(start: u32, col: u32) -> Few { return few(dy[start + col / A_WIDTH]); }
 
 fn b_row(row: u32) -> u32 { return row * p.b_stride / 4u; }
 fn b_at(start: u32, col: u32) -> vec4<f32> { return four(x[start + col / 4u]); }
-
-fn begin() {}
-
-fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
-    let at = (row * p.c_stride + col) / 4u;
-    var d = sums;
-    if p.accumulate != 0u { d += dw[at]; }
-    dw[at] = d;
-    return 0.0;
-}
-
-fn finish_bias(row: u32, sums: vec4<f32>) {
-    var d = sums;
-    if p.accumulate != 0u { d += db[row / 4u]; }
-    db[row / 4u] = d;
-}

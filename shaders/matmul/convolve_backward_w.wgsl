@@ -13,19 +13,3 @@ fn b_at(start: u32, col: u32) -> vec4<f32> {
     let under = seen(start, col, p.b_stride);
     return select(vec4<f32>(), four(x[under.at / 4u]), under.inside);
 }
-
-fn begin() {}
-
-fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
-    let at = (row * p.c_stride + col) / 4u;
-    var d = sums;
-    if p.accumulate != 0u { d += dw[at]; }
-    dw[at] = d;
-    return 0.0;
-}
-
-fn finish_bias(row: u32, sums: vec4<f32>) {
-    var d = sums;
-    if p.accumulate != 0u { d += db[row / 4u]; }
-    db[row / 4u] = d;
-}

@@ -87,13 +87,22 @@ impl Convolution {
     /// The extents of what it makes of a map of these extents; none where no window fits.
     #[must_use]
     pub fn made(self, extents: [usize; 2]) -> Option<[usize; 2]> {
-        let along = |extent: usize, taps: usize| {
-            let extent = extent.saturating_mul(self.upsample);
-            let reached = extent.saturating_add(2 * self.padding).checked_sub(taps)?;
-            Some(reached / self.stride + 1)
-        };
-        Some([along(extents[0], self.kernel[0])?, along(extents[1], self.kernel[1])?])
+        let Self { kernel, stride, padding, upsample, .. } = self;
+        windows_that_fit(extents, kernel, [stride, padding, upsample])
     }
+}
+
+/// How many windows of a kernel fit a map in either direction: with a stride, a padding, and places that are so often repeated.
+pub(crate) fn windows_that_fit(
+    extents: [usize; 2],
+    kernel: [usize; 2],
+    [stride, padding, upsample]: [usize; 3],
+) -> Option<[usize; 2]> {
+    let along = |extent: usize, taps: usize| {
+        let extent = extent.saturating_mul(upsample);
+        Some(extent.saturating_add(2 * padding).checked_sub(taps)? / stride + 1)
+    };
+    Some([along(extents[0], kernel[0])?, along(extents[1], kernel[1])?])
 }
 
 /// Keeps the extents of kernels with odd sides, and halves them by a stride of 2 and a side of 4.

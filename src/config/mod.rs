@@ -17,6 +17,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 
 pub use convolution::Convolution;
+pub(crate) use convolution::windows_that_fit;
 pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };

@@ -142,7 +142,7 @@ pub static CONVOLVE_BACKWARD_W: Kernel<Convolution, 4> = Kernel {
     entry: ENTRY,
     bindings: [Binding::read("dy"), Binding::read("x"), Binding::write("dw"), Binding::write("db")],
     overrides: &["channels", "taps_right", "zoom", "turn_down", "turn_right"],
-    schedules: schedules!(Windows Tn: "convolve_backward_w.wgsl", "squares.none.wgsl"),
+    schedules: schedules!(Windows Tn: "convolve_backward_w.wgsl", "finish.weight.wgsl", "squares.none.wgsl"),
     reference: (convolve_backward_w, convolve_backward_w),
     cpu: Cpu::Own(patches::convolve_backward_w),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),

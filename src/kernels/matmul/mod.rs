@@ -97,7 +97,7 @@ pub static BACKWARD_W: Kernel<Product, 4> = Kernel {
     entry: ENTRY,
     bindings: [Binding::read("dy"), Binding::read("x"), Binding::write("dw"), Binding::write("db")],
     overrides: &[],
-    schedules: schedules!(Tn: "backward_w.wgsl", "squares.none.wgsl"),
+    schedules: schedules!(Tn: "backward_w.wgsl", "finish.weight.wgsl", "squares.none.wgsl"),
     reference: (backward_w, backward_w),
     cpu: Cpu::Own(gemm::backward_w),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),

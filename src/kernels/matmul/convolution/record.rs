@@ -1,9 +1,9 @@
 //! Records convolutions over maps.
 
 use super::{CONVOLVE, CONVOLVE_BACKWARD_W, CONVOLVE_BACKWARD_X, Convolution, OFFSET};
-use crate::config::Activation;
+use crate::config::{Activation, windows_that_fit};
 use crate::engine::tensor::size;
-use crate::engine::{GradSite, Grid, PAD, Tape, Tensor};
+use crate::engine::{GradSite, Grid, PAD, Tape, Taps, Tensor};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
 use crate::kernels::matmul::{Affine, BLOCK};
 
@@ -44,16 +44,14 @@ impl Windows {
     /// The extents of what a convolution makes of a map of these extents; none where no window fits.
     #[must_use]
     pub fn made(&self, extents: [usize; 2]) -> Option<[usize; 2]> {
-        let along = |extent: usize, taps: usize| {
-            Some((self.zoom * extent + 2 * self.padding).checked_sub(taps)? / self.stride + 1)
-        };
-        Some([along(extents[0], self.kernel[0])?, along(extents[1], self.kernel[1])?])
+        let Self { kernel, stride, padding, zoom } = *self;
+        windows_that_fit(extents, kernel, [stride, padding, zoom])
     }
 
     /// Columns of a weight for so many channels: those of a tap are a multiple of four, tap by tap.
     #[must_use]
     pub fn columns(&self, channels: usize) -> usize {
-        self.kernel[0] * self.kernel[1] * channels.next_multiple_of(4)
+        Taps { kernel: self.kernel, channels }.columns()
     }
 }
 
