@@ -2,14 +2,16 @@
 
 mod layer;
 mod record;
+mod sequential;
 
 use crate::config::{self, Activation, ModelConfig};
 use crate::engine::{Init, Tape, Taps, Tensor};
 use crate::kernels::layer_norm::{Norm, layer_norm};
 use crate::kernels::matmul::Affine;
 
-pub use layer::{Dims, Placed, Sequential, shapes};
+pub use layer::{Dims, Placed};
 pub use record::Top;
+pub use sequential::{Block, Node, Sequential, layers, made};
 
 /// A tape, and what is recorded on it.
 #[derive(Debug)]
@@ -53,12 +55,17 @@ impl Network<'_, '_> {
         self.tape.convolution(path, (outputs, taps), inits).into()
     }
 
-    /// Records the layer normalisation of x (rows, n) and an activation, gain and bias (n) being
-    /// `path.weight` and `path.bias`, first 1 and 0.
-    fn norm(&mut self, path: &str, x: Tensor, kind: Activation) -> Tensor {
+    /// The gain and the bias of so many channels, `path.weight` and `path.bias`, first 1 and 0.
+    fn gain(&mut self, path: &str, channels: usize) -> Norm {
         let [gain, bias] = [("weight", 1.0), ("bias", 0.0)].map(|(of, first)| {
-            self.tape.parameter(&format!("{path}.{of}"), x.cols(), Init::Constant(first))
+            self.tape.parameter(&format!("{path}.{of}"), channels, Init::Constant(first))
         });
-        layer_norm(self.tape, path, x, Norm { gain, bias }, kind)
+        Norm { gain, bias }
+    }
+
+    /// Records the layer normalisation of x (rows, n) and an activation.
+    fn norm(&mut self, path: &str, x: Tensor, kind: Activation) -> Tensor {
+        let norm = self.gain(path, x.cols());
+        layer_norm(self.tape, path, x, norm, kind)
     }
 }

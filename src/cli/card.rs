@@ -103,7 +103,7 @@ fn model(state: &State) -> Result<String> {
     };
     let norm = if model.layer_norm { ", after layer normalisation" } else { "" };
     let written = written(model);
-    let mut all = networks.encoder.layers().iter().chain(networks.decoder.layers());
+    let mut all = networks.encoder.layers().chain(networks.decoder.layers());
     let layers = match all.any(|placed| matches!(placed.layer, Layer::Convolution(_))) {
         true => "convolutional",
         false => "fully connected",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use elbo::checkpoint::{AVERAGE, State, Weight, prefixes};
 use elbo::checkpoint::{check_tensors, read_whole, weights_from_bytes};
-use elbo::config::{ImageSize, Layer};
+use elbo::config::{Entry, ImageSize, Layer};
 use elbo::model::{Architecture, DataSpec, Vae};
 use elbo::{Config, Error, Result};
 use serde_json::json;
@@ -104,12 +104,17 @@ fn state(path: &Path, config: Config, mut weights: Vec<Weight>) -> Result<State>
 
 /// The size of the images, by the inputs of the first layer: a square, if that can be.
 fn size_of(path: &Path, config: &Config, weights: &[Weight]) -> Result<ImageSize> {
-    let mut layers = config.model.encoder.0.iter().flat_map(|entry| entry.layers(&config.model));
-    let first = layers.find(|layer| layer.has_weight() || matches!(layer, Layer::Map(_)));
-    if let Some(layer @ (Layer::Convolution(_) | Layer::Map(_))) = first {
-        let what =
-            format!("the encoder begins with `{layer}`, which does not say how large images are");
-        return Err(Error::config(what).hint("name it with `--set data.image-size=[28,28]`"));
+    for entry in &config.model.encoder.0 {
+        match entry {
+            Entry::Hidden(_) | Entry::Layer(Layer::Linear(_)) => break,
+            Entry::Layer(Layer::Norm | Layer::Activation(_) | Layer::Dropout(_)) => {}
+            Entry::Layer(_) | Entry::Residual(_) => {
+                let begins = format!("the encoder begins with `{entry}`");
+                let what = format!("{begins}, which does not say how large images are");
+                let hint = "name it with `--set data.image-size=[28,28]`";
+                return Err(Error::config(what).hint(hint));
+            }
+        }
     }
     let networks = Architecture::of(&config.model, [1, usize::MAX].into())?;
     let first = networks.encoder.first_path().expect("an encoder has a last layer");

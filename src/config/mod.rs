@@ -6,6 +6,7 @@ mod text;
 mod convolution;
 pub mod data;
 mod layer;
+mod layers;
 mod likelihood;
 mod model;
 mod objective;
@@ -21,7 +22,8 @@ pub(crate) use convolution::windows_that_fit;
 pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };
-pub use layer::{Entry, Layer, Layers};
+pub use layer::Layer;
+pub use layers::{Entry, Layers, Residual, hidden_layers};
 pub use likelihood::{Likelihood, Makes, Mean, Scale, Support};
 pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};

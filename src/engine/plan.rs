@@ -19,6 +19,9 @@ pub const OFFSET_ALIGNMENT: usize = 64;
 /// without a word and with what it has so far.
 pub const MOST_TURNS: u64 = 65_535;
 
+/// The most workgroup memory of a schedule that runs everywhere, in bytes.
+pub const MOST_WORKGROUP_BYTES: u32 = 8448;
+
 /// How much work a dispatch covers, before a schedule says how many workgroups that takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Grid {
@@ -235,7 +238,7 @@ impl Plan {
             ("invocations along a workgroup", limits.workgroup_sides[0], 256),
             ("invocations along a workgroup's second side", limits.workgroup_sides[1], 8),
             ("workgroups along a grid", limits.workgroups, MAX_GROUPS as u32),
-            ("bytes of workgroup memory", limits.workgroup_bytes, 2048),
+            ("bytes of workgroup memory", limits.workgroup_bytes, MOST_WORKGROUP_BYTES),
         ];
         if let Some((what, found, needed)) = needs.iter().find(|(_, found, needed)| found < needed)
         {

@@ -100,7 +100,7 @@ fn backward_at_output<T: Real>(p: &Activate, _: &Record, args: [Arg<'_, T>; 3]) 
     scale(p, args, slope_at_output);
 }
 
-fn params_of(kind: Activation, x: Tensor) -> Activate {
+pub(super) fn params_of(kind: Activation, x: Tensor) -> Activate {
     let (cols, stride) = (size(x.cols()), size(x.stride()));
     Activate { len: size(x.words()), cols, stride, activation: kind.code(), accumulate: 0 }
 }

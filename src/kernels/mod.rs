@@ -4,6 +4,8 @@
 //! the formula, generic over f32 and f64. This layer may change in any minor release.
 
 pub mod activation;
+pub mod add;
+pub mod attention;
 pub mod average;
 pub mod bernoulli;
 pub mod bound;
@@ -18,6 +20,7 @@ pub(crate) mod fast;
 pub mod finite;
 pub mod gather;
 pub mod gaussian;
+pub mod group_norm;
 pub mod importance;
 pub mod label;
 pub mod layer_norm;
@@ -28,6 +31,7 @@ pub mod mmd;
 pub mod norm;
 pub mod optimizer;
 pub mod philox;
+pub mod pool;
 pub mod probe;
 pub mod random;
 pub mod reduce;
@@ -59,11 +63,22 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &matmul::ADAM_SQUARES,
     &matmul::ADAM_BYTES_SQUARES,
     &matmul::convolution::CONVOLVE,
+    &matmul::convolution::CONVOLVE_ADD,
     &matmul::convolution::CONVOLVE_BACKWARD_X,
     &matmul::convolution::CONVOLVE_BACKWARD_W,
     &activation::FORWARD,
     &activation::BACKWARD,
     &activation::BACKWARD_AT_OUTPUT,
+    &add::FORWARD,
+    &attention::FORWARD,
+    &attention::BACKWARD_QUERIES,
+    &attention::BACKWARD_KEYS,
+    &pool::FORWARD,
+    &pool::BACKWARD,
+    &group_norm::FORWARD,
+    &group_norm::SUMS,
+    &group_norm::BACKWARD,
+    &group_norm::PARAMETERS,
     &layer_norm::FORWARD,
     &layer_norm::BACKWARD,
     &layer_norm::BACKWARD_PARAMETERS,
@@ -126,6 +141,10 @@ pub fn cases() -> Vec<Case> {
         matmul::cases,
         matmul::convolution::cases,
         activation::cases,
+        add::cases,
+        attention::cases,
+        pool::cases,
+        group_norm::cases,
         layer_norm::cases,
         dropout::cases,
         gaussian::cases,

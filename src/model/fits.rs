@@ -84,7 +84,7 @@ fn of_batch(images: usize, dims: Dims) -> impl Iterator<Item = (&'static str, [u
 
 /// Refuses more images of a map than the kernels of convolutions count.
 fn maps_fit(network: &Sequential, images: usize) -> Result<()> {
-    let mut layers = network.layers().iter();
+    let mut layers = network.layers();
     let convolves = layers.any(|placed| matches!(placed.layer, Layer::Convolution(_)));
     if !convolves || images <= MOST_MAPS {
         return Ok(());

@@ -309,7 +309,7 @@ impl Vae {
     /// Never: every decoder has a last layer.
     #[must_use]
     pub fn output_bias(&self) -> Tensor {
-        let name = format!("{}.bias", self.networks.decoder.last_path());
+        let name = format!("{}.bias", self.networks.decoder.last().path);
         let found = self.parameters.list().iter().find(|parameter| parameter.name == name);
         found.expect("a decoder has a last layer").value
     }

@@ -1,8 +1,10 @@
 //! The encoder and the decoder of a configuration, as lists of layers.
 
-use crate::config::{Convolution, Entry, ImageSize, Layer, Layers, ModelConfig, OutputBias};
+use crate::config::{
+    Convolution, Entry, ImageSize, Layer, Layers, ModelConfig, OutputBias, Residual, hidden_layers,
+};
 use crate::error::{Error, Result};
-use crate::nn::{Dims, Placed, Sequential, shapes};
+use crate::nn::{Block, Dims, Node, Placed, Sequential, layers, made};
 
 /// The two networks of a model: what validation, memory, names, files and cards are made from.
 ///
@@ -29,10 +31,10 @@ impl Architecture {
             true => classic_name.to_owned(),
             false => path,
         };
-        let mut encoder = placed(model, &model.encoder, |i| name("fc1", format!("encoder.{i}")));
+        let mut encoder = nodes(model, &model.encoder, &|i| name("fc1", format!("encoder.{i}")));
         let makes = model.posterior.makes();
         let layer = Layer::Linear(model.latent.saturating_mul(makes.len()));
-        encoder.push(match makes {
+        encoder.push(Node::Layer(match makes {
             [(alone, _)] => Placed::new(layer, *alone),
             parts => Placed {
                 layer,
@@ -42,26 +44,26 @@ impl Architecture {
                     .map(|(i, (part, _))| name(&format!("fc2{i}"), format!("posterior.{part}")))
                     .collect(),
             },
-        });
+        }));
         let x = match model.classes {
             0 => Dims::from(size),
             classes => Dims::vector(size.len().saturating_add(classes)),
         };
         told(model, &encoder)?;
         let encoder = Sequential::new(encoder, x, None)?;
-        let mut decoder = placed(model, &model.decoder, |i| name("fc3", format!("decoder.{i}")));
+        let mut decoder = nodes(model, &model.decoder, &|i| name("fc3", format!("decoder.{i}")));
         let z = Dims::vector(model.latent.saturating_add(model.classes));
-        let made = shapes(&decoder, z)?.last().copied().unwrap_or(z);
         let last = name("fc4", format!("decoder.{}", model.decoder.0.len()));
-        decoder.push(Placed::new(output(model, made, size)?, last));
+        let output = output(model, made(&decoder, z)?, size)?;
+        decoder.push(Node::Layer(Placed::new(output, last)));
         let decoder = Sequential::new(decoder, z, Some(&encoder))?;
         Ok(Self { encoder, decoder })
     }
 }
 
 /// Refuses an encoder that is told of a class, which lies behind the pixels, and takes both as a map.
-fn told(model: &ModelConfig, encoder: &[Placed]) -> Result<()> {
-    let first = encoder.iter().find(|placed| placed.layer.has_weight());
+fn told(model: &ModelConfig, encoder: &[Node]) -> Result<()> {
+    let first = layers(encoder).find(|placed| placed.layer.has_weight());
     match first.map(|placed| (placed, placed.layer)) {
         Some((Placed { path, layer, .. }, Layer::Convolution(_))) if model.classes > 0 => {
             let what =
@@ -88,17 +90,33 @@ fn output(model: &ModelConfig, made: Dims, size: ImageSize) -> Result<Layer> {
     Ok(Layer::Convolution(Convolution::new(size.channels.saturating_mul(each), [3, 3])))
 }
 
-/// The layers of a list under the names of its entries.
-fn placed(model: &ModelConfig, list: &Layers, name: impl Fn(usize) -> String) -> Vec<Placed> {
+/// The layers and blocks of a list under the names of its entries.
+fn nodes(model: &ModelConfig, list: &Layers, name: &dyn Fn(usize) -> String) -> Vec<Node> {
     let entry = |(place, entry): (usize, &Entry)| {
-        let (name, hidden) = (name(place), matches!(entry, Entry::Hidden(_)));
-        let path = move |layer| match layer {
-            Layer::Norm if hidden => format!("{name}.norm"),
-            Layer::Dropout(_) if hidden => format!("{name}.dropout"),
-            _ => name.clone(),
-        };
-        let layers = entry.layers(model).into_iter();
-        layers.map(move |layer| Placed::new(layer, path(layer)))
+        let name = name(place);
+        match entry {
+            Entry::Hidden(units) => hidden(model, *units, &name),
+            Entry::Layer(layer) => vec![Node::Layer(Placed::new(*layer, name))],
+            Entry::Residual(Residual { residual, shortcut }) => {
+                let within = |list: &Layers, way: &str| {
+                    nodes(model, list, &|place| format!("{name}.{way}.{place}"))
+                };
+                let (shortcut, residual) =
+                    (within(shortcut, "shortcut"), within(residual, "residual"));
+                vec![Node::Block(Block { path: name, shortcut, residual })]
+            }
+        }
     };
     list.0.iter().enumerate().flat_map(entry).collect()
+}
+
+/// A hidden layer, the first of whose layers goes by its own name.
+fn hidden(model: &ModelConfig, units: usize, name: &str) -> Vec<Node> {
+    let path = |layer| match layer {
+        Layer::Norm => format!("{name}.norm"),
+        Layer::Dropout(_) => format!("{name}.dropout"),
+        _ => name.to_owned(),
+    };
+    let layers = hidden_layers(units, model).into_iter();
+    layers.map(|layer| Node::Layer(Placed::new(layer, path(layer)))).collect()
 }

@@ -24,7 +24,7 @@ use crate::model::objective::objective;
 use crate::model::{
     Architecture, EXTRA, GRADIENT_NORM, KL, Part, Ports, RECON, TrainingNoise, Use,
 };
-use crate::nn::{Network, Placed, Top};
+use crate::nn::{Network, Node, Placed, Top};
 
 /// Where the noise of z comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,8 +259,8 @@ impl<'v> Recorder<'v> {
         let products = train.corruption == Corruption::None
             && train.pixels == Pixels::Grey
             && matches!(
-                self.networks.encoder.layers(),
-                [Placed { layer: Layer::Linear(_), .. }, _, ..]
+                self.networks.encoder.nodes(),
+                [Node::Layer(Placed { layer: Layer::Linear(_), .. }), _, ..]
             )
             && updates_at_once(self.tape.fusion(), optimizer)
             && self.ports.x.padded_rows() <= BLOCK;

@@ -1,10 +1,11 @@
-//! A network as a list of layers, and the shapes that they make.
+//! A layer at its place, and what it makes of what it gets.
 
 use std::fmt;
 
-use crate::config::{ImageSize, Layer};
+use crate::config::{Convolution, ImageSize, Layer};
 use crate::engine::{PAD, Taps};
 use crate::error::{Error, Result};
+use crate::kernels::attention;
 
 /// The shape of one image's numbers between two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ impl Placed {
     }
 
     /// What it makes of an input.
-    fn output(&self, input: Dims) -> Result<Dims> {
+    pub(super) fn output(&self, input: Dims) -> Result<Dims> {
         let refuse = |rule: &str, hint: &str| {
             let what =
                 format!("`{}`, the layer `{}`, takes {input} numbers", self.path, self.layer);
@@ -94,6 +95,27 @@ impl Placed {
             // A number alone is its own mean.
             Layer::Norm if input.count() < 2 => refuse("2 or more", change),
             Layer::Norm | Layer::Activation(_) | Layer::Dropout(_) => Ok(input),
+            Layer::GroupNorm(groups) if !input.channels.is_multiple_of(groups) => {
+                refuse(&format!("of channels that {groups} groups share equally"), change)
+            }
+            Layer::GroupNorm(groups) if input.count() / groups < 2 => {
+                refuse("2 or more numbers in each group", "choose fewer groups")
+            }
+            Layer::GroupNorm(_) => Ok(input),
+            Layer::Attention(_) if input.places() > attention::MOST_PLACES => {
+                let rule = format!("a map of at most {} places", attention::MOST_PLACES);
+                refuse(&rule, "put it where the map is smaller")
+            }
+            Layer::Attention(heads) if !input.channels.is_multiple_of(heads) => {
+                refuse(&format!("of channels that {heads} heads share equally"), change)
+            }
+            Layer::Attention(_) => Ok(input),
+            Layer::Pool(side) => match [input.height / side, input.width / side] {
+                [0, _] | [_, 0] => {
+                    refuse(&format!("a map of at least {side} places a side"), change)
+                }
+                [height, width] => Ok(Dims { height, width, ..input }),
+            },
             Layer::Convolution(_) if !input.is_map() => refuse(
                 "a map of several places",
                 "put a layer \"map HxWxC\" before it, which takes H · W · C numbers as a map",
@@ -129,6 +151,15 @@ impl Placed {
         }
     }
 
+    /// The convolutions of each place by which attention makes its queries, keys and values, and its result.
+    #[must_use]
+    pub fn projections(&self, input: Dims) -> [Self; 2] {
+        [("in_proj", 3), ("out_proj", 1)].map(|(name, times)| {
+            let convolution = Convolution::new(times * input.channels, [1, 1]);
+            Self::new(Layer::Convolution(convolution), format!("{}.{name}", self.path))
+        })
+    }
+
     /// What the columns of its weight are, if it is a convolution of what it gets.
     #[must_use]
     pub fn taps(&self, input: Dims) -> Option<Taps> {
@@ -143,140 +174,3 @@ impl Placed {
 
 /// The most places of a map along a side that the kernels count.
 const MOST_PLACES: usize = 896;
-
-/// What each layer makes of what the one before it made, the first of the input.
-///
-/// # Errors
-///
-/// If a layer cannot take what it gets: its path, the layer, and what it must be.
-pub fn shapes(layers: &[Placed], input: Dims) -> Result<Vec<Dims>> {
-    let mut top = input;
-    let step = |placed: &Placed| {
-        top = placed.output(top)?;
-        Ok(top)
-    };
-    layers.iter().map(step).collect()
-}
-
-/// Layers one after another, with the shapes between them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sequential {
-    input: Dims,
-    pub(super) layers: Vec<Placed>,
-    outputs: Vec<Dims>,
-    /// Dropouts of the same model before these, whose noise must not be drawn again.
-    pub(super) dropouts_before: usize,
-}
-
-impl Sequential {
-    /// Layers from an input on. `before` are the layers of the same model that come first.
-    ///
-    /// # Errors
-    ///
-    /// As [`shapes`].
-    pub fn new(layers: Vec<Placed>, input: Dims, before: Option<&Self>) -> Result<Self> {
-        let outputs = shapes(&layers, input)?;
-        let dropouts_before = before.map_or(0, |before| before.dropouts_before + before.dropouts());
-        Ok(Self { input, layers, outputs, dropouts_before })
-    }
-
-    fn dropouts(&self) -> usize {
-        self.layers.iter().filter(|placed| matches!(placed.layer, Layer::Dropout(_))).count()
-    }
-
-    /// The layers.
-    #[must_use]
-    pub fn layers(&self) -> &[Placed] {
-        &self.layers
-    }
-
-    /// The shape of the input, then what each layer makes.
-    pub fn dims(&self) -> impl Iterator<Item = Dims> {
-        std::iter::once(self.input).chain(self.outputs.iter().copied())
-    }
-
-    /// The layers with what each gets.
-    fn placed(&self) -> impl Iterator<Item = (&Placed, Dims)> {
-        self.layers.iter().zip(self.dims())
-    }
-
-    /// The weight matrices `[outputs, columns]`, in the order of the layers.
-    pub fn weights(&self) -> impl Iterator<Item = [usize; 2]> {
-        self.placed().filter_map(|(placed, input)| match placed.layer {
-            Layer::Linear(units) => Some([units, input.count()]),
-            Layer::Convolution(convolution) => {
-                Some([convolution.outputs, placed.taps(input).map_or(0, Taps::columns)])
-            }
-            Layer::Norm | Layer::Activation(_) | Layer::Dropout(_) | Layer::Map(_) => None,
-        })
-    }
-
-    /// How many numbers each layer gets that has a weight.
-    pub fn widths(&self) -> impl Iterator<Item = usize> {
-        self.placed()
-            .filter(|(placed, _)| placed.layer.has_weight())
-            .map(|(_, input)| input.count())
-    }
-
-    /// Whether the last layer is a fully connected one.
-    #[must_use]
-    pub fn ends_fully_connected(&self) -> bool {
-        self.layers.last().is_some_and(|placed| matches!(placed.layer, Layer::Linear(_)))
-    }
-
-    /// What the parameters of the last layer begin with.
-    #[must_use]
-    pub fn last_path(&self) -> &str {
-        self.layers.last().map_or("", |placed| &placed.path)
-    }
-
-    /// The path in files of the first layer that has a weight matrix, if there is one.
-    #[must_use]
-    pub fn first_path(&self) -> Option<&str> {
-        let first = self.layers.iter().find(|placed| placed.layer.has_weight())?;
-        Some(first.parts.first().unwrap_or(&first.path))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Activation;
-
-    fn placed(layers: &[Layer]) -> Vec<Placed> {
-        let path = |place| format!("encoder.{place}");
-        layers.iter().enumerate().map(|(place, &layer)| Placed::new(layer, path(place))).collect()
-    }
-
-    #[test]
-    fn each_layer_takes_what_the_one_before_makes() {
-        let map = Dims { height: 4, width: 3, channels: 2 };
-        let layers = [
-            Layer::Norm,
-            Layer::Linear(7),
-            Layer::Activation(Activation::Relu),
-            Layer::Dropout(0.5),
-            Layer::Linear(2),
-        ];
-        let vector = Dims::vector;
-        let made = shapes(&placed(&layers), map).expect("they fit");
-        assert_eq!(made, [map, vector(7), vector(7), vector(7), vector(2)], "of {map}");
-        let network = Sequential::new(placed(&layers), map, None).expect("they fit");
-        assert_eq!(network.weights().collect::<Vec<_>>(), [[7, 24], [2, 7]], "weights");
-        assert_eq!(network.dims().map(Dims::count).collect::<Vec<_>>(), [24, 24, 7, 7, 7, 2]);
-        assert_eq!(network.first_path(), Some("encoder.1"), "the first with a weight");
-        let decoder = Sequential::new(placed(&layers), map, Some(&network)).expect("they fit");
-        assert_eq!(decoder.dropouts_before, 1, "noise of its own");
-        assert_eq!(Dims { channels: usize::MAX, ..map }.count(), usize::MAX, "no overflow");
-    }
-
-    #[test]
-    fn what_does_not_fit_is_named_with_its_place() {
-        let layers = placed(&[Layer::Linear(1), Layer::Activation(Activation::Tanh), Layer::Norm]);
-        let error = shapes(&layers, Dims::vector(9)).expect_err("one unit has no variance");
-        let expected =
-            "`encoder.2`, the layer `norm`, takes 1 × 1 × 1 numbers; it must be 2 or more";
-        assert_eq!(error.to_string(), expected);
-        assert!(error.advice().is_some(), "{error} has a hint");
-    }
-}

@@ -3,11 +3,15 @@
 use crate::config::{Activation, Convolution, Layer};
 use crate::engine::Tensor;
 use crate::kernels::activation::activation;
+use crate::kernels::add::add;
+use crate::kernels::attention::attention;
 use crate::kernels::dropout::{Drops, dropout};
+use crate::kernels::group_norm::group_norm;
 use crate::kernels::map::{of_images, to_images};
-use crate::kernels::matmul::convolution::{Map, Windows, convolution};
+use crate::kernels::matmul::convolution::{Ending, Map, Windows, convolution};
 use crate::kernels::matmul::{Affine, Input, linear};
-use crate::nn::{Dims, Network, Placed, Sequential};
+use crate::kernels::pool::pool;
+use crate::nn::{Block, Dims, Network, Node, Placed, Sequential};
 
 /// How the numbers of images lie between two layers.
 #[derive(Clone, Copy, Debug)]
@@ -25,59 +29,122 @@ pub struct Top {
     dims: Dims,
 }
 
+/// What the layers of a network share while they are recorded.
+struct Pass {
+    /// Rows of each image, one after another.
+    samples: usize,
+    /// Dropouts so far, of the same model.
+    drawn: usize,
+}
+
+/// Parts of a network that are yet to be recorded.
+type Rest<'n> = std::iter::Peekable<std::slice::Iter<'n, Node>>;
+
+/// Takes an activation that follows, if there is one and a kernel can `apply` it.
+fn next_activation(rest: &mut Rest<'_>, apply: fn(Activation) -> bool) -> Activation {
+    let kind = match rest.peek() {
+        Some(Node::Layer(Placed { layer: Layer::Activation(kind), .. })) if apply(*kind) => *kind,
+        _ => return Activation::Identity,
+    };
+    rest.next();
+    kind
+}
+
 impl Network<'_, '_> {
     /// Records all layers but the last, one after another, on x (rows, inputs), where each image has so
     /// many rows, its `samples`, one after another.
     ///
     /// An activation is part of the dispatch before it where that kernel can.
     pub fn hidden(&mut self, network: &Sequential, x: Input, samples: usize) -> Top {
-        let mut drawn = network.dropouts_before;
-        let dims: Vec<_> = network.dims().collect();
-        let mut top = Top { lies: Lies::Rows(x), dims: dims[0] };
-        let [layers @ .., _] = &network.layers[..] else { return top };
-        let mut layers = layers.iter().zip(&dims[1..]).peekable();
-        while let Some((placed, &made)) = layers.next() {
-            let next = match layers.peek().map(|(next, _)| next.layer) {
-                Some(Layer::Activation(kind)) => kind,
-                _ => Activation::Identity,
+        let top = Top { lies: Lies::Rows(x), dims: network.dims().next().expect("an input") };
+        let [nodes @ .., _] = network.nodes() else { return top };
+        let mut pass = Pass { samples, drawn: network.dropouts_before };
+        self.nodes(nodes, top, &mut pass)
+    }
+
+    fn nodes(&mut self, nodes: &[Node], mut top: Top, pass: &mut Pass) -> Top {
+        let mut rest = nodes.iter().peekable();
+        while let Some(node) = rest.next() {
+            top = match node {
+                Node::Layer(placed) => self.layer(placed, top, &mut rest, pass),
+                Node::Block(block) => self.block(block, top, &mut rest, pass),
             };
-            let Placed { layer, path, .. } = placed;
-            let lies = match *layer {
-                Layer::Linear(_) => {
-                    layers.next_if(|(placed, _)| placed.layer == Layer::Activation(next));
-                    let x = self.rows(top);
-                    let affine = self.parameters(placed, x.cols());
-                    row(linear(self.tape, path, x, affine, next))
-                }
-                Layer::Convolution(_) => {
-                    layers.next_if(|(placed, _)| placed.layer == Layer::Activation(next));
-                    Lies::Map(self.convolution(placed, top, next))
-                }
-                Layer::Norm => {
-                    let kind = if next.slope_from_output() { next } else { Activation::Identity };
-                    layers.next_if(|(placed, _)| placed.layer == Layer::Activation(kind));
-                    let x = self.rows(top).tensor();
-                    row(self.norm(path, x, kind))
-                }
-                Layer::Activation(Activation::Identity) => continue,
-                Layer::Activation(kind) => match top.lies {
-                    Lies::Rows(x) => row(activation(self.tape, kind, x.tensor())),
-                    Lies::Map(map) => {
-                        Lies::Map(Map { at: activation(self.tape, kind, map.at), ..map })
-                    }
-                },
-                Layer::Dropout(share) => {
-                    let drops = Drops { share, layer: drawn, samples };
-                    drawn += 1;
-                    let x = self.rows(top).tensor();
-                    row(dropout(self.tape, path, x, self.image, drops))
-                }
-                // The same numbers, in the same order; a convolution has them lie as it wants.
-                Layer::Map(_) => Lies::Rows(self.rows(top)),
-            };
-            top = Top { lies, dims: made };
         }
         top
+    }
+
+    fn layer(&mut self, placed: &Placed, top: Top, rest: &mut Rest<'_>, pass: &mut Pass) -> Top {
+        let Placed { layer, path, .. } = placed;
+        let dims = placed.output(top.dims).expect("the shapes were judged");
+        let lies = match *layer {
+            Layer::Linear(_) => {
+                let kind = next_activation(rest, |_| true);
+                let x = self.rows(top);
+                let affine = self.parameters(placed, x.cols());
+                row(linear(self.tape, path, x, affine, kind))
+            }
+            Layer::Convolution(_) | Layer::Attention(_) => {
+                let kind = next_activation(rest, |_| true);
+                Lies::Map(self.ending(placed, top, kind.into()))
+            }
+            Layer::Norm => {
+                let kind = next_activation(rest, Activation::slope_from_output);
+                let x = self.rows(top).tensor();
+                row(self.norm(path, x, kind))
+            }
+            Layer::GroupNorm(groups) => {
+                let kind = next_activation(rest, Activation::slope_from_output);
+                let (x, norm) = (self.map(top), self.gain(path, top.dims.channels));
+                Lies::Map(group_norm(self.tape, path, x, (groups, norm), kind))
+            }
+            Layer::Pool(side) => {
+                let x = self.map(top);
+                Lies::Map(pool(self.tape, path, x, side))
+            }
+            Layer::Activation(Activation::Identity) => top.lies,
+            Layer::Activation(kind) => match top.lies {
+                Lies::Rows(x) => row(activation(self.tape, kind, x.tensor())),
+                Lies::Map(map) => Lies::Map(Map { at: activation(self.tape, kind, map.at), ..map }),
+            },
+            Layer::Dropout(share) => {
+                let drops = Drops { share, layer: pass.drawn, samples: pass.samples };
+                pass.drawn += 1;
+                let x = self.rows(top).tensor();
+                row(dropout(self.tape, path, x, self.image, drops))
+            }
+            // The same numbers, in the same order; a convolution has them lie as it wants.
+            Layer::Map(_) => Lies::Rows(self.rows(top)),
+        };
+        Top { lies, dims }
+    }
+
+    /// Records a residual block. A convolution at its end adds what went past it.
+    fn block(&mut self, block: &Block, top: Top, rest: &mut Rest<'_>, pass: &mut Pass) -> Top {
+        let Block { path, shortcut, residual } = block;
+        let past = self.nodes(shortcut, top, pass);
+        if let [before @ .., Node::Layer(last)] = &residual[..]
+            && matches!(last.layer, Layer::Convolution(_) | Layer::Attention(_))
+        {
+            let top = self.nodes(before, top, pass);
+            let dims = last.output(top.dims).expect("the shapes were judged");
+            let (skip, wants) = self.map(past);
+            let kind = next_activation(rest, |_| true);
+            let ending = Ending { kind, skip: Some((skip.at, wants)) };
+            return Top { lies: Lies::Map(self.ending(last, top, ending)), dims };
+        }
+        let made = self.nodes(residual, top, pass);
+        let lies = match (past.lies, made.lies) {
+            (Lies::Rows(a), Lies::Rows(b)) => {
+                let terms = [a, b].map(|of| (of.tensor(), matches!(of, Input::Made(_))));
+                row(add(self.tape, path, terms))
+            }
+            _ => {
+                let [(a, wants_a), (b, wants_b)] = [past, made].map(|of| self.map(of));
+                let at = add(self.tape, path, [(a.at, wants_a), (b.at, wants_b)]);
+                Lies::Map(Map { at, ..a })
+            }
+        };
+        Top { lies, ..made }
     }
 
     /// What was made as a row for each image.
@@ -103,7 +170,20 @@ impl Network<'_, '_> {
         }
     }
 
-    fn convolution(&mut self, placed: &Placed, top: Top, kind: Activation) -> Map {
+    /// Records what ends in a convolution: that, or attention.
+    fn ending(&mut self, placed: &Placed, top: Top, ending: Ending) -> Map {
+        let Layer::Attention(heads) = placed.layer else {
+            return self.convolution(placed, top, ending);
+        };
+        let Dims { height, width, .. } = top.dims;
+        let [in_proj, out_proj] = placed.projections(top.dims);
+        let made = self.convolution(&in_proj, top, Activation::Identity.into());
+        let at = attention(self.tape, &placed.path, made.at, (height * width, heads));
+        let top = Top { lies: Lies::Map(Map { at, height, width }), dims: top.dims };
+        self.convolution(&out_proj, top, ending)
+    }
+
+    fn convolution(&mut self, placed: &Placed, top: Top, ending: Ending) -> Map {
         let Placed { layer, path, .. } = placed;
         let (&Layer::Convolution(of), Some(taps)) = (layer, placed.taps(top.dims)) else {
             panic!("`{path}` is no convolution: {layer}")
@@ -112,15 +192,15 @@ impl Network<'_, '_> {
         let x = self.map(top);
         let affine = self.kernel(path, outputs, taps);
         let windows = Windows { kernel, stride, padding, zoom };
-        convolution(self.tape, path, x, affine, windows, kind)
+        convolution(self.tape, path, x, affine, windows, ending)
     }
 
     /// Records the last layer of a network, of what the others made, as a row for each image in which blocks of so many
     /// numbers follow one another.
     pub fn last(&mut self, network: &Sequential, top: Top, block: usize) -> Tensor {
-        let placed = last(network);
+        let placed = network.last();
         if let Layer::Convolution(_) = placed.layer {
-            let made = self.convolution(placed, top, Activation::Identity);
+            let made = self.convolution(placed, top, Activation::Identity.into());
             let blocks = made.height * made.width * made.at.cols() / block;
             let name = format!("{}.rows", placed.path);
             return to_images(self.tape, &name, made, blocks);
@@ -136,7 +216,7 @@ impl Network<'_, '_> {
     ///
     /// If it is another.
     pub fn last_affine(&mut self, network: &Sequential, inputs: usize) -> (String, Affine) {
-        let last = last(network);
+        let last = network.last();
         (last.path.clone(), self.parameters(last, inputs))
     }
 
@@ -150,8 +230,4 @@ impl Network<'_, '_> {
 
 fn row(made: Tensor) -> Lies {
     Lies::Rows(Input::Made(made))
-}
-
-fn last(network: &Sequential) -> &Placed {
-    network.layers().last().expect("a network has a last layer")
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use elbo::engine::plan::MAX_BINDINGS;
+use elbo::engine::plan::{MAX_BINDINGS, MOST_WORKGROUP_BYTES};
 use elbo::engine::record;
 use elbo::engine::{Access, AnyKernel, Cover, Data, Needs, Schedule};
 use elbo::kernels::ALL;
@@ -244,7 +244,7 @@ fn workgroups_fit_the_default_limits() {
                 bytes
             }
             // What `Plan::check` demands of every device.
-            Needs::Nothing => 2048,
+            Needs::Nothing => MOST_WORKGROUP_BYTES,
             _ => WORKGROUP_BYTES,
         };
         assert!(bytes <= most, "{at}: {bytes} bytes of workgroup memory, at most {most}");

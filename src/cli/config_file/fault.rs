@@ -235,7 +235,7 @@ mod tests {
             ),
             (
                 "[model]\nencoder = ['linear']",
-                "line 2, is `'linear'`; it must be a whole number of units or a layer in quotes, such",
+                "line 2, is `'linear'`; it must be a whole number of units, a layer in quotes, such as",
             ),
         ] {
             let found = from_toml::<ConfigFile>(text).expect_err(text);

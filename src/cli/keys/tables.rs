@@ -19,6 +19,10 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                  \"conv 32 3x3\" convolves the image, or a map, to 32 channels; \" stride 2\", \" upsample 2\" (each\n\
                  place is repeated before that) and \" pad 0\" may follow, else windows lie place by place, and\n\
                  (k - 1)/2 places beyond each side count as zero.\n\
+                 \"group-norm 8\" normalises 8 groups of a map's channels, \"pool 2\" takes means of 2 x 2 places,\n\
+                 \"attention 4\" has 4 heads among the places of a small map.\n\
+                 { residual = [...] } adds what its layers make to what they take, { residual = [...],\n\
+                 shortcut = [...] } to what other layers make of that.\n\
                  \"map 7x7x64\" takes 3136 numbers as a map of 7 lines, 7 places and 64 channels. What follows a\n\
                  map takes all its numbers, in that order.",
             ),

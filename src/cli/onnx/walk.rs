@@ -22,6 +22,11 @@ type Operator = fn(&mut Walk<'_>, &Dispatch, &str) -> Result<String>;
 const OPERATORS: &[(&str, Operator)] = &[
     ("matmul.forward", product),
     ("matmul.convolve", maps::convolve),
+    ("matmul.convolve_add", maps::convolve_add),
+    ("add.forward", maps::add),
+    ("attention.forward", maps::attention),
+    ("pool.forward", maps::pool),
+    ("group_norm.forward", maps::group_norm),
     ("map.of_rows", maps::of_rows),
     ("map.to_rows", maps::to_rows),
     ("layer_norm.forward", layer_norm),

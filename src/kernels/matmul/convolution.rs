@@ -10,9 +10,10 @@ mod record;
 
 use super::tiles::{ENTRY, schedules};
 use super::{Product, backward_w, forward, operations, sum_rows};
+use crate::config::Activation;
 use crate::engine::kernel::params;
 use crate::engine::{Arg, Binding, Cpu, Kernel, Real, Record};
-use crate::kernels::common::{activation_of, slope_at_output, turns};
+use crate::kernels::common::{activate, activation_of, slope_at_output, turns};
 
 params! {
     /// Parameters of a product with windows of a map; all sizes count the padding.
@@ -97,7 +98,7 @@ params! {
 }
 
 pub(crate) use cases::cases;
-pub use record::{Map, Windows, convolution};
+pub use record::{Ending, Map, Windows, convolution};
 
 /// What coordinates of a first tap count from, so that none is negative.
 pub(super) const OFFSET: u32 = 64;
@@ -113,6 +114,25 @@ pub static CONVOLVE: Kernel<Convolution, 4> = Kernel {
     cpu: Cpu::Own(patches::convolve),
     turns: |p| turns_of(p, 97),
     flops: |_, [_, _, w, y]| operations(y.rows(), y.cols(), w.cols()),
+};
+
+/// The same with what is added before f: y = f(windows of x · wᵀ + b + skip), skip being of y's shape.
+pub static CONVOLVE_ADD: Kernel<Convolution, 5> = Kernel {
+    name: "matmul.convolve_add",
+    entry: ENTRY,
+    bindings: [
+        Binding::read("x"),
+        Binding::read("b"),
+        Binding::read("w"),
+        Binding::write("y"),
+        Binding::read("skip"),
+    ],
+    overrides: CONVOLVE.overrides,
+    schedules: schedules!(Windows Nt: "convolve.wgsl", "convolve_add.wgsl"),
+    reference: (convolve_add, convolve_add),
+    cpu: Cpu::Own(patches::convolve_add),
+    turns: CONVOLVE.turns,
+    flops: |_, [_, _, w, y, _]| operations(y.rows(), y.cols(), w.cols()),
 };
 
 /// dx = (windows of dy · the weights that reach a place) ⊗ f'(x), for the places of a phase.
@@ -257,6 +277,18 @@ fn convolve<T: Real>(p: &Convolution, record: &Record, [x, b, w, y]: [Arg<'_, T>
     let patches = p.patches(x.read(), p.a_stride, p.rows, p.depth);
     let product = Product { a_stride: p.depth, ..p.product() };
     forward(&product, record, [Arg::Read(&patches), b, w, y]);
+}
+
+fn convolve_add<T: Real>(p: &Convolution, record: &Record, args: [Arg<'_, T>; 5]) {
+    let [x, b, w, y, skip] = args;
+    let (y, skip, kind) = (y.write(), skip.read(), activation_of(p.activation));
+    let linear = Convolution { activation: Activation::Identity.code(), ..*p };
+    convolve(&linear, record, [x, b, w, Arg::Write(y)]);
+    let (stride, inside) = (p.c_stride as usize, p.inside as usize);
+    for (y, skip) in y.chunks_mut(stride).zip(skip.chunks(stride)) {
+        let both = y[..inside].iter_mut().zip(skip);
+        both.for_each(|(y, &skip)| *y = activate(kind, *y + skip));
+    }
 }
 
 fn convolve_backward_x<T: Real>(p: &Convolution, _: &Record, [dy, x, w, dx]: [Arg<'_, T>; 4]) {

@@ -15,14 +15,14 @@ use crate::kernels::optimizer::{Optimizer, update_chunk};
 
 /// A matrix as it is stored: elements, and the distances between its rows and its columns.
 #[derive(Clone, Copy)]
-pub(super) struct View<'a>(&'a [f32], usize, usize);
+pub(crate) struct View<'a>(&'a [f32], usize, usize);
 
 impl<'a> View<'a> {
-    pub(super) fn rows(data: &'a [f32], stride: u32) -> Self {
+    pub(crate) fn rows(data: &'a [f32], stride: u32) -> Self {
         View(data, stride as usize, 1)
     }
 
-    pub(super) fn transposed(self) -> Self {
+    pub(crate) fn transposed(self) -> Self {
         View(self.0, self.2, self.1)
     }
 
@@ -35,11 +35,11 @@ impl<'a> View<'a> {
 /// How a product is shared out: so many rows and columns of C make a block, and each block is the
 /// work of one task. Blocks depend on the shape alone, so that results do not on the threads.
 #[derive(Clone, Copy)]
-pub(super) struct Blocks(usize, usize);
+pub(crate) struct Blocks(usize, usize);
 
 impl Blocks {
     /// All of it, in the calling task.
-    pub(super) const ONE: Self = Self(usize::MAX, usize::MAX);
+    pub(crate) const ONE: Self = Self(usize::MAX, usize::MAX);
 
     /// Blocks of columns, each of which packs its own part of B; of rows, if C is narrow. The
     /// widths are those of the microkernels for AVX-512, or several of smaller ones.
@@ -57,7 +57,7 @@ impl Blocks {
 
 /// C = A B, or C += A B, for A (m, k), B (k, n) and C (m, n) with rows `c_stride` apart.
 #[expect(unsafe_code, reason = "the gemm crate takes pointers; the sizes are checked here")]
-pub(super) fn product(
+pub(crate) fn product(
     p: &Product,
     c: &mut [f32],
     (a, b): (View<'_>, View<'_>),

@@ -3,7 +3,7 @@
 mod cases;
 pub mod convolution;
 mod fused;
-mod gemm;
+pub(super) mod gemm;
 mod record;
 mod tiles;
 

@@ -1,8 +1,9 @@
 //! What convolutions are tested and timed with.
 
-use super::{Map, Windows, convolution};
+use super::{Ending, Map, Windows, convolution};
 use crate::config::Activation;
 use crate::engine::{Dtype, GradSite, Tape, Tensor};
+use crate::kernels::activation::activation;
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::matmul::{Affine, Input, linear};
 
@@ -47,7 +48,9 @@ pub(crate) fn cases() -> Vec<Case> {
     for kind in Activation::ALL {
         shapes.push(Shape { kind, ..of(2, [5, 4], [6, 7], ([3, 3], 2, 1)) });
     }
-    shapes.into_iter().map(case).chain([two_users()]).collect()
+    let blocks = [(1, relu), (2, Activation::Identity), (2, relu), (3, Activation::Gelu)];
+    let blocks = blocks.into_iter().map(|(layers, kind)| block(layers, kind));
+    shapes.into_iter().map(case).chain([two_users()]).chain(blocks).collect()
 }
 
 /// Weights and a bias as inputs.
@@ -125,5 +128,39 @@ fn two_users() -> Case {
     });
     case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
     case.gradients = gradients;
+    case
+}
+
+/// Convolutions one after another, the last of which adds what the first took, which the activation of a layer made.
+fn block(layers: usize, kind: Activation) -> Case {
+    let name = format!("matmul convolutions, a block of {layers}, {}", kind.name());
+    let ([images, height, width], channels) = ([2, 5, 3], 6);
+    let mut case = Case::new(name, images);
+    let rows = images * height * width;
+    let x = case.input("x", [rows, 3], Fill::Uniform(1, -1.0, 1.0));
+    let windows = Windows { kernel: [3, 3], stride: 1, padding: 1, zoom: 1 };
+    let before = affine(&mut case, "before", 3, channels);
+    let of_block: Vec<_> = (0..layers)
+        .map(|_| affine(&mut case, "layer", windows.columns(channels), channels))
+        .collect();
+    let weight = case.weight([rows, channels]);
+    let (y, gradients) = case.record(|tape| {
+        let skip = linear(tape, "made", Input::Made(x), before, Activation::Relu);
+        let mut y = Map { at: skip, height, width };
+        for (i, &layer) in of_block.iter().enumerate() {
+            let last = Ending { kind, skip: Some((skip, true)) };
+            let ending = if i + 1 == layers { last } else { Activation::Tanh.into() };
+            y = convolution(tape, &format!("y{i}"), (y, true), layer, windows, ending);
+        }
+        // What begins at y would be written to where the block passes its gradient on.
+        let y = activation(tape, Activation::Silu, y.at);
+        tape.set_grad(y, weight);
+        tape.backward();
+        let learned = of_block.iter().chain([&before]).flat_map(|layer| [layer.w, layer.b]);
+        (y, gradients(tape, learned.chain([x])))
+    });
+    case.outputs.push((y, Weight::Of(weight)));
+    case.gradients = gradients;
+    case.tolerance = 3e-6;
     case
 }

@@ -48,7 +48,17 @@ impl Convolution {
     }
 }
 
-pub(super) fn convolve(p: &Convolution, _: &Record, [x, b, w, y]: [Arg<'_, f32>; 4]) {
+pub(super) fn convolve(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 4]) {
+    convolve_and(p, args, None);
+}
+
+pub(super) fn convolve_add(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 5]) {
+    let [x, b, w, y, skip] = args;
+    convolve_and(p, [x, b, w, y], Some(skip.read()));
+}
+
+/// Makes y of a convolution, with what is added before its activation if there is any.
+fn convolve_and(p: &Convolution, [x, b, w, y]: [Arg<'_, f32>; 4], skip: Option<&[f32]>) {
     let (x, b, y) = (x.read(), b.read(), y.write());
     let w = View::rows(w.read(), p.b_stride).transposed();
     let (depth, stride) = (p.depth as usize, p.c_stride as usize);
@@ -59,6 +69,9 @@ pub(super) fn convolve(p: &Convolution, _: &Record, [x, b, w, y]: [Arg<'_, f32>;
             let part = Product { rows: rows as u32, ..p.product() };
             product(&part, y, (View::rows(windows, p.depth), w), false, Blocks::ONE);
         });
+        if let Some(skip) = skip {
+            y.iter_mut().zip(&skip[tile * TILE * stride..]).for_each(|(y, skip)| *y += skip);
+        }
         y.chunks_mut(stride).for_each(|y| finish_row(&p.product(), y, b));
     });
 }

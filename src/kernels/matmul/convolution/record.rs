@@ -1,10 +1,13 @@
 //! Records convolutions over maps.
 
-use super::{CONVOLVE, CONVOLVE_BACKWARD_W, CONVOLVE_BACKWARD_X, Convolution, OFFSET};
+use super::{
+    CONVOLVE, CONVOLVE_ADD, CONVOLVE_BACKWARD_W, CONVOLVE_BACKWARD_X, Convolution, OFFSET,
+};
 use crate::config::{Activation, windows_that_fit};
 use crate::engine::tensor::size;
 use crate::engine::{GradSite, Grid, PAD, Tape, Taps, Tensor};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
+use crate::kernels::add::{add_gradient, pass_on_gradient};
 use crate::kernels::matmul::{Affine, BLOCK};
 
 /// A map: a matrix whose rows are places, image by image and line by line, and whose columns are channels.
@@ -55,8 +58,23 @@ impl Windows {
     }
 }
 
+/// How a convolution ends: y = f(sums + b), or f(sums + b + skip).
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// f.
+    pub kind: Activation,
+    /// A map of y's shape that is added, and whether it wants its gradient.
+    pub skip: Option<(Tensor, bool)>,
+}
+
+impl From<Activation> for Ending {
+    fn from(kind: Activation) -> Self {
+        Self { kind, skip: None }
+    }
+}
+
 /// Records y = f(x ∗ w + b), for a map x, w (outputs, [`Windows::columns`]) in the order line, place, channel, and b
-/// (outputs), and its gradients. `wants` says whether x wants its own.
+/// (outputs), and its gradients; or y = f(x ∗ w + b + skip), as it may end. `wants` says whether x wants its own.
 ///
 /// # Panics
 ///
@@ -68,8 +86,9 @@ pub fn convolution(
     (x, wants): (Map, bool),
     layer: Affine,
     windows: Windows,
-    kind: Activation,
+    ending: impl Into<Ending>,
 ) -> Map {
+    let Ending { kind, skip } = ending.into();
     let [height, width] = windows.made([x.height, x.width]).unwrap_or_else(|| {
         panic!("convolution `{name}`: no window of {windows:?} fits {} × {}", x.height, x.width)
     });
@@ -92,15 +111,35 @@ pub fn convolution(
         ..p
     };
     let grid = Grid::Matrix(y.at.padded_rows(), y.at.stride());
-    tape.dispatch(&CONVOLVE, forward, [x.at, b, w, y.at], grid);
+    match skip {
+        None => tape.dispatch(&CONVOLVE, forward, [x.at, b, w, y.at], grid),
+        Some((skip, _)) => {
+            assert_eq!(skip.words(), y.at.words(), "convolution `{name}`: {skip:?} is not as y");
+            tape.dispatch(&CONVOLVE_ADD, forward, [x.at, b, w, y.at, skip], grid);
+        }
+    }
     note_applied(tape, y.at, fused);
-    let inputs = [x.at];
-    tape.on_backward(if wants { &inputs } else { &[] }, move |tape| {
+    let past = skip.filter(|(_, wants)| *wants).map(|(skip, _)| skip);
+    let inputs: Vec<_> = wants.then_some(x.at).into_iter().chain(past).collect();
+    tape.on_backward(&inputs, move |tape| {
         let dy = Map { at: gradient_before(tape, fused, y.at), ..y };
+        let Some(past) = past else {
+            if wants {
+                backward_to_input(tape, x, w, dy, windows);
+            }
+            let record =
+                move |tape: &mut Tape<'_>, _| backward_to_weight(tape, x.at, layer, dy.at, p);
+            return tape.leaf(&[w, b], false, record);
+        };
+        backward_to_weight(tape, x.at, layer, dy.at, p);
+        if past == x.at {
+            add_gradient(tape, past, dy.at);
+        } else {
+            pass_on_gradient(tape, past, dy.at);
+        }
         if wants {
             backward_to_input(tape, x, w, dy, windows);
         }
-        tape.leaf(&[w, b], false, move |tape, _| backward_to_weight(tape, x.at, layer, dy.at, p));
     });
     let at = if fused == kind { y.at } else { activation(tape, kind, y.at) };
     Map { at, ..y }
