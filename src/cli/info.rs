@@ -80,10 +80,11 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
         parameter.shapes().map(line)
     });
     let sides = |dims: Dims| json!([dims.height, dims.width, dims.channels]);
-    let layers = layers(vae).map(|(placed, [input, output])| {
+    let layers = layers(vae).map(|((placed, [input, output]), _)| {
         json!({
             "event": "layer", "name": placed.path, "layer": placed.layer.to_string(),
             "input": sides(input), "output": sides(output),
+            "parameters": placed.parameters(input), "multiply_adds": placed.multiply_adds(input),
         })
     });
     let buffers = vae
@@ -107,19 +108,49 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
         .collect()
 }
 
-/// The layers of both networks, each with what it gets and makes.
-fn layers(vae: &Vae) -> impl Iterator<Item = (&Placed, [Dims; 2])> {
+/// The layers of both networks, each with what it gets and makes, and the rows that are made at once.
+fn layers(vae: &Vae) -> impl Iterator<Item = ((&Placed, [Dims; 2]), usize)> {
     let Architecture { encoder, decoder } = vae.networks();
-    [encoder, decoder].into_iter().flat_map(|network| network.shapes())
+    let rows = [vae.ports.x, vae.ports.z].map(|of| of.rows());
+    let networks = [encoder, decoder].into_iter().zip(rows);
+    networks.flat_map(|(network, rows)| network.shapes().map(move |shapes| (shapes, rows)))
+}
+
+/// A table of the layers: what each makes of an image, its parameters, the memory of what it makes of a minibatch, and
+/// the operations of a way forward of one image.
+fn layer_lines(vae: &Vae) -> Vec<String> {
+    let line = |name: &str, layer: &str, [makes, parameters, mib, mflop]: [String; 4]| {
+        format!("{name:<20} {layer:<23} {makes:>11} {parameters:>9} {mib:>5} {mflop:>6}")
+    };
+    let head = ["makes", "parameters", "MiB", "MFLOP"].map(str::to_owned);
+    let mut lines = vec![line("name", "layer", head)];
+    let (mut all, mut operations) = (0, 0);
+    for ((placed, [input, output]), rows) in layers(vae) {
+        let [parameters, own] = [placed.parameters(input) as u64, 2 * placed.multiply_adds(input)];
+        let bytes = 4.0 * (rows * output.stored()) as f64;
+        let makes = match output.is_map() {
+            true => output.to_string().replace(' ', ""),
+            false => output.channels.to_string(),
+        };
+        let numbers = [
+            makes,
+            parameters.to_string(),
+            format!("{:.1}", bytes / f64::from(1 << 20)),
+            format!("{:.2}", own as f64 / 1e6),
+        ];
+        lines.push(line(&placed.path, &placed.layer.to_string(), numbers));
+        (all, operations) = (all + parameters, operations + own);
+    }
+    let numbers =
+        [String::new(), all.to_string(), String::new(), format!("{:.2}", operations as f64 / 1e6)];
+    lines.push(line("", "", numbers));
+    lines
 }
 
 fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     let (count, bytes) = (vae.parameters.count(), vae.plan.bytes());
     let mut lines = vec![format!("{count} parameters, {bytes} bytes on the device"), String::new()];
-    for (Placed { path, layer, .. }, [input, output]) in layers(vae) {
-        let layer = layer.to_string();
-        lines.push(format!("{path:<22} {layer:<24} {input} to {output}"));
-    }
+    lines.extend(layer_lines(vae));
     lines.push(String::new());
     lines.push(format!("{:>12}  buffer", "bytes"));
     for spec in vae.plan.buffers() {

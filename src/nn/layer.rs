@@ -151,6 +151,49 @@ impl Placed {
         }
     }
 
+    /// The multiply-adds of products that it takes to make what it makes of one image's input.
+    ///
+    /// # Panics
+    ///
+    /// If it cannot take that.
+    #[must_use]
+    pub fn multiply_adds(&self, input: Dims) -> u64 {
+        let output = self.output(input).expect("the shapes were judged");
+        let product = |counts: &[usize]| counts.iter().map(|&count| count as u64).product::<u64>();
+        match self.layer {
+            Layer::Linear(units) => product(&[input.count(), units]),
+            Layer::Convolution(Convolution { kernel, .. }) => {
+                product(&[output.count(), kernel[0], kernel[1], input.channels])
+            }
+            Layer::Attention(_) => {
+                let [places, channels] = [input.places(), input.channels];
+                let projections = product(&[4, places, channels, channels]);
+                projections + product(&[2, places, places, channels])
+            }
+            Layer::Norm
+            | Layer::Activation(_)
+            | Layer::Dropout(_)
+            | Layer::GroupNorm(_)
+            | Layer::Pool(_)
+            | Layer::Map(_) => 0,
+        }
+    }
+
+    /// How many parameters it has where it takes such an input.
+    #[must_use]
+    pub fn parameters(&self, input: Dims) -> usize {
+        match self.layer {
+            Layer::Linear(units) => units * (input.count() + 1),
+            Layer::Convolution(Convolution { outputs, kernel, .. }) => {
+                outputs * (kernel[0] * kernel[1] * input.channels + 1)
+            }
+            Layer::Attention(_) => 4 * input.channels * (input.channels + 1),
+            Layer::Norm => 2 * input.count(),
+            Layer::GroupNorm(_) => 2 * input.channels,
+            Layer::Activation(_) | Layer::Dropout(_) | Layer::Pool(_) | Layer::Map(_) => 0,
+        }
+    }
+
     /// The convolutions of each place by which attention makes its queries, keys and values, and its result.
     #[must_use]
     pub fn projections(&self, input: Dims) -> [Self; 2] {

@@ -5,9 +5,11 @@ use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use super::Convolution;
+use super::{Convolution, OFFSET};
+use crate::config::Activation;
 use crate::engine::{Arg, Record};
 use crate::kernels::common::{activation_of, slope_at_output};
+use crate::kernels::fast::vectorised;
 use crate::kernels::matmul::Product;
 use crate::kernels::matmul::gemm::{Blocks, View, finish_row, product, sum_bias};
 
@@ -33,17 +35,110 @@ fn with_room(lengths: [usize; 2], f: impl FnOnce(&mut [f32], &mut [f32])) {
     });
 }
 
-impl Convolution {
-    /// Gathers windows from `first` on, so many columns of each from `col` on.
-    fn gather(
-        &self,
-        (map, stride): (&[f32], u32),
-        first: usize,
-        (col, cols): (usize, usize),
-        to: &mut [f32],
-    ) {
-        for (row, patch) in to.chunks_mut(cols).enumerate() {
-            self.patch(map, stride, first + row, col, patch);
+/// Neighbouring columns of every window that lie under taps of one line.
+struct Run {
+    /// How far their line is from that of the window's first tap, and how far their first place is.
+    apart: [u32; 2],
+    /// How many taps they are under.
+    taps: u32,
+    /// The first column of the first of them.
+    first: usize,
+    columns: usize,
+}
+
+/// Reads windows of a map, with what is the same for all of them worked out once.
+struct Windows<'a> {
+    p: &'a Convolution,
+    map: &'a [f32],
+    stride: usize,
+    /// The line, and the place in a line, of the map under a coordinate that counts from `OFFSET`; none outside.
+    under: [Vec<Option<u32>>; 2],
+}
+
+impl<'a> Windows<'a> {
+    fn new(p: &'a Convolution, map: &'a [f32], stride: u32) -> Self {
+        let under = |extent: u32, windows: u32, first: u32, taps: u32| {
+            let all = windows * p.step + first + taps;
+            let at = |at: u32| Some(at.checked_sub(OFFSET)? / p.zoom).filter(|&at| at < extent);
+            (0..all).map(at).collect()
+        };
+        let under = [
+            under(p.height, p.down, p.top, p.taps_down),
+            under(p.width, p.right, p.left, p.taps_right),
+        ];
+        Self { p, map, stride: stride as usize, under }
+    }
+
+    /// The runs of so many columns from `col` on.
+    fn runs(&self, col: usize, cols: usize) -> Vec<Run> {
+        let (p, channels) = (self.p, self.p.channels as usize);
+        let apart =
+            |tap: u32, turn: u32| (tap / turn).wrapping_add(p.sign.wrapping_mul(tap % turn));
+        // Taps of a line lie side by side, and so do their channels.
+        let joined =
+            p.zoom == 1 && p.sign == 1 && p.turn_right == p.taps_right && self.stride == channels;
+        let (mut runs, mut at): (Vec<Run>, _) = (Vec::new(), col);
+        while at < col + cols {
+            let (tap, first) = ((at / channels) as u32, at % channels);
+            let [down, right] = [tap / p.taps_right, tap % p.taps_right];
+            let columns = (channels - first).min(col + cols - at);
+            at += columns;
+            match runs.last_mut() {
+                // Past the last tap there is nothing.
+                _ if down >= p.taps_down => {
+                    runs.push(Run { apart: [0; 2], taps: 0, first, columns });
+                }
+                Some(run) if joined && right > 0 => {
+                    run.taps += 1;
+                    run.columns += columns;
+                }
+                _ => {
+                    let apart = [apart(down, p.turn_down), apart(right, p.turn_right)];
+                    runs.push(Run { apart, taps: 1, first, columns });
+                }
+            }
+        }
+        runs
+    }
+
+    /// Writes windows from `first` on, so many columns of each from `col` on.
+    fn gather(&self, first: usize, (col, cols): (usize, usize), to: &mut [f32]) {
+        let runs = self.runs(col, cols);
+        for (row, mut to) in to.chunks_mut(cols).enumerate() {
+            let window = self.p.window(first + row);
+            for run in &runs {
+                let (own, rest) = to.split_at_mut(run.columns);
+                self.read(window, run, own);
+                to = rest;
+            }
+        }
+    }
+
+    fn read(&self, [image, top, left]: [u32; 3], run: &Run, to: &mut [f32]) {
+        let [lines, places] = &self.under;
+        let line = (run.taps > 0).then(|| lines[top.wrapping_add(run.apart[0]) as usize]).flatten();
+        let Some(line) = line else { return to.fill(0.0) };
+        let start = (image * self.p.height + line) as usize * self.p.width as usize;
+        let left = left.wrapping_add(run.apart[1]) as usize;
+        let at = |place: u32| (start + place as usize) * self.stride;
+        match (places[left], places[left + run.taps as usize - 1]) {
+            (Some(place), Some(_)) => {
+                to.copy_from_slice(&self.map[at(place) + run.first..][..to.len()]);
+            }
+            _ => {
+                let (mut first, mut to) = (run.first, to);
+                for place in &places[left..left + run.taps as usize] {
+                    let columns = (self.p.channels as usize - first).min(to.len());
+                    let (own, rest) = to.split_at_mut(columns);
+                    match place {
+                        Some(place) => {
+                            own.copy_from_slice(&self.map[at(*place) + first..][..columns])
+                        }
+                        None => own.fill(0.0),
+                    }
+                    (first, to) = (0, rest);
+                }
+            }
         }
     }
 }
@@ -62,10 +157,11 @@ fn convolve_and(p: &Convolution, [x, b, w, y]: [Arg<'_, f32>; 4], skip: Option<&
     let (x, b, y) = (x.read(), b.read(), y.write());
     let w = View::rows(w.read(), p.b_stride).transposed();
     let (depth, stride) = (p.depth as usize, p.c_stride as usize);
+    let of_x = Windows::new(p, x, p.a_stride);
     y.par_chunks_mut(TILE * stride).enumerate().for_each(|(tile, y)| {
         let rows = y.len() / stride;
         with_room([rows * depth, 0], |windows, _| {
-            p.gather((x, p.a_stride), tile * TILE, (0, depth), windows);
+            of_x.gather(tile * TILE, (0, depth), windows);
             let part = Product { rows: rows as u32, ..p.product() };
             product(&part, y, (View::rows(windows, p.depth), w), false, Blocks::ONE);
         });
@@ -86,6 +182,7 @@ pub(super) fn convolve_backward_x(p: &Convolution, _: &Record, args: [Arg<'_, f3
         let known = cols.min(from.len());
         to[..known].copy_from_slice(&from[..known]);
     }
+    let of_dy = Windows::new(p, dy, p.a_stride);
     let places = p.made_height as usize * p.made_width as usize;
     let windows_each = p.down as usize * p.right as usize;
     // A task has whole images, so that what it writes lies together.
@@ -101,7 +198,7 @@ pub(super) fn convolve_backward_x(p: &Convolution, _: &Record, args: [Arg<'_, f3
         for start in (0..all).step_by(TILE) {
             let rows = TILE.min(all - start);
             with_room([rows * depth, rows * cols], |windows, sums| {
-                p.gather((dy, p.a_stride), first + start, (0, depth), windows);
+                of_dy.gather(first + start, (0, depth), windows);
                 let part = Product { rows: rows as u32, c_stride: p.cols, ..p.product() };
                 let operands = (View::rows(windows, p.depth), View::rows(&weights, p.cols));
                 product(&part, sums, operands, false, Blocks::ONE);
@@ -118,11 +215,27 @@ pub(super) fn convolve_backward_x(p: &Convolution, _: &Record, args: [Arg<'_, f3
 /// The gradient at a place: the sums times the slope of what made x.
 fn finish(p: &Convolution, sums: &[f32], x: &[f32], dx: &mut [f32]) {
     let (kind, inside) = (activation_of(p.activation), p.inside as usize);
-    for ((dx, &sum), &x) in dx.iter_mut().zip(sums).zip(x).take(inside) {
-        let own = sum * slope_at_output(kind, x);
-        *dx = if p.accumulate != 0 { *dx + own } else { own };
-    }
-    dx[inside..].fill(0.0);
+    let (within, padding) = dx.split_at_mut(inside);
+    vectorised(
+        #[inline(always)]
+        || {
+            // The commonest two stand apart so that their loops are vectorised.
+            let terms = within.iter_mut().zip(sums).zip(x);
+            match (kind, p.accumulate != 0) {
+                (Activation::Identity, false) => terms.for_each(|((dx, &sum), _)| *dx = sum),
+                (Activation::Relu, false) => terms.for_each(|((dx, &sum), &x)| {
+                    *dx = sum * f32::from(u8::from(x > 0.0));
+                }),
+                (_, false) => {
+                    terms.for_each(|((dx, &sum), &x)| *dx = sum * slope_at_output(kind, x))
+                }
+                (_, true) => {
+                    terms.for_each(|((dx, &sum), &x)| *dx += sum * slope_at_output(kind, x))
+                }
+            }
+        },
+    );
+    padding.fill(0.0);
 }
 
 pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 4]) {
@@ -130,6 +243,7 @@ pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f3
     let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
     let (outputs, cols, depth) = (p.rows as usize, p.cols as usize, p.depth as usize);
     let stride = p.c_stride as usize;
+    let of_x = Windows::new(p, x, p.b_stride);
     let of_part = |(first, begins): (usize, usize)| {
         let width = COLUMNS.min(cols - first);
         let mut sums = vec![0.0; outputs * width];
@@ -137,7 +251,7 @@ pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f3
         for start in (begins..end).step_by(TILE) {
             let rows = TILE.min(end - start);
             with_room([rows * width, 0], |windows, _| {
-                p.gather((x, p.b_stride), start, (first, width), windows);
+                of_x.gather(start, (first, width), windows);
                 let part = Product {
                     cols: width as u32,
                     depth: rows as u32,
