@@ -9,6 +9,7 @@ use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
+use crate::cli::python;
 use front::front;
 use words::{corruption, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
@@ -237,16 +238,19 @@ fn usage(state: &State) -> String {
             ),
         ),
     };
+    let class = python::class(&state.config.model);
+    let variable = class.to_lowercase();
     let like = match state.config.model.likelihood {
         Likelihood::Bernoulli => "probabilities of white",
         _ => "means of pixels",
     };
     format!(
-        "## Use\n\nThe weights are those of PyTorch's layers, `[out, in]`, of convolutions `[out, in, height, width]`; a module with layers \
-         of these names takes them by `load_state_dict`.\n\n\
+        "## Use\n\nThe weights are those of PyTorch's layers, `[out, in]`, of convolutions `[out, in, height, width]`. \
+         `elbo export RUN --out model.py` writes the module that takes them:\n\n\
          ```python\n\
-         import safetensors.torch\n\
-         weights = safetensors.torch.load_file(\"weights.safetensors\")\n\
+         import model, safetensors.torch\n\
+         {variable} = model.{class}()\n\
+         {variable}.load_state_dict(safetensors.torch.load_file(\"weights.safetensors\"))\n\
          ```\n\n\
          As ONNX, without code of the model, 16 new images:\n\n\
          ```sh\n\
