@@ -11,7 +11,7 @@ use elbo::{Evaluation, Losses, Result};
 
 use crate::cli::python;
 use front::front;
-use words::{corruption, protocol, written};
+use words::{augmentation, corruption, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
@@ -160,7 +160,7 @@ fn data(state: &State) -> String {
         state.size,
         state.reading,
         protocol(train.pixels),
-        corruption(train.corruption, train.corruption_level)
+        augmentation(train) + &corruption(train.corruption, train.corruption_level)
     )
 }
 

@@ -4,6 +4,7 @@
 //! the formula, generic over f32 and f64. This layer may change in any minor release.
 
 pub mod activation;
+pub mod augment;
 pub mod average;
 pub mod bernoulli;
 pub mod bound;
@@ -42,6 +43,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &random::WORDS,
     &gather::BYTES,
     &gather::FLOATS,
+    &augment::CHANGE,
     &corrupt::PIXELS,
     &counts::SEEN,
     &counts::SHARES,
@@ -121,6 +123,7 @@ pub fn cases() -> Vec<Case> {
     let families = [
         random::cases,
         gather::cases,
+        augment::cases,
         corrupt::cases,
         counts::cases,
         matmul::cases,
