@@ -188,39 +188,44 @@ pub fn augment(tape: &mut Tape<'_>, (image, images): (Tensor, Tensor), x: Tensor
 /// One pixel, each change alone and all together, odd widths, one to four channels, a partial batch, levels, numbers that leave
 /// [0, 1], coins, the classic size, and more than 65,535 workgroups.
 pub(crate) fn cases() -> Vec<Case> {
-    let (free, unit) = (Kept::Free, Kept::Unit);
-    let shapes: [(usize, [usize; 3], usize, (bool, usize, f64), Kept, bool); 11] = [
-        (1, [1, 1, 1], 1, (false, 0, 0.0), unit, false),
-        (7, [3, 5, 1], 6, (true, 0, 0.0), unit, false),
-        (7, [3, 5, 3], 7, (false, 2, 0.0), unit, false),
-        (7, [4, 3, 2], 7, (false, 0, 0.3), unit, false),
-        (7, [2, 9, 4], 5, (true, 1, 0.3), free, false),
-        (33, [5, 7, 3], 33, (true, 4, 0.2), Kept::Levels(256), false),
-        (33, [5, 7, 1], 30, (true, 3, 0.9), Kept::Levels(2), false),
-        (33, [5, 7, 1], 33, (true, 3, 0.0), unit, true),
-        (128, [28, 28, 1], 128, (true, 2, 0.1), unit, false),
-        (128, [32, 32, 3], 128, (true, 4, 0.1), Kept::Levels(256), false),
-        (262_200, [1, 3, 1], 262_190, (false, 2, 0.0), unit, false),
-    ];
-    let case = |(rows, extents, record_rows, (flip, shift, jitter), kept, coins)| {
-        let what = format!("flip {flip}, shift {shift}, jitter {jitter}, {kept:?}, coins {coins}");
-        let mut case =
-            Case::new(format!("augment {record_rows}/{rows} of {extents:?}, {what}"), record_rows);
-        let size = ImageSize::from(extents);
-        let image = case.input_line("image", rows, Dtype::U32, Fill::RandomWords(7));
-        let images = match kept {
-            Kept::Levels(levels) => {
-                let level = |i: usize| (i * 37 % levels) as f32 / (levels - 1) as f32;
-                let bits = (0..rows * size.len()).map(|i| level(i).to_bits()).collect();
-                case.input("images", [rows, size.len()], Fill::Words(bits))
-            }
-            _ => case.input("images", [rows, size.len()], Fill::Uniform(1, 0.0, 1.0)),
-        };
-        let x = case.plan.matrix("x", rows, size.len());
-        let how = Changes { size, flip, shift, jitter, kept, coins };
-        case.record(|tape| augment(tape, (image, images), x, how));
-        case.tolerance = 2e-6;
-        case
+    let (unit, levels) = (Kept::Unit, Kept::Levels(256));
+    vec![
+        case([1, 1], [1, 1, 1], (false, 0, 0.0), unit, false),
+        case([7, 6], [3, 5, 1], (true, 0, 0.0), unit, false),
+        case([7, 7], [3, 5, 3], (false, 2, 0.0), unit, false),
+        case([7, 7], [4, 3, 2], (false, 0, 0.3), unit, false),
+        case([7, 5], [2, 9, 4], (true, 1, 0.3), Kept::Free, false),
+        case([33, 33], [5, 7, 3], (true, 4, 0.2), levels, false),
+        case([33, 30], [5, 7, 1], (true, 3, 0.9), Kept::Levels(2), false),
+        case([33, 33], [5, 7, 1], (true, 3, 0.0), unit, true),
+        case([128, 128], [28, 28, 1], (true, 2, 0.1), unit, false),
+        case([128, 128], [32, 32, 3], (true, 4, 0.1), levels, false),
+        case([262_200, 262_190], [1, 3, 1], (false, 2, 0.0), unit, false),
+    ]
+}
+
+fn case(
+    [rows, record_rows]: [usize; 2],
+    extents: [usize; 3],
+    (flip, shift, jitter): (bool, usize, f64),
+    kept: Kept,
+    coins: bool,
+) -> Case {
+    let size = ImageSize::from(extents);
+    let how = Changes { size, flip, shift, jitter, kept, coins };
+    let name = format!("augment {record_rows}/{rows} by {how:?}");
+    let mut case = Case::new(name, record_rows);
+    let image = case.input_line("image", rows, Dtype::U32, Fill::RandomWords(7));
+    let images = match kept {
+        Kept::Levels(levels) => {
+            let level = |i: usize| (i * 37 % levels) as f32 / (levels - 1) as f32;
+            let bits = (0..rows * size.len()).map(|i| level(i).to_bits()).collect();
+            case.input("images", [rows, size.len()], Fill::Words(bits))
+        }
+        _ => case.input("images", [rows, size.len()], Fill::Uniform(1, 0.0, 1.0)),
     };
-    shapes.into_iter().map(case).collect()
+    let x = case.plan.matrix("x", rows, size.len());
+    case.record(|tape| augment(tape, (image, images), x, how));
+    case.tolerance = 2e-6;
+    case
 }
