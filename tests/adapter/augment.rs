@@ -2,7 +2,7 @@
 
 use elbo::checkpoint::State;
 use elbo::config::{Config, ImageSize, Likelihood, Pixels, Rule};
-use elbo::engine::{Fusion, Parameter};
+use elbo::engine::{Fusion, Parameter, Record};
 use elbo::model::{TrainingNoise, Use};
 use elbo::{Dataset, Device, Trainer};
 
@@ -69,6 +69,35 @@ fn a_step_is_that_of_data_that_are_so() {
     of_data.start(7);
     let expected = (of_data.objective(record), of_data.read_all(|p: &Parameter| p.value));
     assert!(found == expected, "{} is {} of the data", found.0, expected.0);
+}
+
+/// Pixels that are tossed once for all steps are moved; those that are tossed anew are others.
+#[test]
+fn coins_that_are_tossed_once_are_moved() {
+    let (bytes, noise, step) = (cut(300, 35), TrainingNoise::Drawn, Use::Step(Fusion::Nothing));
+    for (pixels, stays) in [(Pixels::BinarisedOnce, true), (Pixels::Binarised, false)] {
+        let mut config = small();
+        (config.train.flip, config.train.pixels) = (true, pixels);
+        let mut bench = Bench::of_images(&config, (&bytes, [5, 7].into()), noise, None, step);
+        bench.start(7);
+        let record = bench.record(1);
+        let mut steps = Vec::new();
+        for step in 0..3 {
+            bench.objective(Record { step, ..record });
+            steps.push(bench.session.read(bench.vae.ports.x));
+        }
+        let mirrored = |x: &[f64]| {
+            let lines = x.chunks(7).map(|line| line.iter().rev().copied());
+            lines.flatten().collect::<Vec<_>>()
+        };
+        let mut same = true;
+        for (now, then) in [(0, 1), (1, 2)] {
+            let rows = steps[now].chunks(35).zip(steps[then].chunks(35));
+            same &= rows.into_iter().all(|(a, b)| a == b || a == mirrored(b));
+        }
+        assert_eq!(same, stays, "{pixels:?} stay as they are");
+        assert!(steps[0] != steps[1], "{pixels:?}: nothing is mirrored");
+    }
 }
 
 fn data([height, width, channels]: [usize; 3]) -> [Dataset; 2] {
