@@ -51,24 +51,27 @@ fn steps_hold() {
 fn a_step_is_that_of_data_that_are_so() {
     let size = ImageSize::from([5, 7]);
     let (bytes, noise, step) = (cut(300, 35), TrainingNoise::Drawn, Use::Step(Fusion::Nothing));
-    let mut config = small();
-    (config.optimizer.rule, config.optimizer.lr) = (Rule::Sgd, 1e-3);
-    let mut plain = config.clone();
-    (config.train.flip, config.train.shift) = (true, 2);
-    let mut moved = Bench::of_images(&config, (&bytes, size), noise, None, step);
-    moved.start(7);
-    let record = moved.record(1);
-    let found = (moved.objective(record), moved.read_all(|p: &Parameter| p.value));
-    let x = moved.session.read(moved.vae.ports.x);
-    let mut held: Vec<_> = x.iter().map(|v| (v * 255.0).round() as u8).collect();
-    assert!(held != bytes[..held.len()], "nothing was moved");
-    // The others are not looked at.
-    held.extend_from_slice(&bytes[held.len()..]);
-    plain.train.batch_size = config.train.batch_size;
-    let mut of_data = Bench::of_images(&plain, (&held, size), noise, None, step);
-    of_data.start(7);
-    let expected = (of_data.objective(record), of_data.read_all(|p: &Parameter| p.value));
-    assert!(found == expected, "{} is {} of the data", found.0, expected.0);
+    for classes in [0, 3] {
+        let mut config = small();
+        (config.optimizer.rule, config.optimizer.lr) = (Rule::Sgd, 1e-3);
+        config.model.classes = classes;
+        let plain = config.clone();
+        (config.train.flip, config.train.shift) = (true, 2);
+        let run = |config: &Config, bytes: &[u8]| {
+            let mut bench = Bench::of_images(config, (bytes, size), noise, None, step);
+            bench.start(7);
+            let objective = bench.objective(bench.record(1));
+            let x = bench.session.read(bench.vae.ports.x);
+            (objective, bench.read_all(|p: &Parameter| p.value), x)
+        };
+        let found = run(&config, &bytes);
+        let mut held: Vec<_> = found.2.iter().map(|v| (v * 255.0).round() as u8).collect();
+        assert!(held != bytes[..held.len()], "nothing was moved");
+        // The others are not looked at.
+        held.extend_from_slice(&bytes[held.len()..]);
+        let expected = run(&plain, &held);
+        assert!(found == expected, "{} is {} of the data", found.0, expected.0);
+    }
 }
 
 /// Pixels that are tossed once for all steps are moved; those that are tossed anew are others.

@@ -183,7 +183,7 @@ fn numbers_stay_where_the_likelihood_needs_them() {
         assert!((free.clamp(0.0, 1.0) - unit).abs() < 1e-12, "{free} is {unit}");
         let nearest = (unit * 255.0).round() / 255.0;
         let tie = (unit * 255.0).fract();
-        assert!((nearest - level).abs() < 1e-12 || (tie - 0.5).abs() < 1e-6, "{unit} is {level}");
+        assert!((nearest - level).abs() < 1e-12 || (tie - 0.5).abs() < 1e-4, "{unit} is {level}");
     }
     let narrow = levels.changed::<f32>(0).concat();
     let apart = narrow.iter().zip(&of_levels).any(|(a, b)| (a - b).abs() > 1e-6);
