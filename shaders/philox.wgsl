@@ -8,6 +8,7 @@ const ORDER = 2u;
 const DROPOUT = 4u;
 const CORRUPTION = 9u;
 const PIXELS_ONCE = 10u;
+const AUGMENT = 13u;
 
 // The upper half of a product of two words.
 fn multiply_high(a: u32, b: u32) -> u32 {

@@ -9,8 +9,9 @@ use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
+use crate::cli::python;
 use front::front;
-use words::{corruption, protocol, written};
+use words::{augmentation, corruption, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
@@ -159,7 +160,7 @@ fn data(state: &State) -> String {
         state.size,
         state.reading,
         protocol(train.pixels),
-        corruption(train.corruption, train.corruption_level)
+        augmentation(train) + &corruption(train.corruption, train.corruption_level)
     )
 }
 
@@ -237,16 +238,19 @@ fn usage(state: &State) -> String {
             ),
         ),
     };
+    let class = python::class(&state.config.model);
+    let variable = class.to_lowercase();
     let like = match state.config.model.likelihood {
         Likelihood::Bernoulli => "probabilities of white",
         _ => "means of pixels",
     };
     format!(
-        "## Use\n\nThe weights are those of PyTorch's layers, `[out, in]`, of convolutions `[out, in, height, width]`; a module with layers \
-         of these names takes them by `load_state_dict`.\n\n\
+        "## Use\n\nThe weights are those of PyTorch's layers, `[out, in]`, of convolutions `[out, in, height, width]`. \
+         `elbo export RUN --out model.py` writes the module that takes them:\n\n\
          ```python\n\
-         import safetensors.torch\n\
-         weights = safetensors.torch.load_file(\"weights.safetensors\")\n\
+         import model, safetensors.torch\n\
+         {variable} = model.{class}()\n\
+         {variable}.load_state_dict(safetensors.torch.load_file(\"weights.safetensors\"))\n\
          ```\n\n\
          As ONNX, without code of the model, 16 new images:\n\n\
          ```sh\n\

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::cli::onnx::{self, Part};
 use crate::cli::place::{check_free, known_ending};
+use crate::cli::python;
 use crate::cli::run_name::run_name;
 use crate::cli::weights::{Chosen, WeightArgs};
 use crate::cli::{print_line, talk};
@@ -15,10 +16,11 @@ use crate::cli::{print_line, talk};
 pub(super) const EXAMPLES: &str = "\
 Examples:
   elbo export runs/0001 --out vae.safetensors
+  elbo export runs/0001 --out model.py
   elbo export runs/0001 --part encoder --out encoder.onnx
   elbo export runs/0001 --part decoder --out decoder.onnx
 
-In Python:
+In Python, with a `model = Vae()` of the class in model.py:
   model.load_state_dict(safetensors.torch.load_file(\"vae.safetensors\"))
   onnxruntime.InferenceSession(\"decoder.onnx\").run(None, {\"z\": z})
 
@@ -29,7 +31,8 @@ pub(super) struct Args {
     /// The folder of a run, or a checkpoint
     #[arg(value_name = "RUN", value_parser = run_name())]
     run: PathBuf,
-    /// The new file to write: all weights as .safetensors, or one part of the model as .onnx
+    /// The new file to write: all weights as .safetensors, the model's code for PyTorch as .py, or one part of
+    /// the model as .onnx
     #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     /// The part to write to an .onnx file
@@ -46,6 +49,7 @@ pub(super) struct Args {
 #[derive(Clone, Copy, Debug)]
 enum Format {
     Safetensors,
+    Python,
     Onnx(Part),
 }
 
@@ -59,6 +63,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let weights = state.weights();
             (weights_to_bytes(&weights)?, format!("{} tensors", weights.len()))
         }
+        Format::Python => (python::to_text(&path, &state)?.into_bytes(), "code".to_owned()),
         Format::Onnx(part) => (onnx::to_bytes(&path, &state, part)?, part.name().to_owned()),
     };
     write_new(&args.out, &bytes)?;
@@ -73,17 +78,24 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 /// What a file's name and the part mean.
 fn format(out: &Path, part: Option<Part>) -> Result<Format> {
     let (shown, parts) = (out.display(), "`--part encoder` or `--part decoder`");
-    let hint = format!("`.safetensors` takes all weights; `.onnx` takes {parts}");
-    match (known_ending(out, &["safetensors", "onnx"], &hint)?.as_str(), part) {
-        ("safetensors", None) => Ok(Format::Safetensors),
-        ("safetensors", Some(part)) => {
-            let what = format!("`--part {}`, but `{shown}` holds all weights", part.name());
+    let hint = format!(
+        "`.safetensors` takes all weights; `.py` the model's code for PyTorch; `.onnx` takes {parts}"
+    );
+    let ending = known_ending(out, &["safetensors", "py", "onnx"], &hint)?;
+    let (format, holds) = match (ending.as_str(), part) {
+        ("onnx", Some(part)) => return Ok(Format::Onnx(part)),
+        ("onnx", None) => {
+            let what = format!("`{shown}` holds one part of the model, and none was chosen");
+            return Err(Error::config(what).hint(format!("add {parts}")));
+        }
+        ("py", _) => (Format::Python, "the code of both parts"),
+        _ => (Format::Safetensors, "all weights"),
+    };
+    match part {
+        None => Ok(format),
+        Some(part) => {
+            let what = format!("`--part {}`, but `{shown}` holds {holds}", part.name());
             Err(Error::config(what).hint("leave out `--part`, or let `--out` end in `.onnx`"))
         }
-        (_, None) => {
-            let what = format!("`{shown}` holds one part of the model, and none was chosen");
-            Err(Error::config(what).hint(format!("add {parts}")))
-        }
-        (_, Some(part)) => Ok(Format::Onnx(part)),
     }
 }

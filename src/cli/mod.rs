@@ -28,6 +28,7 @@ mod onnx;
 mod picture;
 mod place;
 mod probe;
+mod python;
 mod quality;
 mod reading;
 mod reconstruct;

@@ -124,7 +124,12 @@ fn describe(state: &State, part: Part) -> String {
 }
 
 /// Records the model, and judges the weights by it.
-fn recorded(path: &Path, config: &Config, size: ImageSize, weights: &[Weight]) -> Result<Vae> {
+pub(super) fn recorded(
+    path: &Path,
+    config: &Config,
+    size: ImageSize,
+    weights: &[Weight],
+) -> Result<Vae> {
     let mut config = config.clone();
     config.train.batch_size = 1;
     let spec = DataSpec { images: 1, size, bytes: true, window: None };

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::validate::{fail, has_effect, size, within};
+use crate::config::MOST;
+use crate::config::validate::{count, fail, has_effect, size, within};
 use crate::error::Result;
 
 /// How the pixels of a file become the numbers that are modelled. Results of different protocols
@@ -50,6 +51,9 @@ pub enum NonFinite {
     RollBack,
 }
 
+/// The least jitter that changes anything.
+const LEAST_JITTER: f64 = 0.001;
+
 /// The data and how long to train on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -81,6 +85,14 @@ pub struct TrainConfig {
     pub corruption: Corruption,
     /// The share of black pixels, or the deviation of noise.
     pub corruption_level: f64,
+    /// Whether training steps mirror every other image, in the mean: left and right change places.
+    pub flip: bool,
+    /// The most pixels that training steps shift an image in each direction; what lies beyond an edge is the pixel at the
+    /// edge.
+    pub shift: usize,
+    /// How far training steps change contrast and brightness: a pixel v becomes a v + b, with a and b drawn for each image
+    /// and channel from 1 ± jitter and ± jitter, within [0, 1] and on the nearest level where the likelihood needs that.
+    pub jitter: f64,
     /// Stops after so many steps; 0 is no limit.
     pub max_steps: u64,
     /// Uses only the first so many training images; 0 uses them all.
@@ -106,6 +118,9 @@ impl Default for TrainConfig {
             pixels: Pixels::Grey,
             corruption: Corruption::None,
             corruption_level: 0.0,
+            flip: false,
+            shift: 0,
+            jitter: 0.0,
             max_steps: 0,
             limit: 0,
             patience: 0,
@@ -121,6 +136,13 @@ impl TrainConfig {
         self.batch_size / self.accumulate
     }
 
+    /// What changes images in training steps: the keys that are set.
+    #[must_use]
+    pub fn augments(&self) -> Vec<&'static str> {
+        let keys = [("flip", self.flip), ("shift", self.shift > 0), ("jitter", self.jitter > 0.0)];
+        keys.into_iter().filter_map(|(key, set)| set.then_some(key)).collect()
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         size("batch-size", self.batch_size)?;
         size("epochs", self.epochs)?;
@@ -130,6 +152,17 @@ impl TrainConfig {
         let corrupts = self.corruption != Corruption::None;
         has_effect("corruption-level", self.corruption_level == 0.0 || corrupts, "a corruption")?;
         has_effect("corruption", !corrupts || self.corruption_level > 0.0, "a corruption-level")?;
+        count("shift", self.shift, 0, MOST)?;
+        if self.jitter != 0.0 {
+            // Less would be lost: what is drawn is counted in parts of 2¹⁶.
+            within("jitter", self.jitter, LEAST_JITTER, 1.0)?;
+        }
+        let grey = self.pixels == Pixels::Grey;
+        has_effect(
+            "jitter",
+            self.jitter == 0.0 || grey,
+            "`pixels = \"grey\"`: coins have no contrast",
+        )?;
         if self.accumulate == 0 || !self.batch_size.is_multiple_of(self.accumulate) {
             let rule = format!("a divisor of `batch-size`, {}", self.batch_size);
             return fail("accumulate", &self.accumulate, &rule);

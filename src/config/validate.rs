@@ -26,13 +26,20 @@ impl Config {
         self.in_parts()
     }
 
-    /// Refuses to toss coins for pixels that are counts.
+    /// Refuses to toss coins for pixels that are counts, and to change these as if they were images.
     fn counts(&self) -> Result<()> {
         let likelihood = self.model.likelihood;
-        if self.train.pixels == Pixels::Grey || !likelihood.is_of_counts() {
+        if !likelihood.is_of_counts() {
             return Ok(());
         }
         let name = likelihood.name();
+        if let Some(key) = self.train.augments().first() {
+            let what = format!("`{key}` changes images, and the likelihood `{name}` is of counts");
+            return Err(Error::config(what).hint("leave it out, or choose another `--likelihood`"));
+        }
+        if self.train.pixels == Pixels::Grey {
+            return Ok(());
+        }
         let what = format!("`pixels` binarises, and the likelihood `{name}` is of counts");
         Err(Error::config(what).hint("leave out `--pixels`, or add `--likelihood bernoulli`"))
     }
@@ -164,6 +171,16 @@ mod tests {
         ("corruption", |c| c.train.corruption = Corruption::Normal),
         ("corruption-level", |c| {
             (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 1.0);
+        }),
+        ("shift", |c| c.train.shift = usize::MAX),
+        ("jitter", |c| c.train.jitter = -0.1),
+        ("jitter", |c| c.train.jitter = 1e-4),
+        ("jitter", |c| c.train.jitter = 1.0),
+        ("jitter", |c| (c.train.jitter, c.train.pixels) = (0.1, Pixels::Binarised)),
+        ("jitter", |c| (c.train.jitter, c.train.pixels) = (0.1, Pixels::BinarisedOnce)),
+        ("flip", |c| (c.train.flip, c.model.likelihood) = (true, Likelihood::Poisson)),
+        ("shift", |c| {
+            (c.train.shift, c.model.likelihood) = (1, Likelihood::NegativeBinomial);
         }),
         ("classes", |c| c.model.classes = 1),
         ("classes", |c| c.model.classes = 257),

@@ -6,6 +6,7 @@
 pub mod activation;
 pub mod add;
 pub mod attention;
+pub mod augment;
 pub mod average;
 pub mod bernoulli;
 pub mod bound;
@@ -46,6 +47,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &random::WORDS,
     &gather::BYTES,
     &gather::FLOATS,
+    &augment::CHANGE,
     &corrupt::PIXELS,
     &counts::SEEN,
     &counts::SHARES,
@@ -136,6 +138,7 @@ pub fn cases() -> Vec<Case> {
     let families = [
         random::cases,
         gather::cases,
+        augment::cases,
         corrupt::cases,
         counts::cases,
         matmul::cases,

@@ -25,6 +25,8 @@ pub mod purpose {
     pub const PIXELS_ONCE: u32 = 10;
     /// Pixels drawn from p(x | z), on the host.
     pub const DRAWN: u32 = 11;
+    /// How a training image is changed before anything sees it.
+    pub const AUGMENT: u32 = 13;
     /// What is drawn by mixtures of codes and for their fits, on the host.
     pub const SAMPLER: u32 = 12;
 }

@@ -1,6 +1,6 @@
 //! Whether data and a configuration are of one size, which every device counts.
 
-use crate::config::{Config, Layer};
+use crate::config::{Config, ImageSize, Layer};
 use crate::engine::PAD;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::error::{Error, Result};
@@ -31,6 +31,7 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
             Error::config(what).hint(format!("`--batch-size {}` takes all of them", train.images))
         );
     }
+    augmented(config, train.size)?;
     let most = crate::config::MOST;
     if train.pixels() > most || train.images.max(test.images) > u32::MAX as usize / 2 {
         let what = format!("{} images of {} pixels", train.images, train.pixels());
@@ -75,6 +76,26 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
     Ok(())
 }
 
+/// Refuses changes of images that these are too small for, as rows of tables are.
+fn augmented(config: &Config, size: ImageSize) -> Result<()> {
+    let least = size.height.min(size.width);
+    let (flip, shift) = (config.train.flip, config.train.shift);
+    if flip && least < 2 {
+        let what = format!("`flip` mirrors images, and these are {size}");
+        return Err(Error::config(what).hint(
+            "leave it out; of rows that are images, `--image-size` says which, such as `28x28`",
+        ));
+    }
+    if shift >= least {
+        let what =
+            format!("`shift` is {shift}, and images are {size}; it must be less than both sides");
+        return Err(Error::config(what).hint(
+            "choose fewer pixels; of rows that are images, `--image-size` says which, such as `28x28`",
+        ));
+    }
+    Ok(())
+}
+
 /// The matrices of so many images' numbers: by image, and by place where these are a map.
 fn of_batch(images: usize, dims: Dims) -> impl Iterator<Item = (&'static str, [usize; 2])> {
     let by_place = [images.saturating_mul(dims.places()), dims.channels];
@@ -98,6 +119,28 @@ fn maps_fit(network: &Sequential, images: usize) -> Result<()> {
 mod tests {
     use super::*;
     use crate::model::Vae;
+
+    #[test]
+    fn changes_that_images_are_too_small_for_are_refused() {
+        let of = |sides: [usize; 2], flip: bool, shift: usize| {
+            let spec = DataSpec { images: 1000, size: sides.into(), bytes: true, window: None };
+            let mut config = Config::default();
+            (config.train.flip, config.train.shift) = (flip, shift);
+            fits(&config, spec, spec).err().map(|error| error.to_string())
+        };
+        for (sides, flip, shift, key) in [
+            ([1, 12], true, 0, "flip"),
+            ([12, 1], true, 0, "flip"),
+            ([1, 12], false, 1, "shift"),
+            ([5, 4], false, 4, "shift"),
+            ([3, 4], true, 3, "shift"),
+        ] {
+            let error = of(sides, flip, shift).expect("too small");
+            assert!(error.starts_with(&format!("`{key}`")), "{sides:?}: {error}");
+        }
+        assert_eq!(of([2, 2], true, 1), None, "the smallest");
+        assert_eq!(of([1, 12], false, 0), None, "a row");
+    }
 
     #[test]
     fn more_rows_than_a_device_counts_are_refused() {

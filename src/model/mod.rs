@@ -152,6 +152,7 @@ pub struct Vae {
     pub ports: Ports,
     config: Config,
     networks: Architecture,
+    size: ImageSize,
     noise: TrainingNoise,
     programs: BTreeMap<Use, Program>,
 }
@@ -248,7 +249,8 @@ impl Vae {
         let networks = Architecture::of(&config.model, test.size)?;
         let config = config.clone();
         let programs = BTreeMap::new();
-        let mut vae = Self { plan, parameters, ports, config, networks, noise, programs };
+        let size = test.size;
+        let mut vae = Self { plan, parameters, ports, config, networks, size, noise, programs };
         // What every model can do; by it the network's parameters and tensors are known.
         let (made, evaluate) = vae.recorder().first();
         let Made { hidden, h, z, made } = made;
@@ -271,6 +273,7 @@ impl Vae {
             config: &self.config,
             ports: &self.ports,
             networks: &self.networks,
+            size: self.size,
         }
     }
 

@@ -1,21 +1,23 @@
 //! Records a model's programs, each from the images to what it is for.
 
-use crate::config::{Activation, Config, Corruption, Layer, Likelihood, Pixels, Posterior};
-use crate::engine::{Dispatch, Dtype, Fusion, Program, Tape, Tensor};
+mod fused;
+mod minibatch;
+
+use crate::config::{Activation, Config, Corruption, ImageSize, Posterior};
+use crate::engine::{Dispatch, Program, Tape, Tensor};
 use crate::kernels::bound::{self, bound};
 use crate::kernels::corrupt::{PixelNoise, corrupt};
 use crate::kernels::counts;
 use crate::kernels::draw::Draw;
-use crate::kernels::gather::{Shard, gather};
 use crate::kernels::gaussian::{Noise, Normal, gaussian};
 use crate::kernels::importance::{Sums, importance};
-use crate::kernels::label::{append, gather_labels};
+use crate::kernels::label::append;
 use crate::kernels::likelihood::Observed;
 use crate::kernels::matmul::{
-    Affine, BLOCK, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw,
+    Affine, Bytes, Compared, DrawAt, Input, linear, linear_bernoulli, linear_draw,
 };
 use crate::kernels::norm::NormAt;
-use crate::kernels::optimizer::{learn, settle, updates_at_once};
+use crate::kernels::optimizer::{learn, settle};
 use crate::kernels::philox::purpose;
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::{Term, reduce};
@@ -24,7 +26,7 @@ use crate::model::objective::objective;
 use crate::model::{
     Architecture, EXTRA, GRADIENT_NORM, KL, Part, Ports, RECON, TrainingNoise, Use,
 };
-use crate::nn::{Network, Node, Placed, Top};
+use crate::nn::{Network, Top};
 
 /// Where the noise of z comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +46,6 @@ struct Losses {
     kl: Tensor,
 }
 
-/// What of a step's forward way is done where its operands are made.
-#[derive(Clone, Copy, Debug)]
-struct Fused {
-    /// z is drawn by the product that makes its posterior.
-    draw: bool,
-    /// Logits are compared with the images by the product that makes them.
-    bernoulli: bool,
-    /// Products read the images as bytes.
-    bytes: bool,
-}
-
 /// What a recording has made that hosts read and write.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
@@ -71,6 +62,7 @@ pub(super) struct Recorder<'v> {
     pub(super) config: &'v Config,
     pub(super) ports: &'v Ports,
     pub(super) networks: &'v Architecture,
+    pub(super) size: ImageSize,
 }
 
 impl<'v> Recorder<'v> {
@@ -204,7 +196,7 @@ impl<'v> Recorder<'v> {
             Bytes { pixels: shard.data, image, cols: x.cols(), stride: shard.stride() }
         });
         if bytes.is_none() {
-            self.gather(&self.ports.train);
+            self.gather_to_learn();
         }
         let top = self.encoder(bytes);
         if bytes.is_some() {
@@ -241,53 +233,9 @@ impl<'v> Recorder<'v> {
         Losses { nll, kl: draw.kl }
     }
 
-    /// What of a step can be fused, if all is that can.
-    fn fused(&self, noise: Sampling) -> Fused {
-        let Config { model, objective, optimizer, train, .. } = self.config;
-        let all = self.tape.fusion() == Fusion::All;
-        // Its log-ratio is not stored.
-        let one = objective.z_per_image() == 1 && !objective.weighs();
-        let bernoulli = all
-            && model.likelihood == Likelihood::Bernoulli
-            && self.networks.decoder.ends_fully_connected();
-        let data = match self.ports.train[..] {
-            [Shard { data, .. }] => data.dtype() == Dtype::U32,
-            _ => false,
-        };
-        // Nothing but products may read the images: not an encoder without a hidden layer, whose one
-        // product draws, and no sum in parts.
-        let products = train.corruption == Corruption::None
-            && train.pixels == Pixels::Grey
-            && matches!(
-                self.networks.encoder.nodes(),
-                [Node::Layer(Placed { layer: Layer::Linear(_), .. }), _, ..]
-            )
-            && updates_at_once(self.tape.fusion(), optimizer)
-            && self.ports.x.padded_rows() <= BLOCK;
-        Fused {
-            draw: all && one && model.posterior == Posterior::Normal && noise == Sampling::Drawn,
-            bernoulli,
-            bytes: bernoulli && data && products,
-        }
-    }
-
     /// Whether z is drawn: a point is its own draw, and has no density to weigh.
     fn draws(&self) -> bool {
         self.config.model.posterior.is_density()
-    }
-
-    /// Records the minibatch, and the classes of its images.
-    fn gather(&mut self, shards: &[Shard]) {
-        let &Ports { x, image, .. } = self.ports;
-        gather(&mut self.tape, shards, self.config.train.pixels, (x, image));
-        self.gather_labels(shards);
-    }
-
-    fn gather_labels(&mut self, shards: &[Shard]) {
-        let &Ports { image, label, .. } = self.ports;
-        if let Some(label) = label {
-            gather_labels(&mut self.tape, shards, image, label);
-        }
     }
 
     fn network(&mut self) -> Network<'_, 'v> {

@@ -83,7 +83,11 @@ impl Placed {
     }
 
     /// What it makes of an input.
-    pub(super) fn output(&self, input: Dims) -> Result<Dims> {
+    ///
+    /// # Errors
+    ///
+    /// If it cannot take that: its path, the layer, and what it must be.
+    pub fn output(&self, input: Dims) -> Result<Dims> {
         let refuse = |rule: &str, hint: &str| {
             let what =
                 format!("`{}`, the layer `{}`, takes {input} numbers", self.path, self.layer);

@@ -1,6 +1,7 @@
 //! Tests that need an adapter, in one program: each that is linked for itself links wgpu and naga again.
 //! `cargo test --test adapter steps::` runs those of one file.
 
+mod augment;
 mod averages;
 mod bound;
 mod broken;

@@ -18,6 +18,7 @@ fn kinds() -> Vec<(&'static str, Config)> {
         kind("classic", |_| ()),
         kind("mean", |c| c.objective.reduction = Reduction::Mean),
         kind("binarised", |c| c.train.pixels = Pixels::Binarised),
+        kind("another contrast", |c| c.train.jitter = 0.2),
         kind("clipped", |c| c.optimizer.clip_norm = 0.1),
         kind("momentum", |c| (c.optimizer.rule, c.optimizer.momentum) = (Rule::Sgd, 0.9)),
         kind("deep, averaged", |c| {

@@ -43,6 +43,10 @@ fn kinds() -> Vec<(&'static str, Config, bool)> {
             (c.train.corruption, c.train.corruption_level) = (Corruption::Mask, 0.3);
             c.model.dropout = 0.2;
         }),
+        kind("mirrored and shifted, tossed", false, |c| {
+            (c.train.flip, c.train.shift, c.train.pixels) = (true, 2, Pixels::Binarised);
+        }),
+        kind("another contrast, told", true, |c| (c.train.jitter, c.model.classes) = (0.2, 3)),
         kind("normal, three z", false, |c| {
             (c.model.likelihood, c.model.scale) = (Likelihood::Normal, Scale::Shared);
             c.objective.samples = 3;

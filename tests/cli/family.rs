@@ -117,6 +117,7 @@ const BARE: &[&str] = &[
     "export RUN --out all.safetensors",
     "import all.safetensors --config RUN.toml --out back",
     "export back --out again.safetensors",
+    "export RUN --out model.py",
     "export RUN --part encoder --out encoder.onnx",
     "export RUN --part decoder --out decoder.onnx",
     "info --config RUN.toml",

@@ -25,6 +25,7 @@ const WITHOUT: &[&str] = &[
     "random.words",
     "gather.bytes",
     "gather.floats",
+    "augment.change",
     "corrupt.pixels",
     "counts.seen",
     "importance.weigh",

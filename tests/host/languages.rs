@@ -97,6 +97,7 @@ fn constants_of_single_kernels_are_the_same_in_both_languages() {
         ("DROPOUT", purpose::DROPOUT as usize),
         ("CORRUPTION", purpose::CORRUPTION as usize),
         ("PIXELS_ONCE", purpose::PIXELS_ONCE as usize),
+        ("AUGMENT", purpose::AUGMENT as usize),
     ];
     assert_words(&source("random.words"), &purposes);
     assert_words(&source("gather.bytes"), &[("ONCE", ONCE as usize)]);

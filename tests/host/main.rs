@@ -1,6 +1,7 @@
 //! Tests that need no adapter, in one program: each that is linked for itself links naga and more again.
 //! `cargo test --test host formats::` runs those of one file.
 
+mod augment;
 mod formats;
 mod gradients;
 mod grammar;

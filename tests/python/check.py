@@ -1,5 +1,5 @@
-"""Reads what elbo writes with the programs that it is written for: ONNX, ONNX Runtime, TensorBoard, safetensors and
-Hugging Face's hub.
+"""Reads what elbo writes with the programs that it is written for: ONNX, ONNX Runtime, TensorBoard, safetensors,
+Hugging Face's hub and, where it is installed, PyTorch.
 
     python3 -m venv venv && venv/bin/pip install -r tests/python/requirements.txt
     venv/bin/python tests/python/check.py target/debug/elbo             every check
@@ -8,9 +8,11 @@ Hugging Face's hub.
 Weights are made here, written as safetensors, imported, and exported as ONNX, for every activation, for zero to two
 hidden layers with and without layer normalisation, for lists of layers that stand for themselves, for every likelihood,
 and some for models that are told classes. What ONNX Runtime makes of the files is compared with the formulas in float64,
-written here from the weights. A small run is trained for its event files. It ends with 1 at the first difference.
+written here from the weights; so is what their Python files make of the same inputs, where PyTorch is: it takes four
+times the room of all that `requirements.txt` lists, which is why it isn't there. A small run is trained for its event files. It ends with 1 at the first difference.
 """
 
+import importlib.util
 import itertools
 import json
 import logging
@@ -37,6 +39,12 @@ from tensorboard import context
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
+
+# CI does without, and says so.
+torch = None
+if importlib.util.find_spec("torch"):
+    import torch
+    from safetensors.torch import load_file as load_tensors
 
 MOST = 1e-5  # difference, of values up to 1; relative to larger ones
 LOG_VAR_BOUNDS = (-30.0, 20.0)
@@ -284,18 +292,47 @@ def compare(what, found, expected):
     return float(difference[at])
 
 
-def check_part(elbo, run, part, weights, config, size, random):
-    """Exports a part, has it checked, and compares its outputs for three numbers of rows."""
+def torch_model(elbo, run, weights):
+    """The module of a run's Python file with its weights, or nothing where there is no PyTorch."""
+    path = pathlib.Path(elbo.folder) / "model.py"
+    path.unlink(missing_ok=True)
+    elbo("export", run, "--out", path)
+    compile(path.read_text(encoding="utf-8"), path, "exec")
+    if torch is None:
+        return None
+    spec = importlib.util.spec_from_file_location("model", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    model = module.Vae()
+    model.load_state_dict(load_tensors(weights), strict=True)
+    return model.eval()
+
+
+def by_torch(model, part, given):
+    """What a module makes of the inputs of a part; what it makes of images has one row a row."""
+    with torch.no_grad():
+        given = [torch.from_numpy(value) for value in given.values()]
+        if part == "decoder":
+            return {"pixels": model.decode(*given).numpy()}
+        whole, *posterior = model(*given)
+        require(whole.shape == given[0].shape, f"images come back as {whole.shape}, not {given[0].shape}")
+        mean, log_var = model.encode(*given)
+        require(torch.equal(torch.stack(posterior), torch.stack((mean, log_var))), "`forward` has another posterior")
+        return {"mean": mean.numpy(), "log_var": log_var.numpy()}
+
+
+def check_part(elbo, run, part, weights, config, size, random, model=None):
+    """Exports a part, has it checked, and compares its outputs, and those of a module, for three numbers of rows."""
     path = pathlib.Path(elbo.folder) / f"{part}.onnx"
     path.unlink(missing_ok=True)
     elbo("export", run, "--part", part, "--out", path)
-    model = onnx.load(path)
+    written = onnx.load(path)
     try:
-        checker.check_model(model, full_check=True)
+        checker.check_model(written, full_check=True)
     except checker.ValidationError as e:
         sys.exit(f"error: {part} of {run}: ONNX's checker refuses it: {e}")
-    require(model.producer_name == "elbo" and model.producer_version, f"{part} of {run}: no producer is named")
-    about = {entry.key: entry.value for entry in model.metadata_props}
+    require(written.producer_name == "elbo" and written.producer_version, f"{part} of {run}: no producer is named")
+    about = {entry.key: entry.value for entry in written.metadata_props}
     require((about.get("height"), about.get("width")) == (str(size[0]), str(size[1])), f"{part} of {run}: {about}")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs, worst = session.get_inputs(), 0.0
@@ -318,6 +355,9 @@ def check_part(elbo, run, part, weights, config, size, random):
         require(list(found) == list(expected), f"{part} of {run}: its outputs are {list(found)}")
         for output, values in expected.items():
             worst = max(worst, compare(f"`{output}` of {part} of {run}, {rows} rows", found[output], values))
+        for output, values in (by_torch(model, part, given) if model else {}).items():
+            what = f"PyTorch's `{output}` of {part} of {run}, {rows} rows"
+            worst = max(worst, compare(what, values, expected[output]))
         if part == "encoder":
             clamped += int(np.isin(expected["log_var"], LOG_VAR_BOUNDS).sum())
     return worst, clamped
@@ -362,11 +402,16 @@ def check_networks(elbo):
         require(set(back) == set(weights), f"{run}: the tensors are {sorted(back)}, expected {sorted(weights)}")
         for key, value in weights.items():
             require(np.array_equal(back[key], value), f"{run}: `{key}` is not what was imported")
+        model = torch_model(elbo, run, folder / f"{run}_back.safetensors")
         for part in ("encoder", "decoder"):
-            difference, bound = check_part(elbo, run, part, back, {"model": config}, (6, 6), random)
+            difference, bound = check_part(elbo, run, part, back, {"model": config}, (6, 6), random, model)
             worst, clamped, count = max(worst, difference), clamped + bound, count + 1
     require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
     print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")
+    if torch is None:
+        print(f"{count // 2} Python files compile; there is no PyTorch here (`pip install torch`) that would run them")
+    else:
+        print(f"{count // 2} Python files by PyTorch {torch.__version__}: within the same difference")
 
 
 def check_run(elbo, run):
@@ -385,9 +430,9 @@ def check_run(elbo, run):
     header = json.loads(state[8:8 + int.from_bytes(state[:8], "little")])
     height, width = tomllib.loads(header["__metadata__"]["elbo"])["size"]
     require(height * width == pixels, f"{run}: {height}×{width} pixels, but `fc1` takes {pixels}")
-    random = np.random.default_rng(6)
+    random, model = np.random.default_rng(6), torch_model(elbo, run, path)
     for part in ("encoder", "decoder"):
-        worst, _ = check_part(elbo, run, part, weights, config, (height, width), random)
+        worst, _ = check_part(elbo, run, part, weights, config, (height, width), random, model)
         print(f"{run.name}: {part}.onnx is at most {worst:.1e} from float64")
     check_events(run)
     check_card(run)

@@ -46,6 +46,19 @@ fn says(card: &str, words: &[&str]) {
 }
 
 #[test]
+fn it_says_how_images_were_changed() {
+    let mut state = state();
+    assert!(!card_of(&state, None).contains("In training steps"), "they were not");
+    let train = &mut state.config.train;
+    (train.flip, train.shift, train.jitter) = (true, 2, 0.1);
+    let changed = "In training steps images were mirrored with probability ½, shifted by up to 2 pixels, changed in \
+                   contrast and brightness by up to 0.1.\n";
+    says(&card_of(&state, None), &[changed]);
+    (state.config.train.flip, state.config.train.jitter) = (false, 0.0);
+    says(&card_of(&state, None), &["In training steps images were shifted by up to 2 pixels.\n"]);
+}
+
+#[test]
 fn a_conditional_model_is_told_apart() {
     let mut state = state();
     for word in ["conditional on", "conditional-vae", "one of", "\"y\"", "labels |"] {

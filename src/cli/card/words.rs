@@ -2,7 +2,7 @@
 
 use elbo::config::{
     Corruption, Gradient, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    Pixels, Posterior, Rule, Scale, Schedule, Support,
+    Pixels, Posterior, Rule, Scale, Schedule, Support, TrainConfig,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -62,6 +62,26 @@ pub(in crate::cli) fn corruption(corruption: Corruption, level: f64) -> String {
             format!("The encoder was trained with a share of {level} of pixels black.\n")
         }
         Corruption::Normal => format!("The encoder was trained with noise of deviation {level}.\n"),
+    }
+}
+
+/// How training steps changed images, if they did.
+pub(super) fn augmentation(train: &TrainConfig) -> String {
+    let mut ways = Vec::new();
+    if train.flip {
+        ways.push("mirrored with probability ½".to_owned());
+    }
+    match train.shift {
+        0 => {}
+        1 => ways.push("shifted by up to a pixel".to_owned()),
+        shift => ways.push(format!("shifted by up to {shift} pixels")),
+    }
+    if train.jitter > 0.0 {
+        ways.push(format!("changed in contrast and brightness by up to {}", train.jitter));
+    }
+    match ways.is_empty() {
+        true => String::new(),
+        false => format!("In training steps images were {}.\n", ways.join(", ")),
     }
 }
 

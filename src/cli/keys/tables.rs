@@ -307,6 +307,23 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "corruption-level",
                 "The share of black pixels, below 1, or the deviation of the noise, below 1e6.",
             ),
+            key(
+                "flip",
+                "Whether training steps mirror every other image, in the mean: left and right change places. What is\n\
+                 mirrored, shifted or changed in contrast is what the encoder sees and what the likelihood is of, as\n\
+                 if the data held it; images that are tested on stay as they are.",
+            ),
+            key(
+                "shift",
+                "The most pixels that training steps shift an image in each direction, less than both sides; what\n\
+                 lies beyond an edge is the pixel at the edge.",
+            ),
+            key(
+                "jitter",
+                "How far training steps change contrast and brightness, 0 or from 0.001 to below 1: v becomes a v + b,\n\
+                 a drawn from 1 ± jitter and b from ± jitter for each image and channel, within [0, 1] and on\n\
+                 the nearest level where the likelihood needs that. Not of binarised pixels.",
+            ),
             key("max-steps", "Stops after so many steps; 0 is no limit."),
             key("limit", "Uses only the first so many training images; 0 uses them all."),
             key(

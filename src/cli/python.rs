@@ -1,0 +1,213 @@
+//! A model as a file of Python: a `torch.nn.Module` whose state dict has the names and shapes of our weights.
+
+mod module;
+mod pixels;
+mod text;
+mod walk;
+
+use std::path::Path;
+
+use elbo::checkpoint::State;
+use elbo::config::{LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior};
+use elbo::nn::{Placed, Sequential};
+use elbo::{Error, Result};
+
+use crate::cli::onnx;
+use module::{Module, call};
+use text::{float, literal};
+use walk::Walk;
+
+/// The file of a state's model; `path` is named in errors.
+pub(super) fn to_text(path: &Path, state: &State) -> Result<String> {
+    Ok(file(path, state)?.written())
+}
+
+fn file<'s>(path: &Path, state: &'s State) -> Result<File<'s>> {
+    let vae = onnx::recorded(path, &state.config, state.size, &state.weights())?;
+    let networks = vae.networks();
+    let mut file = File { state, module: Module::default(), methods: String::new() };
+    file.encode(&networks.encoder)?;
+    file.decode(&networks.decoder)?;
+    file.forward();
+    // A log-scale for all pixels is no layer's.
+    let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
+    for (key, shape) in shapes.filter(|(key, _)| key.starts_with("likelihood.")) {
+        file.module.parameter(key, &shape);
+    }
+    Ok(file)
+}
+
+/// The name of the class of a model.
+pub(super) fn class(model: &ModelConfig) -> &'static str {
+    match model.posterior.is_density() {
+        true => "Vae",
+        false => "Autoencoder",
+    }
+}
+
+/// A file that grows method by method.
+struct File<'s> {
+    state: &'s State,
+    module: Module,
+    methods: String,
+}
+
+impl File<'_> {
+    fn model(&self) -> &ModelConfig {
+        &self.state.config.model
+    }
+
+    /// What a method takes of classes, behind its first argument.
+    fn told(&self) -> &'static str {
+        if self.model().classes > 0 { ", y" } else { "" }
+    }
+
+    /// Adds a method: its name with its arguments, what it does, and its lines.
+    fn method(&mut self, head: &str, doc: &str, lines: &[String]) {
+        self.methods += &format!("\n    def {head}:\n        \"\"\"{doc}\"\"\"\n");
+        for line in lines {
+            self.methods += &format!("        {line}\n");
+        }
+    }
+
+    /// Adds `encode`: x, and y, to what the posterior has.
+    fn encode(&mut self, network: &Sequential) -> Result<()> {
+        let (state, told) = (self.state, self.told());
+        let (pixels, model) = (state.size.len(), &state.config.model);
+        let ModelConfig { latent, posterior, likelihood, .. } = model;
+        let mut walk = Walk::new(&mut self.module, "x", network);
+        let what = match likelihood.is_of_counts() {
+            true => "counts as they are",
+            false => "images",
+        };
+        if likelihood.is_of_counts() {
+            walk.line("torch.log1p(x)");
+        }
+        walk.classes(told);
+        let top = walk.hidden(network)?;
+        let (last, x) = (network.last(), walk.rows(top));
+        let parts = match &last.parts[..] {
+            [] => std::slice::from_ref(&last.path),
+            parts => parts,
+        };
+        let parts = parts.iter().map(|part| call(&walk.linear(part, x, *latent), "x"));
+        let (parts, mut lines) = (parts.collect::<Vec<_>>(), walk.lines);
+        let (lowest, highest) = LOG_VAR_BOUNDS;
+        let (makes, made) = match posterior {
+            Posterior::Normal => (
+                format!("the mean and the log-variance of q(z | x{told}), (n, {latent}) each"),
+                format!("{}, {}.clamp({lowest:?}, {highest:?})", parts[0], parts[1]),
+            ),
+            Posterior::Point => (format!("the codes z (n, {latent})"), parts[0].clone()),
+        };
+        lines.push(format!("return {made}"));
+        self.method(
+            &format!("encode(self, x{told})"),
+            &format!("From {what} (n, {pixels}) to {makes}."),
+            &lines,
+        );
+        Ok(())
+    }
+
+    /// Adds `outputs`, what the decoder makes of z and y, and `decode`, the means of pixels that it stands for.
+    fn decode(&mut self, network: &Sequential) -> Result<()> {
+        let (state, told) = (self.state, self.told());
+        let (model, pixels) = (&state.config.model, state.size.len());
+        let latent = model.latent;
+        let mut walk = Walk::new(&mut self.module, "z", network);
+        walk.classes(told);
+        let top = walk.hidden(network)?;
+        let last = network.last();
+        match last.layer {
+            // Fully connected and convolutions alone have outputs of their own.
+            Layer::Linear(units) => {
+                let z = walk.rows(top);
+                let made = call(&walk.linear(&last.path, z, units), "z");
+                walk.lines.push(format!("return {made}"));
+            }
+            Layer::Convolution(of) => {
+                let (top, made) = walk.convolution(&last.path, top, of)?;
+                walk.line(&made);
+                let rows = walk.blocks(top, pixels);
+                walk.lines.push(format!("return {rows}"));
+            }
+            _ => return Err(no_end(last)),
+        }
+        let lines = walk.lines;
+        let made = pixels::outputs(model);
+        let doc = match model.likelihood.outputs(model) {
+            1 => format!("From z (n, {latent}) to {made} (n, {pixels})."),
+            blocks => format!(
+                "From z (n, {latent}) to {blocks} blocks of {pixels} numbers behind one another: {made}."
+            ),
+        };
+        self.method(&format!("outputs(self, z{told})"), &doc, &lines);
+        let (what, lines) = pixels::means(model, pixels, &format!("self.outputs(z{told})"));
+        let doc = format!("From z (n, {latent}) to {what} (n, {pixels}).");
+        let total = if pixels::shares(model) { ", total=total" } else { "" };
+        self.method(&format!("decode(self, z{told}{total})"), &doc, &lines);
+        Ok(())
+    }
+
+    fn forward(&mut self) {
+        let told = self.told();
+        let (doc, lines): (_, &[&str]) = match self.model().posterior {
+            Posterior::Normal => (
+                "From images to the means of pixels by a z that is drawn, and the mean and log-variance of z.",
+                &[
+                    "mean, log_var = self.encode(x{y})",
+                    "z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()",
+                    "return self.decode(z{y}), mean, log_var",
+                ],
+            ),
+            Posterior::Point => (
+                "From images to the means of pixels, and z.",
+                &["z = self.encode(x{y})", "return self.decode(z{y}), z"],
+            ),
+        };
+        let lines: Vec<_> = lines.iter().map(|line| line.replace("{y}", told)).collect();
+        self.method(&format!("forward(self, x{told})"), doc, &lines);
+    }
+
+    /// The whole file.
+    fn written(&self) -> String {
+        let (name, state) = (class(self.model()), self.state);
+        let (model, size) = (self.model(), state.size);
+        let mut facts = vec![
+            format!("height, width, channels = {}, {}, {}", size.height, size.width, size.channels),
+            format!("latent = {}", model.latent),
+        ];
+        if model.classes > 0 {
+            facts.push(format!("classes = {}", model.classes));
+        }
+        if pixels::shares(model) {
+            facts.push(
+                "# The mean total of the training images, which the means of counts share.".into(),
+            );
+            facts.push(format!("total = {}", float(state.reading.total.unwrap_or(1.0))));
+        }
+        facts.push(
+            "# How values of the training images became the numbers that `encode` takes.".into(),
+        );
+        facts.push(format!("reading = {}", literal(&state.reading.to_string())));
+        let facts: String = facts.iter().map(|fact| format!("    {fact}\n")).collect();
+        let head = text::head(state, name);
+        let means = pixels::function(model);
+        let attend = if self.module.attends { text::ATTEND } else { "" };
+        let defined = self.module.written();
+        format!(
+            "{head}\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n{means}{attend}\
+             class {name}(nn.Module):\n{facts}\n    def __init__(self):\n        super().__init__()\n{defined}{}",
+            self.methods
+        )
+    }
+}
+
+fn no_end(placed: &Placed) -> Error {
+    let Placed { layer, path, .. } = placed;
+    let what = format!("`{path}`, the layer `{layer}`, ends a network, and has no form in Python");
+    Error::config(what).hint("write the weights to a `.safetensors` file")
+}
+
+#[cfg(test)]
+mod tests;
