@@ -109,7 +109,7 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
 
 /// The layers of both networks, each with what it gets and makes.
 fn layers(vae: &Vae) -> impl Iterator<Item = (&Placed, [Dims; 2])> {
-    let Architecture { encoder, decoder } = vae.networks();
+    let Architecture { encoder, decoder, .. } = vae.networks();
     [encoder, decoder].into_iter().flat_map(|network| {
         let ends =
             network.dims().zip(network.dims().skip(1)).map(|(input, output)| [input, output]);

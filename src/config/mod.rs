@@ -22,7 +22,7 @@ pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };
 pub use layer::{Entry, Layer, Layers};
-pub use likelihood::{Likelihood, Makes, Mean, Scale, Support};
+pub use likelihood::{Blocks, Likelihood, Makes, Mean, Scale, Support};
 pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};

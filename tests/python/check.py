@@ -143,7 +143,7 @@ def make_weights(model, random):
     if sides and tuple(sides) == SIDES:
         convolve(back[-1], units, outputs(model), (3, 3))
     else:
-        make(back[-1], units * math.prod(sides or ()), outputs(model) * PIXELS)
+        make(back[-1], units * math.prod(sides or ()), outputs(model) * PIXELS // together(model))
     if model.get("scale") == "shared":
         weights["likelihood.log_scale"] = np.array([-1.0])
     return {key: value.astype(np.float32) for key, value in weights.items()}
@@ -226,6 +226,7 @@ LIKELIHOODS = {
     "laplace": {"scale": "shared"},
     "logistic": {"scale": "pixel"},
     "logistic-mixture": {"components": COMPONENTS},
+    "colour-mixture": {"components": COMPONENTS},
     "categorical": {"levels": LEVELS},
     "poisson": {"mean": "free"},
     "negative-binomial": {"scale": "pixel"},
@@ -233,9 +234,20 @@ LIKELIHOODS = {
 COUNTS = ("poisson", "negative-binomial")
 
 
+# Of a mixture over colours the pixels are those of a small picture.
+COLOUR_SIZE = (3, 4, 3)
+
+
+def together(model):
+    """How many pixels are modelled together."""
+    return COLOUR_SIZE[2] if model["likelihood"] == "colour-mixture" else 1
+
+
 def outputs(model):
-    """How many numbers the decoder makes of each pixel."""
+    """How many numbers the decoder makes of what is modelled together."""
     likelihood = model["likelihood"]
+    if likelihood == "colour-mixture":
+        return 10 * model["components"]
     if likelihood == "logistic-mixture":
         return 3 * model["components"]
     if likelihood == "categorical":
@@ -244,8 +256,17 @@ def outputs(model):
 
 
 def pixel_means(model, made):
-    """The means of the pixels of what the decoder made, (n, outputs, pixels)."""
+    """The means of the pixels of what the decoder made, (n, outputs, pixels or places)."""
     likelihood = model["likelihood"]
+    if likelihood == "colour-mixture":
+        logits, red, green, blue, _, _, _, *coefficients = np.split(made, 10, axis=1)
+        by_red, blue_by_red, by_green = np.tanh(coefficients)
+        red = np.clip(red, 0, 1)
+        green = np.clip(green + by_red * (red - 0.5), 0, 1)
+        blue = np.clip(blue + blue_by_red * (red - 0.5) + by_green * (green - 0.5), 0, 1)
+        weight = np.exp(logits - logits.max(axis=1, keepdims=True))
+        means = [(weight * colour).sum(axis=1) / weight.sum(axis=1) for colour in (red, green, blue)]
+        return np.stack(means, axis=2).reshape(len(made), -1)
     if likelihood == "bernoulli":
         return sigmoid(made[:, 0])
     if likelihood == "continuous-bernoulli":
@@ -299,7 +320,7 @@ def check_part(elbo, run, part, weights, config, size, random):
     require((about.get("height"), about.get("width")) == (str(size[0]), str(size[1])), f"{part} of {run}: {about}")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     inputs, worst = session.get_inputs(), 0.0
-    name, columns = ("x", size[0] * size[1]) if part == "encoder" else ("z", config["model"]["latent"])
+    name, columns = ("x", math.prod(size)) if part == "encoder" else ("z", config["model"]["latent"])
     classes = config["model"].get("classes", 0)
     shape = [(i.name, i.type, i.shape) for i in inputs]
     wanted = [(name, columns)] + ([("y", classes)] if classes else [])
@@ -342,6 +363,9 @@ def check_networks(elbo):
             continue
         if "classes" in more and has_map({"encoder": encoder}, "encoder"):
             continue
+        # The maps here are of grey pictures.
+        if likelihood == "colour-mixture" and any(str(entry).startswith(("conv", "map")) for entry in encoder + decoder):
+            continue
         more = {**LIKELIHOODS[likelihood], **more}
         config = {
             "encoder": encoder, "latent": LATENT, "decoder": decoder, "activation": activation, "likelihood": likelihood,
@@ -355,15 +379,17 @@ def check_networks(elbo):
         # JSON's numbers, words and lists are TOML's too.
         toml = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
         (folder / f"{run}.toml").write_text(f"[model]\n{toml}")
-        size = ["--set", "data.image-size=[6,6]"] if has_map(config, "encoder") else []
-        elbo("import", f"{run}.safetensors", "--config", f"{run}.toml", "--out", run, *size)
+        size = COLOUR_SIZE if likelihood == "colour-mixture" else SIDES
+        known = likelihood == "colour-mixture" or has_map(config, "encoder")
+        told = ["--set", f"data.image-size={list(size)}"] if known else []
+        elbo("import", f"{run}.safetensors", "--config", f"{run}.toml", "--out", run, *told)
         elbo("export", run, "--out", f"{run}_back.safetensors")
         back = load_file(folder / f"{run}_back.safetensors")
         require(set(back) == set(weights), f"{run}: the tensors are {sorted(back)}, expected {sorted(weights)}")
         for key, value in weights.items():
             require(np.array_equal(back[key], value), f"{run}: `{key}` is not what was imported")
         for part in ("encoder", "decoder"):
-            difference, bound = check_part(elbo, run, part, back, {"model": config}, (6, 6), random)
+            difference, bound = check_part(elbo, run, part, back, {"model": config}, size, random)
             worst, clamped, count = max(worst, difference), clamped + bound, count + 1
     require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
     print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")

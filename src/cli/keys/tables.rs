@@ -69,8 +69,9 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "p(x | z): bernoulli (each pixel a coin; grey pixels are soft targets), continuous-bernoulli\n\
                  (a density on [0, 1]; Loaiza-Ganem and Cunningham 2019), normal or laplace (densities round\n\
                  a location, in units of a pixel's range: the NLL may be negative), logistic (the pixel's\n\
-                 level is where a logistic number falls; Salimans et al. 2017), logistic-mixture,\n\
-                 categorical (a logit for each level), or of counts 0, 1, 2, … as they are, of which the\n\
+                 level is where a logistic number falls; Salimans et al. 2017), logistic-mixture, colour-mixture\n\
+                 (of which the channels of a place share the component, and green follows red, and blue\n\
+                 both), categorical (a logit for each level), or of counts 0, 1, 2, … as they are, of which the\n\
                  encoder sees log(1 + x), poisson or negative-binomial (Lopez et al. 2018).",
             ),
             key(
@@ -99,10 +100,10 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             ),
             key(
                 "levels",
-                "Levels of a pixel, 2 to 256, for logistic, logistic-mixture and categorical: pixels are\n\
+                "Levels of a pixel, 2 to 256, for logistic, both mixtures and categorical: pixels are\n\
                  k / (levels - 1). The decoder of categorical makes so many numbers for each pixel.",
             ),
-            key("components", "Components of a logistic mixture, 1 to 32."),
+            key("components", "Components of logistic-mixture or colour-mixture, 1 to 32."),
         ],
     },
     Table {
