@@ -86,6 +86,13 @@ fn losses_and_gradients_equal_pytorch() {
         x[..channels].fill(0.0);
         x[channels..2 * channels].fill(1.0);
         let [nll, gradient] = run(&model, [places, channels], &made, &x);
+        let single = [&made, &x].map(|all| all.iter().map(|&v| v as f32).collect::<Vec<_>>());
+        let single = run(&model, [places, channels], &single[0], &single[1]);
+        for (single, exact) in single.iter().zip([&nll, &gradient]) {
+            let apart = distance(&single.iter().map(|&v| f64::from(v)).collect::<Vec<_>>(), exact);
+            println!("case {k}, f32: {apart:.1e} apart");
+            assert!(apart < 1e-5, "case {k}, f32: {apart:e} apart");
+        }
         for (key, found) in [("nll", nll), ("gradient", gradient)] {
             let apart = distance(&found, &golden.floats(&format!("{k}.{key}")));
             println!("case {k}, {key}: {apart:.1e} apart");

@@ -207,7 +207,7 @@ fn colours_are_modelled_together() {
         let told =
             one(&succeed(elbo(&dir, &format!("evaluate {run} --device cpu --json --quiet"))));
         let bits = told["bits_per_dimension"].as_f64().expect("bits of each of 192 numbers");
-        let expected = told["nll"].as_f64().expect("nats") / (192.0 * std::f64::consts::LN_2);
+        let expected = told["loss"].as_f64().expect("nats") / (192.0 * std::f64::consts::LN_2);
         assert!((bits - expected).abs() < 1e-12 && bits > 0.0 && bits < 10.0, "{run}: {told}");
         let card = fs::read_to_string(dir.path().join(run).join("model-card.md")).expect("a card");
         assert!(card.contains("colour-mixture of 2 components, 256 levels"), "{card}");

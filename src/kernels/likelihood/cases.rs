@@ -185,7 +185,12 @@ fn case(
     let x = case.input("x", [images, pixels], Fill::Words(levels));
     compared(&mut case, model, (made, blocks, x), samples, !far);
     // Far from the pixels, and at steep scales, elements are differences of numbers a hundred times as large.
-    case.tolerance = if far { 5e-6 } else { 3e-6 };
+    case.tolerance = match (far, blocks.len < pixels) {
+        // Shares of components whose −log p are tens of thousands, of which f32 holds thousandths.
+        (true, true) => 5e-5,
+        (true, false) => 5e-6,
+        (false, _) => 3e-6,
+    };
     case
 }
 
