@@ -50,7 +50,7 @@ fn run<T: Real>(
 }
 
 /// Rows, places, channels, components and levels, and the middle and the reach of the log-scales; as in
-/// tests/golden/colour_mixture.py.
+/// `tests/golden/colour_mixture.py`.
 const CASES: [([usize; 5], [f64; 2]); 5] = [
     ([3, 6, 3, 4, 256], [-2.0, 3.0]),
     ([2, 5, 3, 1, 2], [0.0, 2.0]),
