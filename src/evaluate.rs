@@ -265,7 +265,7 @@ impl Model {
 /// still fits a binding.
 fn batch(config: &Config, size: ImageSize) -> Result<usize> {
     let trained = config.train.part_size();
-    let Architecture { encoder, decoder } = Architecture::of(&config.model, size)?;
+    let Architecture { encoder, decoder, .. } = Architecture::of(&config.model, size)?;
     let widest = encoder.dims().chain(decoder.dims()).map(Dims::stored).max().unwrap_or(1);
     let fit = MAX_BINDING_BYTES as usize / 4 / widest.max(PAD);
     Ok(trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1)))

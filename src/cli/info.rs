@@ -110,7 +110,7 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
 
 /// The layers of both networks, each with what it gets and makes, and the rows that are made at once.
 fn layers(vae: &Vae) -> impl Iterator<Item = ((&Placed, [Dims; 2]), usize)> {
-    let Architecture { encoder, decoder } = vae.networks();
+    let Architecture { encoder, decoder, .. } = vae.networks();
     let rows = [vae.ports.x, vae.ports.z].map(|of| of.rows());
     let networks = [encoder, decoder].into_iter().zip(rows);
     networks.flat_map(|(network, rows)| network.shapes().map(move |shapes| (shapes, rows)))

@@ -1,6 +1,7 @@
 //! Every key of a configuration file with its unit, range, choices and source, as it is printed.
 
 mod data;
+mod model;
 mod tables;
 
 use elbo::Result;

@@ -8,7 +8,7 @@ mod walk;
 use std::path::Path;
 
 use elbo::checkpoint::State;
-use elbo::config::{LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior};
+use elbo::config::{Blocks, LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior};
 use elbo::nn::{Placed, Sequential};
 use elbo::{Error, Result};
 
@@ -114,6 +114,7 @@ impl File<'_> {
         let (state, told) = (self.state, self.told());
         let (model, pixels) = (&state.config.model, state.size.len());
         let latent = model.latent;
+        let blocks = Blocks::of(model, pixels, state.size.channels);
         let mut walk = Walk::new(&mut self.module, "z", network);
         walk.classes(told);
         let top = walk.hidden(network)?;
@@ -128,21 +129,23 @@ impl File<'_> {
             Layer::Convolution(of) => {
                 let (top, made) = walk.convolution(&last.path, top, of)?;
                 walk.line(&made);
-                let rows = walk.blocks(top, pixels);
+                let rows = walk.blocks(top, blocks.len);
                 walk.lines.push(format!("return {rows}"));
             }
             _ => return Err(no_end(last)),
         }
         let lines = walk.lines;
         let made = pixels::outputs(model);
-        let doc = match model.likelihood.outputs(model) {
+        let doc = match blocks.count {
             1 => format!("From z (n, {latent}) to {made} (n, {pixels})."),
-            blocks => format!(
-                "From z (n, {latent}) to {blocks} blocks of {pixels} numbers behind one another: {made}."
+            count => format!(
+                "From z (n, {latent}) to {count} blocks of {} numbers behind one another: {made}.",
+                blocks.len
             ),
         };
         self.method(&format!("outputs(self, z{told})"), &doc, &lines);
-        let (what, lines) = pixels::means(model, pixels, &format!("self.outputs(z{told})"));
+        let (what, lines) =
+            pixels::means(model, (pixels, blocks), &format!("self.outputs(z{told})"));
         let doc = format!("From z (n, {latent}) to {what} (n, {pixels}).");
         let total = if pixels::shares(model) { ", total=total" } else { "" };
         self.method(&format!("decode(self, z{told}{total})"), &doc, &lines);

@@ -112,7 +112,7 @@ impl Header {
     pub(super) fn layers(&self) -> Result<[String; 2]> {
         let (model, pixels) = (&self.config.model, self.size.len());
         let ends = [pixels, model.latent].map(|width| width.saturating_add(model.classes));
-        let Architecture { encoder, decoder } = Architecture::of(model, self.size)?;
+        let Architecture { encoder, decoder, .. } = Architecture::of(model, self.size)?;
         Ok([
             dashed(&widths([ends[0], model.latent], &encoder)),
             dashed(&widths([ends[1], pixels], &decoder)),

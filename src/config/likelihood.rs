@@ -23,6 +23,9 @@ pub enum Likelihood {
     Logistic,
     /// As `Logistic`, of a mixture of `components` (Salimans et al. 2017, section 2.1).
     LogisticMixture,
+    /// The channels of a place share the component of such a mixture, and the location of each follows those before it
+    /// linearly (Salimans et al. 2017, section 2.2). Of one channel it is `LogisticMixture`.
+    ColourMixture,
     /// Each pixel is one of `levels` levels, with a logit each.
     Categorical,
     /// Each pixel is a count, of the Poisson distribution of a mean that the decoder makes.
@@ -52,7 +55,8 @@ pub enum Makes {
     Logit,
     /// A location and, where the scale is each pixel's own, its logarithm.
     Location,
-    /// For each component of a mixture a logit, a location and a log-scale.
+    /// For each component of a mixture a logit, and of each number that it is of a location, a log-scale, and
+    /// coefficients of the numbers before it.
     Components,
     /// A logit for each level.
     Levels,
@@ -62,13 +66,14 @@ pub enum Makes {
 
 impl Likelihood {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Bernoulli,
         Self::ContinuousBernoulli,
         Self::Normal,
         Self::Laplace,
         Self::Logistic,
         Self::LogisticMixture,
+        Self::ColourMixture,
         Self::Categorical,
         Self::Poisson,
         Self::NegativeBinomial,
@@ -90,6 +95,7 @@ impl Likelihood {
             Self::Laplace => "laplace",
             Self::Logistic => "logistic",
             Self::LogisticMixture => "logistic-mixture",
+            Self::ColourMixture => "colour-mixture",
             Self::Categorical => "categorical",
             Self::Poisson => "poisson",
             Self::NegativeBinomial => "negative-binomial",
@@ -102,7 +108,9 @@ impl Likelihood {
         match self {
             Self::Bernoulli | Self::ContinuousBernoulli => Support::Unit,
             Self::Normal | Self::Laplace => Support::Line,
-            Self::Logistic | Self::LogisticMixture | Self::Categorical => Support::Levels,
+            Self::Logistic | Self::LogisticMixture | Self::ColourMixture | Self::Categorical => {
+                Support::Levels
+            }
             Self::Poisson | Self::NegativeBinomial => Support::Counts,
         }
     }
@@ -113,7 +121,7 @@ impl Likelihood {
         match self {
             Self::Bernoulli | Self::ContinuousBernoulli => Makes::Logit,
             Self::Normal | Self::Laplace | Self::Logistic => Makes::Location,
-            Self::LogisticMixture => Makes::Components,
+            Self::LogisticMixture | Self::ColourMixture => Makes::Components,
             Self::Categorical => Makes::Levels,
             Self::Poisson | Self::NegativeBinomial => Makes::LogMean,
         }
@@ -154,17 +162,43 @@ impl Likelihood {
         }
     }
 
-    /// How many numbers the decoder makes of each pixel: they lie in so many blocks of all pixels, logits
-    /// or locations first.
+    /// How many numbers of an image are modelled together, of so many channels: one, or those of a place.
+    fn together(self, channels: usize) -> usize {
+        if self == Self::ColourMixture { channels.max(1) } else { 1 }
+    }
+}
+
+/// How what the decoder makes of an image lies: block by block, each of a number for every pixel, or for every place
+/// where its channels are modelled together. Logits or locations come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// How many blocks there are.
+    pub count: usize,
+    /// The numbers of a block.
+    pub len: usize,
+}
+
+impl Blocks {
+    /// What the decoder of a model makes of an image of so many pixels, in so many channels at each place.
     #[must_use]
-    pub fn outputs(self, model: &ModelConfig) -> usize {
-        match self.makes() {
+    pub fn of(model: &ModelConfig, pixels: usize, channels: usize) -> Self {
+        let together = model.likelihood.together(channels);
+        let count = match model.likelihood.makes() {
             Makes::Logit => 1,
             Makes::Location | Makes::LogMean => 1 + usize::from(model.scale == Scale::Pixel),
-            // Logits of the components, then their locations, then their log-scales.
-            Makes::Components => 3 * model.components,
+            // Of all components logits, then locations and log-scales, then coefficients of each pair.
+            Makes::Components => {
+                model.components * (1 + 2 * together + together * (together - 1) / 2)
+            }
             Makes::Levels => model.levels,
-        }
+        };
+        Self { count, len: pixels / together }
+    }
+
+    /// All numbers of an image, or the largest there is if they are more.
+    #[must_use]
+    pub fn numbers(self) -> usize {
+        self.count.saturating_mul(self.len)
     }
 }
 

@@ -24,7 +24,7 @@ pub use data::{
 };
 pub use layer::Layer;
 pub use layers::{Entry, Layers, Residual, hidden_layers};
-pub use likelihood::{Likelihood, Makes, Mean, Scale, Support};
+pub use likelihood::{Blocks, Likelihood, Makes, Mean, Scale, Support};
 pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::validate::{count, fail, has_effect, positive, within};
-use crate::config::{Layers, Likelihood, MOST_LATENT, Mean, Scale, Support};
+use crate::config::{Layers, Likelihood, MOST_LATENT, Makes, Mean, Scale, Support};
 use crate::error::Result;
 
 /// What `layer-norm` and `dropout` belong to.
@@ -171,9 +171,9 @@ pub struct ModelConfig {
     /// behind x and behind z: a model of p(x | y) (Kingma et al. 2014, section 2.2, with every y
     /// observed; Sohn et al. 2015, eq. 4, with a prior that does not depend on y). 0 models p(x).
     pub classes: usize,
-    /// Levels of a pixel of a logistic, logistic-mixture or categorical likelihood.
+    /// Levels of a pixel of a logistic, logistic-mixture, colour-mixture or categorical likelihood.
     pub levels: usize,
-    /// Components of a logistic mixture.
+    /// Components of a mixture of logistics.
     pub components: usize,
 }
 
@@ -232,11 +232,13 @@ impl ModelConfig {
         has_effect("sigma", self.sigma == 1.0 || fixed, needs)?;
         count("levels", self.levels, 2, 256)?;
         let leveled = self.likelihood.support() == Support::Levels;
-        let needs = "the likelihood `logistic`, `logistic-mixture` or `categorical`";
+        let needs =
+            "the likelihood `logistic`, `logistic-mixture`, `colour-mixture` or `categorical`";
         has_effect("levels", self.levels == Self::default().levels || leveled, needs)?;
         count("components", self.components, 1, 32)?;
-        let mixture = self.likelihood == Likelihood::LogisticMixture;
+        let mixture = self.likelihood.makes() == Makes::Components;
         let components = self.components == Self::default().components;
-        has_effect("components", components || mixture, "the likelihood `logistic-mixture`")
+        let needs = "the likelihood `logistic-mixture` or `colour-mixture`";
+        has_effect("components", components || mixture, needs)
     }
 }

@@ -18,7 +18,7 @@ pub enum Shown {
     /// The means of the pixels, which are smoother than images are.
     #[default]
     Mean,
-    /// Pixels drawn from it, each independently.
+    /// Pixels drawn from it, each independently, or the channels of a place together where they are modelled so.
     Drawn,
 }
 
@@ -238,21 +238,25 @@ impl Model {
         let key = key(self.seed());
         let purpose = 16 * stream::PRIOR + purpose::DRAWN;
         let mut shown = Vec::with_capacity(images.len() * pixels);
-        let outputs = model.likelihood.outputs(model);
-        for ((image, made), &total) in images.zip(made.chunks_mut(outputs * pixels)).zip(totals) {
+        let blocks = self.vae.networks().made;
+        let mut together = vec![0.0; pixels / blocks.len];
+        let mut drawn = vec![0.0; together.len()];
+        for ((image, made), &total) in images.zip(made.chunks_mut(blocks.numbers())).zip(totals) {
             if model.likelihood.is_of_counts() && model.mean == Mean::Softmax {
                 share(&mut made[..pixels], total);
             }
-            for j in 0..pixels {
-                let own = made[j..].iter().copied().step_by(pixels);
-                shown.push(match self.shown {
-                    Shown::Mean => mean(model, &own.collect::<Vec<_>>()),
+            for j in 0..blocks.len {
+                let own = made[j..].iter().copied().step_by(blocks.len);
+                match self.shown {
+                    Shown::Mean => mean(model, &own.collect::<Vec<_>>(), &mut together),
                     Shown::Drawn => {
                         let words = |k| philox([j as u32, image as u32, k, purpose], key);
                         let own: Vec<_> = own.map(f64::from).collect();
-                        draw(model, &own, f64::from(shared), words) as f32
+                        draw(model, &own, f64::from(shared), &mut drawn, words);
+                        together.iter_mut().zip(&drawn).for_each(|(to, &v)| *to = v as f32);
                     }
-                });
+                }
+                shown.extend(&together);
             }
         }
         Ok(shown)

@@ -111,6 +111,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &bernoulli::FORWARD,
     &likelihood::FORWARD,
     &likelihood::FORWARD_SHARED,
+    &likelihood::MIXTURE,
     &likelihood::SUM,
     &likelihood::SUM_ADAM,
     &likelihood::SUM_ADAM_SQUARES,

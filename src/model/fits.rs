@@ -57,7 +57,7 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
         }
     }
     // Every matrix is counted with 32 bits, those of activations as those of weights.
-    let Architecture { encoder, decoder } = Architecture::of(&config.model, train.size)?;
+    let Architecture { encoder, decoder, .. } = Architecture::of(&config.model, train.size)?;
     maps_fit(&encoder, part)?;
     maps_fit(&decoder, rows)?;
     let weights = encoder.weights().chain(decoder.weights());

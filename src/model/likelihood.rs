@@ -16,7 +16,7 @@ pub(super) fn likelihood(
     model: &ModelConfig,
     observed: Observed,
 ) -> Vec<Tensor> {
-    let Observed { made, x, nll } = observed;
+    let Observed { made, x, nll, .. } = observed;
     // Zero: a scale of 1, the whole range of a pixel (Rybkin et al. 2021).
     let log_scale =
         (model.scale == Scale::Shared).then(|| tape.parameter(LOG_SCALE, 1, Init::Constant(0.0)));
@@ -24,7 +24,7 @@ pub(super) fn likelihood(
         Mean::Softmax if model.likelihood.is_of_counts() => log_means(tape, made, x),
         _ => made,
     };
-    let observed = Observed { made, x, nll };
+    let observed = Observed { made, ..observed };
     let at_scale = match model.likelihood {
         Likelihood::Bernoulli => {
             bernoulli(tape, made, x, nll);

@@ -65,8 +65,8 @@ pub enum TrainingNoise {
 /// The tensors of a model that hosts write and read.
 ///
 /// Shapes, with n the images that are computed at once and s the z's of each: `x` (n, pixels),
-/// `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, outputs · pixels), by
-/// [`Likelihood::outputs`](crate::config::Likelihood::outputs), image by image; `kl` (n), `nll` and `log_ratio` (n · s)
+/// `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, all blocks), which lies as
+/// [`Blocks`](crate::config::Blocks) say, image by image; `kl` (n), `nll` and `log_ratio` (n · s)
 /// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero. A program that is fused
 /// does not fill them all.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub struct Ports {
     at_mean: Tensor,
     /// The latent.
     pub z: Tensor,
-    /// What the decoder made: blocks of all pixels, logits or locations first.
+    /// What the decoder made, block by block, logits or locations first.
     pub made: Tensor,
     /// −log p(x | z) of each z.
     pub nll: Tensor,

@@ -1,7 +1,8 @@
 //! The encoder and the decoder of a configuration, as lists of layers.
 
 use crate::config::{
-    Convolution, Entry, ImageSize, Layer, Layers, ModelConfig, OutputBias, Residual, hidden_layers,
+    Blocks, Convolution, Entry, ImageSize, Layer, Layers, ModelConfig, OutputBias, Residual,
+    hidden_layers,
 };
 use crate::error::{Error, Result};
 use crate::nn::{Block, Dims, Node, Placed, Sequential, layers, made};
@@ -16,6 +17,8 @@ pub struct Architecture {
     pub encoder: Sequential,
     /// From z, and the class if the model is told, to what the likelihood takes of each pixel.
     pub decoder: Sequential,
+    /// How what the decoder makes of an image lies.
+    pub made: Blocks,
 }
 
 impl Architecture {
@@ -57,7 +60,7 @@ impl Architecture {
         let output = output(model, made(&decoder, z)?, size)?;
         decoder.push(Node::Layer(Placed::new(output, last)));
         let decoder = Sequential::new(decoder, z, Some(&encoder))?;
-        Ok(Self { encoder, decoder })
+        Ok(Self { encoder, decoder, made: Blocks::of(model, size.len(), size.channels) })
     }
 }
 
@@ -77,9 +80,9 @@ fn told(model: &ModelConfig, encoder: &[Node]) -> Result<()> {
 
 /// The decoder's last layer after those of its list: a convolution where these end in a map of the images' sides.
 fn output(model: &ModelConfig, made: Dims, size: ImageSize) -> Result<Layer> {
-    let each = model.likelihood.outputs(model);
+    let blocks = Blocks::of(model, size.len(), size.channels);
     if !made.is_map() || [made.height, made.width] != size.sides() {
-        return Ok(Layer::Linear(size.len().saturating_mul(each)));
+        return Ok(Layer::Linear(blocks.numbers()));
     }
     if model.output_bias == OutputBias::DataMean {
         let what =
@@ -87,7 +90,7 @@ fn output(model: &ModelConfig, made: Dims, size: ImageSize) -> Result<Layer> {
         return Err(Error::config(what)
             .hint("leave out `output-bias`, or end `decoder` with a layer of units"));
     }
-    Ok(Layer::Convolution(Convolution::new(size.channels.saturating_mul(each), [3, 3])))
+    Ok(Layer::Convolution(Convolution::new(blocks.numbers() / (size.height * size.width), [3, 3])))
 }
 
 /// The layers and blocks of a list under the names of its entries.

@@ -303,10 +303,10 @@ impl<'v> Recorder<'v> {
         self.network().hidden(&networks.decoder, Input::Made(given), samples)
     }
 
-    /// Records the layer that makes what the likelihood takes: blocks of all pixels.
+    /// Records the layer that makes what the likelihood takes, block by block.
     fn made(&mut self, top: Top) -> Tensor {
-        let (networks, pixels) = (self.networks, self.ports.x.cols());
-        self.network().last(&networks.decoder, top, pixels)
+        let networks = self.networks;
+        self.network().last(&networks.decoder, top, networks.made.len)
     }
 
     /// Records what the decoder makes of z.
@@ -318,8 +318,8 @@ impl<'v> Recorder<'v> {
     /// Records −log p(x | z) of what was made; the gradients that are made at once, a row or a number each
     /// of a row of that.
     fn compare(&mut self, made: Tensor) -> Vec<Tensor> {
-        let &Ports { x, nll, .. } = self.ports;
-        likelihood(&mut self.tape, &self.config.model, Observed { made, x, nll })
+        let (&Ports { x, nll, .. }, blocks) = (self.ports, self.networks.made);
+        likelihood(&mut self.tape, &self.config.model, Observed { made, blocks, x, nll })
     }
 
     /// What a conditional model's networks see: a with the class of its image.

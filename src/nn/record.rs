@@ -18,8 +18,8 @@ use crate::nn::{Block, Dims, Network, Node, Placed, Sequential};
 enum Lies {
     /// A row for each image.
     Rows(Input),
-    /// A row for each place.
-    Map(Map),
+    /// A row for each place, and whether something learns from its gradient.
+    Map(Map, bool),
 }
 
 /// What some layers of a network made.
@@ -85,7 +85,7 @@ impl Network<'_, '_> {
             }
             Layer::Convolution(_) | Layer::Attention(_) => {
                 let kind = next_activation(rest, |_| true);
-                Lies::Map(self.ending(placed, top, kind.into()))
+                map(self.ending(placed, top, kind.into()))
             }
             Layer::Norm => {
                 let kind = next_activation(rest, Activation::slope_from_output);
@@ -95,16 +95,16 @@ impl Network<'_, '_> {
             Layer::GroupNorm(groups) => {
                 let kind = next_activation(rest, Activation::slope_from_output);
                 let (x, norm) = (self.map(top), self.gain(path, top.dims.channels));
-                Lies::Map(group_norm(self.tape, path, x, (groups, norm), kind))
+                map(group_norm(self.tape, path, x, (groups, norm), kind))
             }
             Layer::Pool(side) => {
                 let x = self.map(top);
-                Lies::Map(pool(self.tape, path, x, side))
+                map(pool(self.tape, path, x, side))
             }
             Layer::Activation(Activation::Identity) => top.lies,
             Layer::Activation(kind) => match top.lies {
                 Lies::Rows(x) => row(activation(self.tape, kind, x.tensor())),
-                Lies::Map(map) => Lies::Map(Map { at: activation(self.tape, kind, map.at), ..map }),
+                Lies::Map(of, _) => map(Map { at: activation(self.tape, kind, of.at), ..of }),
             },
             Layer::Dropout(share) => {
                 let drops = Drops { share, layer: pass.drawn, samples: pass.samples };
@@ -121,6 +121,14 @@ impl Network<'_, '_> {
     /// Records a residual block. A convolution at its end adds what went past it.
     fn block(&mut self, block: &Block, top: Top, rest: &mut Rest<'_>, pass: &mut Pass) -> Top {
         let Block { path, shortcut, residual } = block;
+        // Both ways take it as it lies, so a map is made once.
+        let top = match top.dims.is_map() {
+            true => {
+                let (map, wanted) = self.map(top);
+                Top { lies: Lies::Map(map, wanted), ..top }
+            }
+            false => top,
+        };
         let past = self.nodes(shortcut, top, pass);
         if let [before @ .., Node::Layer(last)] = &residual[..]
             && matches!(last.layer, Layer::Convolution(_) | Layer::Attention(_))
@@ -130,7 +138,7 @@ impl Network<'_, '_> {
             let (skip, wants) = self.map(past);
             let kind = next_activation(rest, |_| true);
             let ending = Ending { kind, skip: Some((skip.at, wants)) };
-            return Top { lies: Lies::Map(self.ending(last, top, ending)), dims };
+            return Top { lies: map(self.ending(last, top, ending)), dims };
         }
         let made = self.nodes(residual, top, pass);
         let lies = match (past.lies, made.lies) {
@@ -141,7 +149,7 @@ impl Network<'_, '_> {
             _ => {
                 let [(a, wants_a), (b, wants_b)] = [past, made].map(|of| self.map(of));
                 let at = add(self.tape, path, [(a.at, wants_a), (b.at, wants_b)]);
-                Lies::Map(Map { at, ..a })
+                map(Map { at, ..a })
             }
         };
         Top { lies, ..made }
@@ -151,7 +159,7 @@ impl Network<'_, '_> {
     pub fn rows(&mut self, top: Top) -> Input {
         match top.lies {
             Lies::Rows(x) => x,
-            Lies::Map(map) => {
+            Lies::Map(map, _) => {
                 let name = format!("{}.rows", self.tape.plan.name(map.at));
                 Input::Made(to_images(self.tape, &name, map, 1))
             }
@@ -166,7 +174,7 @@ impl Network<'_, '_> {
                 let name = format!("{}.map", self.tape.plan.name(x));
                 (of_images(self.tape, &name, (x, wanted), [height, width]), wanted)
             }
-            Lies::Map(map) => (map, true),
+            Lies::Map(map, wanted) => (map, wanted),
         }
     }
 
@@ -179,7 +187,7 @@ impl Network<'_, '_> {
         let [in_proj, out_proj] = placed.projections(top.dims);
         let made = self.convolution(&in_proj, top, Activation::Identity.into());
         let at = attention(self.tape, &placed.path, made.at, (height * width, heads));
-        let top = Top { lies: Lies::Map(Map { at, height, width }), dims: top.dims };
+        let top = Top { lies: map(Map { at, height, width }), dims: top.dims };
         self.convolution(&out_proj, top, ending)
     }
 
@@ -226,6 +234,10 @@ impl Network<'_, '_> {
         };
         self.affine(path, [units, inputs], parts)
     }
+}
+
+fn map(made: Map) -> Lies {
+    Lies::Map(made, true)
 }
 
 fn row(made: Tensor) -> Lies {

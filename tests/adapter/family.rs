@@ -220,7 +220,7 @@ const VALUES: &[(&str, &str)] = &[
     ("model.dropout", "0.0, 0.5, 0.9999999999, 1.0, -0.1"),
     (
         "model.likelihood",
-        "'bernoulli', 'continuous-bernoulli', 'normal', 'laplace', 'logistic', 'logistic-mixture', 'categorical', \
+        "'bernoulli', 'continuous-bernoulli', 'normal', 'laplace', 'logistic', 'logistic-mixture', 'colour-mixture', 'categorical', \
          'poisson', 'negative-binomial'",
     ),
     ("model.mean", "'softmax', 'free'"),

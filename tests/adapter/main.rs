@@ -6,6 +6,7 @@ mod averages;
 mod bound;
 mod broken;
 mod checkpoint;
+mod colour;
 #[path = "../common/mod.rs"]
 mod common;
 mod conditional;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use elbo::config::{Likelihood, ModelConfig, Scale};
+use elbo::config::{Blocks, Likelihood, ModelConfig, Scale};
 use elbo::cpu;
 use elbo::engine::{Dtype, GradSite, Tensor};
 use elbo::gpu::{self, Gpu};
@@ -121,14 +121,15 @@ fn losses_of_an_image() {
                 [ALLOWED; 2],
                 |seed| {
                     let mut case = Case::new("losses".to_owned(), 3);
-                    let shape = [3, model.likelihood.outputs(&model) * cols];
-                    let made = case.input("made", shape, Fill::Uniform(seed, -1.0, 1.0));
+                    let blocks = Blocks::of(&model, cols, 3);
+                    let made =
+                        case.input("made", [3, blocks.numbers()], Fill::Uniform(seed, -1.0, 1.0));
                     let x = pixels(&mut case, seed, [3, cols], family.is_of_counts());
                     let nll = case.plan.vector("nll", 3);
                     case.record(|tape| match family {
                         Likelihood::Bernoulli => bernoulli(tape, made, x, nll),
                         _ => {
-                            likelihood(tape, &model, 1, Observed { made, x, nll }, None);
+                            likelihood(tape, &model, 1, Observed { made, blocks, x, nll }, None);
                         }
                     });
                     let terms = cols as f64 / 2.0;
@@ -155,7 +156,13 @@ fn the_gradient_of_one_scale() {
         let scale = case.input_line("log_scale", 1, Dtype::F32, Fill::OnesBut(0, 0.0));
         let nll = case.plan.vector("nll", ROWS);
         let whole = case.record(|tape| {
-            likelihood(tape, &model, 1, Observed { made, x, nll }, Some(scale));
+            likelihood(
+                tape,
+                &model,
+                1,
+                Observed { made, blocks: Blocks::of(&model, x.cols(), 1), x, nll },
+                Some(scale),
+            );
             tape.backward();
             tape.grad(scale, GradSite::Output).expect("the rows' sum")
         });

@@ -4,7 +4,9 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::program::{elbo, events, output, place, refusal_fault, succeed, text, train, tree};
+use crate::program::{
+    elbo, events, output, place, refusal_fault, succeed, text, train, tree, weights,
+};
 
 /// The one object that was printed.
 fn one(printed: &str) -> serde_json::Value {
@@ -173,6 +175,54 @@ fn colour_is_trained_on_and_shown() {
     let says = "the checkpoint is of images of 8 × 8 × 3, the data's are 8 × 8";
     let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 1, says);
     assert_eq!(fault, None, "grey images");
+}
+
+/// Channels that share the component of a mixture, from a fully connected last layer and from a map, by every verb.
+#[test]
+fn colours_are_modelled_together() {
+    let dir = place();
+    array(&dir, "x.npy", &[100, 8, 8, 3], colour);
+    for (run, decoder, outputs) in [
+        ("flat", "[16]", "decoder.1"),
+        ("map", "['linear 64', 'map 4x4x4', 'conv 5 3x3 upsample 2', 'relu']", "decoder.4"),
+    ] {
+        let config = format!(
+            "[model]\nlikelihood = 'colour-mixture'\ncomponents = 2\nencoder = [16, 8]\nlatent = 2\n\
+             decoder = {decoder}\n[train]\nbatch-size = 10\nepochs = 12\n[optimizer]\nlr = 0.01\n"
+        );
+        fs::write(dir.path().join("colour.toml"), config).expect("a configuration");
+        succeed(train(&dir, &format!("--config colour.toml --data x.npy --quiet --out {run}")));
+        // 20 numbers for each place: of a convolution so many outputs, else of 64 places.
+        let shape = &weights(&dir.path().join(run).join("weights.safetensors"))
+            [&format!("{outputs}.weight")];
+        assert_eq!(shape[0], if run == "map" { 20 } else { 20 * 64 }, "{run}: {shape:?}");
+        let metrics =
+            fs::read_to_string(dir.path().join(run).join("metrics.jsonl")).expect("metrics");
+        let losses: Vec<_> = events(&metrics)
+            .iter()
+            .filter(|(event, _)| event == "epoch")
+            .map(|(_, epoch)| epoch["test_loss"].as_f64().expect("a loss"))
+            .collect();
+        assert!(losses[11] < losses[0], "{run} learns: {losses:?}");
+        let told =
+            one(&succeed(elbo(&dir, &format!("evaluate {run} --device cpu --json --quiet"))));
+        let bits = told["bits_per_dimension"].as_f64().expect("bits of each of 192 numbers");
+        let expected = told["loss"].as_f64().expect("nats") / (192.0 * std::f64::consts::LN_2);
+        assert!((bits - expected).abs() < 1e-12 && bits > 0.0 && bits < 10.0, "{run}: {told}");
+        let card = fs::read_to_string(dir.path().join(run).join("model-card.md")).expect("a card");
+        assert!(card.contains("colour-mixture of 2 components, 256 levels"), "{card}");
+        for flags in ["sample", "sample --pixels drawn", "reconstruct"] {
+            let (verb, more) = flags.split_once(' ').unwrap_or((flags, ""));
+            succeed(elbo(
+                &dir,
+                &format!("{verb} {run} {more} --device cpu --quiet --out picture.png"),
+            ));
+            let picture = dir.path().join("picture.png");
+            assert!(is_coloured(&fs::read(&picture).expect("a picture")), "{flags} shows colours");
+            fs::remove_file(picture).expect("the picture");
+        }
+        succeed(elbo(&dir, &format!("export {run} --part decoder --out {run}.onnx")));
+    }
 }
 
 /// The values of a later file are those that they were to the run, whatever else is in it.

@@ -18,7 +18,7 @@ impl Workload {
     /// 784-400-20.
     pub(super) fn row(&self, size: ImageSize, schedules: &str) -> Result<Row> {
         let model = &self.config.model;
-        let Architecture { encoder, decoder } = Architecture::of(model, size)?;
+        let Architecture { encoder, decoder, .. } = Architecture::of(model, size)?;
         let pixels = size.len();
         let mut layers = widths([pixels, model.latent], &encoder);
         let decoder = widths([model.latent, pixels], &decoder);

@@ -17,10 +17,10 @@ impl Walk<'_> {
         pixels: usize,
         total: f32,
     ) -> Result<&'static str> {
-        let made = self.vae.ports.made;
+        let (made, len) = (self.vae.ports.made, self.vae.networks().made.len);
         // What is no mean, a log-scale, is left out.
         let mut blocks = |name: &str, ending: &str, blocks: Range<usize>| {
-            self.rows(made, (name, ending), blocks.start * pixels..blocks.end * pixels)
+            self.rows(made, (name, ending), blocks.start * len..blocks.end * len)
         };
         let means = "the means of the pixels, a row for each z, top row first";
         Ok(match model.likelihood {
@@ -43,25 +43,18 @@ impl Walk<'_> {
                 self.graph.within(&locations, "pixels");
                 "the locations of the pixels from 0 to 1, a row for each z, top row first"
             }
-            Likelihood::LogisticMixture => {
-                let count = model.components;
-                let logits = blocks("logits", ".logits", 0..count)?;
-                let locations = blocks("locations", ".locations", count..2 * count)?;
-                let graph = &mut self.graph;
-                graph.blocks(count, pixels);
-                graph.node("Reshape", &[&locations, "blocks"], "locations.blocks", vec![]);
-                let values = graph.within("locations.blocks", "values");
-                graph.expectation(&logits, &values);
+            Likelihood::LogisticMixture | Likelihood::ColourMixture => {
+                self.mixture(model.components, (pixels / len, len))?;
                 means
             }
             Likelihood::Categorical => {
                 let logits = blocks("logits", "", 0..model.levels)?;
                 let graph = &mut self.graph;
-                graph.blocks(model.levels, pixels);
+                graph.blocks(&[model.levels, pixels]);
                 let steps = (model.levels - 1) as f32;
                 let values: Vec<_> = (0..model.levels).map(|k| k as f32 / steps).collect();
                 graph.constant("values", &[model.levels, 1], &values);
-                graph.expectation(&logits, "values");
+                graph.expectation(&logits, "values", "pixels");
                 means
             }
             Likelihood::Poisson | Likelihood::NegativeBinomial => {
@@ -69,6 +62,28 @@ impl Walk<'_> {
                 self.graph.counts(&made, model.mean, total)
             }
         })
+    }
+
+    /// The means of so many numbers at each of so many places, whose mixtures have so many components: over these, of
+    /// locations within the range, each by those of the numbers before it.
+    fn mixture(&mut self, count: usize, (together, places): (usize, usize)) -> Result<()> {
+        let made = self.vae.ports.made;
+        let mut group = |name: &str, group: usize| {
+            let rows = group * count * places..(group + 1) * count * places;
+            self.rows(made, (name, &format!(".{name}")), rows)
+        };
+        let logits = group("logits", 0)?;
+        let mut locations = Vec::new();
+        let mut pairs = Vec::new();
+        for i in 0..together {
+            locations.push(group(&format!("locations.{i}"), 1 + i)?);
+            for j in 0..i {
+                let at = 1 + 2 * together + pairs.len();
+                pairs.push(group(&format!("coefficients.{i}.{j}"), at)?);
+            }
+        }
+        self.graph.places(&logits, (locations, pairs), [count, places]);
+        Ok(())
     }
 }
 
@@ -129,17 +144,77 @@ impl Builder {
         y.to_owned()
     }
 
-    /// The shape (n, count, pixels), of as many rows as there are.
-    fn blocks(&mut self, count: usize, pixels: usize) {
-        self.integers("blocks", &[0, count as i64, pixels as i64]);
+    /// The shape of blocks, of as many rows as there are.
+    fn blocks(&mut self, shape: &[usize]) {
+        let shape: Vec<_> = [0].into_iter().chain(shape.iter().map(|&side| side as i64)).collect();
+        self.integers("blocks", &shape);
     }
 
     /// The mean over blocks of values, which have the logits of their probabilities.
-    fn expectation(&mut self, logits: &str, values: &str) {
+    fn expectation(&mut self, logits: &str, values: &str, to: &str) {
+        self.probabilities(logits);
+        self.over_blocks(values, to);
+    }
+
+    fn probabilities(&mut self, logits: &str) {
         self.node("Reshape", &[logits, "blocks"], "logits.blocks", vec![]);
         self.node("Softmax", &["logits.blocks"], "probabilities", vec![integer("axis", 1)]);
-        self.node("Mul", &["probabilities", values], "parts", vec![]);
         self.integers("axes", &[1]);
-        self.node("ReduceSum", &["parts", "axes"], "pixels", vec![integer("keepdims", 0)]);
+    }
+
+    fn over_blocks(&mut self, values: &str, to: &str) {
+        let parts = format!("{to}.parts");
+        self.node("Mul", &["probabilities", values], &parts, vec![]);
+        self.node("ReduceSum", &[&parts, "axes"], to, vec![integer("keepdims", 0)]);
+    }
+
+    /// The means of what a mixture's logits, the locations of each number and the coefficients of each pair make.
+    fn places(
+        &mut self,
+        logits: &str,
+        (locations, pairs): (Vec<String>, Vec<String>),
+        shape: [usize; 2],
+    ) {
+        self.blocks(&shape);
+        self.probabilities(logits);
+        let (together, mut pairs) = (locations.len(), pairs.into_iter());
+        let mut means = Vec::new();
+        for (i, location) in locations.into_iter().enumerate() {
+            let mut at = format!("{location}.blocks");
+            self.node("Reshape", &[&location, "blocks"], &at, vec![]);
+            for (j, pair) in pairs.by_ref().take(i).enumerate() {
+                let of = |ending: &str| format!("{pair}.{ending}");
+                let [blocks, tanh, share, sum] = ["blocks", "tanh", "share", "sum"].map(of);
+                self.node("Reshape", &[&pair, "blocks"], &blocks, vec![]);
+                self.node("Tanh", &[&blocks], &tanh, vec![]);
+                self.node("Mul", &[&tanh, &format!("values.{j}.centred")], &share, vec![]);
+                self.node("Add", &[&at, &share], &sum, vec![]);
+                at = sum;
+            }
+            let values = self.within(&at, &format!("values.{i}"));
+            if i + 1 < together {
+                self.constant("half", &[], &[0.5]);
+                self.node("Sub", &[&values, "half"], &format!("{values}.centred"), vec![]);
+            }
+            let to = if together == 1 { "pixels".to_owned() } else { format!("means.{i}") };
+            self.over_blocks(&values, &to);
+            means.push(to);
+        }
+        if together > 1 {
+            self.interleave(&means, shape[1]);
+        }
+    }
+
+    /// The pixels of the means (n, places) of each number of a place.
+    fn interleave(&mut self, means: &[String], places: usize) {
+        self.integers("last", &[2]);
+        let columns: Vec<_> = means.iter().map(|mean| format!("{mean}.column")).collect();
+        for (mean, column) in means.iter().zip(&columns) {
+            self.node("Unsqueeze", &[mean, "last"], column, vec![]);
+        }
+        let columns: Vec<_> = columns.iter().map(String::as_str).collect();
+        self.node("Concat", &columns, "places", vec![integer("axis", 2)]);
+        self.integers("line", &[0, (means.len() * places) as i64]);
+        self.node("Reshape", &["places", "line"], "pixels", vec![]);
     }
 }

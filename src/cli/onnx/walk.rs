@@ -110,7 +110,12 @@ impl<'w> Walk<'w> {
         if let Some(name) = self.names.get(&tensor) {
             return Ok(name.clone());
         }
-        let name = self.output(tensor, self.vae.plan.name(tensor))?;
+        // Tensors may share a name, values may not.
+        let mut name = self.vae.plan.name(tensor).to_owned();
+        while self.names.values().any(|known| *known == name) {
+            name += "'";
+        }
+        let name = self.output(tensor, &name)?;
         self.names.insert(tensor, name.clone());
         Ok(name)
     }

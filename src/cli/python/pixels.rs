@@ -1,6 +1,6 @@
 //! The end of a decoder in Python: from what it makes to the means of the pixels.
 
-use elbo::config::{LOG_MEAN_BOUNDS, Likelihood, Makes, Mean, ModelConfig, Scale};
+use elbo::config::{Blocks, LOG_MEAN_BOUNDS, Likelihood, Makes, Mean, ModelConfig, Scale};
 
 /// Whether the means of pixels share a total.
 pub(super) fn shares(model: &ModelConfig) -> bool {
@@ -18,7 +18,12 @@ pub(super) fn outputs(model: &ModelConfig) -> String {
         Makes::Location => format!("locations{scales}"),
         Makes::Components => {
             let count = model.components;
-            format!("logits of {count} components, their locations, their log-scales")
+            match model.likelihood {
+                Likelihood::ColourMixture => {
+                    format!("logits of {count} components, locations, log-scales, coefficients")
+                }
+                _ => format!("logits of {count} components, their locations, their log-scales"),
+            }
         }
         Makes::Levels => format!("logits of {} levels", model.levels),
         Makes::LogMean if model.mean == Mean::Softmax => format!("logits of shares{scales}"),
@@ -27,13 +32,17 @@ pub(super) fn outputs(model: &ModelConfig) -> String {
 }
 
 /// What `decode` makes, in words, and its lines, with what the decoder makes as a value in code.
-pub(super) fn means(model: &ModelConfig, pixels: usize, made: &str) -> (&'static str, Vec<String>) {
+pub(super) fn means(
+    model: &ModelConfig,
+    (pixels, Blocks { count, len }): (usize, Blocks),
+    made: &str,
+) -> (&'static str, Vec<String>) {
     // What is no mean, a log-scale, lies behind.
-    let first = match model.likelihood.outputs(model) {
+    let first = match count {
         1 => made.to_owned(),
-        _ => format!("{made}[:, :{pixels}]"),
+        _ => format!("{made}[:, :{len}]"),
     };
-    let blocks = |sides: String| format!("{made}.unflatten(1, ({sides}, {pixels}))");
+    let blocks = |sides: String| format!("{made}.unflatten(1, ({sides}, {len}))");
     let one = |value: String| vec![format!("return {value}")];
     let means = "the means of pixels";
     match model.likelihood {
@@ -52,6 +61,9 @@ pub(super) fn means(model: &ModelConfig, pixels: usize, made: &str) -> (&'static
                 "return (logits.softmax(1) * locations.clamp(0, 1)).sum(1)".to_owned(),
             ];
             (means, lines)
+        }
+        Likelihood::ColourMixture => {
+            (means, colours(made, (model.components, pixels / len), (count, len)))
         }
         Likelihood::Categorical => {
             let levels = model.levels;
@@ -79,6 +91,26 @@ pub(super) fn means(model: &ModelConfig, pixels: usize, made: &str) -> (&'static
             }
         },
     }
+}
+
+/// The means of places whose mixtures have so many components over so many channels: of the components logits, then locations
+/// and log-scales of each channel, then coefficients of each pair.
+fn colours(
+    made: &str,
+    (components, channels): (usize, usize),
+    (count, places): (usize, usize),
+) -> Vec<String> {
+    let [groups, locations, pairs] = [count / components, 1 + channels, 1 + 2 * channels];
+    vec![
+        format!("parts = {made}.unflatten(1, ({groups}, {components}, {places}))"),
+        "share, values = parts[:, 0].softmax(1), []".to_owned(),
+        format!("pairs = iter(parts[:, {pairs}:].tanh().unbind(1))"),
+        "# A channel follows those before it.".to_owned(),
+        format!("for location in parts[:, 1:{locations}].unbind(1):"),
+        "    follows = sum(next(pairs) * (value - 0.5) for value in values)".to_owned(),
+        "    values.append((location + follows).clamp(0, 1))".to_owned(),
+        "return torch.stack([(share * value).sum(1) for value in values], 2).flatten(1)".to_owned(),
+    ]
 }
 
 /// A function that `decode` calls, if it does.

@@ -2,6 +2,7 @@
 
 use super::Pixelwise;
 use super::gamma::{bounded_mean, gamma_draw, negative_binomial, poisson, poisson_draw, uniform};
+use super::mixture;
 use crate::config::{LOG_SCALE_BOUNDS, Likelihood, ModelConfig, Scale};
 use crate::engine::{Real, real};
 use crate::kernels::common::{sigmoid, softplus, sum};
@@ -55,7 +56,9 @@ pub(super) fn pixel<T: Real>(p: &Pixelwise, made: &[T], x: T, log_scale: T, d: &
             }
             [nll, at_r]
         }
-        Likelihood::LogisticMixture => [mixture(p, made, x, d), T::zero()],
+        Likelihood::LogisticMixture | Likelihood::ColourMixture => {
+            unreachable!("their kernel is `likelihood.mixture`")
+        }
         Likelihood::Categorical => {
             let level = level(p.levels, x);
             let all = log_sum(made);
@@ -79,7 +82,7 @@ fn value(levels: usize, level: usize) -> f64 {
 }
 
 /// log Σ exp v.
-fn log_sum<T: Real>(v: &[T]) -> T {
+pub(super) fn log_sum<T: Real>(v: &[T]) -> T {
     let high = v.iter().fold(T::neg_infinity(), |high, &v| high.max(v));
     high + sum(v.iter().map(|&v| (v - high).exp())).ln()
 }
@@ -139,7 +142,7 @@ fn laplace<T: Real>(x: T, m: T, log_scale: T) -> [T; 3] {
 /// scale, of which the first and the last are open (Kingma et al. 2016, appendix; Salimans et al. 2017,
 /// eq. 2); and its slopes at m and at log s. Since σ(a) − σ(b) = σ(a) σ(−b) (1 − exp(b − a)), its
 /// logarithm is a sum of three that lose no digits, and there is no floor.
-fn logistic<T: Real>(levels: u32, x: T, m: T, log_scale: T) -> [T; 3] {
+pub(super) fn logistic<T: Real>(levels: u32, x: T, m: T, log_scale: T) -> [T; 3] {
     let steps = real::<T>(f64::from(levels - 1));
     let (s, half, level) = (log_scale.exp(), real::<T>(0.5) / steps, (x * steps).round());
     let (a, b) = ((x - m + half) / s, (x - m - half) / s);
@@ -158,63 +161,54 @@ fn logistic<T: Real>(levels: u32, x: T, m: T, log_scale: T) -> [T; 3] {
     found
 }
 
-/// −log Σ π P over the components of a mixture, of logits, locations and log-scales, and its gradient.
-fn mixture<T: Real>(p: &Pixelwise, made: &[T], x: T, d: &mut [T]) -> T {
-    let count = p.components as usize;
-    let (logits, rest) = made.split_at(count);
-    let (locations, scales) = rest.split_at(count);
-    let parts = locations.iter().zip(scales).map(|(&m, &raw)| {
-        let (log_scale, slope) = bounded(raw);
-        let [nll, at_location, at_scale] = logistic(p.levels, x, m, log_scale);
-        [nll, at_location, at_scale * slope]
-    });
-    let parts: Vec<_> = parts.collect();
-    let joint: Vec<_> = logits.iter().zip(&parts).map(|(&logit, part)| logit - part[0]).collect();
-    let (before, after) = (log_sum(logits), log_sum(&joint));
-    for (c, [_, at_location, at_scale]) in parts.into_iter().enumerate() {
-        let share = (joint[c] - after).exp();
-        d[c] = (logits[c] - before).exp() - share;
-        (d[count + c], d[2 * count + c]) = (share * at_location, share * at_scale);
-    }
-    before - after
+/// A location within a pixel's range.
+pub(super) fn within<T: Real>(m: T) -> T {
+    m.max(T::zero()).min(T::one())
 }
 
-/// The mean of a pixel, of what the decoder `made` of it, or of a count of the logarithm of its mean. That of a logistic distribution is its
-/// location within the pixel's range, which differs from the mean of its levels where the scale is not
-/// small against the location's distance from the ends.
-pub(crate) fn mean<T: Real>(model: &ModelConfig, made: &[T]) -> T {
-    let within = |m: T| m.max(T::zero()).min(T::one());
-    let weighted = |logits: &[T], value: &dyn Fn(usize) -> T| {
-        let all = log_sum(logits);
-        let mut mean = T::zero();
-        for (i, &logit) in logits.iter().enumerate() {
-            mean += (logit - all).exp() * value(i);
-        }
-        mean
-    };
-    match model.likelihood {
+/// The level nearest to a number.
+pub(super) fn nearest(model: &ModelConfig, v: f64) -> f64 {
+    let steps = (model.levels - 1) as f64;
+    (v.clamp(0.0, 1.0) * steps).round() / steps
+}
+
+/// The mean of a pixel, or of each number that is modelled together, of what the decoder `made` of it, or of a count of
+/// the logarithm of its mean. That of a logistic distribution is its location within the pixel's range, which differs from
+/// the mean of its levels where the scale is not small against the location's distance from the ends.
+pub(crate) fn mean<T: Real>(model: &ModelConfig, made: &[T], to: &mut [T]) {
+    to[0] = match model.likelihood {
         Likelihood::Bernoulli => sigmoid(made[0]),
         Likelihood::ContinuousBernoulli => unit_mean(made[0]),
         Likelihood::Normal | Likelihood::Laplace => made[0],
         Likelihood::Logistic => within(made[0]),
-        Likelihood::LogisticMixture => {
-            let count = model.components;
-            weighted(&made[..count], &|c| within(made[count + c]))
+        Likelihood::LogisticMixture | Likelihood::ColourMixture => {
+            return mixture::means(model, made, to);
         }
-        Likelihood::Categorical => weighted(made, &|k| real(value(model.levels, k))),
-        Likelihood::Poisson | Likelihood::NegativeBinomial => bounded_mean(made[0]).0.exp(),
-    }
+        Likelihood::Categorical => {
+            let all = log_sum(made);
+            let parts = made.iter().enumerate();
+            let parts = parts.map(|(k, &logit)| (logit - all).exp() * real(value(model.levels, k)));
+            parts.fold(T::zero(), |mean, part| mean + part)
+        }
+        Likelihood::Poisson | Likelihood::NegativeBinomial => mean_count(made),
+    };
 }
 
-/// A pixel drawn from its distribution, of what the decoder `made` of it, as for its [`mean`]; `shared` is the
-/// log-scale of all pixels where there is one. `more` has four random words of each number from 0 on,
-/// of which most families need the first four.
+/// The mean of a count.
+fn mean_count<T: Real>(made: &[T]) -> T {
+    bounded_mean(made[0]).0.exp()
+}
+
+/// A pixel drawn from its distribution, or all numbers that are modelled together, of what the decoder `made` of it, as for
+/// its [`mean`]; `shared` is the log-scale of all pixels where there is one. `more` has four random words of each number
+/// from 0 on, of which most families need the first four.
 pub(crate) fn draw(
     model: &ModelConfig,
     made: &[f64],
     shared: f64,
+    to: &mut [f64],
     more: impl Fn(u32) -> [u32; 4],
-) -> f64 {
+) {
     let words = more(0);
     let (u, odds) = (uniform(words[0]), logit(uniform(words[1])));
     let s = match model.scale {
@@ -222,35 +216,29 @@ pub(crate) fn draw(
         Scale::Shared => bounded(shared).0.exp(),
         Scale::Pixel => bounded(made[made.len() - 1]).0.exp(),
     };
-    let nearest = |v: f64| {
-        let steps = (model.levels - 1) as f64;
-        (v.clamp(0.0, 1.0) * steps).round() / steps
-    };
-    match model.likelihood {
+    to[0] = match model.likelihood {
         Likelihood::Bernoulli => f64::from(u < sigmoid(made[0])),
         Likelihood::ContinuousBernoulli => unit_draw(made[0], u),
         Likelihood::Normal => made[0] + s * normals_of::<f64>(words)[0],
         Likelihood::Laplace => {
             made[0] - s * (u - 0.5).signum() * (1.0 - (2.0 * u - 1.0).abs()).ln()
         }
-        Likelihood::Logistic => nearest(made[0] + s * odds),
-        Likelihood::LogisticMixture => {
-            let count = model.components;
-            let c = chosen(&made[..count], u);
-            nearest(made[count + c] + bounded(made[2 * count + c]).0.exp() * odds)
+        Likelihood::Logistic => nearest(model, made[0] + s * odds),
+        Likelihood::LogisticMixture | Likelihood::ColourMixture => {
+            return mixture::draw(model, made, to, more);
         }
         Likelihood::Categorical => value(model.levels, chosen(made, u)),
-        Likelihood::Poisson => poisson_draw(mean(model, made), words),
+        Likelihood::Poisson => poisson_draw(mean_count(made), words),
         // A Poisson count of a gamma mean.
         Likelihood::NegativeBinomial => {
-            let rate = gamma_draw(s, |k| more(k + 1)) * mean(model, made) / s;
+            let rate = gamma_draw(s, |k| more(k + 1)) * mean_count(made) / s;
             poisson_draw(rate, words)
         }
-    }
+    };
 }
 
 /// log(u / (1 − u)): a standard logistic number of a uniform one.
-fn logit(u: f64) -> f64 {
+pub(super) fn logit(u: f64) -> f64 {
     u.ln() - (-u).ln_1p()
 }
 
@@ -265,7 +253,7 @@ fn unit_draw(l: f64, u: f64) -> f64 {
 }
 
 /// Which of some logits a uniform number chooses.
-fn chosen(logits: &[f64], u: f64) -> usize {
+pub(super) fn chosen(logits: &[f64], u: f64) -> usize {
     let all = log_sum(logits);
     let mut below = 0.0;
     let passed = logits.iter().take_while(|&&logit| {

@@ -1,12 +1,14 @@
-//! −log p(x | z) of the pixel-wise families but Bernoulli's, with its gradient in the same dispatch.
+//! −log p(x | z) of the families but Bernoulli's, with its gradient in the same dispatch.
 
 mod cases;
 mod family;
 mod gamma;
+mod lanes;
+mod mixture;
 
 use std::ops::Range;
 
-use crate::config::{Likelihood, ModelConfig, Scale};
+use crate::config::{Blocks, Likelihood, Makes, ModelConfig, Scale};
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
@@ -21,6 +23,7 @@ use crate::kernels::philox::philox;
 
 pub(crate) use cases::cases;
 pub(crate) use family::{draw, mean};
+pub use mixture::{MIXTURE, Mixture};
 
 params! {
     /// Parameters of the likelihood kernels.
@@ -43,8 +46,6 @@ params! {
         scale: u32,
         /// Levels of a pixel.
         levels: u32,
-        /// Components of a mixture.
-        components: u32,
         /// Whether the gradient of the one log-scale is added to what is there.
         accumulate: u32,
         /// Whether weight decay is apart from the gradient.
@@ -54,7 +55,8 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("likelihood.wgsl"), Cover::Row)];
+const SCHEDULES: &[Schedule] =
+    &[plain(wgsl!("likelihood.wgsl", "likelihood.pixels.wgsl"), Cover::Row)];
 
 /// Invocations of a workgroup.
 const LANES: u32 = 64;
@@ -157,11 +159,10 @@ pub static SUM_ADAM_SQUARES: Kernel<Pixelwise, 6> = Kernel {
 /// Turns in which a shader brings the argument of the gamma function to where its series is good.
 const SHIFTS: u64 = 5;
 
-/// The lanes share the pixels of a row, and each looks twice at the components or levels of its own; a row
+/// The lanes share the pixels of a row, and each looks twice at the levels of its own; a row
 /// that the record does not fill is zeroed instead.
 fn row_turns(p: &Pixelwise) -> u64 {
     let of_a_pixel = match Likelihood::ALL[p.family as usize] {
-        Likelihood::LogisticMixture => 2 * turns(p.components, 1),
         Likelihood::Categorical => 2 * turns(p.levels, 1),
         Likelihood::Poisson => SHIFTS,
         Likelihood::NegativeBinomial => 3 * SHIFTS,
@@ -280,7 +281,7 @@ fn sum_adam_squares<T: Real>(p: &Pixelwise, record: &Record, args: [Arg<'_, T>; 
     sum_adam(p, record, [Arg::Read(each), Arg::WriteWords(guard), w, m, v]);
 }
 
-/// Records nll, in nats, of x (images, n) under what was made (images · samples, outputs · n), which of counts has
+/// Records nll, in nats, of x (images, n) under what was made of it (images · samples, all blocks), which of counts has
 /// the logarithms of means first, with the one log-scale (1) where the scale is shared. The gradient at what was made, times the record's scale
 /// over the samples, is made at once; so is that at the log-scale, of which each row has its share: it
 /// is returned, and on the way back it becomes one number.
@@ -288,12 +289,17 @@ pub fn likelihood(
     tape: &mut Tape<'_>,
     model: &ModelConfig,
     samples: usize,
-    Observed { made, x, nll }: Observed,
+    observed: Observed,
     log_scale: Option<Tensor>,
 ) -> Option<Tensor> {
-    let outputs = model.likelihood.outputs(model);
-    assert_eq!(made.cols(), outputs * x.cols(), "likelihood: {outputs} numbers for each pixel");
+    let Observed { made, blocks, x, nll } = observed;
+    assert_eq!(made.cols(), blocks.numbers(), "likelihood: {blocks:?} of an image");
     assert_eq!(made.rows(), samples * x.rows(), "likelihood: {samples} rows of an image");
+    if model.likelihood.makes() == Makes::Components {
+        mixture::mixture(tape, model, samples, observed);
+        return None;
+    }
+    assert_eq!(blocks.len, x.cols(), "likelihood: a block of all pixels");
     let dmade = tape.plan.matrix("dmade", made.rows(), made.cols());
     let p = Pixelwise {
         rows: size(made.padded_rows()),
@@ -305,7 +311,6 @@ pub fn likelihood(
         family: model.likelihood.code(),
         scale: model.scale.code(),
         levels: size(model.levels),
-        components: size(model.components),
         accumulate: 0,
         decoupled: 0,
         sigma: model.sigma as f32,
@@ -343,8 +348,10 @@ pub fn likelihood(
 /// What a likelihood compares, and the loss that it makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed {
-    /// What the decoder made (images · samples, outputs · pixels).
+    /// What the decoder made (images · samples, all blocks).
     pub made: Tensor,
+    /// How that lies.
+    pub blocks: Blocks,
     /// The images (images, pixels).
     pub x: Tensor,
     /// −log p(x | z) of each row (images · samples), nats.
