@@ -116,6 +116,15 @@ fn layers(vae: &Vae) -> impl Iterator<Item = ((&Placed, [Dims; 2]), usize)> {
     networks.flat_map(|(network, rows)| network.shapes().map(move |shapes| (shapes, rows)))
 }
 
+/// A count in millions, of which little is told by more digits.
+fn mega(count: u64) -> String {
+    match count {
+        0 => "0".to_owned(),
+        1..100_000 => format!("{:.4}", count as f64 / 1e6),
+        _ => format!("{:.2}", count as f64 / 1e6),
+    }
+}
+
 /// A table of the layers: what each makes of an image, its parameters, the memory of what it makes of a minibatch, and
 /// the operations of a way forward of one image.
 fn layer_lines(vae: &Vae) -> Vec<String> {
@@ -136,13 +145,12 @@ fn layer_lines(vae: &Vae) -> Vec<String> {
             makes,
             parameters.to_string(),
             format!("{:.1}", bytes / f64::from(1 << 20)),
-            format!("{:.2}", own as f64 / 1e6),
+            mega(own),
         ];
         lines.push(line(&placed.path, &placed.layer.to_string(), numbers));
         (all, operations) = (all + parameters, operations + own);
     }
-    let numbers =
-        [String::new(), all.to_string(), String::new(), format!("{:.2}", operations as f64 / 1e6)];
+    let numbers = [String::new(), all.to_string(), String::new(), mega(operations)];
     lines.push(line("", "", numbers));
     lines
 }

@@ -71,7 +71,10 @@ pub(super) fn commented(file: &ConfigFile) -> Result<String> {
                 (Some(toml::Value::Float(value)), _) => {
                     text.push_str(&format!("{name} = {value:?}\n"));
                 }
-                (Some(value), _) => text.push_str(&format!("{name} = {value}\n")),
+                (Some(value), _) => {
+                    let value = within_columns(value, 0, name.len() + 3);
+                    text.push_str(&format!("{name} = {value}\n"));
+                }
                 (None, example) => {
                     text.push_str(&format!("# {name} = {}\n", example.unwrap_or_default()));
                 }
@@ -79,6 +82,37 @@ pub(super) fn commented(file: &ConfigFile) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// A value behind so many columns, a list broken into lines where it would not fit 80.
+fn within_columns(value: &toml::Value, indent: usize, before: usize) -> String {
+    const COLUMNS: usize = 80;
+    let line = value.to_string();
+    let fits = before + line.chars().count() <= COLUMNS;
+    match value {
+        toml::Value::Array(values) if !fits => {
+            let inner = indent + 4;
+            let mut lines: Vec<String> = Vec::new();
+            for value in values {
+                let item = within_columns(value, inner, inner) + ",";
+                match lines.last_mut() {
+                    Some(last) if last.chars().count() + 1 + item.chars().count() <= COLUMNS => {
+                        *last += &format!(" {item}");
+                    }
+                    _ => lines.push(" ".repeat(inner) + &item),
+                }
+            }
+            format!("[\n{}\n{}]", lines.join("\n"), " ".repeat(indent))
+        }
+        toml::Value::Table(values) if !fits => {
+            let item = |(key, value): (&String, _)| {
+                let value = within_columns(value, indent, indent + key.len() + 5);
+                format!("{key} = {value}")
+            };
+            format!("{{ {} }}", values.iter().map(item).collect::<Vec<_>>().join(", "))
+        }
+        _ => line,
+    }
 }
 
 #[cfg(test)]

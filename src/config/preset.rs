@@ -6,8 +6,19 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 
 /// The names of the presets.
-pub const PRESETS: [&str; 8] =
-    ["classic", "big", "flax", "iwae-1", "iwae-5", "iwae-50", "dreg-50", "conditional"];
+pub const PRESETS: [&str; 11] = [
+    "classic",
+    "big",
+    "flax",
+    "iwae-1",
+    "iwae-5",
+    "iwae-50",
+    "dreg-50",
+    "conditional",
+    "conv-28",
+    "conv-32",
+    "resnet-64",
+];
 
 /// The files, in the same order.
 const FILES: [&str; PRESETS.len()] = [
@@ -19,6 +30,9 @@ const FILES: [&str; PRESETS.len()] = [
     include_str!("presets/iwae-50.toml"),
     include_str!("presets/dreg-50.toml"),
     include_str!("presets/conditional.toml"),
+    include_str!("presets/conv-28.toml"),
+    include_str!("presets/conv-32.toml"),
+    include_str!("presets/resnet-64.toml"),
 ];
 
 /// A configuration by name.

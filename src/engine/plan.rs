@@ -75,6 +75,14 @@ pub struct Limits {
     pub workgroup_bytes: u32,
 }
 
+impl Limits {
+    /// The largest buffer of a plan, which is bound as one, in bytes.
+    #[must_use]
+    pub fn most_bytes(&self) -> u64 {
+        self.buffer_bytes.min(self.binding_bytes)
+    }
+}
+
 /// Every buffer of a model: nothing is allocated that is not in its plan.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -247,21 +255,27 @@ impl Plan {
                 "ask for WebGPU's default limits when the device is made, or use `--device cpu`",
             );
         }
-        let most = limits.buffer_bytes.min(limits.binding_bytes);
-        for spec in &self.buffers {
-            if spec.bytes() > most {
-                return fail(
-                    format!(
-                        "`{}` takes {} bytes, a buffer may have {most} (the whole plan: {} bytes)",
-                        spec.name,
-                        spec.bytes(),
-                        self.bytes()
-                    ),
-                    "choose a smaller batch or smaller layers, or use `--device cpu`",
-                );
-            }
+        let most = limits.most_bytes();
+        match self.buffers.iter().find(|spec| spec.bytes() > most) {
+            None => Ok(()),
+            Some(spec) => fail(
+                format!(
+                    "`{}` takes {} bytes, a buffer may have {most} (the whole plan: {} bytes)",
+                    spec.name,
+                    spec.bytes(),
+                    self.bytes()
+                ),
+                "choose a smaller batch or smaller layers, or use `--device cpu`",
+            ),
         }
-        Ok(())
+    }
+
+    /// The largest buffer, where it is larger than a device allows, and how many bytes that are.
+    #[must_use]
+    pub fn beyond(&self, limits: &Limits) -> Option<(&BufferSpec, u64)> {
+        let most = limits.most_bytes();
+        let largest = self.buffers.iter().max_by_key(|spec| spec.words)?;
+        (largest.bytes() > most).then_some((largest, most))
     }
 }
 

@@ -40,10 +40,17 @@ impl Gpu {
         let special = if matrices.is_empty() { wgpu::Features::empty() } else { mixed::FEATURES };
         let mut wanted = WANTED | wgpu::Features::SHADER_F16 | profile::FEATURE;
         wanted.set(wgpu::Features::PIPELINE_CACHE, options.cache.is_some());
+        // What a large map needs; all else that runs everywhere is within the defaults.
+        let granted = adapter.limits();
+        let limits = wgpu::Limits {
+            max_buffer_size: granted.max_buffer_size,
+            max_storage_buffer_binding_size: granted.max_storage_buffer_binding_size,
+            ..wgpu::Limits::default()
+        };
         let request = adapter.request_device(&wgpu::DeviceDescriptor {
             label: Some("elbo"),
             required_features: adapter.features() & wanted | special,
-            required_limits: wgpu::Limits::default(),
+            required_limits: limits,
             experimental_features: mixed::experimental(!matrices.is_empty()),
             ..Default::default()
         });

@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use crate::checkpoint::Trained;
 use crate::config::{Config, OutputBias, Range};
 use crate::data::{Dataset, Reading};
+use crate::engine::plan::Limits;
+use crate::engine::{PAD, Plan};
 use crate::error::{Error, Result};
 use crate::evaluate::{Feed, Model};
 use crate::metrics::Sums;
@@ -37,6 +39,13 @@ impl Trainer {
         }
         let step_use = step_of(device, config);
         let step = vae.program(step_use)?.clone();
+        if let Device::Gpu(gpu) = device {
+            fits(config, &vae, &gpu.limits(), |config| {
+                let mut vae = Vae::new(config, train.spec(), test.spec())?;
+                vae.program(step_use)?;
+                Ok(vae.plan)
+            })?;
+        }
         let part = parts_of(record_of(config, train.len(), 1.0, 0), config.train.part_size())[0];
         device.tune(&vae.plan, &step, &part);
         let schedules = device.schedules(&step);
@@ -86,6 +95,36 @@ impl Trainer {
     }
 }
 
+/// Refuses a plan with a buffer that is larger than a device allows, with the largest minibatch that is not and how many parts
+/// a minibatch must have, if that helps.
+fn fits(
+    config: &Config,
+    vae: &Vae,
+    limits: &Limits,
+    plan_of: impl Fn(&Config) -> Result<Plan>,
+) -> Result<()> {
+    let (Some((largest, most)), Err(error)) = (vae.plan.beyond(limits), vae.plan.check(limits))
+    else {
+        return Ok(());
+    };
+    let part = config.train.part_size();
+    let fitting = (part as u128 * u128::from(most) / u128::from(largest.bytes())) as usize;
+    let fitting = if fitting > PAD { fitting / PAD * PAD } else { fitting };
+    if fitting == 0 {
+        return Err(error);
+    }
+    let mut smaller = config.clone();
+    (smaller.train.batch_size, smaller.train.accumulate) = (fitting, 1);
+    // A buffer of weights does not change with the minibatch.
+    if plan_of(&smaller)?.beyond(limits).is_some() {
+        return Err(error);
+    }
+    let parts = config.train.batch_size.div_ceil(fitting);
+    Err(error.hint(format!(
+        "choose `--batch-size {fitting}` or fewer; or `--accumulate {parts}`, which makes a minibatch in parts; or `--device cpu`"
+    )))
+}
+
 /// Sets the decoder's last bias to what makes the mean image, if that is asked for.
 fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) -> Result<()> {
     let wanted = config.model.output_bias == OutputBias::DataMean;
@@ -95,4 +134,60 @@ fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) -> Result<
         *bias = value.map_or(*bias, |value| value as f32);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ImageSize;
+    use crate::engine::Fusion;
+    use crate::model::{DataSpec, Use};
+
+    #[test]
+    fn a_minibatch_that_fits_is_told() {
+        let mut config = Config::preset("conv-28").expect("a preset");
+        let size = ImageSize::from([28, 28]);
+        let spec = DataSpec { images: 60_000, size, bytes: true, window: None };
+        let of = |config: &Config| {
+            let mut vae = Vae::new(config, spec, spec)?;
+            vae.program(Use::Step(Fusion::Nothing))?;
+            Ok(vae)
+        };
+        let limits = |bytes| Limits {
+            buffer_bytes: 1 << 40,
+            binding_bytes: bytes,
+            storage_bindings: 8,
+            uniform_bindings: 12,
+            bind_groups: 4,
+            invocations: 256,
+            workgroup_sides: [256; 2],
+            workgroups: 65_535,
+            workgroup_bytes: 16_384,
+        };
+        let judge = |config: &Config, bytes| {
+            let plan_of = |config: &Config| of(config).map(|vae| vae.plan);
+            fits(config, &of(config).expect("a model"), &limits(bytes), plan_of)
+        };
+        config.train.batch_size = 3000;
+        let (largest, _) = of(&config)
+            .expect("a model")
+            .plan
+            .beyond(&limits(1))
+            .map(|(spec, _)| (spec.bytes(), spec.name.clone()))
+            .expect("one is larger");
+        judge(&config, largest).expect("all fits");
+        let error = judge(&config, largest / 2).expect_err("half of it does not");
+        let hint = error.advice().expect("a hint").to_owned();
+        assert!(
+            hint.starts_with("choose `--batch-size 1488` or fewer; or `--accumulate 3`"),
+            "{hint}"
+        );
+        config.train.batch_size = 1488;
+        judge(&config, largest / 2).expect("what is told fits");
+        (config.train.batch_size, config.train.accumulate) = (3000, 3);
+        judge(&config, largest / 2).expect("parts fit");
+        // The weights of a layer, which no batch makes smaller.
+        let error = judge(&config, 1 << 20).expect_err("weights are larger");
+        assert!(error.advice().expect("a hint").contains("smaller layers"), "{error}");
+    }
 }

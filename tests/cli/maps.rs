@@ -63,10 +63,11 @@ fn a_plan_shows_layers_with_their_shapes() {
     let dir = place_with_config();
     let said = succeed(elbo(&dir, "info --config conv.toml --image-pixels 64"));
     for line in [
-        "encoder.0              conv 4 3x3 stride 2      8 × 8 × 1 to 4 × 4 × 4",
-        "decoder.1              map 4x4x1                1 × 1 × 16 to 4 × 4 × 1",
-        "decoder.2              conv 3 3x3 upsample 2    4 × 4 × 1 to 8 × 8 × 3",
-        "decoder.4              conv 1 3x3               8 × 8 × 3 to 8 × 8 × 1",
+        "name                 layer                         makes parameters   MiB  MFLOP",
+        "encoder.0            conv 4 3x3 stride 2           4×4×4        40   0.0 0.0012",
+        "decoder.1            map 4x4x1                     4×4×1         0   0.0      0",
+        "decoder.2            conv 3 3x3 upsample 2         8×8×3        30   0.0 0.0035",
+        "decoder.4            conv 1 3x3                    8×8×1        28   0.0 0.0035",
     ] {
         assert!(said.contains(line), "`{line}` is in {said}");
     }

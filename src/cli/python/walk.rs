@@ -160,7 +160,8 @@ impl<'m> Walk<'m> {
             self.module.define(&into, &format!("nn.Conv2d({channels}, {}, 1)", 3 * channels), true);
         let out = self.module.define(&out, &format!("nn.Conv2d({channels}, {channels}, 1)"), true);
         self.module.attends = true;
-        self.line(&format!("{out}(attend({}, {heads}))", call(&into, &self.name)));
+        self.line(&call(&into, &self.name));
+        self.line(&format!("{out}(attend({}, {heads}))", self.name));
     }
 
     /// Puts an activation round what the last line made, or into a line of its own.

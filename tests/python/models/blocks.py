@@ -77,7 +77,8 @@ class Vae(nn.Module):
         past = F.avg_pool2d(past, 2)
         past = self.encoder["3"]["shortcut"]["1"](past)
         past1 = x
-        x = self.encoder["3"]["residual"]["0"]["residual"]["0"]["out_proj"](attend(self.encoder["3"]["residual"]["0"]["residual"]["0"]["in_proj"](x), 2))
+        x = self.encoder["3"]["residual"]["0"]["residual"]["0"]["in_proj"](x)
+        x = self.encoder["3"]["residual"]["0"]["residual"]["0"]["out_proj"](attend(x, 2))
         x = past1 + x
         x = self.encoder["3"]["residual"]["1"](x)
         x = past + x
