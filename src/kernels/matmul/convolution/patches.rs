@@ -132,7 +132,7 @@ impl<'a> Windows<'a> {
                     let (own, rest) = to.split_at_mut(columns);
                     match place {
                         Some(place) => {
-                            own.copy_from_slice(&self.map[at(*place) + first..][..columns])
+                            own.copy_from_slice(&self.map[at(*place) + first..][..columns]);
                         }
                         None => own.fill(0.0),
                     }
@@ -227,10 +227,10 @@ fn finish(p: &Convolution, sums: &[f32], x: &[f32], dx: &mut [f32]) {
                     *dx = sum * f32::from(u8::from(x > 0.0));
                 }),
                 (_, false) => {
-                    terms.for_each(|((dx, &sum), &x)| *dx = sum * slope_at_output(kind, x))
+                    terms.for_each(|((dx, &sum), &x)| *dx = sum * slope_at_output(kind, x));
                 }
                 (_, true) => {
-                    terms.for_each(|((dx, &sum), &x)| *dx += sum * slope_at_output(kind, x))
+                    terms.for_each(|((dx, &sum), &x)| *dx += sum * slope_at_output(kind, x));
                 }
             }
         },
