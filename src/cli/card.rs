@@ -4,7 +4,7 @@ mod front;
 mod words;
 
 use elbo::checkpoint::State;
-use elbo::config::{Config, Layer, Likelihood, ObjectiveConfig, Reduction};
+use elbo::config::{Config, Likelihood, ObjectiveConfig, Reduction};
 use elbo::model::Architecture;
 use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
@@ -105,7 +105,7 @@ fn model(state: &State) -> Result<String> {
     let norm = if model.layer_norm { ", after layer normalisation" } else { "" };
     let written = written(model);
     let mut all = networks.encoder.layers().chain(networks.decoder.layers());
-    let layers = match all.any(|placed| matches!(placed.layer, Layer::Convolution(_))) {
+    let layers = match all.any(|placed| placed.layer.convolves()) {
         true => "convolutional",
         false => "fully connected",
     };

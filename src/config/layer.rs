@@ -64,6 +64,12 @@ impl Layer {
         matches!(self, Self::Linear(_) | Self::Convolution(_))
     }
 
+    /// Whether kernels of convolutions make it: attention has two of them, of each place.
+    #[must_use]
+    pub fn convolves(self) -> bool {
+        matches!(self, Self::Convolution(_) | Self::Attention(_))
+    }
+
     pub(super) fn parse(text: &str) -> std::result::Result<Self, NoLayer> {
         let (word, number) = match text.trim().split_once(char::is_whitespace) {
             Some((word, number)) => (word, Some(number.trim())),

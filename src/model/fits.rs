@@ -1,6 +1,6 @@
 //! Whether data and a configuration are of one size, which every device counts.
 
-use crate::config::{Config, ImageSize, Layer};
+use crate::config::{Config, ImageSize};
 use crate::engine::PAD;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::error::{Error, Result};
@@ -106,7 +106,7 @@ fn of_batch(images: usize, dims: Dims) -> impl Iterator<Item = (&'static str, [u
 /// Refuses more images of a map than the kernels of convolutions count.
 fn maps_fit(network: &Sequential, images: usize) -> Result<()> {
     let mut layers = network.layers();
-    let convolves = layers.any(|placed| matches!(placed.layer, Layer::Convolution(_)));
+    let convolves = layers.any(|placed| placed.layer.convolves());
     if !convolves || images <= MOST_MAPS {
         return Ok(());
     }
@@ -119,6 +119,20 @@ fn maps_fit(network: &Sequential, images: usize) -> Result<()> {
 mod tests {
     use super::*;
     use crate::model::Vae;
+
+    /// Attention has convolutions of its own, which count no more images.
+    #[test]
+    fn more_maps_than_are_counted_are_refused() {
+        let spec = DataSpec { images: 5000, size: [4, 4].into(), bytes: true, window: None };
+        for layer in ["conv 2 3x3", "attention 1"] {
+            let text = format!("model.encoder = ['{layer}']\ntrain.batch-size = 4096");
+            let mut config = Config::from_toml(&text).expect("a configuration");
+            fits(&config, spec, spec).expect("as many as are counted");
+            config.train.batch_size = 4097;
+            let error = fits(&config, spec, spec).expect_err("one more");
+            assert!(error.to_string().contains("4097 images at once; 4096"), "{layer}: {error}");
+        }
+    }
 
     #[test]
     fn changes_that_images_are_too_small_for_are_refused() {

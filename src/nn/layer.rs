@@ -37,6 +37,12 @@ impl Dims {
         self.height.saturating_mul(self.width)
     }
 
+    /// The longer of its sides, in places.
+    #[must_use]
+    pub fn longest(self) -> usize {
+        self.height.max(self.width)
+    }
+
     /// Elements of an image in memory; the largest number that can be counted if there are more.
     #[must_use]
     pub fn stored(self) -> usize {
@@ -94,26 +100,29 @@ impl Placed {
             Err(Error::config(format!("{what}; it must be {rule}")).hint(hint))
         };
         let change = "change the layer before it, or leave it out";
+        let most = attention::MOST_PLACES;
         match self.layer {
             Layer::Linear(units) => Ok(Dims::vector(units)),
             // A number alone is its own mean.
             Layer::Norm if input.count() < 2 => refuse("2 or more", change),
-            Layer::Norm | Layer::Activation(_) | Layer::Dropout(_) => Ok(input),
             Layer::GroupNorm(groups) if !input.channels.is_multiple_of(groups) => {
                 refuse(&format!("of channels that {groups} groups share equally"), change)
             }
             Layer::GroupNorm(groups) if input.count() / groups < 2 => {
                 refuse("2 or more numbers in each group", "choose fewer groups")
             }
-            Layer::GroupNorm(_) => Ok(input),
-            Layer::Attention(_) if input.places() > attention::MOST_PLACES => {
-                let rule = format!("a map of at most {} places", attention::MOST_PLACES);
+            Layer::Attention(_) if input.places() > most || input.longest() > MOST_PLACES => {
+                let rule = format!("a map of at most {most} places, {MOST_PLACES} a side");
                 refuse(&rule, "put it where the map is smaller")
             }
             Layer::Attention(heads) if !input.channels.is_multiple_of(heads) => {
                 refuse(&format!("of channels that {heads} heads share equally"), change)
             }
-            Layer::Attention(_) => Ok(input),
+            Layer::Norm
+            | Layer::Activation(_)
+            | Layer::Dropout(_)
+            | Layer::GroupNorm(_)
+            | Layer::Attention(_) => Ok(input),
             Layer::Pool(side) => match [input.height / side, input.width / side] {
                 [0, _] | [_, 0] => {
                     refuse(&format!("a map of at least {side} places a side"), change)

@@ -131,7 +131,7 @@ impl Network<'_, '_> {
         };
         let past = self.nodes(shortcut, top, pass);
         if let [before @ .., Node::Layer(last)] = &residual[..]
-            && matches!(last.layer, Layer::Convolution(_) | Layer::Attention(_))
+            && last.layer.convolves()
         {
             let top = self.nodes(before, top, pass);
             let dims = last.output(top.dims).expect("the shapes were judged");

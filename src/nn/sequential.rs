@@ -127,9 +127,13 @@ impl Sequential {
         self.layers().zip(self.ends.iter().copied())
     }
 
-    /// The shape of the input, then what each layer makes.
+    /// The shape of the input, then what each layer makes, with the queries, keys and values of attention before that.
     pub fn dims(&self) -> impl Iterator<Item = Dims> {
-        std::iter::once(self.input).chain(self.ends.iter().map(|[_, made]| *made))
+        let of_layers = self.shapes().flat_map(|(placed, [input, made])| match placed.layer {
+            Layer::Attention(_) => vec![Dims { channels: 3 * input.channels, ..input }, made],
+            _ => vec![made],
+        });
+        std::iter::once(self.input).chain(of_layers)
     }
 
     /// The weight matrices `[outputs, columns]`, in the order of the layers.
@@ -251,6 +255,17 @@ mod tests {
             let expected = format!("`encoder.3`, a residual block, {expected}");
             assert!(error.to_string().starts_with(&expected), "{error}");
         }
+        let attention =
+            Sequential::new(placed(&[Layer::Attention(1)]), map, None).expect("it fits");
+        let inner = Dims { channels: 6, ..map };
+        assert_eq!(
+            attention.dims().collect::<Vec<_>>(),
+            [map, inner, map],
+            "queries, keys, values"
+        );
+        let line = Dims { height: 1, width: 1000, channels: 2 };
+        let error = made(&placed(&[Layer::Attention(1)]), line).expect_err("a side is too long");
+        assert!(error.to_string().ends_with("a map of at most 1024 places, 896 a side"), "{error}");
         for (layer, expected) in [
             (Layer::GroupNorm(3), "of channels that 3 groups share equally"),
             (Layer::Pool(5), "a map of at least 5 places a side"),

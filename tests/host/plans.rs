@@ -1,9 +1,9 @@
 //! What models take: dispatches of a fused step, and memory of a model that is only used.
 
 use elbo::ErrorKind;
-use elbo::config::{Activation, Config, ImageSize, Likelihood, Scale};
+use elbo::config::{Activation, Config, ImageSize, Likelihood, PRESETS, Scale};
 use elbo::engine::Fusion;
-use elbo::model::{DataSpec, Use, Vae};
+use elbo::model::{Architecture, DataSpec, Use, Vae};
 use elbo::session::{Device, Session};
 
 const MNIST: DataSpec = DataSpec {
@@ -96,4 +96,27 @@ fn what_no_program_makes_is_refused() {
     vae.program(Use::Step(Fusion::Nothing)).expect("a program");
     session.extend(&vae.plan).expect("memory");
     assert_eq!(session.read(grad).map(|values| values.len()).ok(), Some(400 * 36));
+}
+
+/// What layers say of their parameters is what a model has.
+#[test]
+fn layers_count_the_parameters_of_a_model() {
+    let blocks = Config::from_toml(
+        "model.encoder = ['conv 4 3x3', {residual = ['group-norm 2', 'attention 2']}, 'pool 2', 'norm', 9]
+        model.decoder = [8, 'map 2x2x2', {residual = ['conv 3 3x3'], shortcut = ['conv 3 1x1']}]",
+    );
+    let blocks = blocks.expect("a configuration");
+    let preset = |name| {
+        let side = if name == "resnet-64" { 64 } else { 32 };
+        (side, Config::preset(name).expect("a preset"))
+    };
+    for (side, config) in PRESETS.map(preset).into_iter().chain([(32, blocks)]) {
+        let size = ImageSize::from([side, side, 3]);
+        let data = DataSpec { images: 60_000, size, bytes: true, window: None };
+        let vae = Vae::new(&config, data, data).expect("a model");
+        let Architecture { encoder, decoder, .. } = vae.networks();
+        let layers = encoder.shapes().chain(decoder.shapes());
+        let counted: usize = layers.map(|(placed, [input, _])| placed.parameters(input)).sum();
+        assert_eq!(counted, vae.parameters.count(), "{:?}", config.model.encoder);
+    }
 }

@@ -47,8 +47,6 @@ if importlib.util.find_spec("torch"):
     from safetensors.torch import load_file as load_tensors
 
 MOST = 1e-5  # difference, of values up to 1; relative to larger ones
-# PyTorch's own f32, which was seen 5e-5 from float64 where ONNX Runtime's was not 1e-5.
-TORCH_MOST = 1e-4
 LOG_VAR_BOUNDS = (-30.0, 20.0)
 LOG_MEAN_BOUNDS = (-60, 20)
 PIXELS, SIDES, LATENT, CLASSES = 36, (6, 6), 3, 4
@@ -368,13 +366,13 @@ def pixel_means(model, made):
     return (weight * values).sum(axis=1) / weight.sum(axis=1)
 
 
-def compare(what, found, expected, most=MOST):
+def compare(what, found, expected):
     require(found.shape == expected.shape, f"{what} has the shape {found.shape}, expected {expected.shape}")
     require(found.dtype == np.float32, f"{what} is {found.dtype}, expected float32")
     difference = np.abs(found - expected) / np.maximum(1, np.abs(expected))
     at = np.unravel_index(np.nanargmax(difference), difference.shape)
     require(
-        bool(np.all(difference <= most)),
+        bool(np.all(difference <= MOST)),
         f"{what} at {tuple(map(int, at))} is {found[at]}, expected {expected[at]}, which is {difference[at]:.1e} apart",
     )
     return float(difference[at])
@@ -445,7 +443,7 @@ def check_part(elbo, run, part, weights, config, size, random, model=None):
             worst = max(worst, compare(f"`{output}` of {part} of {run}, {rows} rows", found[output], values))
         for output, values in (by_torch(model, part, given) if model else {}).items():
             what = f"PyTorch's `{output}` of {part} of {run}, {rows} rows"
-            worst = max(worst, compare(what, values, expected[output], TORCH_MOST))
+            worst = max(worst, compare(what, values, expected[output]))
         if part == "encoder":
             clamped += int(np.isin(expected["log_var"], LOG_VAR_BOUNDS).sum())
     return worst, clamped
