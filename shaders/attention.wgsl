@@ -12,20 +12,6 @@ const MOST = 1024u;
 
 var<workgroup> shares: array<f32, MOST>;
 var<workgroup> slopes: array<f32, MOST>;
-var<workgroup> partial: array<f32, WIDTH>;
-
-// The sum of the lanes' values.
-fn total(lane: u32, value: f32) -> f32 {
-    // The lanes may still read the sum before this one.
-    workgroupBarrier();
-    partial[lane] = value;
-    for (var width = WIDTH / 2u; width > 0u; width /= 2u) {
-        workgroupBarrier();
-        if lane < width { partial[lane] += partial[lane + width]; }
-    }
-    workgroupBarrier();
-    return partial[0];
-}
 
 // The largest of the lanes' values.
 fn highest(lane: u32, value: f32) -> f32 {

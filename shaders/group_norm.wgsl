@@ -13,21 +13,6 @@ const EPSILON = 1e-5;
 // Columns that a workgroup adds up, each by as many lanes as there are left.
 const COLUMNS = 16u;
 
-var<workgroup> partial: array<f32, WIDTH>;
-
-// The sum of the lanes' values down to so many, which are the first.
-fn total_of(lane: u32, value: f32, down_to: u32) -> f32 {
-    // The lanes may still read the sum before this one.
-    workgroupBarrier();
-    partial[lane] = value;
-    for (var width = WIDTH / 2u; width >= down_to; width /= 2u) {
-        workgroupBarrier();
-        if lane < width { partial[lane] += partial[lane + width]; }
-    }
-    workgroupBarrier();
-    return partial[lane % down_to];
-}
-
 // The element of a group of an image, counted place by place.
 fn element(image: u32, group: u32, i: u32) -> u32 {
     let each = p.channels / p.groups;
@@ -54,13 +39,13 @@ fn forward(
     let count = p.places * each;
     var sum = 0.0;
     for (var i = lane; i < count; i += WIDTH) { sum += x[element(image, group, i)]; }
-    let mean = total_of(lane, sum, 1u) / f32(count);
+    let mean = total(lane, sum) / f32(count);
     var squares = 0.0;
     for (var i = lane; i < count; i += WIDTH) {
         let apart = x[element(image, group, i)] - mean;
         squares += apart * apart;
     }
-    let inverse = inverseSqrt(total_of(lane, squares, 1u) / f32(count) + EPSILON);
+    let inverse = inverseSqrt(total(lane, squares) / f32(count) + EPSILON);
     for (var i = lane; i < count; i += WIDTH) {
         let at = element(image, group, i);
         let channel = group * each + i % each;
@@ -132,8 +117,8 @@ fn backward(
         along += back_gain[channel] * summed[at];
         sum += back_gain[channel] * summed[at + p.stride];
     }
-    let mean_dn = total_of(lane, sum, 1u) / f32(count);
-    let mean_along = total_of(lane, along, 1u) / f32(count);
+    let mean_dn = total(lane, sum) / f32(count);
+    let mean_along = total(lane, along) / f32(count);
     let mean = made[image * p.moments_stride + group];
     let inverse = made[image * p.moments_stride + p.groups + group];
     for (var i = lane; i < count; i += WIDTH) {
@@ -164,8 +149,8 @@ fn parameters(
         by_gain += each_image[at];
         by_bias += each_image[at + p.stride];
     }
-    let of_gain = total_of(lane, by_gain, 1u);
-    let of_bias = total_of(lane, by_bias, 1u);
+    let of_gain = total(lane, by_gain);
+    let of_bias = total(lane, by_bias);
     if lane == 0u {
         dgain[channel] = select(0.0, dgain[channel], p.accumulate != 0u) + of_gain;
         dbias[channel] = select(0.0, dbias[channel], p.accumulate != 0u) + of_bias;

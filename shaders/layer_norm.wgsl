@@ -9,20 +9,6 @@ override activation: u32 = 0u;
 const EPSILON = 1e-5;
 const WIDTH = 64u;
 const PART = 32u * WIDTH;
-var<workgroup> partial: array<f32, WIDTH>;
-
-// The sum of a value of each lane, for all of them.
-fn total(lane: u32, value: f32) -> f32 {
-    // The lanes may still read the sum before this one.
-    workgroupBarrier();
-    partial[lane] = value;
-    for (var width = WIDTH / 2u; width > 0u; width /= 2u) {
-        workgroupBarrier();
-        if lane < width { partial[lane] += partial[lane + width]; }
-    }
-    workgroupBarrier();
-    return partial[0];
-}
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> gain: array<f32>;

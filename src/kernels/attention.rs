@@ -37,7 +37,7 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("attention.wgsl"), Cover::Row)];
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("common.total.wgsl", "attention.wgsl"), Cover::Row)];
 
 /// Invocations of a workgroup.
 const LANES: u32 = 64;

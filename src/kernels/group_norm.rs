@@ -42,7 +42,7 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("group_norm.wgsl"), Cover::Row)];
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("common.total.wgsl", "group_norm.wgsl"), Cover::Row)];
 
 /// Invocations of a workgroup.
 const LANES: u32 = 64;

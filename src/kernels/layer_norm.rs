@@ -34,7 +34,7 @@ params! {
     }
 }
 
-const SCHEDULES: &[Schedule] = &[plain(wgsl!("layer_norm.wgsl"), Cover::Row)];
+const SCHEDULES: &[Schedule] = &[plain(wgsl!("common.total.wgsl", "layer_norm.wgsl"), Cover::Row)];
 
 /// Invocations of a workgroup.
 const LANES: u32 = 64;
