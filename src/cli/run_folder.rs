@@ -106,16 +106,19 @@ impl RunFolder {
         Ok((folder, state))
     }
 
-    /// The name of something that a run wrote there, if anything.
+    /// The first name, by the alphabet, of what a run wrote there, if anything: file systems list in orders of
+    /// their own.
     fn content(&self) -> std::io::Result<Option<String>> {
+        let mut first: Option<String> = None;
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             let numbered = NUMBERED.iter().any(|start| name.starts_with(start));
-            if numbered || CONTENTS.contains(&name.as_str()) {
-                return Ok(Some(name));
+            let before = first.as_ref().is_none_or(|first| name < *first);
+            if before && (numbered || CONTENTS.contains(&name.as_str())) {
+                first = Some(name);
             }
         }
-        Ok(None)
+        Ok(first)
     }
 
     pub(super) fn path(&self) -> &Path {

@@ -122,10 +122,10 @@ fn a_planted_change_is_found() {
     let short = SHORT.replace("--repetitions 2", "--repetitions 5");
     let lines = succeed(elbo(&dir, &format!("{short} --json")));
     // As if the earlier run had been on another adapter with half the dispatches, and far slower at steps:
-    // by more than whatever else runs here explains, and by few enough digits that a row fits 80 columns.
+    // by more than whatever else runs here explains, even if the machine's pace changes in between.
     let change = |name: &str, value: f64| match name {
         "dispatches" => value / 2.0,
-        "steps" => value / 1e3,
+        "steps" => value / 1e6,
         _ => value,
     };
     fs::write(dir.path().join("old.jsonl"), planted(&lines, change)).expect("a file");
@@ -160,16 +160,19 @@ fn a_planted_change_is_found() {
     let rest = "only in the earlier run: one figure of small, batch 16";
     assert!(found.iter().any(|(name, line)| name == "note" && line["text"] == rest), "{json:?}");
     // As if steps had been far faster: the exit code tells.
-    let faster = |name: &str, value: f64| if name == "steps" { value * 1e3 } else { value };
+    let faster = |name: &str, value: f64| if name == "steps" { value * 1e6 } else { value };
     fs::write(dir.path().join("old.jsonl"), planted(&lines, faster)).expect("a file");
     let slow = output(elbo(&dir, &format!("{flags} --fail-if-slower")));
     assert_eq!(slow.status.code(), Some(1), "{slow:?}");
     let said = text(&slow.stdout);
     assert!(said.contains("adapter was another"), "`{said}`");
-    let found = from_text(said);
-    let verdict = |name: &str| found[&["small", "16", name].map(str::to_owned)].last().cloned();
-    assert_eq!(verdict("steps").as_deref(), Some("slower"), "`{said}`");
-    assert_eq!(verdict("depth").as_deref(), Some("same"), "`{said}`");
+    // Numbers that are too long for a row stand below their name: its verdict comes next in either form.
+    let verdict = |name: &str| {
+        let (_, row) = said.split_once(&format!("\n{name}")).expect("a row");
+        row.split_whitespace().find(|word| ["faster", "slower", "noise", "same"].contains(word))
+    };
+    assert_eq!(verdict("steps"), Some("slower"), "`{said}`");
+    assert_eq!(verdict("depth"), Some("same"), "`{said}`");
     let lines = succeed(elbo(&dir, &format!("{flags} --format csv")));
     let (head, rest) = lines.split_once('\n').expect("lines");
     let column = |name| head.split(',').position(|column| column == name);
