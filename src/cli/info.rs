@@ -157,11 +157,15 @@ fn layer_lines(vae: &Vae) -> Vec<String> {
 
 fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     let (count, bytes) = (vae.parameters.count(), vae.plan.bytes());
-    let mut lines = vec![format!("{count} parameters, {bytes} bytes on the device"), String::new()];
+    let mut lines = vec![
+        format!("{count} parameters, {bytes} bytes on the device for all programs below"),
+        String::new(),
+    ];
     lines.extend(layer_lines(vae));
     lines.push(String::new());
     lines.push(format!("{:>12}  buffer", "bytes"));
-    for spec in vae.plan.buffers() {
+    // Some have no room: their tensors lie in others, or nothing needs them.
+    for spec in vae.plan.buffers().iter().filter(|spec| spec.words > 0) {
         lines.push(format!("{:>12}  {}", spec.bytes(), spec.name));
     }
     for program in programs {

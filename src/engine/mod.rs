@@ -2,19 +2,22 @@
 //!
 //! This layer knows neither wgpu nor variational autoencoders, and may change in any minor release.
 
+pub mod binding;
 pub mod kernel;
 pub mod params;
 pub mod plan;
 pub mod program;
 pub mod record;
 pub mod report;
+pub(crate) mod reuse;
 pub mod rows;
 pub mod schedule;
 pub mod tape;
 pub mod taps;
 pub mod tensor;
 
-pub use kernel::{Access, AnyKernel, Arg, Binding, Cpu, Data, Kernel, Real, real, uncounted};
+pub use binding::{Access, Binding, Data};
+pub use kernel::{AnyKernel, Arg, Cpu, Kernel, Real, real, uncounted};
 pub use params::{Init, Parameter, Parameters};
 pub use plan::{Grid, Limits, Plan};
 pub use program::{Dispatch, Program};

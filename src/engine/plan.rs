@@ -129,6 +129,14 @@ impl Plan {
         }
     }
 
+    /// Leaves a buffer without room, whose tensors have moved to others; no later recording takes them.
+    pub(crate) fn forget(&mut self, buffer: BufferId) {
+        self.buffers[buffer.0].words = 0;
+        for made in self.shared.iter_mut().flat_map(|shared| shared.made.values_mut()) {
+            made.retain(|tensor| tensor.buffer != buffer);
+        }
+    }
+
     /// The elements before and after each tensor that no kernel may touch.
     #[must_use]
     pub fn margin(&self) -> usize {

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::engine::kernel::{Access, AnyKernel, Kernel, Params};
+use crate::engine::binding::Access;
+use crate::engine::kernel::{AnyKernel, Kernel, Params};
 use crate::engine::plan::{Grid, MAX_BINDINGS, MOST_TURNS, OFFSET_ALIGNMENT, Plan};
 use crate::engine::schedule::MAX_GROUPS;
 use crate::engine::tensor::{BufferId, Dtype, Tensor};
@@ -109,6 +110,11 @@ impl Program {
     #[must_use]
     pub fn new(name: &str, sections: &[&[Dispatch]]) -> Self {
         Self { name: name.to_owned(), dispatches: sections.concat() }
+    }
+
+    /// The buffers that its dispatches use.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = BufferId> {
+        self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings).map(|tensor| tensor.buffer)
     }
 
     /// Whether some dispatch writes a tensor.

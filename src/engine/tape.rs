@@ -1,14 +1,14 @@
 //! Records a model's forward dispatches, and from them, last to first, its backward ones.
 
 use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::engine::kernel::{Kernel, Params};
 use crate::engine::params::{Columns, Init, Parameters};
 use crate::engine::plan::{Grid, Plan};
 use crate::engine::program::Dispatch;
 use crate::engine::taps::Taps;
-use crate::engine::tensor::Tensor;
+use crate::engine::tensor::{BufferId, Tensor};
 
 type Rule = Box<dyn FnOnce(&mut Tape<'_>)>;
 /// Records gradients of parameters, or their update.
@@ -253,6 +253,14 @@ impl<'p> Tape<'p> {
     #[must_use]
     pub fn grad(&self, tensor: Tensor, site: GradSite) -> Option<Tensor> {
         self.grads.get(&(tensor, site)).copied()
+    }
+
+    /// The buffers of all gradients so far that are not of parameters.
+    pub(crate) fn gradients(&self) -> Vec<BufferId> {
+        let list = self.parameters.list();
+        let of_parameters: HashSet<_> = list.iter().map(|own| own.grad.buffer).collect();
+        let all = self.grads.values().map(|tensor| tensor.buffer);
+        all.filter(|buffer| !of_parameters.contains(buffer)).collect()
     }
 
     /// Where to write the gradient of a tensor, be it an activation or a parameter. A parameter's lies

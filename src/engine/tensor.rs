@@ -66,6 +66,12 @@ impl Tensor {
         Self { rows, words: rows * self.stride, ..*self }
     }
 
+    /// The same, with its padding as if that were meant.
+    #[must_use]
+    pub fn with_padding(&self) -> Self {
+        Self { rows: self.words / self.stride, cols: self.stride, ..*self }
+    }
+
     /// A block of a matrix's rows, padding included, as a tensor of their own that can be read.
     ///
     /// # Panics

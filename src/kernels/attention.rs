@@ -48,7 +48,7 @@ const LANES: u32 = 64;
 pub static FORWARD: Kernel<Attention, 3> = Kernel {
     name: "attention.forward",
     entry: "forward",
-    bindings: [Binding::read("in_proj"), Binding::write("logs"), Binding::write("y")],
+    bindings: [Binding::read("in_proj"), Binding::write_within("logs"), Binding::write_within("y")],
     overrides: &[],
     schedules: SCHEDULES,
     reference: (forward, forward),
@@ -88,7 +88,7 @@ const BACKWARD: [Binding; 5] = [
     Binding::read("made_logs"),
     Binding::read("made"),
     Binding::read("dy"),
-    Binding::write("d_in"),
+    Binding::write_within("d_in"),
 ];
 
 impl Attention {

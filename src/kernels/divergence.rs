@@ -41,7 +41,7 @@ const LANES: u32 = 64;
 pub static MEANS: Kernel<Divergence, 2> = Kernel {
     name: "divergence.means",
     entry: "means",
-    bindings: [Binding::read("h"), Binding::write("means_of_kl")],
+    bindings: [Binding::read("h"), Binding::write_within("means_of_kl")],
     overrides: &[],
     schedules: &[plain(wgsl!("divergence.wgsl"), Cover::Row)],
     reference: (means::<f32, false>, means::<f64, false>),
@@ -57,7 +57,11 @@ pub static MEANS: Kernel<Divergence, 2> = Kernel {
 pub static WEIGH: Kernel<Divergence, 3> = Kernel {
     name: "divergence.weigh",
     entry: "weigh",
-    bindings: [Binding::read("kl_by_dimension"), Binding::write("slopes"), Binding::write("extra")],
+    bindings: [
+        Binding::read("kl_by_dimension"),
+        Binding::write_within("slopes"),
+        Binding::write_within("extra"),
+    ],
     overrides: &[],
     schedules: ITEMS,
     reference: (weigh, weigh),
@@ -71,7 +75,7 @@ pub static WEIGH: Kernel<Divergence, 3> = Kernel {
 pub static BACKWARD: Kernel<Divergence, 3> = Kernel {
     name: "divergence.backward",
     entry: "backward",
-    bindings: [Binding::read("back_h"), Binding::read("given_slopes"), Binding::write("dh")],
+    bindings: [Binding::read("back_h"), Binding::read("given_slopes"), Binding::write_within("dh")],
     overrides: &[],
     schedules: ITEMS,
     reference: (backward, backward),

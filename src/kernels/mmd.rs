@@ -78,7 +78,7 @@ pub static BACKWARD: Kernel<Mmd, 5> = Kernel {
         Binding::read("back_y"),
         Binding::read("back_near"),
         Binding::read("back_across"),
-        Binding::write("dz"),
+        Binding::write_within("dz"),
     ],
     overrides: &[],
     schedules: ITEMS,

@@ -143,7 +143,7 @@ pub static SGD: Kernel<Optimizer, 5> = Kernel {
 pub static SQUARE_SUMS: Kernel<Optimizer, 2> = Kernel {
     name: "optimizer.square_sums",
     entry: "square_sums",
-    bindings: [Binding::read("grads"), Binding::write("sums")],
+    bindings: [Binding::read("grads"), Binding::write_within("sums")],
     overrides: &[],
     schedules: SUMS,
     reference: (square_sums::<f32, false>, square_sums::<f64, false>),
@@ -160,7 +160,7 @@ pub static CLIP: Kernel<Optimizer, 3> = Kernel {
     bindings: [
         Binding::write_words("guard_words"),
         Binding::read("all_sums"),
-        Binding::write("scale"),
+        Binding::write_within("scale"),
     ],
     overrides: &[],
     schedules: SUMS,

@@ -52,7 +52,7 @@ pub static DENSITIES: Kernel<TotalCorrelation, 3> = Kernel {
 pub static SINGLE: Kernel<TotalCorrelation, 3> = Kernel {
     name: "total_correlation.single",
     entry: "single",
-    bindings: [Binding::read("z"), Binding::read("h"), Binding::write("marginals")],
+    bindings: [Binding::read("z"), Binding::read("h"), Binding::write_within("marginals")],
     overrides: &[],
     schedules: SCHEDULES,
     reference: (single::<f32, false>, single::<f64, false>),
@@ -87,7 +87,7 @@ const BACK: [Binding; 6] = [
     Binding::read("back_joint"),
     Binding::read("back_total"),
     Binding::read("back_marginals"),
-    Binding::write("grad"),
+    Binding::write_within("grad"),
 ];
 
 /// grad (batch, n): the gradient at z of the sum of `extra`, for z (batch, n), h (batch, 2 n),

@@ -7,12 +7,15 @@ mod objective;
 mod programs;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::config::{Config, ImageSize};
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::record::SLOTS;
-use crate::engine::{PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tape, Tensor};
+use crate::engine::reuse::reuse;
+use crate::engine::{
+    BufferId, Fusion, PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tape, Tensor,
+};
 use crate::error::Result;
 use crate::kernels::gather::Shard;
 use crate::kernels::reduce::reports;
@@ -136,6 +139,17 @@ impl Ports {
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),
         }
+    }
+
+    /// What holds something when no program runs, but for the data, which no program writes.
+    fn tensors(&self) -> Vec<Tensor> {
+        let &Self { x, image, label, hidden, h, eps, at_mean, z, made, nll, kl, .. } = self;
+        let &Self { log_ratio, extra, highest, total, ref reports, .. } = self;
+        let slots = reports.slots;
+        let always =
+            [x, image, h, eps, at_mean, z, made, nll, kl, log_ratio, extra, highest, total];
+        let reported = [slots.values, slots.guard];
+        [label, hidden].into_iter().flatten().chain(always).chain(reported).collect()
     }
 }
 
@@ -286,11 +300,26 @@ impl Vae {
     pub fn program(&mut self, wanted: Use) -> Result<&Program> {
         if !self.programs.contains_key(&wanted) {
             let noise = self.noise;
-            let program = self.recorder().record(wanted, noise);
+            let (mut program, gradients) = self.recorder().record(wanted, noise);
+            // By the step that stores everything what broke is named.
+            if wanted.learns() && wanted != Use::Step(Fusion::Nothing) {
+                self.reuse(&mut program, gradients);
+            }
             program.check(&self.plan)?;
             self.programs.insert(wanted, program);
         }
         Ok(&self.programs[&wanted])
+    }
+
+    /// Has the gradients that only this program makes take room that it needs no more.
+    fn reuse(&mut self, program: &mut Program, mut gradients: Vec<BufferId>) {
+        let used: HashSet<_> = self.programs.values().flat_map(Program::buffers).collect();
+        gradients.retain(|buffer| !used.contains(buffer));
+        let lists = self.parameters.list().iter();
+        let of_parameters = lists.flat_map(|p| [p.value, p.grad, p.first, p.second, p.in_use()]);
+        let kept =
+            of_parameters.chain(self.ports.tensors()).map(|tensor| tensor.buffer()).collect();
+        reuse(&mut self.plan, &mut program.dispatches, gradients, &kept);
     }
 
     /// What a tensor is, in words: a parameter, the gradient of one, or its buffer's name.

@@ -4,7 +4,7 @@ mod fused;
 mod minibatch;
 
 use crate::config::{Activation, Config, Corruption, ImageSize, Posterior};
-use crate::engine::{Dispatch, Program, Tape, Tensor};
+use crate::engine::{BufferId, Dispatch, Program, Tape, Tensor};
 use crate::kernels::bound::{self, bound};
 use crate::kernels::corrupt::{PixelNoise, corrupt};
 use crate::kernels::counts;
@@ -66,8 +66,8 @@ pub(super) struct Recorder<'v> {
 }
 
 impl<'v> Recorder<'v> {
-    /// Records what a model is asked for.
-    pub(super) fn record(mut self, wanted: Use, noise: TrainingNoise) -> Program {
+    /// Records what a model is asked for. It returns the buffers too of gradients that only it uses.
+    pub(super) fn record(mut self, wanted: Use, noise: TrainingNoise) -> (Program, Vec<BufferId>) {
         let drawn = noise == TrainingNoise::Drawn;
         let noise = if drawn { Sampling::Drawn } else { Sampling::Given };
         let dispatches = match wanted {
@@ -83,7 +83,7 @@ impl<'v> Recorder<'v> {
                 self.tape.take()
             }
         };
-        Program::new(wanted.name(), &[&dispatches])
+        (Program::new(wanted.name(), &[&dispatches]), self.tape.gradients())
     }
 
     /// Where the norm of the gradient is reported.

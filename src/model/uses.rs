@@ -67,6 +67,12 @@ impl Use {
         }
     }
 
+    /// Whether it makes gradients.
+    #[must_use]
+    pub fn learns(self) -> bool {
+        matches!(self, Self::Step(_) | Self::LoggedStep(_) | Self::Part(_))
+    }
+
     /// What it is called in lists and errors.
     #[must_use]
     pub fn name(self) -> &'static str {

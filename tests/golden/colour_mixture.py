@@ -79,4 +79,5 @@ def main():
     save_file(made, pathlib.Path(__file__).with_name("colour_mixture.safetensors"))
 
 
-main()
+if __name__ == "__main__":
+    main()

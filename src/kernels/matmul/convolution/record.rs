@@ -123,19 +123,12 @@ pub fn convolution(
     let inputs: Vec<_> = wants.then_some(x.at).into_iter().chain(past).collect();
     tape.on_backward(&inputs, move |tape| {
         let dy = Map { at: gradient_before(tape, fused, y.at), ..y };
-        let Some(past) = past else {
-            if wants {
-                backward_to_input(tape, x, w, dy, windows);
-            }
-            let record =
-                move |tape: &mut Tape<'_>, _| backward_to_weight(tape, x.at, layer, dy.at, p);
-            return tape.leaf(&[w, b], false, record);
-        };
+        // At once, not as a leaf: maps are large, and the room of dy is free for another gradient then.
         backward_to_weight(tape, x.at, layer, dy.at, p);
-        if past == x.at {
-            add_gradient(tape, past, dy.at);
-        } else {
-            pass_on_gradient(tape, past, dy.at);
+        match past {
+            Some(past) if past == x.at => add_gradient(tape, past, dy.at),
+            Some(past) => pass_on_gradient(tape, past, dy.at),
+            None => (),
         }
         if wants {
             backward_to_input(tape, x, w, dy, windows);
