@@ -25,8 +25,7 @@ pub struct Network<'t, 'p> {
 }
 
 /// The first values of a layer's weight and bias, by how many outputs an input has, and inputs an output.
-fn first_values(model: &ModelConfig, [outputs, inputs]: [usize; 2]) -> [Init; 2] {
-    let (inputs, outputs) = (inputs as f64, outputs as f64);
+fn first_values(model: &ModelConfig, [outputs, inputs]: [f64; 2]) -> [Init; 2] {
     let zero = Init::Constant(0.0);
     match model.init {
         config::Init::Pytorch => [Init::Uniform(1.0 / inputs.sqrt()); 2],
@@ -43,7 +42,7 @@ impl Network<'_, '_> {
     /// layer of its own to whoever gives first values.
     fn affine(&mut self, path: &str, [outputs, inputs]: [usize; 2], parts: &[String]) -> Affine {
         let own = outputs / parts.len().max(1);
-        let inits = first_values(self.model, [own, inputs]);
+        let inits = first_values(self.model, [own, inputs].map(|of| of as f64));
         let parts: Vec<_> = parts.iter().map(|part| (part.as_str(), own)).collect();
         self.tape.layer(path, [outputs, inputs], inits, &parts).into()
     }
@@ -51,8 +50,23 @@ impl Network<'_, '_> {
     /// The parameters `path.weight` and `path.bias` of a convolution of so many outputs.
     fn kernel(&mut self, path: &str, outputs: usize, taps: Taps) -> Affine {
         // As `PyTorch` counts: an input is under every tap of some window.
-        let inits = first_values(self.model, [outputs * taps.count(), taps.numbers()]);
+        let inits =
+            first_values(self.model, [outputs * taps.count(), taps.numbers()].map(|of| of as f64));
         self.tape.convolution(path, (outputs, taps), inits).into()
+    }
+
+    /// The parameters `path.weight` and `path.bias` of a transposed convolution of so many inputs, to the taps' channels.
+    fn spread(&mut self, path: &str, inputs: usize, (taps, stride): (Taps, usize)) -> Affine {
+        let outputs = taps.numbers() as f64;
+        // A place that is reached is so by this share of the taps.
+        let taps_each = taps.kernel.map(|side| (side as f64 / stride as f64).max(1.0));
+        let inputs_each = match self.model.init {
+            // It counts what is behind the first side of the weight, which are the outputs here.
+            config::Init::Pytorch => outputs,
+            _ => inputs as f64 * taps_each[0] * taps_each[1],
+        };
+        let inits = first_values(self.model, [outputs, inputs_each]);
+        self.tape.transposed(path, (inputs, taps), inits).into()
     }
 
     /// The gain and the bias of so many channels, `path.weight` and `path.bias`, first 1 and 0.

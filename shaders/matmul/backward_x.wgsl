@@ -12,11 +12,3 @@ fn a_at(start: u32, col: u32) -> Few { return few(dy[start + col / A_WIDTH]); }
 
 fn b_row(row: u32) -> u32 { return row * p.b_stride / 4u; }
 fn b_at(start: u32, col: u32) -> vec4<f32> { return four(w[start + col / 4u]); }
-
-fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
-    let at = (row * p.c_stride + col) / 4u;
-    var d = sums * slopes_at_output(activation, made[at]);
-    if p.accumulate != 0u { d += dx[at]; }
-    dx[at] = select(vec4<f32>(), d, real(col));
-    return 0.0;
-}

@@ -1,4 +1,4 @@
-// The end of a gradient that is stored: dw and db are the sums, or these are added to what is there.
+// The end of a gradient that is stored: dw is the sums, or these are added to what is there.
 
 fn begin() {}
 
@@ -8,10 +8,4 @@ fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
     if p.accumulate != 0u { d += dw[at]; }
     dw[at] = d;
     return 0.0;
-}
-
-fn finish_bias(row: u32, sums: vec4<f32>) {
-    var d = sums;
-    if p.accumulate != 0u { d += db[row / 4u]; }
-    db[row / 4u] = d;
 }

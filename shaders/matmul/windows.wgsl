@@ -18,6 +18,11 @@ fn window_of(row: u32) -> u32 {
     return (image << 20u) | (y << 10u) | x;
 }
 
+// The same, but windows past the end lie below the map, so that there is nothing under them.
+fn window_or_none(row: u32) -> u32 {
+    return select(1023u << 10u, window_of(row), p.first + row < p.images * p.down * p.right);
+}
+
 // Where an element of a window lies, and whether there is one; outside of the map there is none.
 struct Seen { at: u32, inside: bool }
 

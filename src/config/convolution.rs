@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::config::MOST;
 use crate::config::validate::fail;
+use crate::config::{Layer, MOST};
 use crate::error::Result;
 
 /// The most taps of a window along a side, and places from one to the next.
@@ -64,10 +64,11 @@ impl Convolution {
         })
     }
 
-    pub(super) fn validate(self, list: &str) -> Result<()> {
+    /// Judges it in a list, as the layer that it is of.
+    pub(super) fn validate(self, list: &str, layer: Layer) -> Result<()> {
         let judge = |holds: bool, rule: &str| match holds {
             true => Ok(()),
-            false => fail(list, &format!("with the layer `{self}`"), &format!("with {rule}")),
+            false => fail(list, &format!("with the layer `{layer}`"), &format!("with {rule}")),
         };
         let sides = self.kernel.map(|side| (1..=MOST_TAPS).contains(&side));
         judge((1..=MOST).contains(&self.outputs), &format!("1 to {MOST} outputs"))?;
@@ -90,6 +91,12 @@ impl Convolution {
         let Self { kernel, stride, padding, upsample, .. } = self;
         windows_that_fit(extents, kernel, [stride, padding, upsample])
     }
+
+    /// The extents of what it makes of a map of these extents if it is transposed; none where there is no place.
+    #[must_use]
+    pub fn spread(self, extents: [usize; 2]) -> Option<[usize; 2]> {
+        places_reached(extents, self.kernel, [self.stride, self.padding])
+    }
 }
 
 /// How many windows of a kernel fit a map in either direction: with a stride, a padding, and places that are so often repeated.
@@ -105,6 +112,20 @@ pub(crate) fn windows_that_fit(
     Some([along(extents[0], kernel[0])?, along(extents[1], kernel[1])?])
 }
 
+/// How many places windows cover in either direction where as many as this fit: with a stride, and without the padding. None
+/// where there is none.
+pub(crate) fn places_reached(
+    windows: [usize; 2],
+    kernel: [usize; 2],
+    [stride, padding]: [usize; 2],
+) -> Option<[usize; 2]> {
+    let along = |windows: usize, taps: usize| {
+        let reached = windows.checked_sub(1)?.saturating_mul(stride).saturating_add(taps);
+        reached.checked_sub(2 * padding).filter(|&places| places > 0)
+    };
+    Some([along(windows[0], kernel[0])?, along(windows[1], kernel[1])?])
+}
+
 /// Keeps the extents of kernels with odd sides, and halves them by a stride of 2 and a side of 4.
 fn usual_padding(kernel: [usize; 2]) -> usize {
     kernel[0].max(kernel[1]).saturating_sub(1) / 2
@@ -115,10 +136,11 @@ pub(super) fn sides(text: &str) -> Option<Vec<usize>> {
     text.split('x').map(|side| side.parse().ok()).collect()
 }
 
-impl fmt::Display for Convolution {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { outputs, kernel: [down, right], stride, padding, upsample } = *self;
-        write!(f, "conv {outputs} {down}x{right}")?;
+impl Convolution {
+    /// What follows the word in a text.
+    pub(super) fn write(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { outputs, kernel: [down, right], stride, padding, upsample } = self;
+        write!(f, "{outputs} {down}x{right}")?;
         if stride != 1 {
             write!(f, " stride {stride}")?;
         }
@@ -129,6 +151,13 @@ impl fmt::Display for Convolution {
             write!(f, " pad {padding}")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Convolution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("conv ")?;
+        self.write(f)
     }
 }
 
@@ -197,13 +226,19 @@ mod tests {
             ("8 5x3 pad 3", "less than each side of the kernel"),
         ] {
             let layer = Convolution::parse(text).expect(text);
-            let error = layer.validate("encoder").expect_err(text);
+            let error = Layer::Convolution(layer).validate("encoder").expect_err(text);
             assert!(error.to_string().contains(rule), "{text}: {error}");
         }
-        Convolution::new(8, [64, 1])
+        Layer::Convolution(Convolution::new(8, [64, 1]))
             .validate("encoder")
             .expect_err("the usual padding is too wide");
-        Convolution::new(8, [5, 3]).validate("encoder").expect("it sees something");
+        let narrow = Convolution::new(8, [5, 3]);
+        for layer in [Layer::Convolution(narrow), Layer::Transposed(narrow)] {
+            layer.validate("encoder").expect("it sees something");
+        }
+        let error = Layer::Transposed(Convolution { padding: 3, ..narrow });
+        let error = error.validate("encoder").expect_err("its places would reach nothing");
+        assert!(error.to_string().contains("layer `transposed 8 5x3 pad 3`"), "{error}");
     }
 
     #[test]
@@ -215,5 +250,11 @@ mod tests {
         assert_eq!(made("1 5x3 pad 0", [4, 4]), None);
         assert_eq!(made("1 3x3 upsample 2", [7, 5]), Some([14, 10]));
         assert_eq!(made("1 4x4 upsample 2 pad 0", [7, 1]), None);
+        let spread = |text: &str, extents| Convolution::parse(text).expect(text).spread(extents);
+        assert_eq!(spread("1 4x4 stride 2", [14, 7]), Some([28, 14]));
+        assert_eq!(spread("1 5x3 pad 0", [1, 2]), Some([5, 4]));
+        assert_eq!(spread("1 2 stride 5 pad 0", [3, 1]), Some([12, 2]), "places between");
+        assert_eq!(spread("1 3 pad 2", [2, 3]), None);
+        assert_eq!(spread("1 3 pad 2", [3, 3]), Some([1, 1]));
     }
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 const MOST_POOLED: usize = 64;
 
 /// A layer of a network. In text it is its word and, where it has one, its number: `linear 400`, `norm`,
-/// `gelu`, `dropout 0.1`, `conv 32 3x3`, `group-norm 8`, `pool 2`, `attention 4`, `map 7x7x64`.
+/// `gelu`, `dropout 0.1`, `conv 32 3x3`, `transposed 32 4x4 stride 2`, `group-norm 8`, `pool 2`, `attention 4`, `map 7x7x64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Layer {
     /// Fully connected, from all its inputs to so many units.
@@ -25,6 +25,8 @@ pub enum Layer {
     Dropout(f64),
     /// Products with the windows of a map.
     Convolution(Convolution),
+    /// What each place of a map spreads to: the transposed of such products (Dumoulin and Visin 2016, chapter 4).
+    Transposed(Convolution),
     /// Normalisation of so many groups of channels of a map, each over all its places (Wu and He 2018, eq. 1 to 7).
     GroupNorm(usize),
     /// Means of so many places down and as many to the right.
@@ -45,14 +47,14 @@ pub(super) enum NoLayer {
 
 impl Layer {
     /// The words that layers begin with.
-    pub const WORDS: [&'static str; 8 + Activation::ALL.len()] = {
-        let mut words = [""; 8 + Activation::ALL.len()];
+    pub const WORDS: [&'static str; 9 + Activation::ALL.len()] = {
+        let mut words = [""; 9 + Activation::ALL.len()];
         (words[0], words[1], words[2]) = ("linear", "norm", "dropout");
         (words[3], words[4], words[5]) = ("conv", "group-norm", "pool");
-        (words[6], words[7]) = ("attention", "map");
+        (words[6], words[7], words[8]) = ("attention", "map", "transposed");
         let mut i = 0;
         while i < Activation::ALL.len() {
-            words[8 + i] = Activation::ALL[i].name();
+            words[9 + i] = Activation::ALL[i].name();
             i += 1;
         }
         words
@@ -61,12 +63,18 @@ impl Layer {
     /// Whether it is a product with a weight matrix.
     #[must_use]
     pub fn has_weight(self) -> bool {
-        matches!(self, Self::Linear(_) | Self::Convolution(_))
+        matches!(self, Self::Linear(_) | Self::Convolution(_) | Self::Transposed(_))
     }
 
     /// Whether kernels of convolutions make it: attention has two of them, of each place.
     #[must_use]
     pub fn convolves(self) -> bool {
+        matches!(self, Self::Convolution(_) | Self::Transposed(_) | Self::Attention(_))
+    }
+
+    /// Whether it ends in a convolution, which may add what went past a block where its sums are made.
+    #[must_use]
+    pub fn adds(self) -> bool {
         matches!(self, Self::Convolution(_) | Self::Attention(_))
     }
 
@@ -89,6 +97,12 @@ impl Layer {
             "conv" => {
                 number.and_then(Convolution::parse).map(Self::Convolution).ok_or(NoLayer::Number)
             }
+            // It spreads places over others, so none are repeated.
+            "transposed" => number
+                .filter(|text| !text.contains("upsample"))
+                .and_then(Convolution::parse)
+                .map(Self::Transposed)
+                .ok_or(NoLayer::Number),
             "map" => {
                 let sides = number.and_then(sides).and_then(|sides| sides.try_into().ok());
                 sides.map(Self::Map).ok_or(NoLayer::Number)
@@ -104,7 +118,7 @@ impl Layer {
         match self {
             Self::Linear(units) => size(list, units),
             Self::Dropout(share) => within(list, share, 0.0, 1.0),
-            Self::Convolution(convolution) => convolution.validate(list),
+            Self::Convolution(of) | Self::Transposed(of) => of.validate(list, self),
             Self::GroupNorm(groups) => size(list, groups),
             Self::Attention(heads) => size(list, heads),
             Self::Pool(side) => count("pool", side, 1, MOST_POOLED),
@@ -122,6 +136,10 @@ impl fmt::Display for Layer {
             Self::Activation(kind) => f.write_str(kind.name()),
             Self::Dropout(share) => write!(f, "dropout {share}"),
             Self::Convolution(convolution) => convolution.fmt(f),
+            Self::Transposed(convolution) => {
+                f.write_str("transposed ")?;
+                convolution.write(f)
+            }
             Self::GroupNorm(groups) => write!(f, "group-norm {groups}"),
             Self::Pool(side) => write!(f, "pool {side}"),
             Self::Attention(heads) => write!(f, "attention {heads}"),

@@ -16,8 +16,8 @@ const MOST_LAYERS: usize = 32;
 
 /// What is expected where a layer is written.
 const EXPECTED: &str = "a whole number of units, a layer in quotes, such as \"linear 400\", \"norm\", \"gelu\", \
-                        \"dropout 0.1\", \"conv 32 3x3 stride 2\" or \"map 7x7x64\", or a block of layers, \
-                        { residual = [...] }";
+                        \"dropout 0.1\", \"conv 32 3x3 stride 2\", \"transposed 32 4x4 stride 2\" or \"map 7x7x64\", or a block \
+                        of layers, { residual = [...] }";
 
 /// An entry of a list of layers.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn layers_are_read_as_they_are_written() {
         let text = "[7, \"linear 400\", \"norm\", \"leaky-relu\", \"dropout 0.1\", \"map 5x4x10\", \"conv 4 3x3\", \
-                    \"group-norm 2\", \"pool 3\", \"attention 2\", 200]";
+                    \"group-norm 2\", \"pool 3\", \"attention 2\", \"transposed 4 4x4 stride 2 pad 0\", 200]";
         let found = read(text).expect("layers");
         let layer = Entry::Layer;
         let expected = vec![
@@ -221,6 +221,11 @@ mod tests {
             layer(Layer::GroupNorm(2)),
             layer(Layer::Pool(3)),
             layer(Layer::Attention(2)),
+            layer(Layer::Transposed(Convolution {
+                stride: 2,
+                padding: 0,
+                ..Convolution::new(4, [4, 4])
+            })),
             Entry::Hidden(200),
         ];
         assert_eq!(found, Layers(expected), "{text}");
@@ -233,7 +238,7 @@ mod tests {
         for word in Layer::WORDS {
             let text = match word {
                 "linear" | "dropout" | "group-norm" | "pool" | "attention" => "0",
-                "conv" => "4 3x3",
+                "conv" | "transposed" => "4 3x3",
                 "map" => "4x3x2",
                 _ => "",
             };
@@ -258,6 +263,9 @@ mod tests {
             ("[\"relu 4\"]", "a whole number of units, a layer"),
             ("[\"dropout\"]", "a whole number of units, a layer"),
             ("[\"conv 4\"]", "a whole number of units, a layer"),
+            ("[\"transposed 4\"]", "a whole number of units, a layer"),
+            ("[\"transposed 4 3x3 upsample 2\"]", "a whole number of units, a layer"),
+            ("[\"transposed 4 3x3 upsample 1\"]", "a whole number of units, a layer"),
             ("[\"map\"]", "a whole number of units, a layer"),
             ("[\"map 4x4\"]", "a whole number of units, a layer"),
             ("[\"map 4 x 4 x 1\"]", "a whole number of units, a layer"),

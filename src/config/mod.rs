@@ -18,7 +18,7 @@ mod validate;
 use serde::{Deserialize, Serialize};
 
 pub use convolution::Convolution;
-pub(crate) use convolution::windows_that_fit;
+pub(crate) use convolution::{places_reached, windows_that_fit};
 pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };

@@ -142,6 +142,8 @@ pub(crate) enum Columns {
     Inputs(usize),
     /// What is under the taps of a convolution.
     Taps(Taps),
+    /// What is under the taps of a transposed convolution, whose outputs these channels are: the rows are its inputs.
+    Spread(Taps),
 }
 
 /// All parameters of a model, in the order they were made.
@@ -165,7 +167,8 @@ impl Parameters {
         Self { averaged: true, ..Self::default() }
     }
 
-    /// The weight (outputs, columns) and the bias (outputs) of a layer, as [`Tape::layer`] says.
+    /// The weight (outputs, columns) and the bias (outputs) of a layer, as [`Tape::layer`] says; of a transposed convolution
+    /// the weight is (inputs, columns).
     ///
     /// [`Tape::layer`]: crate::engine::Tape::layer
     pub(crate) fn layer(
@@ -176,25 +179,27 @@ impl Parameters {
         inits: [Init; 2],
         parts: &[(&str, usize)],
     ) -> [Tensor; 2] {
-        let (cols, taps) = match columns {
-            Columns::Inputs(inputs) => (inputs, None),
-            Columns::Taps(taps) => (taps.columns(), Some(taps)),
+        let (cols, taps, outputs) = match columns {
+            Columns::Inputs(inputs) => (inputs, None, rows),
+            Columns::Taps(taps) => (taps.columns(), Some(taps), rows),
+            Columns::Spread(taps) => (taps.columns(), Some(taps), taps.channels),
         };
         let names = ["weight", "bias"].map(|kind| format!("{path}.{kind}"));
         if let [Some(weight), Some(bias)] = names.each_ref().map(|name| self.find(name)) {
             let found = [weight.rows(), weight.cols(), bias.cols()];
-            assert_eq!(found, [rows, cols, rows], "the shapes of the layer `{path}`");
+            assert_eq!(found, [rows, cols, outputs], "the shapes of the layer `{path}`");
             return [weight, bias];
         }
         let weight_words = rows.next_multiple_of(PAD) * cols.next_multiple_of(PAD);
         let before_bias = weight_words.next_multiple_of(OFFSET_ALIGNMENT);
-        let words = before_bias + rows.next_multiple_of(PAD);
+        let words = before_bias + outputs.next_multiple_of(PAD);
         let (buffers, offset) = self.place(plan, words, true);
         let weight = Tensor::matrix(buffers.values, offset, rows, cols);
-        let bias = Tensor::vector(buffers.values, offset + before_bias, rows, Dtype::F32);
+        let bias = Tensor::vector(buffers.values, offset + before_bias, outputs, Dtype::F32);
         for (kind, name, value, init) in
             [("weight", &names[0], weight, inits[0]), ("bias", &names[1], bias, inits[1])]
         {
+            let rows = if kind == "weight" { rows } else { outputs };
             let mut exports = vec![Export { key: name.clone(), first: 0, rows }];
             if !parts.is_empty() {
                 exports = exports_of(parts, kind, rows);

@@ -190,6 +190,19 @@ impl<'p> Tape<'p> {
         made.map(|value| self.in_use(value))
     }
 
+    /// The weight (inputs, [`Taps::columns`]) and the bias of as many elements as the taps have channels, which are its
+    /// outputs, of a transposed convolution, as those of [`layer`](Self::layer).
+    pub fn transposed(
+        &mut self,
+        path: &str,
+        (inputs, taps): (usize, Taps),
+        inits: [Init; 2],
+    ) -> [Tensor; 2] {
+        let shape = (inputs, Columns::Spread(taps));
+        let made = self.parameters.layer(self.plan, path, shape, inits, &[]);
+        made.map(|value| self.in_use(value))
+    }
+
     fn in_use(&self, value: Tensor) -> Tensor {
         let average = self.parameters.average_of(value).filter(|_| self.averages);
         average.unwrap_or(value)

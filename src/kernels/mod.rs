@@ -11,6 +11,7 @@ pub mod average;
 pub mod bernoulli;
 pub mod bound;
 pub mod case;
+pub mod columns;
 pub mod common;
 pub mod corrupt;
 pub mod counts;
@@ -68,6 +69,10 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &matmul::convolution::CONVOLVE_ADD,
     &matmul::convolution::CONVOLVE_BACKWARD_X,
     &matmul::convolution::CONVOLVE_BACKWARD_W,
+    &matmul::convolution::TRANSPOSED,
+    &matmul::convolution::TRANSPOSED_BACKWARD_X,
+    &matmul::convolution::TRANSPOSED_BACKWARD_W,
+    &columns::SUM,
     &activation::FORWARD,
     &activation::BACKWARD,
     &activation::BACKWARD_AT_OUTPUT,

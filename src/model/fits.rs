@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn more_maps_than_are_counted_are_refused() {
         let spec = DataSpec { images: 5000, size: [4, 4].into(), bytes: true, window: None };
-        for layer in ["conv 2 3x3", "attention 1"] {
+        for layer in ["conv 2 3x3", "transposed 2 3x3", "attention 1"] {
             let text = format!("model.encoder = ['{layer}']\ntrain.batch-size = 4096");
             let mut config = Config::from_toml(&text).expect("a configuration");
             fits(&config, spec, spec).expect("as many as are counted");

@@ -68,7 +68,9 @@ impl Architecture {
 fn told(model: &ModelConfig, encoder: &[Node]) -> Result<()> {
     let first = layers(encoder).find(|placed| placed.layer.has_weight());
     match first.map(|placed| (placed, placed.layer)) {
-        Some((Placed { path, layer, .. }, Layer::Convolution(_))) if model.classes > 0 => {
+        Some((Placed { path, layer, .. }, Layer::Convolution(_) | Layer::Transposed(_)))
+            if model.classes > 0 =>
+        {
             let what =
                 format!("`{path}`, the layer `{layer}`, takes the image with its class behind it");
             Err(Error::config(format!("{what}; it must be fully connected"))

@@ -37,6 +37,12 @@ impl Dims {
         self.height.saturating_mul(self.width)
     }
 
+    /// Its sides, in places.
+    #[must_use]
+    pub fn sides(self) -> [usize; 2] {
+        [self.height, self.width]
+    }
+
     /// The longer of its sides, in places.
     #[must_use]
     pub fn longest(self) -> usize {
@@ -94,11 +100,7 @@ impl Placed {
     ///
     /// If it cannot take that: its path, the layer, and what it must be.
     pub fn output(&self, input: Dims) -> Result<Dims> {
-        let refuse = |rule: &str, hint: &str| {
-            let what =
-                format!("`{}`, the layer `{}`, takes {input} numbers", self.path, self.layer);
-            Err(Error::config(format!("{what}; it must be {rule}")).hint(hint))
-        };
+        let refuse = |rule: &str, hint: &str| self.refuse(input, rule, hint);
         let change = "change the layer before it, or leave it out";
         let most = attention::MOST_PLACES;
         match self.layer {
@@ -129,26 +131,8 @@ impl Placed {
                 }
                 [height, width] => Ok(Dims { height, width, ..input }),
             },
-            Layer::Convolution(_) if !input.is_map() => refuse(
-                "a map of several places",
-                "put a layer \"map HxWxC\" before it, which takes H · W · C numbers as a map",
-            ),
-            Layer::Convolution(convolution) => {
-                let sides = [input.height, input.width];
-                if sides.into_iter().any(|side| side * convolution.upsample > MOST_PLACES) {
-                    let rule = format!("of at most {MOST_PLACES} places a side");
-                    return refuse(&rule, "make the images smaller, with `--image-size`");
-                }
-                match convolution.made(sides) {
-                    Some([height, width]) => {
-                        Ok(Dims { height, width, channels: convolution.outputs })
-                    }
-                    None => refuse(
-                        "at least as large as the kernel",
-                        "choose a smaller kernel, or more `pad`",
-                    ),
-                }
-            }
+            Layer::Convolution(of) => self.convolved(of, input),
+            Layer::Transposed(of) => self.spread(of, input),
             Layer::Map([height, width, channels]) => {
                 let made = Dims { height, width, channels };
                 match made.count() == input.count() {
@@ -164,6 +148,47 @@ impl Placed {
         }
     }
 
+    /// Says that it cannot take an input, and what that must be.
+    fn refuse(&self, input: Dims, rule: &str, hint: &str) -> Result<Dims> {
+        let what = format!("`{}`, the layer `{}`, takes {input} numbers", self.path, self.layer);
+        Err(Error::config(format!("{what}; it must be {rule}")).hint(hint))
+    }
+
+    fn convolved(&self, of: Convolution, input: Dims) -> Result<Dims> {
+        let refuse = |rule: &str, hint: &str| self.refuse(input, rule, hint);
+        if !input.is_map() {
+            return refuse(
+                "a map of several places",
+                "put a layer \"map HxWxC\" before it, which takes H · W · C numbers as a map",
+            );
+        }
+        if input.longest() * of.upsample > MOST_PLACES {
+            let rule = format!("of at most {MOST_PLACES} places a side");
+            return refuse(&rule, "make the images smaller, with `--image-size`");
+        }
+        match of.made(input.sides()) {
+            Some([height, width]) => Ok(Dims { height, width, channels: of.outputs }),
+            None => {
+                refuse("at least as large as the kernel", "choose a smaller kernel, or more `pad`")
+            }
+        }
+    }
+
+    /// What a transposed convolution makes of a map, or of a vector, which is a map of one place.
+    fn spread(&self, of: Convolution, input: Dims) -> Result<Dims> {
+        let Some([height, width]) = of.spread(input.sides()) else {
+            let rule = "so large that places are left without the padding";
+            return self.refuse(input, rule, "choose less `pad`");
+        };
+        let made = Dims { height, width, channels: of.outputs };
+        if made.longest().max(input.longest()) > MOST_PLACES {
+            let rule = format!("so small that {MOST_PLACES} places a side are made at most");
+            let hint = "choose a smaller `stride`, or make the images smaller, with `--image-size`";
+            return self.refuse(input, &rule, hint);
+        }
+        Ok(made)
+    }
+
     /// The multiply-adds of products that it takes to make what it makes of one image's input.
     ///
     /// # Panics
@@ -177,6 +202,9 @@ impl Placed {
             Layer::Linear(units) => product(&[input.count(), units]),
             Layer::Convolution(Convolution { kernel, .. }) => {
                 product(&[output.count(), kernel[0], kernel[1], input.channels])
+            }
+            Layer::Transposed(Convolution { outputs, kernel, .. }) => {
+                product(&[input.count(), kernel[0], kernel[1], outputs])
             }
             Layer::Attention(_) => {
                 let [places, channels] = [input.places(), input.channels];
@@ -197,7 +225,8 @@ impl Placed {
     pub fn parameters(&self, input: Dims) -> usize {
         match self.layer {
             Layer::Linear(units) => units * (input.count() + 1),
-            Layer::Convolution(Convolution { outputs, kernel, .. }) => {
+            Layer::Convolution(Convolution { outputs, kernel, .. })
+            | Layer::Transposed(Convolution { outputs, kernel, .. }) => {
                 outputs * (kernel[0] * kernel[1] * input.channels + 1)
             }
             Layer::Attention(_) => 4 * input.channels * (input.channels + 1),
@@ -216,12 +245,16 @@ impl Placed {
         })
     }
 
-    /// What the columns of its weight are, if it is a convolution of what it gets.
+    /// What the columns of its weight are, if it is a convolution of what it gets, or a transposed one, which has its outputs
+    /// under the taps.
     #[must_use]
     pub fn taps(&self, input: Dims) -> Option<Taps> {
         match self.layer {
             Layer::Convolution(convolution) => {
                 Some(Taps { kernel: convolution.kernel, channels: input.channels })
+            }
+            Layer::Transposed(Convolution { outputs, kernel, .. }) => {
+                Some(Taps { kernel, channels: outputs })
             }
             _ => None,
         }

@@ -8,7 +8,7 @@ use crate::kernels::attention::attention;
 use crate::kernels::dropout::{Drops, dropout};
 use crate::kernels::group_norm::group_norm;
 use crate::kernels::map::{of_images, to_images};
-use crate::kernels::matmul::convolution::{Ending, Map, Windows, convolution};
+use crate::kernels::matmul::convolution::{Ending, Map, Windows, convolution, transposed};
 use crate::kernels::matmul::{Affine, Input, linear};
 use crate::kernels::pool::pool;
 use crate::nn::{Block, Dims, Network, Node, Placed, Sequential};
@@ -87,6 +87,10 @@ impl Network<'_, '_> {
                 let kind = next_activation(rest, |_| true);
                 map(self.ending(placed, top, kind.into()))
             }
+            Layer::Transposed(of) => {
+                let kind = next_activation(rest, |_| true);
+                map(self.transposed(placed, top, of, kind))
+            }
             Layer::Norm => {
                 let kind = next_activation(rest, Activation::slope_from_output);
                 let x = self.rows(top).tensor();
@@ -131,7 +135,7 @@ impl Network<'_, '_> {
         };
         let past = self.nodes(shortcut, top, pass);
         if let [before @ .., Node::Layer(last)] = &residual[..]
-            && last.layer.convolves()
+            && last.layer.adds()
         {
             let top = self.nodes(before, top, pass);
             let dims = last.output(top.dims).expect("the shapes were judged");
@@ -201,6 +205,15 @@ impl Network<'_, '_> {
         let affine = self.kernel(path, outputs, taps);
         let windows = Windows { kernel, stride, padding, zoom };
         convolution(self.tape, path, x, affine, windows, ending)
+    }
+
+    fn transposed(&mut self, placed: &Placed, top: Top, of: Convolution, kind: Activation) -> Map {
+        let Convolution { kernel, stride, padding, .. } = of;
+        let taps = placed.taps(top.dims).expect("it has taps");
+        let x = self.map(top);
+        let affine = self.spread(&placed.path, top.dims.channels, (taps, stride));
+        let windows = Windows { kernel, stride, padding, zoom: 1 };
+        transposed(self.tape, &placed.path, x, affine, windows, kind)
     }
 
     /// Records the last layer of a network, of what the others made, as a row for each image in which blocks of so many

@@ -136,12 +136,15 @@ impl Sequential {
         std::iter::once(self.input).chain(of_layers)
     }
 
-    /// The weight matrices `[outputs, columns]`, in the order of the layers.
+    /// The weight matrices `[outputs, columns]`, in the order of the layers; of a transposed convolution `[inputs, columns]`.
     pub fn weights(&self) -> impl Iterator<Item = [usize; 2]> {
         self.shapes().flat_map(|(placed, [input, _])| match placed.layer {
             Layer::Linear(units) => vec![[units, input.count()]],
             Layer::Convolution(convolution) => {
                 vec![[convolution.outputs, placed.taps(input).map_or(0, Taps::columns)]]
+            }
+            Layer::Transposed(_) => {
+                vec![[input.channels, placed.taps(input).map_or(0, Taps::columns)]]
             }
             Layer::Attention(_) => [3, 1].map(|of| [of * input.channels, input.channels]).into(),
             Layer::Norm

@@ -28,4 +28,5 @@ mod shared_device;
 mod steps;
 mod streamed;
 mod sums;
+mod transposed;
 mod turns;

@@ -20,7 +20,7 @@ fn layers(text: &str) -> Layers {
 }
 
 /// A model of few layers.
-fn model(encoder: &str, decoder: &str, change: fn(&mut Config)) -> Config {
+pub(crate) fn model(encoder: &str, decoder: &str, change: fn(&mut Config)) -> Config {
     let mut config = small();
     (config.model.encoder, config.model.decoder) = (layers(encoder), layers(decoder));
     change(&mut config);
@@ -28,7 +28,7 @@ fn model(encoder: &str, decoder: &str, change: fn(&mut Config)) -> Config {
 }
 
 /// 40 images of 8 × 8, the middle of those of MNIST; a pixel's channels are the same pixel of as many images.
-fn images(channels: usize) -> (Vec<u8>, ImageSize) {
+pub(crate) fn images(channels: usize) -> (Vec<u8>, ImageSize) {
     let bytes = mnist_bytes(40 * channels);
     let mut cut = Vec::new();
     for image in 0..40 {
@@ -206,8 +206,8 @@ fn apart(
     worst
 }
 
-#[test]
-fn convolutions_of_a_model_equal_pytorch() {
+/// Holds a network of `conv_vae.py` to PyTorch's numbers in float64, and on either device.
+pub(crate) fn equals_pytorch(net: (&str, &str, &str)) {
     let gpu = Device::Gpu(gpu());
     let ways: [(_, Option<&Device>, Fusion, [f64; 4]); 4] = [
         ("oracle", None, Fusion::Nothing, [1e-9; 4]),
@@ -215,18 +215,18 @@ fn convolutions_of_a_model_equal_pytorch() {
         ("gpu as recorded", Some(&gpu), Fusion::Nothing, [1e-5; 4]),
         ("gpu", Some(&gpu), Fusion::All, [1e-5; 4]),
     ];
-    for (net, (way, device, step, allowed)) in
-        NETS.iter().flat_map(|net| ways.map(|way| (net, way)))
-    {
-        let apart = apart(*net, device, step);
-        println!(
-            "{}, {way}: {} from PyTorch",
-            net.0,
-            apart.map(|apart| format!("{apart:.1e}")).join(", ")
-        );
+    for (way, device, step, allowed) in ways {
+        let apart = apart(net, device, step);
+        let shown = apart.map(|apart| format!("{apart:.1e}")).join(", ");
+        println!("{}, {way}: {shown} from PyTorch", net.0);
         let holds = apart.iter().zip(allowed).all(|(&apart, allowed)| apart <= allowed);
         assert!(holds, "{}, {way}: {apart:?} apart, {allowed:?} allowed", net.0);
     }
+}
+
+#[test]
+fn convolutions_of_a_model_equal_pytorch() {
+    NETS.into_iter().for_each(equals_pytorch);
 }
 
 /// A run that stops goes on with the same bits, and its files have the shapes of PyTorch.

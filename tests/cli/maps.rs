@@ -10,7 +10,7 @@ use crate::resume::{hashes, resume};
 const CONFIG: &str = "[model]
 encoder = ['conv 4 3x3 stride 2', 'relu', 9]
 latent = 2
-decoder = ['linear 16', 'map 4x4x1', 'conv 3 3x3 upsample 2', 'relu']
+decoder = ['linear 4', 'map 2x2x1', 'transposed 5 4x4 stride 2', 'conv 3 3x3 upsample 2', 'relu']
 [train]
 batch-size = 12
 epochs = 2
@@ -34,7 +34,9 @@ fn a_run_with_convolutions_is_of_use_to_every_verb() {
     let shapes = weights(&dir.path().join("out/weights.safetensors"));
     assert_eq!(shapes["encoder.0.weight"], [4, 1, 3, 3], "as PyTorch has it");
     assert_eq!(shapes["encoder.2.weight"], [9, 64], "4 × 4 places of 4 channels");
-    assert_eq!(shapes["decoder.4.weight"], [1, 3, 3, 3], "the last layer");
+    assert_eq!(shapes["decoder.2.weight"], [1, 5, 4, 4], "as PyTorch has one that is transposed");
+    assert_eq!(shapes["decoder.2.bias"], [5], "of its outputs");
+    assert_eq!(shapes["decoder.5.weight"], [1, 3, 3, 3], "the last layer");
     let card = fs::read_to_string(dir.path().join("out/model-card.md")).expect("a card");
     assert!(card.contains("64-64-9-2"), "the widths of the encoder: {card}");
     for verb in [
@@ -65,9 +67,10 @@ fn a_plan_shows_layers_with_their_shapes() {
     for line in [
         "name                 layer                         makes parameters   MiB  MFLOP",
         "encoder.0            conv 4 3x3 stride 2           4×4×4        40   0.0 0.0012",
-        "decoder.1            map 4x4x1                     4×4×1         0   0.0      0",
-        "decoder.2            conv 3 3x3 upsample 2         8×8×3        30   0.0 0.0035",
-        "decoder.4            conv 1 3x3                    8×8×1        28   0.0 0.0035",
+        "decoder.1            map 2x2x1                     2×2×1         0   0.0      0",
+        "decoder.2            transposed 5 4x4 stride 2     4×4×5        85   0.0 0.0006",
+        "decoder.3            conv 3 3x3 upsample 2         8×8×3       138   0.0 0.0173",
+        "decoder.5            conv 1 3x3                    8×8×1        28   0.0 0.0035",
     ] {
         assert!(said.contains(line), "`{line}` is in {said}");
     }

@@ -1,11 +1,12 @@
-"""Reference numbers for VAEs with convolutions, computed by PyTorch in float64; writes conv_vae.safetensors and
-block_vae.safetensors beside itself.
+"""Reference numbers for VAEs with convolutions, computed by PyTorch in float64; writes conv_vae.safetensors,
+block_vae.safetensors and transposed_vae.safetensors beside itself.
 
     python conv_vae.py
 
 Images of 6 x 7 places of 2 channels, batch 7, Bernoulli; a hundred steps of Adam over three minibatches in turn. The
 networks are written as elbo's lists of layers in NETS. An image's row is line by line, place by place, channel by channel,
-and so is whatever goes between a map and a linear layer; weights are as `torch.nn.Conv2d` has them, attention is that of
+and so is whatever goes between a map and a linear layer; weights are as `torch.nn.Conv2d` and
+`torch.nn.ConvTranspose2d` have them, attention is that of
 `torch.nn.functional.scaled_dot_product_attention`. The rest is as in golden.py, and so is what inputs are made of: parameter
 k of the names in their alphabetical order, k = 1, 2, ..., is value(k, i) / 2.
 Made with PyTorch 2.15.0, numpy 2.4.6 and safetensors 0.8.0, on CPU.
@@ -36,6 +37,11 @@ class Net:
     def conv(self, name, inputs, outputs, kernel, **windows):
         learned = self.make(name, outputs, inputs, *kernel)
         return lambda top: F.conv2d(top, *learned(), **windows)
+
+    def transposed(self, name, inputs, outputs, kernel, **windows):
+        learned = self.make(name, inputs, outputs, *kernel)
+        self.shapes[f"{name}.bias"] = (outputs,)
+        return lambda top: F.conv_transpose2d(top, *learned(), **windows)
 
     def linear(self, name, inputs, outputs):
         learned = self.make(name, outputs, inputs)
@@ -116,6 +122,22 @@ def block_vae(net):
     return encoder, 24, decoder
 
 
+def transposed_vae(net):
+    """Transposed convolutions: of a map with a stride beyond the kernel, of z, and to the sides of the images."""
+    encoder = through(
+        net.conv("encoder.0", CHANNELS, 4, (3, 3), stride=3), torch.relu,
+        net.transposed("encoder.2", 4, 5, (2, 1), stride=3), F.silu,
+        net.conv("encoder.4", 5, 4, (3, 3), stride=2, padding=1), torch.tanh, rows,
+    )
+    decoder = through(
+        lambda top: maps(top, 1, 1, LATENT),
+        net.transposed("decoder.0", LATENT, 6, (3, 4)), F.gelu,
+        net.transposed("decoder.2", 6, 3, (4, 3), stride=2, padding=1), torch.relu,
+        net.conv("decoder.4", 3, CHANNELS, (3, 3), padding=1), rows,
+    )
+    return encoder, 24, decoder
+
+
 def losses(encoder, heads, decoder, x, eps):
     """The reconstruction and the KL divergence of each image."""
     top = encoder(maps(x, HEIGHT, WIDTH, CHANNELS))
@@ -156,3 +178,4 @@ def write(make):
 
 write(conv_vae)
 write(block_vae)
+write(transposed_vae)

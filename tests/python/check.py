@@ -152,6 +152,14 @@ def make_weights(model, random):
                 convolve(path, units, outputs, kernel)
                 sides = tuple((times * side + 2 * padding - taps) // stride + 1 for side, taps in zip(sides, kernel))
                 units = outputs
+            if word == "transposed":
+                outputs, kernel, stride, padding, _ = windows(number)
+                weights[f"{path}.bias"] = random.normal(0, 1, outputs)
+                weights[f"{path}.weight"] = random.normal(
+                    0, 1.5 * stride / math.sqrt(units * math.prod(kernel)), (units, outputs, *kernel)
+                )
+                sides = tuple((side - 1) * stride + taps - 2 * padding for side, taps in zip(sides or (1, 1), kernel))
+                units = outputs
             if word == "map":
                 *sides, units = map(int, number.split("x"))
             if word == "linear":
@@ -181,7 +189,7 @@ def make_weights(model, random):
 
 def has_map(model, part):
     """Whether a part of a model takes what it is given as a map."""
-    return any(str(entry).startswith("conv") for entry in model[part][:1])
+    return any(str(entry).startswith(("conv", "transposed")) for entry in model[part][:1])
 
 
 def windows(number):
@@ -207,6 +215,19 @@ def convolved(weights, path, x, number):
     x = np.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     seen = np.lib.stride_tricks.sliding_window_view(x, weight.shape[2:], (1, 2))[:, ::stride, ::stride]
     return np.einsum("nhwcij,ocij->nhwo", seen, weight) + bias
+
+
+def spread(weights, path, x, number):
+    """Each place of maps times the weights of each tap, added where the tap lies; a vector is a map of one place."""
+    weight, bias = (weights[f"{path}.{kind}"].astype(np.float64) for kind in ("weight", "bias"))
+    _, (down, right), stride, padding, _ = windows(number)
+    x = x if x.ndim == 4 else x.reshape(len(x), 1, 1, -1)
+    n, height, width, _ = x.shape
+    made = np.zeros((n, (height - 1) * stride + down, (width - 1) * stride + right, weight.shape[1]))
+    for i, j in itertools.product(range(down), range(right)):
+        reached = made[:, i : i + (height - 1) * stride + 1 : stride, j : j + (width - 1) * stride + 1 : stride]
+        reached += x @ weight[:, :, i, j]
+    return made[:, padding : made.shape[1] - padding, padding : made.shape[2] - padding] + bias
 
 
 def normalised(weights, path, x, number=None):
@@ -250,6 +271,7 @@ LAYERS = {
     "norm": normalised,
     "dropout": lambda weights, path, x, number: x,
     "conv": convolved,
+    "transposed": spread,
     "group-norm": group_normalised,
     "pool": pooled,
     "attention": attended,
@@ -474,6 +496,10 @@ def check_networks(elbo):
             ],
             [9, {"residual": [7, "linear 9"]}, "tanh", "linear 36", "map 6x6x1", {"residual": ["conv 2 3x3"], "shortcut": ["conv 2 1"]}, "tanh"],
         ),
+        (
+            ["conv 3 4 stride 2", "silu", "transposed 2 3 stride 2", "tanh", 7],
+            ["transposed 4 3x2 pad 0", "relu", "transposed 3 4x6 stride 2 pad 1", {"residual": ["transposed 3 1"]}, "silu"],
+        ),
     ]
     # Every activation with two likelihoods, and every likelihood with two activations; norms; classes.
     of = lambda a, l: a in ("relu", "gelu") or l in ("bernoulli", "normal")
@@ -486,7 +512,7 @@ def check_networks(elbo):
         if "classes" in more and has_map({"encoder": encoder}, "encoder"):
             continue
         # The maps here are of grey pictures.
-        if likelihood == "colour-mixture" and any(str(entry).startswith(("conv", "map")) for entry in encoder + decoder):
+        if likelihood == "colour-mixture" and any(str(entry).startswith(("conv", "transposed", "map")) for entry in encoder + decoder):
             continue
         more = {**LIKELIHOODS[likelihood], **more}
         config = {

@@ -15,7 +15,8 @@ pub(super) const MODEL: Table = Table {
              \"dropout 0.1\", or an activation, as [\"linear 400\", \"norm\", \"gelu\", \"dropout 0.1\", 200].\n\
              \"conv 32 3x3\" convolves the image, or a map, to 32 channels; \" stride 2\", \" upsample 2\" (each\n\
              place is repeated before that) and \" pad 0\" may follow, else windows lie place by place, and\n\
-             (k - 1)/2 places beyond each side count as zero.\n\
+             (k - 1)/2 places beyond each side count as zero. \"transposed 32 4x4 stride 2\" spreads each place\n\
+             of a map to its window of a larger one, as ConvTranspose2d of PyTorch does.\n\
              \"group-norm 8\" normalises 8 groups of a map's channels, \"pool 2\" takes means of 2 x 2 places,\n\
              \"attention 4\" has 4 heads among the places of a small map.\n\
              { residual = [...] } adds what its layers make to what they take, { residual = [...],\n\

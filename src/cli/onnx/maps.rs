@@ -57,6 +57,15 @@ pub(super) fn convolve_add(walk: &mut Walk<'_>, dispatch: &Dispatch, name: &str)
     Ok(name.to_owned())
 }
 
+/// y = f(Cᵀ x + b), C being a convolution.
+pub(super) fn transposed(walk: &mut Walk<'_>, dispatch: &Dispatch, name: &str) -> Result<String> {
+    let (operands, about) = operands(walk, dispatch, name)?;
+    walk.graph.then(activation_of(dispatch), (name, "linear"), |graph, linear| {
+        graph.node("ConvTranspose", &operands.each_ref().map(String::as_str), linear, about);
+    });
+    Ok(name.to_owned())
+}
+
 /// The map, weight and bias of a convolution, and how its windows lie.
 fn operands(
     walk: &mut Walk<'_>,
@@ -67,7 +76,8 @@ fn operands(
     let Convolution { kernel, stride, padding, upsample, .. } = convolution(walk, dispatch);
     let x = walk.value(bound(dispatch, "x"))?;
     let x = if upsample == 1 { x } else { repeated(walk, &x, name, upsample) };
-    let [w, b] = [w, bound(dispatch, "b")].map(|of| walk.learned(of, 0..y.cols(), ""));
+    let w = walk.learned(w, 0..w.rows(), "");
+    let b = walk.learned(bound(dispatch, "b"), 0..y.cols(), "");
     let [kernel, strides, pads] = [kernel.to_vec(), vec![stride; 2], vec![padding; 4]]
         .map(|numbers| numbers.into_iter().map(|number| number as i64).collect::<Vec<_>>());
     let about = vec![
@@ -182,7 +192,7 @@ fn convolution(walk: &Walk<'_>, dispatch: &Dispatch) -> Convolution {
     let mut layers = networks.encoder.layers().chain(networks.decoder.layers());
     let path = path.expect("the weight of a layer has its path");
     let found = layers.find_map(|placed| match placed.layer {
-        Layer::Convolution(found) if placed.path == path => Some(found),
+        Layer::Convolution(found) | Layer::Transposed(found) if placed.path == path => Some(found),
         // What attention makes of each place.
         Layer::Attention(_) if path.starts_with(&format!("{}.", placed.path)) => {
             Some(Convolution::new(bound(dispatch, "y").cols(), [1, 1]))

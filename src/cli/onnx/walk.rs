@@ -23,6 +23,7 @@ const OPERATORS: &[(&str, Operator)] = &[
     ("matmul.forward", product),
     ("matmul.convolve", maps::convolve),
     ("matmul.convolve_add", maps::convolve_add),
+    ("matmul.transposed", maps::transposed),
     ("add.forward", maps::add),
     ("attention.forward", maps::attention),
     ("pool.forward", maps::pool),

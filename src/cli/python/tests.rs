@@ -65,6 +65,7 @@ fn models() -> Vec<State> {
     }
     states.push(state(CONVOLUTIONS, [6, 4, 3]));
     states.push(state(BLOCKS, [6, 4, 3]));
+    states.push(state(TRANSPOSED, [6, 4, 3]));
     states
 }
 
@@ -77,6 +78,11 @@ const CONVOLUTIONS: &str = "likelihood = \"logistic-mixture\"\ncomponents = 2\n\
 const BLOCKS: &str = "encoder = [\"conv 4 3x3\", { residual = [\"group-norm 2\", \"relu\", \"conv 4 3x3\"] }, \"relu\", \
     { residual = [{ residual = [\"attention 2\"] }, \"conv 6 3x3 stride 2\"], shortcut = [\"pool 2\", \"conv 6 1x1\"] }]\n\
     decoder = [9, { residual = [7, \"linear 9\"] }, \"tanh\"]\n";
+
+/// Transposed convolutions of a vector, of a map and in a block.
+const TRANSPOSED: &str = "encoder = [\"conv 4 2 stride 2 pad 0\", \"relu\", \"transposed 3 3x2 pad 0\", 9]\n\
+    decoder = [\"transposed 5 3x2 pad 0\", \"gelu\", { residual = [\"transposed 5 3x3\"] }, \
+    \"transposed 4 4x4 stride 2\", \"silu\"]\n";
 
 #[test]
 fn files_read_as_these() {
@@ -99,6 +105,7 @@ fn files_read_as_these() {
         ("point", point),
         ("convolutions", state(CONVOLUTIONS, [6, 4, 3])),
         ("blocks", state(BLOCKS, [6, 4, 3])),
+        ("transposed", state(TRANSPOSED, [6, 4, 3])),
     ] {
         let (path, written) = (folder.join(name).with_extension("py"), text_of(&state));
         if env::var_os("ELBO_WRITE").is_some() {

@@ -128,6 +128,11 @@ impl<'m> Walk<'m> {
                 self.line(&value);
                 (Top { lies: Lies::Map, dims }, true)
             }
+            Layer::Transposed(of) => {
+                let module = self.windows(path, "nn.ConvTranspose2d", top, of);
+                self.line(&call(&module, &self.name));
+                (Top { lies: Lies::Map, dims }, true)
+            }
             Layer::GroupNorm(groups) => {
                 self.map(top);
                 let of = format!("nn.GroupNorm({groups}, {})", dims.channels);
@@ -201,27 +206,32 @@ impl<'m> Walk<'m> {
         top: Top,
         of: Convolution,
     ) -> Result<(Top, String)> {
-        let Convolution { outputs, kernel: [down, right], stride, padding, upsample } = of;
-        let Dims { height, width, channels } = top.dims;
+        let Dims { height, width, .. } = top.dims;
         let Some([lines, places]) = of.made([height, width]) else {
             return Err(Error::config(format!("`{path}`: no window fits a map of {}", top.dims)));
         };
-        self.map(top);
-        let mut about = format!("{channels}, {outputs}, ({down}, {right})");
-        for (word, value, usual) in [("stride", stride, 1), ("padding", padding, 0)] {
-            if value != usual {
-                about += &format!(", {word}={value}");
-            }
-        }
-        let module = self.module.define(path, &format!("nn.Conv2d({about})"), true);
-        let x = match upsample {
+        let module = self.windows(path, "nn.Conv2d", top, of);
+        let x = match of.upsample {
             1 => self.name.clone(),
             times => {
                 format!("F.interpolate({}, scale_factor={times}, mode=\"nearest\")", self.name)
             }
         };
-        let dims = Dims { height: lines, width: places, channels: outputs };
+        let dims = Dims { height: lines, width: places, channels: of.outputs };
         Ok((Top { lies: Lies::Map, dims }, call(&module, &x)))
+    }
+
+    /// Makes a module of a class that has windows on what was made; how code calls it.
+    fn windows(&mut self, path: &str, class: &str, top: Top, of: Convolution) -> String {
+        let Convolution { outputs, kernel: [down, right], stride, padding, .. } = of;
+        self.map(top);
+        let mut about = format!("{}, {outputs}, ({down}, {right})", top.dims.channels);
+        for (word, value, usual) in [("stride", stride, 1), ("padding", padding, 0)] {
+            if value != usual {
+                about += &format!(", {word}={value}");
+            }
+        }
+        self.module.define(path, &format!("{class}({about})"), true)
     }
 
     /// Has what was made lie as rows; how many numbers each has.

@@ -7,6 +7,7 @@
 mod cases;
 mod patches;
 mod record;
+mod transposed;
 
 use super::tiles::{ENTRY, schedules};
 use super::{Product, backward_w, forward, operations, sum_rows};
@@ -99,6 +100,7 @@ params! {
 
 pub(crate) use cases::cases;
 pub use record::{Ending, Map, Windows, convolution};
+pub use transposed::{TRANSPOSED, TRANSPOSED_BACKWARD_W, TRANSPOSED_BACKWARD_X, transposed};
 
 /// What coordinates of a first tap count from, so that none is negative.
 pub(super) const OFFSET: u32 = 64;
@@ -146,7 +148,7 @@ pub static CONVOLVE_BACKWARD_X: Kernel<Convolution, 4> = Kernel {
         Binding::write("dx"),
     ],
     overrides: &["activation", "channels", "taps_right", "zoom", "turn_down", "turn_right"],
-    schedules: schedules!(Windows Nn: "convolve_backward_x.wgsl"),
+    schedules: schedules!(Windows Nn: "convolve_phase.wgsl", "convolve_backward_x.wgsl"),
     reference: (convolve_backward_x, convolve_backward_x),
     cpu: Cpu::Own(patches::convolve_backward_x),
     turns: |p| turns_of(p, 177),
@@ -162,7 +164,7 @@ pub static CONVOLVE_BACKWARD_W: Kernel<Convolution, 4> = Kernel {
     entry: ENTRY,
     bindings: [Binding::read("dy"), Binding::read("x"), Binding::write("dw"), Binding::write("db")],
     overrides: &["channels", "taps_right", "zoom", "turn_down", "turn_right"],
-    schedules: schedules!(Windows Tn: "convolve_backward_w.wgsl", "finish.weight.wgsl", "squares.none.wgsl"),
+    schedules: schedules!(Windows Tn: "convolve_backward_w.wgsl", "finish.weight.wgsl", "finish.bias.wgsl", "squares.none.wgsl"),
     reference: (convolve_backward_w, convolve_backward_w),
     cpu: Cpu::Own(patches::convolve_backward_w),
     turns: |p| turns_of(p, 32) + turns(p.depth, 1),
@@ -198,6 +200,11 @@ impl Convolution {
     /// The windows of all images.
     fn windows(&self) -> usize {
         self.images as usize * self.down as usize * self.right as usize
+    }
+
+    /// How many rows of this block are windows, not padding.
+    fn windows_left(&self) -> u32 {
+        self.depth.min(self.windows() as u32 - self.first)
     }
 
     /// The image of a window and the place of its first tap, counted from [`OFFSET`]. Windows past the end repeat the
@@ -291,12 +298,11 @@ fn convolve_add<T: Real>(p: &Convolution, record: &Record, args: [Arg<'_, T>; 5]
     }
 }
 
-fn convolve_backward_x<T: Real>(p: &Convolution, _: &Record, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
-    let (dy, x, w, dx) = (dy.read(), x.read(), w.read(), dx.write());
-    let kind = activation_of(p.activation);
-    let (cols, stride) = (p.cols as usize, p.c_stride as usize);
-    let patches = p.patches(dy, p.a_stride, p.rows, p.depth);
-    // Columns past the channels are masked below; there the last weights may have no neighbours.
+/// Calls `end` with each place that is of this phase, or of the padding with the first, and the sums of its row.
+fn each_of_phase<T: Real>(p: &Convolution, map: &[T], w: &[T], mut end: impl FnMut(usize, &[T])) {
+    let cols = p.cols as usize;
+    let patches = p.patches(map, p.a_stride, p.rows, p.depth);
+    // Columns past the channels are masked at the end; there the last weights may have no neighbours.
     let mut weights = vec![T::zero(); p.depth as usize * cols];
     for (term, to) in weights.chunks_mut(cols).enumerate() {
         let from = p.reaching(w, term);
@@ -308,8 +314,16 @@ fn convolve_backward_x<T: Real>(p: &Convolution, _: &Record, [dy, x, w, dx]: [Ar
     for (row, patch) in patches.chunks(p.depth as usize).enumerate() {
         let Some(place) = p.made(row) else { continue };
         sum_rows(&product, |k| patch[k], &weights, &mut totals);
+        end(place, &totals);
+    }
+}
+
+fn convolve_backward_x<T: Real>(p: &Convolution, _: &Record, [dy, x, w, dx]: [Arg<'_, T>; 4]) {
+    let (dy, x, w, dx) = (dy.read(), x.read(), w.read(), dx.write());
+    let kind = activation_of(p.activation);
+    each_of_phase(p, dy, w, |place, totals| {
         for (col, &total) in totals.iter().enumerate() {
-            let at = place * stride + col;
+            let at = place * p.c_stride as usize + col;
             let real = col < p.inside as usize;
             let own = if real && place < p.made_rows as usize {
                 total * slope_at_output(kind, x[at])
@@ -318,7 +332,7 @@ fn convolve_backward_x<T: Real>(p: &Convolution, _: &Record, [dy, x, w, dx]: [Ar
             };
             dx[at] = if p.accumulate != 0 && real { dx[at] + own } else { own };
         }
-    }
+    });
 }
 
 fn convolve_backward_w<T: Real>(p: &Convolution, record: &Record, args: [Arg<'_, T>; 4]) {

@@ -1,6 +1,6 @@
 //! What convolutions are tested and timed with.
 
-use super::{Ending, Map, Windows, convolution};
+use super::{Ending, Map, Windows, convolution, transposed};
 use crate::config::Activation;
 use crate::engine::{Dtype, GradSite, Tape, Tensor};
 use crate::kernels::activation::activation;
@@ -48,9 +48,36 @@ pub(crate) fn cases() -> Vec<Case> {
     for kind in Activation::ALL {
         shapes.push(Shape { kind, ..of(2, [5, 4], [6, 7], ([3, 3], 2, 1)) });
     }
+    let spread = spread(of);
     let blocks = [(1, relu), (2, Activation::Identity), (2, relu), (3, Activation::Gelu)];
     let blocks = blocks.into_iter().map(|(layers, kind)| block(layers, kind));
-    shapes.into_iter().map(case).chain([two_users()]).chain(blocks).collect()
+    let spread = spread.into_iter().map(case_of_transposed);
+    let all = shapes.into_iter().map(case).chain([two_users()]).chain(blocks);
+    all.chain(spread).chain([users_of_both_kinds()]).collect()
+}
+
+/// Transposed convolutions: kernels of one to five places, strides beyond them, which leave places that nothing reaches,
+/// padding, a single place, sums over more rows of x, and of y, than a block; every activation.
+fn spread(
+    of: impl Fn(usize, [usize; 2], [usize; 2], ([usize; 2], usize, usize)) -> Shape,
+) -> Vec<Shape> {
+    let mut shapes = vec![
+        of(1, [1, 1], [1, 1], ([1, 1], 1, 0)),
+        of(3, [1, 1], [6, 5], ([3, 2], 1, 0)),
+        of(3, [5, 4], [3, 5], ([3, 3], 1, 1)),
+        of(2, [4, 3], [16, 17], ([4, 4], 2, 1)),
+        of(2, [3, 2], [5, 16], ([5, 3], 3, 2)),
+        of(2, [4, 3], [17, 3], ([2, 5], 1, 1)),
+        of(2, [3, 4], [3, 4], ([1, 1], 2, 0)),
+        of(2, [2, 3], [2, 3], ([2, 4], 3, 0)),
+        of(1, [5, 5], [33, 20], ([3, 3], 2, 1)),
+        of(3, [29, 28], [3, 2], ([2, 2], 1, 0)),
+        of(4, [25, 25], [1, 3], ([1, 1], 3, 0)),
+    ];
+    for kind in Activation::ALL {
+        shapes.push(Shape { kind, ..of(2, [3, 4], [6, 7], ([3, 3], 2, 1)) });
+    }
+    shapes
 }
 
 /// Weights and a bias as inputs.
@@ -91,6 +118,80 @@ fn case(shape: Shape) -> Case {
         (y.at, gradients(tape, [before.w, before.b, after.w, after.b, x]))
     });
     case.outputs.push((y, Weight::Of(weight)));
+    case.gradients = gradients;
+    case.tolerance = 3e-6;
+    case
+}
+
+/// The weight and the bias of a transposed convolution as inputs.
+fn affine_of_transposed(
+    case: &mut Case,
+    [inputs, outputs]: [usize; 2],
+    windows: Windows,
+) -> Affine {
+    let Affine { w, .. } = affine(case, "after", windows.columns(outputs), inputs);
+    let fill = Fill::Uniform(4, -0.5, 0.5);
+    Affine { w, b: case.input_line("after.spread.b", outputs, Dtype::F32, fill) }
+}
+
+/// A transposed convolution after a layer of each place with the same activation.
+fn case_of_transposed(shape: Shape) -> Case {
+    let Shape { images, extents: [height, width], channels, windows, kind } = shape;
+    let Windows { kernel: [down, right], stride, padding, .. } = windows;
+    let name = format!(
+        "matmul transposed {images}·{height}×{width}×{}→{}, {down}×{right} by {stride}, padding {padding}, {}",
+        channels[0],
+        channels[1],
+        kind.name()
+    );
+    let mut case = Case::new(name, images);
+    let x = case.input("x", [images * height * width, 3], Fill::Uniform(1, -1.0, 1.0));
+    let before = affine(&mut case, "before", 3, channels[0]);
+    let after = affine_of_transposed(&mut case, channels, windows);
+    let made = windows.spread([height, width]).expect("a place is left");
+    let weight = case.weight([images * made[0] * made[1], channels[1]]);
+    let (y, gradients) = case.record(|tape| {
+        let at = linear(tape, "made", Input::Made(x), before, kind);
+        let y = transposed(tape, "y", (Map { at, height, width }, true), after, windows, kind);
+        tape.set_grad(y.at, weight);
+        tape.backward();
+        (y.at, gradients(tape, [before.w, before.b, after.w, after.b, x]))
+    });
+    case.outputs.push((y, Weight::Of(weight)));
+    case.gradients = gradients;
+    case.tolerance = 3e-6;
+    case
+}
+
+/// A map that a convolution and two transposed ones use, one of which makes what the other takes.
+fn users_of_both_kinds() -> Case {
+    let (images, height, width) = (2, 3, 4);
+    let mut case = Case::new("matmul transposed and not, with one input".to_owned(), images);
+    let x = case.input("x", [images * height * width, 3], Fill::Uniform(1, -1.0, 1.0));
+    let before = affine(&mut case, "before", 3, 6);
+    let windows = |kernel, stride| Windows { kernel, stride, padding: 1, zoom: 1 };
+    let (of, spread, again) = (windows([3, 3], 1), windows([4, 4], 2), windows([2, 3], 1));
+    let ordinary = affine(&mut case, "ordinary", of.columns(6), 4);
+    let layers = [([6, 5], spread), ([6, 3], spread), ([3, 2], again)]
+        .map(|(channels, windows)| (affine_of_transposed(&mut case, channels, windows), windows));
+    let weights = [(12, 4), (48, 5), (40, 2)];
+    let weights = weights.map(|(places, channels)| case.weight([images * places, channels]));
+    let (ys, gradients) = case.record(|tape| {
+        let at = linear(tape, "made", Input::Made(x), before, Activation::Tanh);
+        let x_map = (Map { at, height, width }, true);
+        let y = convolution(tape, "ordinary", x_map, ordinary, of, Activation::Gelu);
+        let [(first, of_first), (second, of_second), (third, of_third)] = layers;
+        let a = transposed(tape, "first", x_map, first, of_first, Activation::Silu);
+        let b = transposed(tape, "second", x_map, second, of_second, Activation::Relu);
+        let c = transposed(tape, "third", (b, true), third, of_third, Activation::Identity);
+        let ys = [y.at, a.at, c.at];
+        ys.into_iter().zip(weights).for_each(|(y, weight)| tape.set_grad(y, weight));
+        tape.backward();
+        let layers = layers.iter().map(|(layer, _)| layer).chain([&ordinary, &before]);
+        let learned = layers.flat_map(|layer| [layer.w, layer.b]);
+        (ys, gradients(tape, learned.chain([x])))
+    });
+    case.outputs.extend(ys.into_iter().zip(weights.map(Weight::Of)));
     case.gradients = gradients;
     case.tolerance = 3e-6;
     case

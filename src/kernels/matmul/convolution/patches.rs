@@ -174,7 +174,27 @@ fn convolve_and(p: &Convolution, [x, b, w, y]: [Arg<'_, f32>; 4], skip: Option<&
 
 pub(super) fn convolve_backward_x(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 4]) {
     let [dy, x, w, dx] = args;
-    let (dy, x, w, dx) = (dy.read(), x.read(), w.read(), dx.write());
+    let x = x.read();
+    by_phase(p, [dy.read(), w.read()], dx.write(), |at, sums, dx| {
+        finish(p, sums, &x[at..][..sums.len()], dx);
+    });
+}
+
+pub(super) fn transposed(p: &Convolution, _: &Record, [x, b, w, y]: [Arg<'_, f32>; 4]) {
+    let (b, product) = (b.read(), p.product());
+    by_phase(p, [x.read(), w.read()], y.write(), |_, sums, y| {
+        y.copy_from_slice(sums);
+        finish_row(&product, y, b);
+    });
+}
+
+/// Sums what reaches each place of a phase from a map; `end` makes of that a row, whose first element lies somewhere.
+fn by_phase(
+    p: &Convolution,
+    [map, w]: [&[f32]; 2],
+    made: &mut [f32],
+    end: impl Fn(usize, &[f32], &mut [f32]) + Sync,
+) {
     let (depth, cols, stride) = (p.depth as usize, p.cols as usize, p.c_stride as usize);
     let mut weights = vec![0.0; depth * cols];
     for (term, to) in weights.chunks_mut(cols).enumerate() {
@@ -182,33 +202,57 @@ pub(super) fn convolve_backward_x(p: &Convolution, _: &Record, args: [Arg<'_, f3
         let known = cols.min(from.len());
         to[..known].copy_from_slice(&from[..known]);
     }
-    let of_dy = Windows::new(p, dy, p.a_stride);
+    let of_map = Windows::new(p, map, p.a_stride);
     let places = p.made_height as usize * p.made_width as usize;
     let windows_each = p.down as usize * p.right as usize;
     // A task has whole images, so that what it writes lies together.
     let images = TILE.div_ceil(windows_each);
-    let (within, padding) = dx.split_at_mut(p.made_rows as usize * stride);
+    let (within, padding) = made.split_at_mut(p.made_rows as usize * stride);
     if p.made_end > p.made_rows && p.accumulate == 0 {
         padding.fill(0.0);
     }
-    within.par_chunks_mut(images * places * stride).enumerate().for_each(|(task, dx)| {
+    within.par_chunks_mut(images * places * stride).enumerate().for_each(|(task, made)| {
         let first_place = task * images * places;
         let first = task * images * windows_each;
-        let all = dx.len() / (places * stride) * windows_each;
+        let all = made.len() / (places * stride) * windows_each;
         for start in (0..all).step_by(TILE) {
             let rows = TILE.min(all - start);
             with_room([rows * depth, rows * cols], |windows, sums| {
-                of_dy.gather(first + start, (0, depth), windows);
+                of_map.gather(first + start, (0, depth), windows);
                 let part = Product { rows: rows as u32, c_stride: p.cols, ..p.product() };
                 let operands = (View::rows(windows, p.depth), View::rows(&weights, p.cols));
                 product(&part, sums, operands, false, Blocks::ONE);
                 for (row, sums) in sums.chunks(cols).enumerate() {
                     let place = p.made(first + start + row).expect("a window makes a place");
-                    let dx = &mut dx[(place - first_place) * stride..][..cols];
-                    finish(p, sums, &x[place * stride..][..cols], dx);
+                    let own = &mut made[(place - first_place) * stride..][..cols];
+                    end(place * stride, sums, own);
                 }
             });
         }
+    });
+}
+
+/// Rows past the last window, which repeat it elsewhere, are the padding, which is zero here.
+pub(super) fn transposed_backward_x(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 4]) {
+    let [dy, x, w, dx] = args;
+    let (x, w) = (x.read(), View::rows(w.read(), p.b_stride).transposed());
+    let (depth, cols, stride) = (p.depth as usize, p.cols as usize, p.c_stride as usize);
+    let of_dy = Windows::new(p, dy.read(), p.a_stride);
+    let (within, padding) = dx.write().split_at_mut(p.windows() * stride);
+    if p.accumulate == 0 {
+        padding.fill(0.0);
+    }
+    within.par_chunks_mut(TILE * stride).enumerate().for_each(|(tile, dx)| {
+        let rows = dx.len() / stride;
+        with_room([rows * depth, rows * cols], |windows, sums| {
+            of_dy.gather(tile * TILE, (0, depth), windows);
+            let part = Product { rows: rows as u32, c_stride: p.cols, ..p.product() };
+            product(&part, sums, (View::rows(windows, p.depth), w), false, Blocks::ONE);
+            let x = x[tile * TILE * stride..].chunks(stride);
+            for ((sums, dx), x) in sums.chunks(cols).zip(dx.chunks_mut(stride)).zip(x) {
+                finish(p, sums, x, dx);
+            }
+        });
     });
 }
 
@@ -240,7 +284,20 @@ fn finish(p: &Convolution, sums: &[f32], x: &[f32], dx: &mut [f32]) {
 
 pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 4]) {
     let [dy, x, dw, db] = args;
-    let (dy, x, dw, db) = (dy.read(), x.read(), dw.write(), db.write());
+    let dy = dy.read();
+    weight_gradient(p, dy, x.read(), dw.write());
+    sum_bias(&p.product(), dy, db.write());
+}
+
+pub(super) fn transposed_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f32>; 3]) {
+    let [x, dy, dw] = args;
+    // The padding of x need not be zero.
+    let p = Convolution { depth: p.windows_left(), ..*p };
+    weight_gradient(&p, x.read(), dy.read(), dw.write());
+}
+
+/// dw = dyᵀ · windows of x.
+fn weight_gradient(p: &Convolution, dy: &[f32], x: &[f32], dw: &mut [f32]) {
     let (outputs, cols, depth) = (p.rows as usize, p.cols as usize, p.depth as usize);
     let stride = p.c_stride as usize;
     let of_x = Windows::new(p, x, p.b_stride);
@@ -282,5 +339,4 @@ pub(super) fn convolve_backward_w(p: &Convolution, _: &Record, args: [Arg<'_, f3
             }
         }
     }
-    sum_bias(&p.product(), dy, db);
 }

@@ -3,7 +3,7 @@
 use super::{
     CONVOLVE, CONVOLVE_ADD, CONVOLVE_BACKWARD_W, CONVOLVE_BACKWARD_X, Convolution, OFFSET,
 };
-use crate::config::{Activation, windows_that_fit};
+use crate::config::{Activation, places_reached, windows_that_fit};
 use crate::engine::tensor::size;
 use crate::engine::{GradSite, Grid, PAD, Tape, Taps, Tensor};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
@@ -49,6 +49,12 @@ impl Windows {
     pub fn made(&self, extents: [usize; 2]) -> Option<[usize; 2]> {
         let Self { kernel, stride, padding, zoom } = *self;
         windows_that_fit(extents, kernel, [stride, padding, zoom])
+    }
+
+    /// The extents of what a transposed convolution makes of a map of these extents; none where there is no place.
+    #[must_use]
+    pub fn spread(&self, extents: [usize; 2]) -> Option<[usize; 2]> {
+        places_reached(extents, self.kernel, [self.stride, self.padding])
     }
 
     /// Columns of a weight for so many channels: those of a tap are a multiple of four, tap by tap.
@@ -148,7 +154,11 @@ fn check(name: &str, x: Map, Affine { w, b }: Affine, windows: Windows) {
     assert_eq!(b.cols(), w.rows(), "convolution `{name}`: b {b:?} does not fit w {w:?}");
     let places = x.images() * x.height * x.width;
     assert_eq!(x.at.rows(), places, "convolution `{name}`: x {x:?} is no whole images");
-    // As the word of a window holds them.
+    counts(name, x, windows);
+}
+
+/// That windows of a map are as the word of a window holds them.
+pub(super) fn counts(name: &str, x: Map, windows: Windows) {
     let extent = windows.zoom * x.height.max(x.width);
     let Windows { padding, stride, zoom, .. } = windows;
     let fits = x.images() <= 4096 && extent + padding <= 960 && padding <= 64;
@@ -157,7 +167,7 @@ fn check(name: &str, x: Map, Affine { w, b }: Affine, windows: Windows) {
 }
 
 /// Where windows lie on x, and which taps they have.
-fn windows_of(x: Map, y: Map, windows: Windows) -> Convolution {
+pub(super) fn windows_of(x: Map, y: Map, windows: Windows) -> Convolution {
     let first = OFFSET - size(windows.padding);
     Convolution {
         images: size(x.images()),
@@ -181,6 +191,7 @@ fn windows_of(x: Map, y: Map, windows: Windows) -> Convolution {
 
 /// What one phase of places along a side has: its first place, how many there are, the first tap that reaches them, how
 /// many do, where in dy the first of these lies for the first place, and how often the place is repeated.
+#[derive(Clone, Copy)]
 struct Phase {
     first: usize,
     places: usize,
@@ -211,58 +222,77 @@ fn backward_to_input(tape: &mut Tape<'_>, x: Map, w: Tensor, dy: Map, windows: W
     let made_by = applied(tape, x.at);
     let site = if made_by == Activation::Identity { GradSite::Output } else { GradSite::Input };
     let dx = tape.grad_out(x.at, site);
-    let channels = dy.at.cols().next_multiple_of(4);
-    for down in phases(x.height, windows.kernel[0], windows) {
-        for right in phases(x.width, windows.kernel[1], windows) {
-            let places = x.images() * down.places * right.places;
-            // The first phase has the padding's rows too.
-            let is_first = down.first == 0 && right.first == 0;
-            let padding = if is_first { x.at.padded_rows() - x.at.rows() } else { 0 };
-            let rows = (places + padding).next_multiple_of(PAD);
-            let terms = down.repeated * down.taps * right.repeated * right.taps * channels;
-            let p = Convolution {
-                rows: size(rows),
-                cols: size(x.at.stride()),
-                depth: size(terms.next_multiple_of(PAD).max(PAD)),
-                a_stride: size(dy.at.stride()),
-                b_stride: size(w.stride()),
-                c_stride: size(x.at.stride()),
-                inside: size(x.at.cols()),
-                activation: made_by.code(),
-                accumulate: dx.accumulate(),
-                images: size(x.images()),
-                height: size(dy.height),
-                width: size(dy.width),
-                down: size(down.places),
-                right: size(right.places),
-                step: size(windows.zoom),
-                top: OFFSET + size(down.from),
-                left: OFFSET + size(right.from),
-                // With no tap at all there is still a division by them.
-                taps_down: if right.taps == 0 { 0 } else { size(down.repeated * down.taps) },
-                taps_right: size(right.repeated * right.taps.max(1)),
-                channels: size(channels),
-                sign: u32::MAX,
-                zoom: 1,
-                turn_down: size(down.taps.max(1)),
-                turn_right: size(right.taps.max(1)),
-                made_rows: size(x.at.rows()),
-                made_end: size(x.at.rows() + padding),
-                made_height: size(x.height),
-                made_width: size(x.width),
-                phase: size(windows.stride),
-                phase_top: size(down.first),
-                phase_left: size(right.first),
-                tap_top: size(down.tap),
-                tap_left: size(right.tap),
-                kernel_right: size(windows.kernel[1]),
-                tap_channels: size(x.at.cols().next_multiple_of(4)),
-                ..Convolution::default()
-            };
-            let grid = Grid::Matrix(rows, x.at.stride());
-            tape.dispatch(&CONVOLVE_BACKWARD_X, p, [dy.at, x.at, w, dx.at], grid);
-        }
+    for (p, grid) in by_phase(x, w, dy, windows) {
+        let p = Convolution { activation: made_by.code(), accumulate: dx.accumulate(), ..p };
+        tape.dispatch(&CONVOLVE_BACKWARD_X, p, [dy.at, x.at, w, dx.at], grid);
     }
+}
+
+/// What makes a map of what reaches its places from another, on which its windows lie: a dispatch for each phase.
+pub(super) fn by_phase(
+    made: Map,
+    w: Tensor,
+    from: Map,
+    windows: Windows,
+) -> Vec<(Convolution, Grid)> {
+    let down = phases(made.height, windows.kernel[0], windows);
+    let pairs = down.flat_map(|down| {
+        phases(made.width, windows.kernel[1], windows).map(move |right| [down, right])
+    });
+    pairs.map(|phase| of_phase(made, w, from, (windows, phase))).collect()
+}
+
+fn of_phase(
+    made: Map,
+    w: Tensor,
+    from: Map,
+    (windows, [down, right]): (Windows, [Phase; 2]),
+) -> (Convolution, Grid) {
+    let channels = from.at.cols().next_multiple_of(4);
+    let places = made.images() * down.places * right.places;
+    // The first phase has the padding's rows too.
+    let is_first = down.first == 0 && right.first == 0;
+    let padding = if is_first { made.at.padded_rows() - made.at.rows() } else { 0 };
+    let rows = (places + padding).next_multiple_of(PAD);
+    let terms = down.repeated * down.taps * right.repeated * right.taps * channels;
+    let p = Convolution {
+        rows: size(rows),
+        cols: size(made.at.stride()),
+        depth: size(terms.next_multiple_of(PAD).max(PAD)),
+        a_stride: size(from.at.stride()),
+        b_stride: size(w.stride()),
+        c_stride: size(made.at.stride()),
+        inside: size(made.at.cols()),
+        images: size(made.images()),
+        height: size(from.height),
+        width: size(from.width),
+        down: size(down.places),
+        right: size(right.places),
+        step: size(windows.zoom),
+        top: OFFSET + size(down.from),
+        left: OFFSET + size(right.from),
+        // With no tap at all there is still a division by them.
+        taps_down: if right.taps == 0 { 0 } else { size(down.repeated * down.taps) },
+        taps_right: size(right.repeated * right.taps.max(1)),
+        channels: size(channels),
+        sign: u32::MAX,
+        zoom: 1,
+        turn_down: size(down.taps.max(1)),
+        turn_right: size(right.taps.max(1)),
+        made_rows: size(made.at.rows()),
+        made_end: size(made.at.rows() + padding),
+        made_height: size(made.height),
+        made_width: size(made.width),
+        phase: size(windows.stride),
+        phase_top: size(down.first),
+        phase_left: size(right.first),
+        tap_top: size(down.tap),
+        tap_left: size(right.tap),
+        kernel_right: size(windows.kernel[1]),
+        tap_channels: size(made.at.cols().next_multiple_of(4)),
+        ..Convolution::default()
+    };
+    (p, Grid::Matrix(rows, made.at.stride()))
 }
 
 /// The gradients of the weight and the bias, a dispatch for each block of rows.
