@@ -142,10 +142,9 @@ pub fn transposed(
         if wants {
             to_input(tape, x.at, w, dy.at, p);
         }
-        tape.leaf(&[w, b], false, move |tape, _| {
-            to_weight(tape, x.at, w, dy.at, p);
-            sum_columns(tape, dy.at, b);
-        });
+        // At once, as those of a convolution.
+        to_weight(tape, x.at, w, dy.at, p);
+        sum_columns(tape, dy.at, b);
     });
     let at = if fused == kind { y.at } else { activation(tape, kind, y.at) };
     Map { at, ..y }
