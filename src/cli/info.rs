@@ -129,7 +129,9 @@ fn mega(count: u64) -> String {
 /// the operations of a way forward of one image.
 fn layer_lines(vae: &Vae) -> Vec<String> {
     let line = |name: &str, layer: &str, [makes, parameters, mib, mflop]: [String; 4]| {
-        format!("{name:<20} {layer:<23} {makes:>11} {parameters:>9} {mib:>5} {mflop:>6}")
+        // A long layer takes of the room before what it makes.
+        let room = 34_usize.saturating_sub(layer.chars().count());
+        format!("{name:<20} {layer} {makes:>room$} {parameters:>9} {mib:>5} {mflop:>6}")
     };
     let head = ["makes", "parameters", "MiB", "MFLOP"].map(str::to_owned);
     let mut lines = vec![line("name", "layer", head)];
