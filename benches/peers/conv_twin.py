@@ -23,7 +23,8 @@ import safetensors.torch
 import torch
 from torch.nn import functional as F
 
-GOLDEN = pathlib.Path(__file__).parents[2] / "tests" / "golden"
+sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests" / "golden"))
+from colour_mixture import log_prob  # noqa: E402
 
 
 def loss_of(model, x, config):
@@ -42,7 +43,6 @@ def mixture_nll(made, x, channels, components, levels):
     """−log p of images under the colour mixture, in the form that tests/golden/colour_mixture.py has by the paper."""
     places = x.unflatten(1, (-1, channels))
     blocks = made.unflatten(1, (-1, places.shape[1]))
-    from colour_mixture import log_prob
     return -log_prob(blocks, 2 * places - 1, channels, components, levels).sum()
 
 
@@ -84,7 +84,7 @@ def train(model, images, config):
 def images_of(data):
     """The training images as rows of bytes; every tenth image of an .npz file is tested on, as elbo's are."""
     if data.suffix == ".npz":
-        images = np.load(data)["images"]
+        images = next(array for array in np.load(data).values() if array.ndim == 4)
         images = np.delete(images, np.s_[::10], axis=0)
         return torch.from_numpy(images.reshape(len(images), -1))
     return idx(data / "train-images-idx3-ubyte")
@@ -103,15 +103,14 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--samples", default="")
     args, flags = parser.parse_known_args()
-    sys.path.insert(0, str(GOLDEN))
 
     def elbo(*words):
-        return subprocess.run([args.elbo, *map(str, words)], check=True, capture_output=True, text=True).stdout
+        return subprocess.run([args.elbo, *map(str, words)], check=True, stdout=subprocess.PIPE, text=True).stdout
 
     training = ["train", "--device", "cpu", "--data", args.data, *flags]
     first, ours, theirs = (args.out / name for name in ("first", "elbo", "torch"))
-    # A step of a rate that changes no weight: the run holds the first values.
-    elbo(*training, "--out", first, "--set", "optimizer.lr=1e-38", "--set", "optimizer.schedule=constant", "--set", "train.max-steps=1")
+    # A step of a rate that changes weights by 1e-30: the run holds the first values.
+    elbo(*training, "--out", first, "--set", "optimizer.lr=1e-30", "--set", "optimizer.schedule=constant", "--set", "train.max-steps=1")
     elbo("export", first, "--out", args.out / "model.py")
     elbo("export", first, "--out", args.out / "first.safetensors")
     elbo(*training, "--out", ours)
@@ -121,10 +120,13 @@ def main():
     spec.loader.exec_module(module)
     model = module.Vae().to(memory_format=torch.channels_last)
     model.load_state_dict(safetensors.torch.load_file(args.out / "first.safetensors"))
-    train(model, images_of(args.data), config)
+    images = images_of(args.data)
+    train(model, images[: config["train"]["limit"] or None], config)
     weights = {name: value.contiguous() for name, value in model.state_dict().items()}
     safetensors.torch.save_file(weights, args.out / "torch.safetensors")
-    elbo("import", args.out / "torch.safetensors", "--out", theirs, "--config", ours / "config.toml")
+    # A convolution does not say of which size the images are.
+    size = f"data.image-size=[{model.height},{model.width},{model.channels}]"
+    elbo("import", args.out / "torch.safetensors", "--out", theirs, "--config", ours / "config.toml", "--set", size)
     judge = ["--data", args.data, "--json"] + (["--samples", args.samples, "--limit", 1000] if args.samples else [])
     for run in (ours, theirs):
         print(json.dumps({"run": run.name} | json.loads(elbo("evaluate", run, *judge).splitlines()[-1])), flush=True)

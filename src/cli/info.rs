@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args as _, Command, Id};
 use elbo::Result;
 use elbo::engine::Program;
+use elbo::engine::plan::BufferSpec;
 use elbo::model::{Architecture, DataSpec, Use, Vae};
 use elbo::nn::{Dims, Placed};
 use serde_json::json;
@@ -87,10 +88,7 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
             "parameters": placed.parameters(input), "multiply_adds": placed.multiply_adds(input),
         })
     });
-    let buffers = vae
-        .plan
-        .buffers()
-        .iter()
+    let buffers = buffers(vae)
         .map(|spec| json!({"event": "buffer", "name": spec.name, "bytes": spec.bytes()}));
     let programs = programs.iter().map(|program| {
         let kernels: Vec<_> = program.dispatches.iter().map(|d| d.kernel.name()).collect();
@@ -157,6 +155,11 @@ fn layer_lines(vae: &Vae) -> Vec<String> {
     lines
 }
 
+/// The buffers that have room; the tensors of others lie elsewhere, or nothing needs them.
+fn buffers(vae: &Vae) -> impl Iterator<Item = &BufferSpec> {
+    vae.plan.buffers().iter().filter(|spec| spec.words > 0)
+}
+
 fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     let (count, bytes) = (vae.parameters.count(), vae.plan.bytes());
     let mut lines = vec![
@@ -166,8 +169,7 @@ fn text_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
     lines.extend(layer_lines(vae));
     lines.push(String::new());
     lines.push(format!("{:>12}  buffer", "bytes"));
-    // Some have no room: their tensors lie in others, or nothing needs them.
-    for spec in vae.plan.buffers().iter().filter(|spec| spec.words > 0) {
+    for spec in buffers(vae) {
         lines.push(format!("{:>12}  {}", spec.bytes(), spec.name));
     }
     for program in programs {

@@ -63,6 +63,12 @@ impl Parameter {
         self.average.unwrap_or(self.value)
     }
 
+    /// All that lies there for it.
+    #[must_use]
+    pub fn tensors(&self) -> [Tensor; 5] {
+        [self.value, self.grad, self.first, self.second, self.in_use()]
+    }
+
     /// The number of values, without padding.
     #[must_use]
     pub fn len(&self) -> usize {

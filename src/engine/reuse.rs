@@ -7,28 +7,32 @@ use crate::engine::plan::Plan;
 use crate::engine::program::Dispatch;
 use crate::engine::tensor::{BufferId, Dtype};
 
-/// When the dispatches of a program use a buffer.
+/// When the dispatches of a program use a buffer of floats.
 #[derive(Clone, Copy, Debug)]
 struct Life {
     first: usize,
     last: usize,
-    /// Whether the first of them makes all of it, the padding too.
-    made: bool,
+    words: usize,
 }
 
+/// The lives of buffers of floats that the first dispatch which uses them makes whole, the padding too: nothing needs what
+/// was there before.
 fn lives(plan: &Plan, dispatches: &[Dispatch]) -> HashMap<BufferId, Life> {
-    let mut lives: HashMap<BufferId, Life> = HashMap::new();
+    let mut lives: HashMap<BufferId, (Life, bool)> = HashMap::new();
     for (at, dispatch) in dispatches.iter().enumerate() {
         for (tensor, binding) in dispatch.bindings.iter().zip(dispatch.kernel.bindings()) {
-            let all = plan.buffers()[tensor.buffer().index()].words - 2 * plan.margin();
+            let words = plan.buffers()[tensor.buffer().index()].words;
             let padded = tensor.rows() * tensor.cols() < tensor.words();
             let made = binding.access == Access::Write
-                && tensor.words() == all
+                && tensor.dtype() == Dtype::F32
+                && tensor.words() == words - 2 * plan.margin()
                 && (binding.whole || !padded);
-            lives.entry(tensor.buffer()).or_insert(Life { first: at, last: at, made }).last = at;
+            let life = Life { first: at, last: at, words };
+            lives.entry(tensor.buffer()).or_insert((life, made)).0.last = at;
         }
     }
-    lives
+    let made = |(buffer, (life, made))| Some((buffer, life)).filter(|_| made);
+    lives.into_iter().filter_map(made).collect()
 }
 
 /// Has buffers that nothing but these dispatches uses move to where there is room when they are made: to others of them
@@ -43,28 +47,22 @@ pub(crate) fn reuse(
     kept: &HashSet<BufferId>,
 ) {
     let lives = lives(plan, dispatches);
-    movable.retain(|buffer| lives.get(buffer).is_some_and(|life| life.made));
+    movable.retain(|buffer| lives.contains_key(buffer));
     movable.sort_unstable_by_key(|buffer| (lives[buffer].first, *buffer));
     movable.dedup();
-    let spec = |plan: &Plan, buffer: BufferId| {
-        (plan.buffers()[buffer.index()].dtype, plan.buffers()[buffer.index()].words)
-    };
     // What there is to move to, and from when on.
-    let stays = |(buffer, life): (&BufferId, &Life)| {
-        let room = life.made && !kept.contains(buffer) && !movable.contains(buffer);
-        (room && spec(plan, *buffer).0 == Dtype::F32).then_some((*buffer, life.last))
-    };
-    let mut rooms: Vec<_> = lives.iter().filter_map(stays).collect();
+    let stays = |buffer: &&BufferId| !kept.contains(*buffer) && !movable.contains(*buffer);
+    let mut rooms: Vec<_> =
+        lives.keys().filter(stays).map(|&buffer| (buffer, lives[&buffer].last)).collect();
     let mut moved: HashMap<BufferId, BufferId> = HashMap::new();
     for buffer in movable {
-        let (life, (_, words)) = (lives[&buffer], spec(plan, buffer));
-        let free = rooms
-            .iter_mut()
-            .filter(|(room, until)| *until < life.first && spec(plan, *room).1 >= words);
-        match free.min_by_key(|(room, _)| (spec(plan, *room).1, *room)) {
-            None => rooms.push((buffer, life.last)),
+        let Life { first, last, words } = lives[&buffer];
+        let fits = |room: BufferId| lives[&room].words >= words;
+        let free = rooms.iter_mut().filter(|(room, until)| *until < first && fits(*room));
+        match free.min_by_key(|(room, _)| (lives[room].words, *room)) {
+            None => rooms.push((buffer, last)),
             Some((room, until)) => {
-                *until = life.last;
+                *until = last;
                 moved.insert(buffer, *room);
             }
         }
@@ -79,8 +77,11 @@ pub(crate) fn reuse(
 mod tests {
     use super::*;
     use crate::config::Activation;
-    use crate::engine::{Parameters, Tape, Tensor};
+    use crate::engine::{Init, Parameters, Tape, Tensor};
     use crate::kernels::activation::activation;
+    use crate::kernels::group_norm::group_norm;
+    use crate::kernels::layer_norm::Norm;
+    use crate::kernels::matmul::convolution::Map;
 
     /// x through as many functions as it takes, each result in a buffer of its own.
     fn chain(plan: &mut Plan, rows: &[usize]) -> (Vec<Dispatch>, Vec<Tensor>) {
@@ -91,7 +92,7 @@ mod tests {
             let x = tape.plan.matrix("x", rows, 16);
             made.push(activation(&mut tape, Activation::Tanh, x));
         }
-        // The last is read once more.
+        // The first is read once more.
         activation(&mut tape, Activation::Tanh, made[0]);
         (tape.take(), made)
     }
@@ -112,7 +113,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_or_padded_stays() {
+    fn nothing_moves_to_where_its_own_dispatch_reads() {
+        let (mut plan, mut parameters) = (Plan::new(), Parameters::new());
+        let mut tape = Tape::new(&mut plan, &mut parameters);
+        let x = tape.plan.matrix("x", 16, 16);
+        let y = activation(&mut tape, Activation::Tanh, x);
+        let z = activation(&mut tape, Activation::Tanh, y);
+        let mut dispatches = tape.take();
+        reuse(&mut plan, &mut dispatches, vec![y.buffer(), z.buffer()], &HashSet::new());
+        assert_eq!(dispatches[1].bindings[1].buffer(), z.buffer());
+    }
+
+    #[test]
+    fn what_is_kept_stays() {
         let mut plan = Plan::new();
         let (mut dispatches, made) = chain(&mut plan, &[16, 32, 32]);
         let buffers: Vec<_> = made.iter().map(Tensor::buffer).collect();
@@ -120,5 +133,26 @@ mod tests {
         reuse(&mut plan, &mut dispatches, vec![buffers[2]], &kept);
         assert_eq!(dispatches[2].bindings[1].buffer(), buffers[2], "its room would be kept");
         assert!(plan.buffers().iter().all(|spec| spec.words > 0), "nothing has moved");
+    }
+
+    /// A group norm leaves the padding as it was.
+    #[test]
+    fn what_is_made_but_for_the_padding_moves_only_if_it_has_none() {
+        for (channels, moves) in [(16, true), (12, false)] {
+            let (mut plan, mut parameters) = (Plan::new(), Parameters::new());
+            let mut tape = Tape::new(&mut plan, &mut parameters);
+            let made = [0, 1].map(|_| {
+                let at = tape.plan.matrix("x", 32, channels);
+                let map = Map { at, height: 4, width: 4 };
+                let gain =
+                    |tape: &mut Tape<'_>, name| tape.parameter(name, channels, Init::Constant(1.0));
+                let norm = Norm { gain: gain(&mut tape, "gain"), bias: gain(&mut tape, "bias") };
+                group_norm(&mut tape, "y", (map, false), (2, norm), Activation::Identity).at
+            });
+            let mut dispatches = tape.take();
+            let [first, second] = made.map(|tensor| tensor.buffer());
+            reuse(&mut plan, &mut dispatches, vec![first, second], &HashSet::new());
+            assert_eq!(plan.buffers()[second.index()].words == 0, moves, "{channels} channels");
+        }
     }
 }

@@ -172,9 +172,7 @@ impl<'p> Tape<'p> {
         inits: [Init; 2],
         parts: &[(&str, usize)],
     ) -> [Tensor; 2] {
-        let shape = (outputs, Columns::Inputs(inputs));
-        let made = self.parameters.layer(self.plan, path, shape, inits, parts);
-        made.map(|value| self.in_use(value))
+        self.affine(path, (outputs, Columns::Inputs(inputs)), inits, parts)
     }
 
     /// The weight (outputs, [`Taps::columns`]) and the bias (outputs) of a convolution, as those of
@@ -185,9 +183,7 @@ impl<'p> Tape<'p> {
         (outputs, taps): (usize, Taps),
         inits: [Init; 2],
     ) -> [Tensor; 2] {
-        let shape = (outputs, Columns::Taps(taps));
-        let made = self.parameters.layer(self.plan, path, shape, inits, &[]);
-        made.map(|value| self.in_use(value))
+        self.affine(path, (outputs, Columns::Taps(taps)), inits, &[])
     }
 
     /// The weight (inputs, [`Taps::columns`]) and the bias of as many elements as the taps have channels, which are its
@@ -198,8 +194,17 @@ impl<'p> Tape<'p> {
         (inputs, taps): (usize, Taps),
         inits: [Init; 2],
     ) -> [Tensor; 2] {
-        let shape = (inputs, Columns::Spread(taps));
-        let made = self.parameters.layer(self.plan, path, shape, inits, &[]);
+        self.affine(path, (inputs, Columns::Spread(taps)), inits, &[])
+    }
+
+    fn affine(
+        &mut self,
+        path: &str,
+        shape: (usize, Columns),
+        inits: [Init; 2],
+        parts: &[(&str, usize)],
+    ) -> [Tensor; 2] {
+        let made = self.parameters.layer(self.plan, path, shape, inits, parts);
         made.map(|value| self.in_use(value))
     }
 

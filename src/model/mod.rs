@@ -315,8 +315,7 @@ impl Vae {
     fn reuse(&mut self, program: &mut Program, mut gradients: Vec<BufferId>) {
         let used: HashSet<_> = self.programs.values().flat_map(Program::buffers).collect();
         gradients.retain(|buffer| !used.contains(buffer));
-        let lists = self.parameters.list().iter();
-        let of_parameters = lists.flat_map(|p| [p.value, p.grad, p.first, p.second, p.in_use()]);
+        let of_parameters = self.parameters.list().iter().flat_map(Parameter::tensors);
         let kept =
             of_parameters.chain(self.ports.tensors()).map(|tensor| tensor.buffer()).collect();
         reuse(&mut self.plan, &mut program.dispatches, gradients, &kept);

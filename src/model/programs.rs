@@ -66,7 +66,7 @@ pub(super) struct Recorder<'v> {
 }
 
 impl<'v> Recorder<'v> {
-    /// Records what a model is asked for. It returns the buffers too of gradients that only it uses.
+    /// Records what a model is asked for; beside it the buffers of gradients that are not of parameters.
     pub(super) fn record(mut self, wanted: Use, noise: TrainingNoise) -> (Program, Vec<BufferId>) {
         let drawn = noise == TrainingNoise::Drawn;
         let noise = if drawn { Sampling::Drawn } else { Sampling::Given };

@@ -2,15 +2,14 @@
 
 use std::collections::HashSet;
 
-use elbo::engine::{BufferId, Dispatch, Dtype, Program, Record, Tensor};
+use elbo::engine::{BufferId, Dispatch, Dtype, Parameter, Program, Record, Tensor};
 
 use crate::common::{Bench, Under};
 
 impl Bench {
     /// What holds something between two steps.
     fn kept(&self) -> HashSet<BufferId> {
-        let list = self.vae.parameters.list().iter();
-        let learned = list.flat_map(|p| [p.value, p.grad, p.first, p.second, p.in_use()]);
+        let learned = self.vae.parameters.list().iter().flat_map(Parameter::tensors);
         learned.chain([self.vae.ports.reports.slots.values]).map(|tensor| tensor.buffer()).collect()
     }
 

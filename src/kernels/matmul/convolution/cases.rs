@@ -48,11 +48,11 @@ pub(crate) fn cases() -> Vec<Case> {
     for kind in Activation::ALL {
         shapes.push(Shape { kind, ..of(2, [5, 4], [6, 7], ([3, 3], 2, 1)) });
     }
-    let spread = spread(of);
+    let spread = spread(of).into_iter().map(|shape| case(shape, true));
     let blocks = [(1, relu), (2, Activation::Identity), (2, relu), (3, Activation::Gelu)];
     let blocks = blocks.into_iter().map(|(layers, kind)| block(layers, kind));
-    let spread = spread.into_iter().map(case_of_transposed);
-    let all = shapes.into_iter().map(case).chain([two_users()]).chain(blocks);
+    let shapes = shapes.into_iter().map(|shape| case(shape, false));
+    let all = shapes.chain([two_users()]).chain(blocks);
     all.chain(spread).chain([users_of_both_kinds()]).collect()
 }
 
@@ -94,35 +94,6 @@ fn gradients(tape: &Tape<'_>, of: impl IntoIterator<Item = Tensor>) -> Vec<(Tens
     of.into_iter().map(gradient).collect()
 }
 
-/// A convolution after a layer of each place with the same activation, so that both epilogues see it.
-fn case(shape: Shape) -> Case {
-    let Shape { images, extents: [height, width], channels: [inputs, outputs], windows, kind } =
-        shape;
-    let Windows { kernel: [down, right], stride, padding, zoom } = windows;
-    let name = format!(
-        "matmul convolution {images}·{height}×{width}×{inputs}→{outputs}, {down}×{right} by {stride}, padding {padding}, zoom {zoom}, {}",
-        kind.name()
-    );
-    let mut case = Case::new(name, images);
-    let rows = images * height * width;
-    let x = case.input("x", [rows, 3], Fill::Uniform(1, -1.0, 1.0));
-    let before = affine(&mut case, "before", 3, inputs);
-    let after = affine(&mut case, "after", windows.columns(inputs), outputs);
-    let made = windows.made([height, width]).expect("a window fits");
-    let weight = case.weight([images * made[0] * made[1], outputs]);
-    let (y, gradients) = case.record(|tape| {
-        let at = linear(tape, "made", Input::Made(x), before, kind);
-        let y = convolution(tape, "y", (Map { at, height, width }, true), after, windows, kind);
-        tape.set_grad(y.at, weight);
-        tape.backward();
-        (y.at, gradients(tape, [before.w, before.b, after.w, after.b, x]))
-    });
-    case.outputs.push((y, Weight::Of(weight)));
-    case.gradients = gradients;
-    case.tolerance = 3e-6;
-    case
-}
-
 /// The weight and the bias of a transposed convolution as inputs.
 fn affine_of_transposed(
     case: &mut Case,
@@ -134,25 +105,40 @@ fn affine_of_transposed(
     Affine { w, b: case.input_line("after.spread.b", outputs, Dtype::F32, fill) }
 }
 
-/// A transposed convolution after a layer of each place with the same activation.
-fn case_of_transposed(shape: Shape) -> Case {
+/// A convolution, or a transposed one, after a layer of each place with the same activation, so that both epilogues see it.
+fn case(shape: Shape, is_transposed: bool) -> Case {
     let Shape { images, extents: [height, width], channels, windows, kind } = shape;
-    let Windows { kernel: [down, right], stride, padding, .. } = windows;
+    let ([inputs, outputs], Windows { kernel: [down, right], stride, padding, zoom }) =
+        (channels, windows);
+    let (what, zoom) = match is_transposed {
+        true => ("transposed", String::new()),
+        false => ("convolution", format!(", zoom {zoom}")),
+    };
     let name = format!(
-        "matmul transposed {images}·{height}×{width}×{}→{}, {down}×{right} by {stride}, padding {padding}, {}",
-        channels[0],
-        channels[1],
+        "matmul {what} {images}·{height}×{width}×{inputs}→{outputs}, {down}×{right} by {stride}, padding {padding}{zoom}, {}",
         kind.name()
     );
     let mut case = Case::new(name, images);
     let x = case.input("x", [images * height * width, 3], Fill::Uniform(1, -1.0, 1.0));
-    let before = affine(&mut case, "before", 3, channels[0]);
-    let after = affine_of_transposed(&mut case, channels, windows);
-    let made = windows.spread([height, width]).expect("a place is left");
-    let weight = case.weight([images * made[0] * made[1], channels[1]]);
+    let before = affine(&mut case, "before", 3, inputs);
+    let (after, made) = match is_transposed {
+        true => {
+            (affine_of_transposed(&mut case, channels, windows), windows.spread([height, width]))
+        }
+        false => (
+            affine(&mut case, "after", windows.columns(inputs), outputs),
+            windows.made([height, width]),
+        ),
+    };
+    let made = made.expect("a window fits");
+    let weight = case.weight([images * made[0] * made[1], outputs]);
     let (y, gradients) = case.record(|tape| {
-        let at = linear(tape, "made", Input::Made(x), before, kind);
-        let y = transposed(tape, "y", (Map { at, height, width }, true), after, windows, kind);
+        let x_map =
+            (Map { at: linear(tape, "made", Input::Made(x), before, kind), height, width }, true);
+        let y = match is_transposed {
+            true => transposed(tape, "y", x_map, after, windows, kind),
+            false => convolution(tape, "y", x_map, after, windows, kind),
+        };
         tape.set_grad(y.at, weight);
         tape.backward();
         (y.at, gradients(tape, [before.w, before.b, after.w, after.b, x]))
