@@ -23,7 +23,7 @@ pub use noise::unsure;
 pub use probe::{Peaks, Probe};
 pub use quality::{Quality, to_loss};
 pub use roof::{Bound, KernelTime};
-pub use steps::{Row, SIZE, Steps};
+pub use steps::{Row, Steps};
 pub use stress::{Stress, Stressed};
 pub use verdict::{Better, Comparison, Design, Verdict, fewest};
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::bench::count::{bound_bytes, dispatch_bytes, products};
 use crate::bench::{Figure, KernelTime, Pace, cpu_time, percentile, timed};
-use crate::config::Config;
+use crate::config::{Config, ImageSize};
 use crate::data::Dataset;
 use crate::engine::Program;
 use crate::error::{Error, Result};
@@ -14,9 +14,6 @@ use crate::train::Trainer;
 
 /// Minibatches of made images: enough that the images of a step are not those of the last.
 const BATCHES: usize = 8;
-
-/// Height and width of the made images.
-pub const SIZE: [usize; 2] = [28, 28];
 
 /// What was measured of a model.
 #[derive(Clone, Debug)]
@@ -31,8 +28,8 @@ pub struct Row {
     pub alone: Vec<Vec<f64>>,
 }
 
-/// A trainer of a configuration on made images.
-pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
+/// A trainer of a configuration on made images of a size.
+pub(super) fn trainer(device: &Device, config: &Config, size: ImageSize) -> Result<Trainer> {
     let batch = config.train.batch_size;
     if config.train.accumulate > 1 {
         let what = format!("`accumulate` is {}; it must be 1", config.train.accumulate);
@@ -41,7 +38,7 @@ pub(super) fn trainer(device: &Device, config: &Config) -> Result<Trainer> {
     }
     // The classes in turn, for who is told.
     let data = |batches: usize, seed| {
-        let data = Dataset::synthetic(batches.saturating_mul(batch), SIZE, seed)?;
+        let data = Dataset::synthetic(batches.saturating_mul(batch), size, seed)?;
         let class = |image: usize| (image % config.model.classes.max(1)) as u8;
         let labels = (0..data.len()).map(class).collect();
         data.with_labels(labels)
@@ -78,15 +75,15 @@ pub struct Steps<'d> {
 }
 
 impl<'d> Steps<'d> {
-    /// Takes the first step of a configuration on made images. Pipelines that an earlier model has
+    /// Takes the first step of a configuration on made images of a size. Pipelines that an earlier model has
     /// made on the device are there already.
     ///
     /// # Errors
     ///
     /// If the configuration is not valid or does not fit the device, or as [`Trainer::advance`].
-    pub fn new(device: &'d Device, config: &Config) -> Result<Self> {
+    pub fn new(device: &'d Device, config: &Config, size: ImageSize) -> Result<Self> {
         let start = Instant::now();
-        let mut trainer = trainer(device, config)?;
+        let mut trainer = trainer(device, config, size)?;
         alone(&mut trainer)?;
         let first = start.elapsed().as_secs_f64();
         let (times, kernels) = (Vec::new(), BTreeMap::new());
@@ -266,7 +263,8 @@ mod tests {
 
     fn measured() -> Row {
         let pace = Pace::new(3, 0.02).expect("a pace");
-        let mut steps = Steps::new(&Device::Cpu(1), &small()).expect("the CPU works");
+        let mut steps =
+            Steps::new(&Device::Cpu(1), &small(), [28, 28].into()).expect("the CPU works");
         for _ in 0..3 {
             steps.round(pace).expect("the CPU works");
             steps.kernels().expect("the CPU works");
@@ -310,7 +308,7 @@ mod tests {
     #[test]
     fn kernels_are_those_of_a_step() {
         let row = measured();
-        let mut trainer = trainer(&Device::Cpu(1), &small()).expect("a trainer");
+        let mut trainer = trainer(&Device::Cpu(1), &small(), [28, 28].into()).expect("a trainer");
         let program = trainer.program().expect("a step").clone();
         let counted = |kernel: &KernelTime| {
             let (_, count) = kernel.figure.name.split_once(" ×").expect("a count");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::bench::steps::trainer;
 use crate::bench::timed;
-use crate::config::Config;
+use crate::config::{Config, ImageSize};
 use crate::engine::{Report, Tensor};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics::{Places, Terms};
@@ -52,8 +52,8 @@ impl Stress {
     /// # Errors
     ///
     /// As [`Trainer::new`].
-    pub fn new(device: &Device, config: &Config, steps: u64) -> Result<Self> {
-        let mut trainer = trainer(device, config)?;
+    pub fn new(device: &Device, config: &Config, size: ImageSize, steps: u64) -> Result<Self> {
+        let mut trainer = trainer(device, config, size)?;
         let parameters = trainer.model.vae.parameters.list().iter();
         let tensors: Vec<_> = parameters
             .flat_map(|p| [Some(p.value), Some(p.first), Some(p.second), p.average])
@@ -185,7 +185,7 @@ mod tests {
         let mut config = Config::default();
         (config.model.encoder, config.model.decoder) = ([8].into(), [8].into());
         config.train.batch_size = 4;
-        Stress::new(&Device::Cpu(1), &config, 20).expect("a small model")
+        Stress::new(&Device::Cpu(1), &config, [28, 28].into(), 20).expect("a small model")
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod flags;
 
 use std::path::{Path, PathBuf};
 
-use elbo::config::{Config, PRESETS};
+use elbo::config::{Config, ImageSize, PRESETS, Preset};
 use elbo::{Error, Result};
 
 use crate::cli::config_file::{self, ConfigFile};
@@ -128,6 +128,11 @@ impl ConfigArgs {
             }
         };
         self.over(base, settings)
+    }
+
+    /// The images that the preset is for, or a configuration that names none.
+    pub(super) fn images(&self) -> Result<ImageSize> {
+        Ok(Preset::named(self.preset.as_deref().unwrap_or("classic"))?.images)
     }
 
     /// The configuration of a run that goes on, where only its end may be put off, and what a file

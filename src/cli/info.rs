@@ -42,9 +42,10 @@ pub(super) struct Args {
     /// Images in the test set
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     test_images: usize,
-    /// Pixels of an image: of a square one, if that can be, unless `--set data.image-size` says
-    #[arg(long, value_name = "N", default_value_t = 784)]
-    image_pixels: usize,
+    /// Pixels of an image: of a square one, if that can be, unless `--set data.image-size` says [default: the
+    /// preset's, or 784]
+    #[arg(long, value_name = "N")]
+    image_pixels: Option<usize>,
     /// Print one JSON object on each line
     #[arg(long)]
     json: bool,
@@ -62,7 +63,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         return run::tell(path, args.json).map(|()| 0);
     }
     let config = args.config.config()?;
-    let size = config.data.image_size.unwrap_or_else(|| square(args.image_pixels));
+    let size = match (config.data.image_size, args.image_pixels) {
+        (Some(size), _) => size,
+        (None, Some(pixels)) => square(pixels),
+        (None, None) => args.config.images()?,
+    };
     let spec = |images| DataSpec { images, size, bytes: true, window: None };
     let mut vae = Vae::new(&config, spec(args.images), spec(args.test_images))?;
     let uses = Use::all(&config).into_iter();

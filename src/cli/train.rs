@@ -14,6 +14,7 @@ use std::time::Instant;
 use elbo::checkpoint::{Course, State};
 use elbo::config::{Gradient, Likelihood, ModelConfig, Scale};
 use elbo::data::{Opened, Sources};
+use elbo::model::Architecture;
 use elbo::train::scale_is_far;
 use elbo::{Config, Dataset, Error, ErrorKind, Result, Trainer};
 use serde_json::json;
@@ -171,6 +172,9 @@ fn tell_start(trainer: &Trainer, opened: &Opened, places: (&Path, Option<&Path>)
     opened.said.iter().for_each(|said| talk(said));
     let notice = opened.train.notice(&config.model, config.train.pixels)?;
     notice.into_iter().for_each(talk);
+    let size = opened.train.size();
+    let of_decoder = Architecture::of(&config.model, size)?.notice(size);
+    of_decoder.iter().for_each(|notice| talk(notice));
     tell_of_scale(config, trainer.deviation());
     tell_of_bias(config);
     Ok(())

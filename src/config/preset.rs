@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::config::Config;
+use crate::config::{Config, ImageSize};
 use crate::error::{Error, Result};
 
 /// The names of the presets.
@@ -40,6 +40,8 @@ const FILES: [&str; PRESETS.len()] = [
 pub struct Preset {
     /// The whole schedule.
     pub config: Config,
+    /// The images that it is for, where the data do not say.
+    pub images: ImageSize,
     /// A schedule that takes minutes, if the whole one has one.
     pub short: Option<Config>,
     /// What others got, if they did.
@@ -90,11 +92,12 @@ impl Preset {
         Self::from_toml(FILES[place])
     }
 
-    /// Reads a configuration with the tables `[published]` and `[short]`, which holds what the short
-    /// schedule has otherwise.
+    /// Reads a configuration with the key `images`, if they are not of 28 × 28, and the tables `[published]` and `[short]`,
+    /// which holds what the short schedule has otherwise.
     fn from_toml(text: &str) -> Result<Self> {
         let fail = |e: toml::de::Error| Error::config(e.to_string().trim_end());
         let mut table: toml::Table = toml::from_str(text).map_err(fail)?;
+        let images = table.remove("images").map(toml::Value::try_into);
         let published = table.remove("published").map(toml::Value::try_into);
         let short = table.remove("short").map(|short| {
             let mut whole = toml::Value::Table(table.clone());
@@ -103,6 +106,7 @@ impl Preset {
         });
         Ok(Self {
             config: table.try_into().map_err(fail)?,
+            images: images.transpose().map_err(fail)?.unwrap_or([28, 28].into()),
             short: short.transpose().map_err(fail)?,
             published: published.transpose().map_err(fail)?,
         })

@@ -64,16 +64,17 @@ impl Dataset {
         Ok(Self { size, count, values, labels, label_fault, reading, window: None })
     }
 
-    /// Made images: blots of a random place and width, as bytes. The same for the same seed.
+    /// Made images: blots of a random place and width, wider in each further channel, as bytes. The same for the same seed.
     ///
     /// # Errors
     ///
     /// If there would be no image, no pixel, or more of them than memory can hold.
-    pub fn synthetic(count: usize, [height, width]: [usize; 2], seed: u64) -> Result<Self> {
+    pub fn synthetic(count: usize, size: impl Into<ImageSize>, seed: u64) -> Result<Self> {
+        let size @ ImageSize { height, width, channels } = size.into();
         let mut bytes = Vec::new();
-        let len = height.checked_mul(width).and_then(|pixels| pixels.checked_mul(count));
+        let len = [width, channels, count].into_iter().try_fold(height, usize::checked_mul);
         if len.is_none_or(|len| bytes.try_reserve_exact(len).is_err()) {
-            let what = format!("no memory for {count} images of {height}×{width}");
+            let what = format!("no memory for {count} images of {size}");
             return Err(Error::new(ErrorKind::Limit, what).hint("make fewer or smaller images"));
         }
         for image in 0..count {
@@ -84,10 +85,13 @@ impl Dataset {
             for y in 0..height {
                 for x in 0..width {
                     let distance = (y as f64 - top).powi(2) + (x as f64 - left).powi(2);
-                    bytes.push((255.0 * (-0.5 * distance / (spread * spread)).exp()) as u8);
+                    for channel in 1..=channels {
+                        let wide = channel as f64 * spread * spread;
+                        bytes.push((255.0 * (-0.5 * distance / wide).exp()) as u8);
+                    }
                 }
             }
         }
-        Self::from_bytes([height, width], bytes)
+        Self::from_bytes(size, bytes)
     }
 }

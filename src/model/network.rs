@@ -62,6 +62,20 @@ impl Architecture {
         let decoder = Sequential::new(decoder, z, Some(&encoder))?;
         Ok(Self { encoder, decoder, made: Blocks::of(model, size.len(), size.channels) })
     }
+
+    /// What should be known of the decoder for images of this size, if anything: that it ends in a map of other sides, from
+    /// which a fully connected layer goes on.
+    #[must_use]
+    pub fn notice(&self, size: ImageSize) -> Option<String> {
+        let (last, [input, _]) = self.decoder.shapes().last()?;
+        (input.is_map() && self.decoder.ends_fully_connected()).then(|| {
+            format!(
+                "note: the decoder's map of {input} is not of the sides of the images of {size}, so that a fully connected \
+                 layer of {} parameters ends it",
+                last.parameters(input)
+            )
+        })
+    }
 }
 
 /// Refuses an encoder that is told of a class, which lies behind the pixels, and takes both as a map.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use elbo::config::PRESETS;
+use elbo::config::{PRESETS, Preset};
 use elbo::gpu::adapters;
-use elbo::{Config, Error, Result};
+use elbo::{Error, Result};
 
 use crate::cli::args::{DeviceArgs, read_config};
 use crate::cli::bench::output::Format;
@@ -79,25 +79,30 @@ impl Args {
 
     pub(super) fn workloads(&self) -> Result<Vec<Workload>> {
         let mut models = Vec::new();
-        for name in &self.model {
-            models.push((name.clone(), Config::preset(name)?));
+        let classic = ["classic".to_owned()];
+        let named = match (&self.model[..], &self.config) {
+            ([], None) => &classic[..],
+            (named, _) => named,
+        };
+        for name in named {
+            let Preset { config, images, .. } = Preset::named(name)?;
+            models.push((name.clone(), config, images));
         }
         if let Some(path) = &self.config {
             let stem = path.file_stem().unwrap_or(path.as_os_str());
-            models.push((stem.to_string_lossy().into_owned(), read_config(path)?));
-        }
-        if models.is_empty() {
-            models.push(("classic".to_owned(), Config::preset("classic")?));
+            let config = read_config(path)?;
+            let images = config.data.image_size.unwrap_or([28, 28].into());
+            models.push((stem.to_string_lossy().into_owned(), config, images));
         }
         let mut workloads = Vec::new();
-        for (name, config) in models {
+        for (name, config, images) in models {
             let own = [config.train.batch_size];
             let batches = if self.batch_size.is_empty() { &own[..] } else { &self.batch_size };
             for &batch in batches {
                 let mut config = config.clone();
                 config.train.batch_size = batch;
                 config.validate()?;
-                workloads.push(Workload { name: name.clone(), config });
+                workloads.push(Workload { name: name.clone(), config, images });
             }
         }
         Ok(workloads)

@@ -87,7 +87,7 @@ pub(super) fn stress(
     printer: &mut Printer,
 ) -> Result<u8> {
     let (mut told, mut course) = (Instant::now(), Course::default());
-    let mut stress = Stress::new(device, &workload.config, ROUND)?;
+    let mut stress = Stress::new(device, &workload.config, workload.images, ROUND)?;
     let ended = stress.run(time, |done| {
         course.hear(done, time / INTERVALS);
         if told.elapsed() > TOLD {
@@ -105,7 +105,7 @@ pub(super) fn stress(
         count("checks passed", done.checks),
     ];
     figures.extend(course.figures());
-    let row = workload.row(bench::SIZE.into(), stress.schedules())?;
+    let row = workload.row(workload.images, stress.schedules())?;
     printer.row(row, &figures, (&[], None))?;
     if let Some(slowed) = course.slowed() {
         printer.note(&slowed)?;

@@ -16,6 +16,7 @@ mod workload;
 use std::time::{Duration, Instant};
 
 use elbo::bench::{self, Figure, KernelTime, Others, Pace, Probe, Steps};
+use elbo::model::Architecture;
 use elbo::{Device, Error, Result};
 
 use crate::cli::bench::about::About;
@@ -154,8 +155,10 @@ fn measure(
     // The first step comes before the probe, so that nothing else is in its time.
     let mut steps = Vec::new();
     let mut since = None;
-    for Workload { config, .. } in workloads {
-        steps.push(Steps::new(device, config)?);
+    for Workload { config, images, .. } in workloads {
+        let notice = Architecture::of(&config.model, *images)?.notice(*images);
+        notice.iter().for_each(|notice| args.talk(notice));
+        steps.push(Steps::new(device, config, *images)?);
         since.get_or_insert_with(|| start.elapsed().as_secs_f64());
     }
     let mut probe = Probe::new(device)?;
@@ -184,7 +187,7 @@ fn measure(
     printer.row(row, &peaks.figures, (&[], None))?;
     peaks.lacks.iter().try_for_each(|(what, why)| printer.lacks(what, why))?;
     for (workload, steps) in workloads.iter().zip(steps) {
-        let row = workload.row(bench::SIZE.into(), steps.schedules())?;
+        let row = workload.row(workload.images, steps.schedules())?;
         let mut measured = steps.row(peaks.multiply_add().median())?;
         if let Some(since) = since.take() {
             measured.figures.push(Figure::new("first step since start", "s", vec![since]));

@@ -11,6 +11,8 @@ use crate::cli::card::{dashed, widths};
 pub(super) struct Workload {
     pub(super) name: String,
     pub(super) config: Config,
+    /// What it is measured with, where no data are read.
+    pub(super) images: ImageSize,
 }
 
 impl Workload {
