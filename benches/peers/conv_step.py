@@ -1,54 +1,72 @@
-"""Training steps of a small convolutional VAE by eager PyTorch on the CPU: the same net as `elbo bench --config` with
+"""Training steps of convolutional presets by elbo and by eager PyTorch with the channels last, in turn on the same cores.
 
-    [model]
-    encoder = ["conv 32 4x4 stride 2", "relu", "conv 64 4x4 stride 2", "relu", 256]
-    decoder = [256, 3136, "map 7x7x64", "conv 32 3x3 upsample 2", "relu", "conv 16 3x3 upsample 2", "relu"]
-    latent = 32
+    python conv_step.py --elbo target/release/elbo conv-28=assets/mnist conv-32=tiles-32.npz resnet-64=emoji-64.npz
 
-on 28 × 28 grey images, batch 128, Adam. Prints the median of 40 steps with either layout of memory.
-
-    python conv_step.py        # needs torch; takes all cores
+PyTorch has the network that `elbo export --out model.py` writes, the loss of conv_twin.py and Adam. A round is `elbo bench` of a
+repetition, then as many seconds of PyTorch's steps; prints images a second of each round, and the median of the ratios. Needs
+torch (measured with 2.15.0); takes all cores.
 """
 
+import argparse
+import json
+import pathlib
 import statistics
+import subprocess
+import tempfile
 import time
+import tomllib
 
 import torch
-from torch import nn
+
+from conv_twin import loss_of, model_of
 
 
-class Vae(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.encoder = nn.Sequential(
-            nn.Conv2d(1, 32, 4, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 4, 2, 1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(3136, 256), nn.ReLU(), nn.Linear(256, 64))
-        self.decoder = nn.Sequential(
-            nn.Linear(32, 256), nn.ReLU(), nn.Linear(256, 3136), nn.ReLU(), nn.Unflatten(1, (64, 7, 7)),
-            nn.Upsample(scale_factor=2), nn.Conv2d(64, 32, 3, 1, 1), nn.ReLU(),
-            nn.Upsample(scale_factor=2), nn.Conv2d(32, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 1, 3, 1, 1))
+def ours(elbo, preset, seconds):
+    words = [elbo, "bench", "--device", "cpu", "--model", preset, "--repetitions", "1", "--seconds", str(seconds), "--json"]
+    lines = subprocess.run(words, check=True, capture_output=True, text=True).stdout.splitlines()
+    figures = [json.loads(line) for line in lines]
+    return next(figure["median"] for figure in figures if figure.get("figure") == "images")
 
-    def forward(self, x):
-        mean, log_var = self.encoder(x).chunk(2, 1)
-        z = mean + torch.randn_like(mean) * (log_var / 2).exp()
-        recon = nn.functional.binary_cross_entropy_with_logits(self.decoder(z), x, reduction="sum")
-        return recon - 0.5 * (1 + log_var - mean * mean - log_var.exp()).sum()
+
+def theirs(step, batch, seconds):
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times) < 3:
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return batch / statistics.median(times)
 
 
 def main():
-    for layout in (torch.contiguous_format, torch.channels_last):
-        model = Vae().to(memory_format=layout)
-        x = torch.rand(128, 1, 28, 28).to(memory_format=layout)
-        optimiser = torch.optim.Adam(model.parameters(), 1e-3)
-        times = []
-        for _ in range(45):
-            start = time.perf_counter()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--elbo", required=True)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("presets", nargs="+", metavar="PRESET=DATA")
+    args = parser.parse_args()
+    for preset, data in (pair.split("=") for pair in args.presets):
+        with tempfile.TemporaryDirectory() as folder:
+            run = pathlib.Path(folder, "run")
+            words = ["train", "--device", "cpu", "--preset", preset, "--data", data, "--max-steps", "1", "--out", run]
+            for words in (words, ["export", run, "--out", run / "model.py"]):
+                subprocess.run([args.elbo, *map(str, words)], check=True, capture_output=True)
+            config, model = tomllib.loads((run / "config.toml").read_text()), model_of(run / "model.py")
+        batch = config["train"]["batch-size"]
+        optimiser = torch.optim.Adam(model.parameters(), config["optimizer"]["lr"])
+        x = torch.rand(batch, model.height * model.width * model.channels)
+
+        def step():
             optimiser.zero_grad()
-            model(x).backward()
+            loss_of(model, x, config).backward()
             optimiser.step()
-            times.append(time.perf_counter() - start)
-        median = statistics.median(times[5:])
-        print(f"{layout}: {1e3 * median:.1f} ms a step, {128 / median:.0f} images/s")
+
+        theirs(step, batch, 1)
+        ratios = []
+        for _ in range(args.rounds):
+            pair = ours(args.elbo, preset, args.seconds), theirs(step, batch, args.seconds)
+            ratios.append(pair[0] / pair[1])
+            print(f"{preset}: elbo {pair[0]:.0f} images/s, PyTorch {pair[1]:.0f}, ratio {ratios[-1]:.3f}", flush=True)
+        print(f"{preset}, batches of {batch}: ratio {statistics.median(ratios):.3f}")
 
 
 main()

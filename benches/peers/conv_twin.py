@@ -27,6 +27,14 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "tests" / "golden"))
 from colour_mixture import log_prob  # noqa: E402
 
 
+def model_of(path):
+    """The network of a file that `elbo export` wrote, its maps with the channels last."""
+    spec = importlib.util.spec_from_file_location("model", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Vae().to(memory_format=torch.channels_last)
+
+
 def loss_of(model, x, config):
     """The negative ELBO, summed over the batch."""
     mean, log_var = model.encode(x)
@@ -115,10 +123,7 @@ def main():
     elbo("export", first, "--out", args.out / "first.safetensors")
     elbo(*training, "--out", ours)
     config = tomllib.loads((ours / "config.toml").read_text())
-    spec = importlib.util.spec_from_file_location("model", args.out / "model.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    model = module.Vae().to(memory_format=torch.channels_last)
+    model = model_of(args.out / "model.py")
     model.load_state_dict(safetensors.torch.load_file(args.out / "first.safetensors"))
     images = images_of(args.data)
     train(model, images[: config["train"]["limit"] or None], config)
@@ -132,4 +137,5 @@ def main():
         print(json.dumps({"run": run.name} | json.loads(elbo("evaluate", run, *judge).splitlines()[-1])), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
