@@ -83,42 +83,45 @@ impl Reshape {
         (self.height * self.width) as usize
     }
 
-    /// The column of an image's row that a channel of a place is.
-    fn column(&self, place: usize, channel: usize) -> usize {
-        let each = self.each as usize;
-        (channel / each * self.places() + place) * each + channel % each
+    /// Where each block's channels of each place begin: in the map of an image, and in its row.
+    fn blocks(&self) -> impl Iterator<Item = [usize; 2]> {
+        let (each, stride, places) = (self.each as usize, self.map_stride as usize, self.places());
+        let blocks = self.channels as usize / each;
+        (0..blocks).flat_map(move |block| {
+            (0..places)
+                .map(move |place| [place * stride + block * each, (block * places + place) * each])
+        })
     }
 }
 
 fn of_rows<T: Real>(p: &Reshape, _: &Record, [rows, map]: [Arg<'_, T>; 2]) {
-    let (rows, places) = (rows.read(), p.places());
-    for (row, map) in map.write().chunks_mut(p.map_stride as usize).enumerate() {
-        let (image, place) = (row / places, row % places);
-        for (channel, value) in map.iter_mut().enumerate() {
-            let before = if p.accumulate != 0 { *value } else { T::zero() };
-            let inside = image < p.images as usize && channel < p.channels as usize;
-            let at = image * p.stride as usize + p.column(place, channel);
-            *value = before + if inside { rows[at] } else { T::zero() };
+    let (rows, map, each) = (rows.read(), map.write(), p.each as usize);
+    if p.accumulate == 0 {
+        map.fill(T::zero());
+    }
+    let maps = map.chunks_mut(p.places() * p.map_stride as usize);
+    for (map, row) in maps.zip(rows.chunks(p.stride as usize)).take(p.images as usize) {
+        for [at, from] in p.blocks() {
+            add(&mut map[at..][..each], &row[from..][..each]);
         }
     }
 }
 
 fn to_rows<T: Real>(p: &Reshape, _: &Record, [map, to]: [Arg<'_, T>; 2]) {
-    let (map, places) = (map.read(), p.places());
-    for (image, row) in to.write().chunks_mut(p.stride as usize).enumerate() {
-        if p.accumulate == 0 {
-            row.fill(T::zero());
-        }
-        if image >= p.images as usize {
-            continue;
-        }
-        for place in 0..places {
-            let from = &map[(image * places + place) * p.map_stride as usize..];
-            for (channel, &value) in from[..p.channels as usize].iter().enumerate() {
-                row[p.column(place, channel)] += value;
-            }
+    let (map, to, each) = (map.read(), to.write(), p.each as usize);
+    if p.accumulate == 0 {
+        to.fill(T::zero());
+    }
+    let maps = map.chunks(p.places() * p.map_stride as usize);
+    for (row, map) in to.chunks_mut(p.stride as usize).zip(maps).take(p.images as usize) {
+        for [from, at] in p.blocks() {
+            add(&mut row[at..][..each], &map[from..][..each]);
         }
     }
+}
+
+fn add<T: Real>(to: &mut [T], from: &[T]) {
+    to.iter_mut().zip(from).for_each(|(to, &from)| *to += from);
 }
 
 /// The parameters of either way.
