@@ -27,7 +27,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 DATA = ROOT / "assets/mnist"
-BATCH = {"classic": 128, "big": 512}
+BATCH = {"classic": 128, "big": 512, "conv-28": 64}
 
 # As peer.py has it.
 IMAGES = 40_000
@@ -41,9 +41,9 @@ DEVICES = {
 
 # Steps of a repetition: a few seconds each.
 STEPS = {
-    "software": {"classic": 60, "big": 3}, "llvmpipe": {"classic": 60, "big": 3},
-    "cpu": {"classic": 400, "big": 10}, "gpu": {"classic": 4000, "big": 400},
-    "cuda": {"classic": 4000, "big": 400},
+    "software": {"classic": 60, "big": 3, "conv-28": 5}, "llvmpipe": {"classic": 60, "big": 3, "conv-28": 5},
+    "cpu": {"classic": 400, "big": 10, "conv-28": 50}, "gpu": {"classic": 4000, "big": 400, "conv-28": 1000},
+    "cuda": {"classic": 4000, "big": 400, "conv-28": 1000},
 }
 
 

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use burn::module::Module;
-use burn::nn::{Linear, LinearConfig};
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::interpolate::{Interpolate2d, Interpolate2dConfig, InterpolateMode};
+use burn::nn::{Linear, LinearConfig, PaddingConfig2d};
 use burn::optim::{AdamConfig, GradientsParams};
 use burn::tensor::activation::relu;
 use burn::tensor::{Device, DeviceKind, Distribution, Int, Tensor, TensorData};
@@ -67,41 +69,103 @@ impl Args {
     }
 }
 
-/// Units of the hidden layers, latent dimensions, and images in a batch.
-fn sizes(model: &str) -> Result<(&'static [usize], usize, usize)> {
-    match model {
-        "classic" => Ok((&[400], 20, 128)),
-        "big" => Ok((&[2048, 2048], 64, 512)),
-        _ => Err(format!("there is no model `{model}`; take classic or big").into()),
+/// What is trained.
+struct Sizes {
+    /// Units of the hidden layers.
+    hidden: &'static [usize],
+    latent: usize,
+    /// Images in a batch.
+    batch: usize,
+    /// Whether the layers of preset conv-28 come before them, and behind them on the way back.
+    convolutional: bool,
+}
+
+impl Sizes {
+    fn of(model: &str) -> Result<Self> {
+        let (hidden, latent, batch, convolutional): (&[usize], _, _, _) = match model {
+            "classic" => (&[400], 20, 128, false),
+            "big" => (&[2048, 2048], 64, 512, false),
+            "conv-28" => (&[256], 32, 64, true),
+            _ => {
+                let what = format!("there is no model `{model}`; take classic, big or conv-28");
+                return Err(what.into());
+            }
+        };
+        Ok(Self { hidden, latent, batch, convolutional })
     }
 }
 
+/// Channels and sides of the smallest map of conv-28.
+const MAP: [usize; 3] = [64, 7, 7];
+
 #[derive(Module, Debug)]
 struct Vae {
+    down: Vec<Conv2d>,
     encoder: Vec<Linear>,
     mu: Linear,
     log_var: Linear,
     decoder: Vec<Linear>,
-    logits: Linear,
+    /// To logits, or to the smallest map.
+    last: Linear,
+    up: Vec<Conv2d>,
+    twice: Interpolate2d,
 }
 
 impl Vae {
-    fn new(hidden: &[usize], latent: usize, device: &Device) -> Self {
+    fn new(sizes: &Sizes, device: &Device) -> Self {
+        let &Sizes { hidden, latent, convolutional, .. } = sizes;
         let linear = |from, to| LinearConfig::new(from, to).init(device);
         let chain = |units: &[usize]| units.windows(2).map(|w| linear(w[0], w[1])).collect();
-        let mut units = vec![PIXELS];
+        let convolution = |channels, side, stride| {
+            Conv2dConfig::new(channels, [side, side])
+                .with_stride([stride, stride])
+                .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+                .init(device)
+        };
+        let (down, up) = match convolutional {
+            true => (vec![[1, 32], [32, 64]], vec![[64, 32], [32, 16], [16, 1]]),
+            false => (vec![], vec![]),
+        };
+        let numbers = if convolutional { MAP.iter().product() } else { PIXELS };
+        let mut units = vec![numbers];
         units.extend(hidden);
         let encoder = chain(&units);
         let top = units[units.len() - 1];
         units[0] = latent;
         units[1..].reverse();
         Self {
+            down: down.into_iter().map(|channels| convolution(channels, 4, 2)).collect(),
             encoder,
             mu: linear(top, latent),
             log_var: linear(top, latent),
             decoder: chain(&units),
-            logits: linear(units[units.len() - 1], PIXELS),
+            last: linear(units[units.len() - 1], numbers),
+            up: up.into_iter().map(|channels| convolution(channels, 3, 1)).collect(),
+            twice: Interpolate2dConfig::new()
+                .with_scale_factor(Some([2.0, 2.0]))
+                .with_mode(InterpolateMode::Nearest)
+                .init(),
         }
+    }
+
+    /// What the fully connected layers take.
+    fn down(&self, x: Tensor<2>) -> Tensor<2> {
+        if self.down.is_empty() {
+            return x;
+        }
+        let [rows, _] = x.dims();
+        let x = x.reshape([rows, 1, 28, 28]);
+        self.down.iter().fold(x, |x, layer| relu(layer.forward(x))).flatten(1, 3)
+    }
+
+    /// Logits from what the fully connected layers made: each convolution but the last sees every place twice.
+    fn up(&self, made: Tensor<2>) -> Tensor<2> {
+        let [layers @ .., last] = &self.up[..] else { return made };
+        let [rows, _] = made.dims();
+        let [channels, height, width] = MAP;
+        let map = relu(made).reshape([rows, channels, height, width]);
+        let map = layers.iter().fold(map, |x, layer| relu(layer.forward(self.twice.forward(x))));
+        last.forward(map).flatten(1, 3)
     }
 
     /// The negative ELBO, summed over the batch: Bernoulli from logits, and the analytic KL.
@@ -109,12 +173,12 @@ impl Vae {
         let through = |layers: &[Linear], x: Tensor<2>| {
             layers.iter().fold(x, |x, layer| relu(layer.forward(x)))
         };
-        let h = through(&self.encoder, x.clone());
+        let h = through(&self.encoder, self.down(x.clone()));
         let mu = self.mu.forward(h.clone());
         let log_var = self.log_var.forward(h);
         let noise = mu.random_like(Distribution::Normal(0.0, 1.0));
         let z = mu.clone() + noise * log_var.clone().mul_scalar(0.5).exp();
-        let logits = self.logits.forward(through(&self.decoder, z));
+        let logits = self.up(self.last.forward(through(&self.decoder, z)));
         // log(1 + exp l) - x l, in the form that does not overflow.
         let soft = relu(logits.clone()) + logits.clone().abs().neg().exp().log1p();
         let recon = (soft - logits * x).sum();
@@ -185,14 +249,14 @@ fn median(samples: &[f64]) -> f64 {
 fn main() -> Result<()> {
     let main = SystemTime::now();
     let args = Args::parse()?;
-    let (hidden, latent, usual) = sizes(&args.model)?;
-    let batch = if args.batch == 0 { usual } else { args.batch };
+    let sizes = Sizes::of(&args.model)?;
+    let batch = if args.batch == 0 { sizes.batch } else { args.batch };
     let device = device(&args.device)?;
     device.seed(1);
     let (images, count) = images(&args.data, &device)?;
     let order = order(count, &device);
     let batches = count / batch;
-    let mut model = Some(Vae::new(hidden, latent, &device));
+    let mut model = Some(Vae::new(&sizes, &device));
     // The epsilon of the others; burn's own default is 1e-5.
     let mut optimizer = AdamConfig::new().with_epsilon(1e-8).init();
     let (mut taken, mut last) = (0, None);
