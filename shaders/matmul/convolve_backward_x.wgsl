@@ -14,8 +14,9 @@ fn finish(row: u32, col: u32, sums: vec4<f32>) -> f32 {
     let place = place_of(row);
     if place >= p.made_end { return 0.0; }
     let at = (place * p.c_stride + col) / 4u;
-    var d = select(vec4<f32>(), sums * slopes_at_output(activation, made[at]), place < p.made_rows);
-    if p.accumulate != 0u { d += dx[at]; }
+    let own = select(vec4<f32>(), sums * slopes_at_output(activation, made[at]), place < p.made_rows);
+    // No branch, as in finish.weight.wgsl.
+    let d = select(own, dx[at] + own, vec4<bool>(p.accumulate != 0u));
     dx[at] = select(vec4<f32>(), d, real(col));
     return 0.0;
 }

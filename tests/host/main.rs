@@ -2,6 +2,7 @@
 //! `cargo test --test host formats::` runs those of one file.
 
 mod augment;
+mod branches;
 mod formats;
 mod gradients;
 mod grammar;
