@@ -13,18 +13,6 @@ const MOST = 1024u;
 var<workgroup> shares: array<f32, MOST>;
 var<workgroup> slopes: array<f32, MOST>;
 
-// The largest of the lanes' values.
-fn highest(lane: u32, value: f32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = value;
-    for (var width = WIDTH / 2u; width > 0u; width /= 2u) {
-        workgroupBarrier();
-        if lane < width { partial[lane] = max(partial[lane], partial[lane + width]); }
-    }
-    workgroupBarrier();
-    return partial[0];
-}
-
 // A place of an image and a head, which a workgroup has.
 struct One { image: u32, head: u32, place: u32 }
 

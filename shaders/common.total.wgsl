@@ -19,3 +19,15 @@ fn total_of(lane: u32, value: f32, down_to: u32) -> f32 {
 fn total(lane: u32, value: f32) -> f32 {
     return total_of(lane, value, 1u);
 }
+
+// The largest of the lanes' values.
+fn highest(lane: u32, value: f32) -> f32 {
+    workgroupBarrier();
+    partial[lane] = value;
+    for (var width = WIDTH / 2u; width > 0u; width /= 2u) {
+        workgroupBarrier();
+        if lane < width { partial[lane] = max(partial[lane], partial[lane + width]); }
+    }
+    workgroupBarrier();
+    return partial[0];
+}

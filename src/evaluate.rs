@@ -7,6 +7,7 @@ mod feed;
 mod likelihood;
 mod pictures;
 mod posterior;
+mod prior;
 mod run;
 mod weights;
 
@@ -30,6 +31,7 @@ pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
 pub use pictures::{Shown, check_temperature};
 pub use posterior::{ACTIVE, Codes, Dimension, Seen, by_kl, dimensions, used};
+pub use prior::Components;
 pub(crate) use weights::Place;
 
 /// What noise is for: the streams of the generator.

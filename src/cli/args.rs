@@ -168,6 +168,9 @@ impl ConfigArgs {
         };
         self.model.over(&mut config)?;
         self.objective.over(&mut config);
+        if !self.sets("objective", &["kl"]) {
+            self.model.sample_kl(&mut config);
+        }
         self.optimiser.over(&mut config);
         self.training.over(&mut config);
         self.data.over(&mut config);

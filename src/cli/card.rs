@@ -11,7 +11,7 @@ use elbo::{Evaluation, Losses, Result};
 
 use crate::cli::python;
 use front::front;
-use words::{augmentation, corruption, protocol, written};
+use words::{augmentation, corruption, prior, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
@@ -93,10 +93,13 @@ fn model(state: &State) -> Result<String> {
     let (name, kind, made) = match model.posterior.is_density() {
         true => (
             "variational",
-            "variational autoencoder (Kingma and Welling 2014) with a standard normal prior",
+            format!(
+                "variational autoencoder (Kingma and Welling 2014) with {} prior",
+                prior(model)
+            ),
             format!("to the {} of q(z \\| x)", makes.join(" and to the ")),
         ),
-        false => ("plain", "plain autoencoder, which has no prior", "to z".to_owned()),
+        false => ("plain", "plain autoencoder, which has no prior".to_owned(), "to z".to_owned()),
     };
     let over = match objective.reduction {
         Reduction::Sum => "summed",

@@ -3,7 +3,7 @@
 use std::f64::consts::LN_2;
 use std::time::Instant;
 
-use elbo::config::{Likelihood, Posterior};
+use elbo::config::{Likelihood, Posterior, Prior};
 use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, by_kl, dimensions, estimate, used};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -59,6 +59,7 @@ struct Report {
     dimensions: Vec<Dimension>,
     likelihood: Likelihood,
     posterior: Posterior,
+    prior: Prior,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8> {
@@ -121,6 +122,7 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
         dimensions: dimensions(&codes, model.config().model.latent),
         likelihood: model.config().model.likelihood,
         posterior: model.config().model.posterior,
+        prior: model.config().model.prior,
     })
 }
 
@@ -211,7 +213,11 @@ impl Report {
         if !self.posterior.is_density() {
             return lines;
         }
-        lines.push("KL by dimension of z, largest first:".to_owned());
+        lines.push(match self.prior.is_learned() {
+            false => "KL by dimension of z, largest first:".to_owned(),
+            true => "KL by dimension of z, each from the prior's own, by samples, largest first:"
+                .to_owned(),
+        });
         let told = |&j: &usize| format!("{j:>4}: {:5.2}", self.dimensions[j].kl);
         let shown: Vec<_> = by_kl(&self.dimensions).iter().map(told).collect();
         lines.extend(shown.chunks(7).map(|some| some.concat()));

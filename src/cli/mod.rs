@@ -5,6 +5,7 @@ mod bench;
 mod card;
 mod compare;
 mod completions;
+mod components;
 mod config;
 mod config_file;
 mod data;

@@ -8,7 +8,7 @@ mod walk;
 use std::path::Path;
 
 use elbo::checkpoint::State;
-use elbo::config::{Blocks, LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior};
+use elbo::config::{Blocks, LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior, Prior, Support};
 use elbo::nn::{Placed, Sequential};
 use elbo::{Error, Result};
 
@@ -29,10 +29,14 @@ fn file<'s>(path: &Path, state: &'s State) -> Result<File<'s>> {
     file.encode(&networks.encoder)?;
     file.decode(&networks.decoder)?;
     file.forward();
-    // A log-scale for all pixels is no layer's.
+    file.prior();
+    // A log-scale for all pixels is no layer's, nor is what a learned prior has.
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
-    for (key, shape) in shapes.filter(|(key, _)| key.starts_with("likelihood.")) {
-        file.module.parameter(key, &shape);
+    let all: Vec<_> = shapes.collect();
+    for path in ["likelihood", "prior"] {
+        let own = |(key, _): &&(&str, _)| key.rsplit_once('.').is_some_and(|(of, _)| of == path);
+        let own: Vec<_> = all.iter().filter(own).collect();
+        file.module.parameters(path, &own);
     }
     Ok(file)
 }
@@ -172,6 +176,53 @@ impl File<'_> {
         self.method(&format!("forward(self, x{told})"), doc, &lines);
     }
 
+    /// Adds the components of a learned prior, its density, and draws of it.
+    fn prior(&mut self) {
+        let model = self.model();
+        let (latent, count) = (model.latent, model.prior_components);
+        let (lowest, highest) = LOG_VAR_BOUNDS;
+        let lines = match model.prior {
+            Prior::Normal => return,
+            Prior::Mixture => vec![
+                "mean, log_var = self.prior[\"components\"].chunk(2, 1)".to_owned(),
+                format!(
+                    "return self.prior[\"logits\"].log_softmax(0), mean, log_var.clamp({lowest:?}, {highest:?})"
+                ),
+            ],
+            Prior::Vamp => {
+                let u = "self.prior[\"pseudo_inputs\"]";
+                let seen = match model.likelihood.support() {
+                    Support::Unit | Support::Levels => format!("{u}.sigmoid()"),
+                    // The encoder takes their logarithms.
+                    Support::Counts => format!("{u}.expm1()"),
+                    Support::Line => u.to_owned(),
+                };
+                vec![
+                    format!("mean, log_var = self.encode({seen})"),
+                    "return torch.zeros_like(mean[:, 0]).log_softmax(0), mean, log_var".to_owned(),
+                ]
+            }
+        };
+        let doc = format!(
+            "The prior, a mixture: log-weights ({count},), means and log-variances ({count}, {latent}) of normals."
+        );
+        self.method("components(self)", &doc, &lines);
+        let lines = [
+            "log_weights, mean, log_var = self.components()",
+            "off = (z[:, None] - mean).square() / log_var.exp() + log_var + math.log(2 * math.pi)",
+            "return (log_weights - 0.5 * off.sum(2)).logsumexp(1)",
+        ];
+        let doc = format!("log p(z) in nats (n,) of z (n, {latent}).");
+        self.method("log_prior(self, z)", &doc, &lines.map(str::to_owned));
+        let lines = [
+            "log_weights, mean, log_var = self.components()",
+            "k = torch.multinomial(log_weights.exp(), count, replacement=True)",
+            "return mean[k] + torch.randn_like(mean[k]) * (0.5 * log_var[k]).exp()",
+        ];
+        let doc = format!("z (count, {latent}) drawn from the prior.");
+        self.method("sample(self, count)", &doc, &lines.map(str::to_owned));
+    }
+
     /// The whole file.
     fn written(&self) -> String {
         let (name, state) = (class(self.model()), self.state);
@@ -197,9 +248,10 @@ impl File<'_> {
         let head = text::head(state, name);
         let means = pixels::function(model);
         let attend = if self.module.attends { text::ATTEND } else { "" };
+        let math = if model.prior.is_learned() { "import math\n\n" } else { "" };
         let defined = self.module.written();
         format!(
-            "{head}\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n{means}{attend}\
+            "{head}\n{math}import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n{means}{attend}\
              class {name}(nn.Module):\n{facts}\n    def __init__(self):\n        super().__init__()\n{defined}{}",
             self.methods
         )

@@ -9,7 +9,7 @@ use crate::cli::gallery::PictureArgs;
 use crate::cli::picture::{Labels, Look, check};
 use crate::cli::sampler::{SampleFrom, Sampler, SamplerArgs, Subject};
 use crate::cli::subject::{DataArgs, ModelArgs};
-use crate::cli::talk;
+use crate::cli::{components, talk};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -21,6 +21,7 @@ Examples:
   elbo sample runs/0001 --pixels drawn    # pixels sampled from p(x | z)
   elbo sample runs/0001 --from gmm        # z of a mixture fitted to the codes
   elbo sample runs/0001 --from two-stage  # z of a second VAE, trained on them
+  elbo sample runs/vamp --prior-components   # what a learned prior is made of
 
 What is fitted is kept in the run's folder, and fitted anew when the weights or the training images are others.";
 
@@ -63,6 +64,10 @@ pub(super) struct Args {
     /// The seed of the samples: another one gives other images [default: that of the run]
     #[arg(long, short, value_name = "SEED")]
     seed: Option<u64>,
+    /// Show the components of a learned prior, the heaviest first, in place of samples: pseudo-inputs, and the
+    /// decoder's means
+    #[arg(long, conflicts_with_all = ["from", "class", "temperature", "pixels", "seed"])]
+    prior_components: bool,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -77,6 +82,9 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         .hint("64 make a picture of 8 by 8"));
     }
     args.picture.check()?;
+    if args.prior_components {
+        return components::show(&args.model, &args.picture, args.count);
+    }
     check_temperature(args.temperature)?;
     args.sampler.check(&[args.from])?;
     if args.from == SampleFrom::Prior && args.data.is_given() {

@@ -21,7 +21,7 @@ use crate::cli::talk;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum SampleFrom {
-    /// The prior N(0, I)
+    /// The prior: N(0, I), or the mixture that was learned
     #[default]
     Prior,
     /// A mixture of normal distributions, fitted to the codes of the training images (GMM)
@@ -263,7 +263,7 @@ impl Subject<'_> {
         let Fit { tensors, name, what, held_out, prior } = fit;
         let mut said =
             format!("{}: {what}; held-out codes {held_out} nats each", origin.from.name());
-        if self.state.config.check_prior().is_ok() {
+        if self.state.config.check_prior().is_ok() && !self.state.config.model.prior.is_learned() {
             said += &format!(", under the prior {prior:.2}");
         }
         let note = Note { said, name, origin };

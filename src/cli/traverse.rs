@@ -26,8 +26,8 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     data: DataArgs,
-    /// Keep the other dimensions as this test image has them, counted from 0 [default: keep them at 0,
-    /// the prior's mean]
+    /// Keep the other dimensions as this test image has them, counted from 0 [default: keep them at the
+    /// prior's mean]
     #[arg(long, value_name = "I")]
     image: Option<usize>,
     /// The class of a conditional model's images [default: that of --image]
@@ -80,6 +80,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let what = format!("`--plane` needs a model of 2 dimensions; this one has {latent}");
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
+        if state.config.model.prior.is_learned() {
+            let what =
+                "`--plane` lies at the quantiles of N(0, I), and this model's prior is learned";
+            return Err(Error::config(what).hint("leave it out, and traverse each dimension"));
+        }
         check(steps * steps, Look::of(&state), steps)?;
         let classes = classes_in_turn(&state, args.class.as_slice(), steps * steps)?;
         let mut model = args.model.open(&state, None)?;
@@ -106,7 +111,11 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 /// A row for each dimension.
 fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> Result<u8> {
     let latent = model.config().model.latent;
-    let all = dimensions(&model.encode(0..model.images())?, latent);
+    let codes = model.encode(0..model.images())?;
+    let all = dimensions(&codes, latent);
+    // Of each dimension, whatever the others are.
+    let [means, deviations] =
+        codes.prior.map_or([vec![0.0; latent], vec![1.0; latent]], |prior| prior.moments());
     let mut chosen = args.dimensions.clone();
     if chosen.is_empty() {
         chosen = by_kl(&all);
@@ -114,14 +123,14 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     }
     let base = match args.image {
         Some(image) => model.encode(image..image.saturating_add(1))?.mean,
-        None => vec![0.0; latent],
+        None => means.clone(),
     };
     let value = |step: usize| args.range * (2.0 * step as f32 / (args.steps - 1) as f32 - 1.0);
     let mut z = Vec::new();
     for &dimension in &chosen {
         for step in 0..args.steps {
             let mut place = base.clone();
-            place[dimension] = value(step);
+            place[dimension] = means[dimension] + deviations[dimension] * value(step);
             z.extend(place);
         }
     }
@@ -130,6 +139,9 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     let columns = signed(&(0..args.steps).map(value).collect::<Vec<_>>());
     let rest = match args.image {
         Some(image) => format!("the others as test image {image} has them"),
+        None if model.config().model.prior.is_learned() => {
+            "the others at the prior's mean".to_owned()
+        }
         None => "the others at 0".to_owned(),
     };
     let caption = format!(

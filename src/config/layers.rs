@@ -139,10 +139,22 @@ impl Layers {
 
     /// Whether a hidden layer is among them, which takes after the keys of the model.
     pub(super) fn has_hidden(&self) -> bool {
+        self.any(&|entry| matches!(entry, Entry::Hidden(_)))
+    }
+
+    /// Whether a training step of the model leaves out some of what these make.
+    pub(super) fn drops(&self, model: &ModelConfig) -> bool {
+        self.any(&|entry| match entry {
+            Entry::Hidden(_) => model.dropout > 0.0,
+            entry => matches!(entry, Entry::Layer(Layer::Dropout(_))),
+        })
+    }
+
+    /// Whether something holds of an entry, or of one within a block.
+    fn any(&self, holds: &dyn Fn(&Entry) -> bool) -> bool {
         self.0.iter().any(|entry| match entry {
-            Entry::Hidden(_) => true,
-            Entry::Layer(_) => false,
-            Entry::Residual(block) => block.residual.has_hidden() || block.shortcut.has_hidden(),
+            Entry::Residual(block) => block.residual.any(holds) || block.shortcut.any(holds),
+            entry => holds(entry),
         })
     }
 

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::validate::{count, fail, has_effect, positive, within};
-use crate::config::{Layers, Likelihood, MOST_LATENT, Makes, Mean, Scale, Support};
-use crate::error::Result;
+use crate::config::{
+    Layers, Likelihood, MOST_LATENT, MOST_PRIOR_COMPONENTS, Makes, Mean, Scale, Support,
+};
+use crate::error::{Error, Result};
 
 /// What `layer-norm` and `dropout` belong to.
 const HIDDEN: &str = "a hidden layer whose units are given as a number";
@@ -134,6 +136,38 @@ impl Posterior {
     }
 }
 
+/// p(z): what z is drawn from where there is no image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
+pub enum Prior {
+    /// N(0, I).
+    Normal,
+    /// A mixture of normals of independent dimensions, whose weights, means and deviations are learned.
+    Mixture,
+    /// A mixture, equally weighed, of the posteriors of pseudo-inputs that are learned: `VampPrior` (Tomczak and
+    /// Welling 2018, eq. 9).
+    Vamp,
+}
+
+impl Prior {
+    /// Whether it is learned with the model: a mixture, of which the KL divergence has no formula.
+    #[must_use]
+    pub fn is_learned(self) -> bool {
+        self != Self::Normal
+    }
+
+    /// The name in configurations.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Mixture => "mixture",
+            Self::Vamp => "vamp",
+        }
+    }
+}
+
 /// The network and its distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -144,6 +178,10 @@ pub struct ModelConfig {
     pub latent: usize,
     /// q(z | x).
     pub posterior: Posterior,
+    /// p(z).
+    pub prior: Prior,
+    /// Components of a learned prior, K.
+    pub prior_components: usize,
     /// The decoder's layers from z on, before that which makes what the likelihood takes.
     pub decoder: Layers,
     /// The activation of the hidden layers.
@@ -183,6 +221,8 @@ impl Default for ModelConfig {
             encoder: [400].into(),
             latent: 20,
             posterior: Posterior::Normal,
+            prior: Prior::Normal,
+            prior_components: 100,
             decoder: [400].into(),
             activation: Activation::Relu,
             init: Init::Pytorch,
@@ -204,6 +244,7 @@ impl Default for ModelConfig {
 impl ModelConfig {
     pub(super) fn validate(&self) -> Result<()> {
         count("latent", self.latent, 1, MOST_LATENT)?;
+        self.validate_prior()?;
         for (name, layers) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
             layers.validate(name, self)?;
         }
@@ -240,5 +281,32 @@ impl ModelConfig {
         let components = self.components == Self::default().components;
         let needs = "the likelihood `logistic-mixture` or `colour-mixture`";
         has_effect("components", components || mixture, needs)
+    }
+
+    /// Judges the prior, and refuses what its pseudo-inputs cannot have.
+    fn validate_prior(&self) -> Result<()> {
+        count("prior-components", self.prior_components, 1, MOST_PRIOR_COMPONENTS)?;
+        let default = self.prior_components == Self::default().prior_components;
+        let needs = "the prior `mixture` or `vamp`";
+        has_effect("prior-components", default || self.prior.is_learned(), needs)?;
+        let density = self.posterior.is_density();
+        has_effect("prior", density || !self.prior.is_learned(), "`posterior = \"normal\"`")?;
+        if self.prior != Prior::Vamp {
+            return Ok(());
+        }
+        let refuse = |what: &str, hint: &str| Err(Error::config(what).hint(hint));
+        if self.classes > 0 {
+            return refuse(
+                "`prior` is vamp, whose pseudo-inputs have no class, and `classes` tells the encoder one",
+                "choose `--prior mixture`, or leave out `--classes`",
+            );
+        }
+        if self.encoder.drops(self) {
+            return refuse(
+                "`prior` is vamp, of which each step has one mixture for all images, and `dropout` draws an encoder for each",
+                "leave `dropout` out of the encoder, or choose `--prior mixture`",
+            );
+        }
+        Ok(())
     }
 }

@@ -146,7 +146,9 @@ impl ObjectiveConfig {
 
     /// What a model needs that is used and not trained: one z of each image.
     pub(crate) fn to_use(&self) -> Self {
-        let Self { samples, importance, gradient, kl, .. } = Self::default();
+        let Self { samples, importance, gradient, .. } = Self::default();
+        // With several z under one logarithm the KL divergence was sampled too.
+        let kl = if self.weighs() { KlEstimate::Sampled } else { self.kl };
         Self { samples, importance, gradient, kl, ..self.clone() }
     }
 

@@ -19,11 +19,24 @@ impl Config {
             Posterior::Normal => {}
             Posterior::Point => self.objective.has_no_divergence()?,
         }
+        self.has_formula()?;
         self.optimizer.validate()?;
         self.data.validate()?;
         self.train.validate()?;
         self.counts()?;
         self.in_parts()
+    }
+
+    /// Refuses a KL divergence by its formula where there is none.
+    fn has_formula(&self) -> Result<()> {
+        if !self.model.prior.is_learned() || self.objective.weighs() {
+            return Ok(());
+        }
+        let prior = self.model.prior.name();
+        let what = format!(
+            "`kl` is analytic, and the KL divergence from the prior `{prior}` has no formula"
+        );
+        Err(Error::config(what).hint("add `--set objective.kl=sampled`, or `--importance` above 1"))
     }
 
     /// Refuses to toss coins for pixels that are counts, and to change these as if they were images.
@@ -110,7 +123,7 @@ mod tests {
     use super::*;
     use crate::config::{
         Corruption, Entry, Gradient, Init, KlEstimate, Layer, Layers, Likelihood, Mean, OutputBias,
-        Rule, Scale,
+        Prior, Rule, Scale,
     };
 
     type Spoil = fn(&mut Config);
@@ -161,6 +174,27 @@ mod tests {
         ("warmup-steps", |c| c.objective.warmup_steps = u64::MAX),
         ("cycle-steps", |c| c.objective.cycle_steps = u64::MAX),
         ("latent", |c| c.model.latent = 32_769),
+        ("prior-components", |c| c.model.prior_components = 9),
+        ("prior-components", |c| (c.model.prior, c.model.prior_components) = (Prior::Vamp, 0)),
+        ("prior-components", |c| {
+            (c.model.prior, c.model.prior_components) = (Prior::Mixture, 8193);
+        }),
+        ("kl", |c| c.model.prior = Prior::Mixture),
+        ("prior", |c| (c.model.prior, c.model.posterior) = (Prior::Mixture, Posterior::Point)),
+        ("classes", |c| {
+            (c.model.prior, c.objective.importance, c.model.classes) = (Prior::Vamp, 5, 10);
+        }),
+        ("dropout", |c| {
+            (c.model.prior, c.objective.importance, c.model.dropout) = (Prior::Vamp, 5, 0.1);
+        }),
+        ("dropout", |c| {
+            (c.model.prior, c.objective.importance) = (Prior::Vamp, 5);
+            c.model.encoder = Layers(vec![Entry::Layer(Layer::Dropout(0.1))]);
+        }),
+        ("free-bits", |c| {
+            (c.model.prior, c.objective.kl) = (Prior::Mixture, KlEstimate::Sampled);
+            c.objective.free_bits = 0.1;
+        }),
         ("total-correlation", |c| c.objective.total_correlation = f64::INFINITY),
         ("mmd", |c| c.objective.mmd = -1.0),
         ("mmd-scale", |c| c.objective.mmd_scale = 3.0),

@@ -216,23 +216,31 @@ impl Parameters {
         [weight, bias]
     }
 
-    /// A vector that no product updates, as [`Tape::parameter`] says.
+    /// A vector or matrix, like this one, that no product updates, as [`Tape::parameter`] says.
     ///
     /// [`Tape::parameter`]: crate::engine::Tape::parameter
-    pub(crate) fn vector(&mut self, plan: &mut Plan, name: &str, len: usize, init: Init) -> Tensor {
+    pub(crate) fn own(&mut self, plan: &mut Plan, name: &str, shape: Tensor, init: Init) -> Tensor {
         if let Some(found) = self.find(name) {
-            assert_eq!(found.cols(), len, "the length of the parameter `{name}`");
+            let same = [found.rows(), found.cols()] == [shape.rows(), shape.cols()];
+            assert!(same, "the shape of the parameter `{name}`");
             return found;
         }
-        let (buffers, offset) = self.place(plan, len.next_multiple_of(PAD), false);
-        let value = Tensor::vector(buffers.values, offset, len, Dtype::F32);
-        let exports = vec![Export { key: name.to_owned(), first: 0, rows: len }];
+        let (buffers, offset) = self.place(plan, shape.words(), false);
+        let value = Tensor { buffer: buffers.values, offset, ..shape };
+        let rows = if value.stride() == value.words() { value.cols() } else { value.rows() };
+        let exports = vec![Export { key: name.to_owned(), first: 0, rows }];
         self.push(name, value, buffers, init, (None, exports));
         value
     }
 
+    /// The parameter of a name, if it is made.
+    #[must_use]
+    pub fn named(&self, name: &str) -> Option<&Parameter> {
+        self.list.iter().find(|parameter| parameter.name == name)
+    }
+
     fn find(&self, name: &str) -> Option<Tensor> {
-        self.list.iter().find(|parameter| parameter.name == name).map(|found| found.value)
+        self.named(name).map(|found| found.value)
     }
 
     fn push(

@@ -8,7 +8,7 @@ use crate::engine::params::{Columns, Init, Parameters};
 use crate::engine::plan::{Grid, Plan};
 use crate::engine::program::Dispatch;
 use crate::engine::taps::Taps;
-use crate::engine::tensor::{BufferId, Tensor};
+use crate::engine::tensor::{BufferId, Dtype, Tensor};
 
 type Rule = Box<dyn FnOnce(&mut Tape<'_>)>;
 /// Records gradients of parameters, or their update.
@@ -158,7 +158,20 @@ impl<'p> Tape<'p> {
     ///
     /// If the one that there is has another shape; so does `layer`.
     pub fn parameter(&mut self, name: &str, len: usize, init: Init) -> Tensor {
-        let made = self.parameters.vector(self.plan, name, len, init);
+        self.own(name, Tensor::vector(BufferId(0), 0, len, Dtype::F32), init)
+    }
+
+    /// The same for a matrix of so many rows and columns.
+    ///
+    /// # Panics
+    ///
+    /// As [`parameter`](Self::parameter).
+    pub fn matrix(&mut self, name: &str, [rows, cols]: [usize; 2], init: Init) -> Tensor {
+        self.own(name, Tensor::matrix(BufferId(0), 0, rows, cols), init)
+    }
+
+    fn own(&mut self, name: &str, shape: Tensor, init: Init) -> Tensor {
+        let made = self.parameters.own(self.plan, name, shape, init);
         self.in_use(made)
     }
 

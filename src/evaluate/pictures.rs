@@ -3,7 +3,6 @@
 use std::ops::Range;
 
 use crate::config::{Mean, Scale};
-use crate::engine::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::evaluate::{Model, stream};
 use crate::kernels::counts::share;
@@ -50,7 +49,7 @@ impl Model {
     }
 
     /// The seed of what is drawn.
-    fn seed(&self) -> u64 {
+    pub(super) fn seed(&self) -> u64 {
         self.drawn.unwrap_or(self.config.train.seed)
     }
 
@@ -82,7 +81,7 @@ impl Model {
         Ok((pixels, means))
     }
 
-    /// Images decoded from z of the prior, whose deviation is `temperature` instead of 1, as is
+    /// Images decoded from z of the prior, whose deviations are multiplied by `temperature`, as is
     /// [shown](Self::show), (count, pixels). The same for the same [seed](Self::reseed).
     ///
     /// # Errors
@@ -106,28 +105,6 @@ impl Model {
         self.check_told(Some(classes), classes.len())?;
         let z = self.prior(classes.len(), temperature)?;
         self.made(&z, Some(classes))
-    }
-
-    /// z of the prior, whose deviation is `temperature` instead of 1, (count, latent): what
-    /// [`sample`](Self::sample) decodes. The same for the same [seed](Self::reseed), and each z a function of
-    /// its place alone, so that more of them begin with the same.
-    ///
-    /// # Errors
-    ///
-    /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
-    pub fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
-        self.config.check_prior()?;
-        check_temperature(temperature)?;
-        let mut z = Vec::new();
-        for part in self.batches(0..count) {
-            let rows = part.len();
-            let seed = self.seed();
-            let record = Record { stream: stream::PRIOR, step: 0, seed, ..self.place(part) };
-            self.run_one(Use::Prior, record)?;
-            z.extend(self.session.read(self.vae.ports.z.first_rows(rows))?);
-        }
-        z.iter_mut().for_each(|z| *z *= temperature);
-        Ok(z)
     }
 
     /// What the decoder makes of z (images, latent), as is [shown](Self::show), (images, pixels): from 0 to
@@ -228,8 +205,7 @@ impl Model {
         let mut made = self.first_of_each(rows, made.cols());
         let shared = match self.config.model.scale {
             Scale::Shared => {
-                let all = self.vae.parameters.list();
-                let found = all.iter().find(|parameter| parameter.name == LOG_SCALE);
+                let found = self.vae.parameters.named(LOG_SCALE);
                 self.session.read(found.expect("a shared scale is a parameter").in_use())?[0]
             }
             Scale::Fixed | Scale::Pixel => 0.0,

@@ -34,6 +34,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod philox;
 pub mod pool;
+pub mod prior;
 pub mod probe;
 pub mod random;
 pub mod reduce;
@@ -98,6 +99,13 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &divergence::MEANS,
     &divergence::WEIGH,
     &divergence::BACKWARD,
+    &prior::PREPARE,
+    &prior::DENSITIES,
+    &prior::SHARE,
+    &prior::DIVERGENCE,
+    &prior::BACKWARD_Z,
+    &prior::BACKWARD_PARTS,
+    &prior::BACKWARD_LOGITS,
     &total_correlation::DENSITIES,
     &total_correlation::SINGLE,
     &total_correlation::PENALTY,
@@ -159,6 +167,7 @@ pub fn cases() -> Vec<Case> {
         gaussian::cases,
         importance::cases,
         divergence::cases,
+        prior::cases,
         total_correlation::cases,
         mmd::cases,
         label::cases,

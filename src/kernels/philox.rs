@@ -29,6 +29,8 @@ pub mod purpose {
     pub const AUGMENT: u32 = 13;
     /// What is drawn by mixtures of codes and for their fits, on the host.
     pub const SAMPLER: u32 = 12;
+    /// Which component of a learned prior a z is of, on the host.
+    pub const COMPONENT: u32 = 14;
 }
 
 /// Loop turns of [`philox`] in a shader, with the look that ends them.

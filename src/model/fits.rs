@@ -1,6 +1,6 @@
 //! Whether data and a configuration are of one size, which every device counts.
 
-use crate::config::{Config, ImageSize};
+use crate::config::{Config, ImageSize, Prior};
 use crate::engine::PAD;
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::error::{Error, Result};
@@ -60,12 +60,19 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
     let Architecture { encoder, decoder, .. } = Architecture::of(&config.model, train.size)?;
     maps_fit(&encoder, part)?;
     maps_fit(&decoder, rows)?;
+    let seen = pseudo_inputs(config);
+    if seen > MOST_MAPS {
+        maps_fit(&encoder, seen).map_err(|e| e.hint("choose fewer `--prior-components`"))?;
+    }
     let weights = encoder.weights().chain(decoder.weights());
     let weights = weights.map(|[outputs, inputs]| ("layer", [inputs, outputs]));
-    let of_images = encoder.dims().flat_map(|dims| of_batch(part, dims));
+    let of_images = encoder.dims().flat_map(|dims| of_batch(part.max(seen), dims));
     let of_z = decoder.dims().flat_map(|dims| of_batch(rows, dims));
     let pairs = config.objective.pairs().then_some(("batch", [part, part]));
-    for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs) {
+    let shares =
+        ("batch with its shares of the prior's components", [rows, config.model.prior_components]);
+    let shares = config.model.prior.is_learned().then_some(shares);
+    for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs).chain(shares) {
         let padded = sides.map(|side| side.saturating_add(PAD - 1) / PAD * PAD);
         if padded[0].saturating_mul(padded[1]) >= 1 << 31 {
             let what = format!("a {what} of {} × {} has 2³¹ elements or more", sides[0], sides[1]);
@@ -74,6 +81,14 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
         }
     }
     Ok(())
+}
+
+/// How many pseudo-inputs the encoder sees.
+fn pseudo_inputs(config: &Config) -> usize {
+    match config.model.prior {
+        Prior::Vamp => config.model.prior_components,
+        Prior::Normal | Prior::Mixture => 0,
+    }
 }
 
 /// Refuses changes of images that these are too small for, as rows of tables are.

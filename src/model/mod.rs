@@ -4,6 +4,7 @@ mod fits;
 pub(crate) mod likelihood;
 mod network;
 mod objective;
+pub(crate) mod prior;
 mod programs;
 mod uses;
 
@@ -104,6 +105,8 @@ pub struct Ports {
     pub kl: Tensor,
     /// log p(z) − log q(z | x) of each z.
     pub log_ratio: Tensor,
+    /// [μ | log σ²] of the components of a learned prior (K, 2 · latent), as the parameters or the encoder have them.
+    pub components: Option<Tensor>,
     /// What else is minimised, of each image.
     pub extra: Tensor,
     /// The largest logarithm of an importance weight of each image.
@@ -135,6 +138,7 @@ impl Ports {
             nll: plan.vector("nll", rows),
             kl: plan.vector("kl", batch),
             log_ratio: plan.vector("log-ratio", rows),
+            components: None,
             extra: plan.vector("what else is minimised", batch),
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),
@@ -144,12 +148,12 @@ impl Ports {
     /// What holds something when no program runs, but for the data, which no program writes.
     fn tensors(&self) -> Vec<Tensor> {
         let &Self { x, image, label, hidden, h, eps, at_mean, z, made, nll, kl, .. } = self;
-        let &Self { log_ratio, extra, highest, total, ref reports, .. } = self;
+        let &Self { log_ratio, components, extra, highest, total, ref reports, .. } = self;
         let slots = reports.slots;
         let always =
             [x, image, h, eps, at_mean, z, made, nll, kl, log_ratio, extra, highest, total];
         let reported = [slots.values, slots.guard];
-        [label, hidden].into_iter().flatten().chain(always).chain(reported).collect()
+        [label, hidden, components].into_iter().flatten().chain(always).chain(reported).collect()
     }
 }
 
@@ -267,8 +271,8 @@ impl Vae {
         let mut vae = Self { plan, parameters, ports, config, networks, size, noise, programs };
         // What every model can do; by it the network's parameters and tensors are known.
         let (made, evaluate) = vae.recorder().first();
-        let Made { hidden, h, z, made } = made;
-        (vae.ports.hidden, vae.ports.h) = (hidden, h);
+        let Made { hidden, h, z, made, components } = made;
+        (vae.ports.hidden, vae.ports.h, vae.ports.components) = (hidden, h, components);
         (vae.ports.z, vae.ports.made) = (z, made);
         evaluate.check(&vae.plan)?;
         vae.programs.insert(Use::Evaluate, evaluate);
@@ -341,8 +345,7 @@ impl Vae {
     #[must_use]
     pub fn output_bias(&self) -> Tensor {
         let name = format!("{}.bias", self.networks.decoder.last().path);
-        let found = self.parameters.list().iter().find(|parameter| parameter.name == name);
-        found.expect("a decoder has a last layer").value
+        self.parameters.named(&name).expect("a decoder has a last layer").value
     }
 }
 

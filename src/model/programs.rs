@@ -19,6 +19,7 @@ use crate::kernels::matmul::{
 use crate::kernels::norm::NormAt;
 use crate::kernels::optimizer::{learn, settle};
 use crate::kernels::philox::purpose;
+use crate::kernels::prior::{Mixture, mixture};
 use crate::kernels::random::draw_normals;
 use crate::kernels::reduce::{Term, reduce};
 use crate::model::likelihood::likelihood;
@@ -54,6 +55,8 @@ pub(super) struct Made {
     pub(super) h: Tensor,
     pub(super) z: Tensor,
     pub(super) made: Tensor,
+    /// The components of a learned prior.
+    pub(super) components: Option<Tensor>,
 }
 
 /// A program that is being recorded.
@@ -138,18 +141,23 @@ impl<'v> Recorder<'v> {
                 return;
             }
             Use::Encode => {
+                let prior = self.prior();
                 let (_, h) = self.posterior_of_test_images();
-                self.draw(h, Sampling::Drawn);
+                self.draw(h, Sampling::Drawn, prior);
             }
             Use::Weigh => {
-                self.draw(h, Sampling::Drawn);
+                let prior = self.known_prior();
+                self.draw(h, Sampling::Drawn, prior);
                 let made = self.decode(z);
                 self.compare(made);
                 if self.draws() {
                     importance(&mut self.tape, nll, log_ratio, Sums { highest, total });
                 }
             }
-            Use::Prior => draw_normals(&mut self.tape, purpose::NOISE, z),
+            Use::Prior => {
+                self.prior();
+                draw_normals(&mut self.tape, purpose::NOISE, z);
+            }
             Use::Decode => {
                 self.decode(z);
             }
@@ -168,13 +176,14 @@ impl<'v> Recorder<'v> {
     }
 
     fn losses(&mut self, noise: Sampling) -> Made {
+        let prior = self.prior();
         let (hidden, h) = self.posterior_of_test_images();
-        let Draw { z, .. } = self.draw(h, noise);
+        let Draw { z, .. } = self.draw(h, noise, prior);
         let made = self.decode(z);
         self.compare(made);
         let &Ports { nll, kl, .. } = self.ports;
         self.report(Losses { nll, kl }, false);
-        Made { hidden, h, z, made }
+        Made { hidden, h, z, made, components: prior.map(|prior| prior.parts) }
     }
 
     /// What the encoder's last hidden layer makes of test images, if it has one, and their posterior.
@@ -191,6 +200,7 @@ impl<'v> Recorder<'v> {
         let fused = self.fused(noise);
         let &Ports { x, image, eps, z, nll, extra, .. } = self.ports;
         let goal = &self.config.objective;
+        let prior = self.prior();
         let bytes = fused.bytes.then(|| {
             let shard = self.ports.train[0];
             Bytes { pixels: shard.data, image, cols: x.cols(), stride: shard.stride() }
@@ -209,7 +219,7 @@ impl<'v> Recorder<'v> {
             linear_draw(&mut self.tape, &path, top, layer, at)
         } else {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
-            (h, self.draw(h, noise))
+            (h, self.draw(h, noise, prior))
         };
         let top = self.decoder(draw.z);
         let (nll, gradients) = if fused.bernoulli {
@@ -266,33 +276,56 @@ impl<'v> Recorder<'v> {
                 Input::Data(self.told(seen, false))
             }
         };
+        self.hidden_of(x)
+    }
+
+    /// Records the hidden layers of the encoder, of what they see.
+    pub(super) fn hidden_of(&mut self, x: Input) -> Input {
         let (networks, mut network) = (self.networks, self.network());
         let top = network.hidden(&networks.encoder, x, 1);
         network.rows(top)
     }
 
     /// The path and the parameters of the layer that makes h = [μ | log σ²], or the point.
-    fn posterior(&mut self, top: Input) -> (String, Affine) {
+    pub(super) fn posterior(&mut self, top: Input) -> (String, Affine) {
         let networks = self.networks;
         self.network().last_affine(&networks.encoder, top.cols())
     }
 
     /// Records a draw from the posterior h, or takes the point, whose KL is zero.
-    fn draw(&mut self, h: Tensor, noise: Sampling) -> Draw {
-        let &Ports { eps, at_mean, z, kl, log_ratio, image, .. } = self.ports;
+    fn draw(&mut self, h: Tensor, noise: Sampling, prior: Option<Mixture>) -> Draw {
+        let &Ports { z, kl, log_ratio, .. } = self.ports;
+        let draw = Draw { z, log_ratio: Some(log_ratio), kl };
+        match (self.config.model.posterior, prior) {
+            (Posterior::Point, _) => Draw { z: h, log_ratio: None, kl },
+            (Posterior::Normal, None) => {
+                self.reparameterise(h, noise, draw);
+                draw
+            }
+            (Posterior::Normal, Some(prior)) => {
+                let of_normal = self.tape.plan.vector("KL from the standard normal", kl.cols());
+                let own = Draw { kl: of_normal, ..draw };
+                // The samples estimate the KL divergence, which the mean alone does not.
+                let drawn = if noise == Sampling::Mean { Sampling::Drawn } else { noise };
+                self.reparameterise(h, drawn, own);
+                let draw = mixture(&mut self.tape, prior, own, kl);
+                if noise == Sampling::Mean {
+                    self.reparameterise(h, noise, own);
+                }
+                draw
+            }
+        }
+    }
+
+    /// Records z = μ + ε ⊗ σ of h = [μ | log σ²].
+    fn reparameterise(&mut self, h: Tensor, noise: Sampling, draw: Draw) {
+        let &Ports { eps, at_mean, image, .. } = self.ports;
         let (noise, eps) = match noise {
             Sampling::Drawn => (Noise::Drawn { image }, eps),
             Sampling::Given => (Noise::Given, eps),
             Sampling::Mean => (Noise::Given, at_mean),
         };
-        let draw = Draw { z, log_ratio: Some(log_ratio), kl };
-        match self.config.model.posterior {
-            Posterior::Normal => {
-                gaussian(&mut self.tape, Normal { h, eps, site: 0 }, noise, draw);
-                draw
-            }
-            Posterior::Point => Draw { z: h, log_ratio: None, kl },
-        }
+        gaussian(&mut self.tape, Normal { h, eps, site: 0 }, noise, draw);
     }
 
     /// Records the hidden layers of the decoder.

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Feed, Model};
 use crate::metrics::Sums;
 use crate::model::Vae;
+use crate::model::prior::{PSEUDO_INPUTS, pseudo_input};
 use crate::session::Device;
 use crate::train::parts::{self, parts_of};
 use crate::train::{Trainer, first_values, record_of, step_of};
@@ -63,13 +64,7 @@ impl Trainer {
         }
         let sizes = (config.train.part_size(), config.model.classes);
         model.feeds[0] = Feed::new(&mut model.session, &model.vae.ports.train, train, sizes)?;
-        for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
-            let bias = model.vae.output_bias();
-            if tensor == bias || Some(tensor) == model.vae.parameters.average_of(bias) {
-                start_at_mean(config, train, &mut values)?;
-            }
-            model.session.write(tensor, &values)?;
-        }
+        begin(&mut model, train)?;
         let moments = train.moments()?;
         let mut trainer = Self {
             constant: moments.constant_loss(&config.model),
@@ -93,6 +88,24 @@ impl Trainer {
         trainer.keep_good()?;
         Ok(trainer)
     }
+}
+
+/// Uploads the first values of the parameters.
+fn begin(model: &mut Model, train: &Dataset) -> Result<()> {
+    let config = model.config.clone();
+    let bias = model.vae.output_bias();
+    let pseudo = model.vae.parameters.named(PSEUDO_INPUTS).map(|parameter| parameter.value);
+    for (tensor, mut values) in first_values(&model.vae, config.train.seed) {
+        let is = |of| tensor == of || Some(tensor) == model.vae.parameters.average_of(of);
+        if is(bias) {
+            start_at_mean(&config, train, &mut values)?;
+        }
+        if pseudo.is_some_and(is) {
+            values = first_pseudo_inputs(&config, train)?;
+        }
+        model.session.write(tensor, &values)?;
+    }
+    Ok(())
 }
 
 /// Refuses a plan with a buffer that is larger than a device allows, with the largest minibatch that is not and how many parts
@@ -134,6 +147,27 @@ fn start_at_mean(config: &Config, images: &Dataset, bias: &mut [f32]) -> Result<
         *bias = value.map_or(*bias, |value| value as f32);
     }
     Ok(())
+}
+
+/// What pseudo-inputs begin with: images at equal distances, since files may be sorted.
+fn first_pseudo_inputs(config: &Config, images: &Dataset) -> Result<Vec<f32>> {
+    let (count, all) = (config.model.prior_components, images.len());
+    if count > all {
+        let what = format!(
+            "`prior-components` is {count}, and pseudo-inputs begin as images, of which there are {all}"
+        );
+        return Err(
+            Error::config(what).hint(format!("`--prior-components {all}` takes all of them"))
+        );
+    }
+    let support = config.model.likelihood.support();
+    let mut values = Vec::new();
+    for of in 0..count {
+        let image = of * all / count;
+        let numbers = images.pixels(image..image + 1)?;
+        values.extend(numbers.into_iter().map(|number| pseudo_input(support, number)));
+    }
+    Ok(values)
 }
 
 #[cfg(test)]

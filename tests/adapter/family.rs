@@ -9,6 +9,9 @@ use proptest::prelude::*;
 use toml::{Table, Value};
 
 use crate::common::{gpu, gradients_hold, small, steps_hold, survived};
+use values::VALUES;
+
+mod values;
 
 /// A configuration with some values set, each under its table and key.
 fn with(config: &Config, set: &str) -> Config {
@@ -116,6 +119,33 @@ const KINDS: &[(&str, &str)] = &[
         train.corruption-level = 0.2",
     ),
     (
+        "a mixture as prior, told, with dropout",
+        "model.prior = 'mixture'
+        model.prior-components = 6
+        model.classes = 3
+        model.dropout = 0.2
+        objective.kl = 'sampled'
+        objective.beta = 0.7",
+    ),
+    (
+        "VampPrior of normalised layers, averaged, by DReG",
+        "model.prior = 'vamp'
+        model.prior-components = 19
+        model.layer-norm = true
+        optimizer.average = 0.9
+        objective.samples = 2
+        objective.importance = 3
+        objective.gradient = 'dreg'",
+    ),
+    (
+        "VampPrior of counts with as many components as images, by STL",
+        "model.prior = 'vamp'
+        model.prior-components = 7
+        model.likelihood = 'poisson'
+        objective.kl = 'sampled'
+        objective.gradient = 'stl'",
+    ),
+    (
         "three samples of free Poisson means, denoising",
         "objective.samples = 3
         model.likelihood = 'poisson'
@@ -194,100 +224,6 @@ fn a_run_with_all_at_once_goes_on_with_the_same_bits() {
         }
     }
 }
-
-/// Each key with values of which some are at the ends of what is allowed, and some past them.
-const VALUES: &[(&str, &str)] = &[
-    (
-        "model.encoder",
-        "[], [7], [5, 3], [1], [0], ['norm', 'dropout 0.1', 'linear 5', 'gelu', 3, 'silu'], ['linear 1', 'norm'], \
-         ['conv 3 3x3 stride 2', 'gelu', 'dropout 0.1', 'conv 2 1x2 pad 0', 4], ['conv 1 7 pad 0'], ['conv 0 3']",
-    ),
-    ("model.latent", "1, 2, 17, 0"),
-    ("model.posterior", "'normal', 'point'"),
-    (
-        "model.decoder",
-        "[], [7], [2, 16], [1], ['tanh', 'norm', 'linear 2', 'norm', 'dropout 0.9'], ['linear 30', 'map 5x6x1'], \
-         [12, 'map 3x2x2', 'conv 3 2x2 stride 2', 'norm', 'relu'], ['map 7x7x7']",
-    ),
-    (
-        "model.activation",
-        "'identity', 'relu', 'leaky-relu', 'tanh', 'sigmoid', 'softplus', 'silu', 'gelu'",
-    ),
-    ("model.init", "'pytorch', 'glorot', 'he', 'normal'"),
-    ("model.init-deviation", "0.01, 0.5, 9e5, 1.2e-38, 0.0"),
-    ("model.output-bias", "'init', 'data-mean'"),
-    ("model.layer-norm", "false, true"),
-    ("model.dropout", "0.0, 0.5, 0.9999999999, 1.0, -0.1"),
-    (
-        "model.likelihood",
-        "'bernoulli', 'continuous-bernoulli', 'normal', 'laplace', 'logistic', 'logistic-mixture', 'colour-mixture', 'categorical', \
-         'poisson', 'negative-binomial'",
-    ),
-    ("model.mean", "'softmax', 'free'"),
-    ("model.scale", "'fixed', 'shared', 'pixel'"),
-    ("model.sigma", "1.0, 0.1, 1.2e-38, 9e5, 0.0, nan"),
-    ("model.classes", "0, 2, 3, 256, 1, 257"),
-    ("model.levels", "256, 2, 16, 1"),
-    ("model.components", "5, 1, 32, 0"),
-    ("objective.beta", "1.0, 0.0, 4.0, 9e5, inf"),
-    ("objective.reduction", "'sum', 'mean'"),
-    ("objective.warmup-steps", "0, 1, 7, 9000000000000000000"),
-    ("objective.cycle-steps", "0, 1, 7, 9000000000000000000"),
-    ("objective.cycle-rise", "0.5, 1.0, 1.2e-38, 0.0, 1.1"),
-    ("objective.free-bits", "0.0, 0.1, 9e5, -1.0"),
-    ("objective.capacity", "0.0, 5.0, 9e5, 1e6"),
-    ("objective.capacity-steps", "0, 1, 9, 9000000000000000000"),
-    ("objective.total-correlation", "1.0, 0.0, 6.0, 9e5, nan"),
-    ("objective.mmd", "0.0, 1.0, 9e8, 1e9"),
-    ("objective.mmd-scale", "2.0, 1.2e-38, 9e5, 0.0"),
-    ("objective.samples", "1, 2, 5, 0, 4097"),
-    ("objective.importance", "1, 2, 5, 0, 4096"),
-    ("objective.gradient", "'standard', 'stl', 'dreg'"),
-    ("objective.kl", "'analytic', 'sampled'"),
-    ("optimizer.rule", "'adam', 'adamw', 'adamax', 'rmsprop', 'adagrad', 'sgd'"),
-    ("optimizer.lr", "1e-3, 3e38, 1.2e-38, 1.0, 0.0"),
-    ("optimizer.beta1", "0.9, 0.0, 0.9999999999999999, 1.0"),
-    ("optimizer.beta2", "0.999, 0.0, 0.9999999999999999, 1.0"),
-    ("optimizer.alpha", "0.99, 0.0, 0.9999999999999999, 1.0"),
-    ("optimizer.initial-accumulator", "0.0, 0.1, 9e29, 1e30"),
-    ("optimizer.epsilon", "1e-8, 1.2e-38, 0.99, 0.0"),
-    ("optimizer.weight-decay", "0.0, 0.1, 9e5, -0.1"),
-    ("optimizer.momentum", "0.0, 0.9, 0.9999999999999999, 1.0"),
-    ("optimizer.nesterov", "false, true"),
-    ("optimizer.clip-norm", "0.0, 1.0, 1.2e-38, 9e29, 1e-39"),
-    ("optimizer.schedule", "'constant', 'step', 'cosine', 'plateau', 'burda'"),
-    ("optimizer.warmup-steps", "0, 1, 1000000, 1000001"),
-    ("optimizer.decay-epochs", "10, 1, 1000000, 0"),
-    ("optimizer.decay-factor", "0.1, 0.0, 0.5, 1.0"),
-    ("optimizer.final-lr", "0.0, 1e-4, 1e-3, 1e39"),
-    ("optimizer.stages", "8, 1, 5, 9, 0"),
-    ("optimizer.average", "0.0, 0.5, 0.9999999999999999, 1.0"),
-    ("data.range", "'auto', 'bytes', 'none', 'standardise', 'columns', 'by-file'"),
-    ("data.split", "'drawn', 'every-tenth'"),
-    ("data.test-fraction", "0.1, 0.5, 0.0, 1.0"),
-    ("data.validation-fraction", "0.0, 0.5, 1.0, -0.1"),
-    ("data.split-seed", "1, 0, 9223372036854775807"),
-    ("data.channels", "'as-files', 'grey', 'color'"),
-    ("data.background", "'auto', 'black', 'white'"),
-    ("data.resize", "0, 64, 16384, 16385"),
-    ("data.pad", "false, true"),
-    ("train.epochs", "10, 1, 1000000, 0"),
-    ("train.evaluate-every", "1, 1000000, 0"),
-    ("train.log-every", "50, 0, 1, 9223372036854775807"),
-    ("train.batch-size", "12, 1, 5, 19, 20, 21, 0"),
-    ("train.accumulate", "1, 2, 5, 12, 0"),
-    ("train.seed", "1, 0, 9223372036854775807"),
-    ("train.pixels", "'grey', 'binarised', 'binarised-once'"),
-    ("train.corruption", "'none', 'mask', 'normal'"),
-    ("train.corruption-level", "0.0, 0.5, 0.9999999999, 9e5, -1.0"),
-    ("train.flip", "false, true"),
-    ("train.shift", "0, 1, 4, 5, 1000001"),
-    ("train.jitter", "0.0, 0.2, 0.001, 0.9999999999, 1.0, 1e-9"),
-    ("train.max-steps", "0, 1, 9000000000000000000"),
-    ("train.limit", "0, 1"),
-    ("train.patience", "0, 1"),
-    ("train.non-finite", "'stop', 'skip', 'roll-back'"),
-];
 
 #[test]
 fn every_key_has_values() {

@@ -24,6 +24,7 @@ mod maps;
 mod networks;
 mod optimisers;
 mod parts;
+mod prior;
 mod shared_device;
 mod steps;
 mod streamed;

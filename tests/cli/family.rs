@@ -78,6 +78,17 @@ const KINDS: &[(&str, &str)] = &[
          train.seed = 18446744073709551615",
     ),
     (
+        "mixture",
+        "model.prior = 'mixture'\nmodel.prior-components = 5\nobjective.kl = 'sampled'\n\
+         objective.warmup-steps = 4\nmodel.likelihood = 'normal'\nmodel.scale = 'shared'",
+    ),
+    (
+        "vamp",
+        "model.prior = 'vamp'\nmodel.prior-components = 20\nobjective.importance = 2\n\
+         objective.samples = 2\nobjective.gradient = 'dreg'\noptimizer.average = 0.9\n\
+         train.accumulate = 3\ntrain.pixels = 'binarised'",
+    ),
+    (
         "schedules",
         "objective.mmd = 9.0\nobjective.warmup-steps = 4\noptimizer.rule = 'adagrad'\n\
          optimizer.schedule = 'plateau'\noptimizer.decay-epochs = 1\noptimizer.warmup-steps = 3\n\

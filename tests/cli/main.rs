@@ -29,6 +29,7 @@ mod manual;
 mod maps;
 mod names;
 mod plain;
+mod prior;
 mod program;
 mod quality;
 mod refusals;

@@ -184,6 +184,12 @@ def make_weights(model, random):
         make(back[-1], units * math.prod(sides or ()), outputs(model) * PIXELS // together(model))
     if model.get("scale") == "shared":
         weights["likelihood.log_scale"] = np.array([-1.0])
+    count = model.get("prior-components")
+    if model.get("prior") == "mixture":
+        weights["prior.components"] = random.normal(0, 1, (count, 2 * LATENT))
+        weights["prior.logits"] = random.normal(0, 1, count)
+    if model.get("prior") == "vamp":
+        weights["prior.pseudo_inputs"] = random.normal(0, 1, (count, PIXELS))
     return {key: value.astype(np.float32) for key, value in weights.items()}
 
 
@@ -311,6 +317,42 @@ def through(weights, config, part, x):
         made = linear(weights, back[-1], top)
     # Blocks of all pixels.
     return {"pixels": pixel_means(model, made.reshape(len(x), -1, made.shape[1] // outputs(model)))}
+
+
+def log_prior(weights, config, z):
+    """log p(z) of a learned prior, in float64: a mixture of normals of independent dimensions."""
+    model = config["model"]
+    if model["prior"] == "mixture":
+        mean, log_var = np.split(weights["prior.components"].astype(np.float64), 2, 1)
+        log_var, logits = np.clip(log_var, *LOG_VAR_BOUNDS), weights["prior.logits"].astype(np.float64)
+    else:
+        u = weights["prior.pseudo_inputs"].astype(np.float64)
+        if model["likelihood"] in COUNTS:
+            u = np.expm1(u)
+        elif model["likelihood"] not in ("normal", "laplace"):
+            u = sigmoid(u)
+        posterior = through(weights, config, "encoder", u)
+        mean, log_var, logits = posterior["mean"], posterior["log_var"], np.zeros(len(u))
+    terms = -0.5 * ((z[:, None] - mean) ** 2 / np.exp(log_var) + log_var + np.log(2 * np.pi)).sum(2)
+    terms += logits - np.log(np.exp(logits).sum())
+    most = terms.max(1, keepdims=True)
+    return most[:, 0] + np.log(np.exp(terms - most).sum(1))
+
+
+def check_prior(weights, config, random, model):
+    """How far the density of a module's prior is from float64; what it draws has the prior's means."""
+    z = random.normal(0, 1, (9, LATENT))
+    expected = log_prior(weights, config, z)
+    with torch.no_grad():
+        found = model.log_prior(torch.from_numpy(z.astype(np.float32))).numpy()
+        log_weights, mean, log_var = model.components()
+        drawn = model.sample(20_000)
+    share = log_weights.exp()[:, None]
+    middle = (share * mean).sum(0)
+    variance = (share * (log_var.exp() + (mean - middle) ** 2)).sum(0)
+    apart = ((drawn.mean(0) - middle).abs() / (variance / len(drawn)).sqrt()).max().item()
+    require(apart < 6, f"what the prior draws is {apart:.1f} standard errors from its means")
+    return (np.abs(found - expected) / np.maximum(1, np.abs(expected))).max()
 
 
 COMPONENTS, LEVELS = 3, 5
@@ -481,7 +523,7 @@ def in_toml(value):
 
 
 def check_networks(elbo):
-    random, worst, clamped, count = np.random.default_rng(5), 0.0, 0, 0
+    random, worst, clamped, count, priors = np.random.default_rng(5), 0.0, 0, 0, 0
     # The fourth has different numbers of layers on both sides, the last layers that stand for themselves.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
     shapes += [(["norm", "linear 9", "tanh", "silu", "dropout 0.2", 7], ["sigmoid", "linear 8", "norm", 6, "dropout 0.1"])]
@@ -506,6 +548,9 @@ def check_networks(elbo):
     kinds = [(a, l, {}) for a, l in itertools.product(ACTIVATIONS, LIKELIHOODS) if of(a, l)]
     kinds += [(activation, "bernoulli", {"layer-norm": True}) for activation in ACTIVATIONS]
     kinds += [("relu", "bernoulli", {"classes": CLASSES})]
+    # Learned priors, whose pseudo-inputs are what the encoder takes.
+    kinds += [("tanh", "normal", {"prior": "mixture", "prior-components": 5, "classes": CLASSES})]
+    kinds += [("relu", likelihood, {"prior": "vamp", "prior-components": 5}) for likelihood in ("bernoulli", "normal", "poisson")]
     for (encoder, decoder), (activation, likelihood, more) in itertools.product(shapes, kinds):
         if "layer-norm" in more and not encoder:
             continue
@@ -525,7 +570,8 @@ def check_networks(elbo):
         folder = pathlib.Path(elbo.folder)
         save_file(weights, folder / f"{run}.safetensors")
         toml = "".join(f"{key} = {in_toml(value)}\n" for key, value in config.items())
-        (folder / f"{run}.toml").write_text(f"[model]\n{toml}")
+        objective = "[objective]\nkl = 'sampled'\n" if "prior" in more else ""
+        (folder / f"{run}.toml").write_text(f"[model]\n{toml}{objective}")
         size = COLOUR_SIZE if likelihood == "colour-mixture" else SIDES
         known = likelihood == "colour-mixture" or has_map(config, "encoder")
         told = ["--set", f"data.image-size={list(size)}"] if known else []
@@ -539,12 +585,14 @@ def check_networks(elbo):
         for part in ("encoder", "decoder"):
             difference, bound = check_part(elbo, run, part, back, {"model": config}, size, random, model)
             worst, clamped, count = max(worst, difference), clamped + bound, count + 1
+        if "prior" in more and model is not None:
+            worst, priors = max(worst, check_prior(back, {"model": config}, random, model)), priors + 1
     require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
     print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")
     if torch is None:
         print(f"{count // 2} Python files compile; there is no PyTorch here (`pip install torch`) that would run them")
     else:
-        print(f"{count // 2} Python files by PyTorch {torch.__version__}: within the same difference")
+        print(f"{count // 2} Python files by PyTorch {torch.__version__}, {priors} of learned priors: within the same difference")
 
 
 def check_run(elbo, run):

@@ -4,7 +4,8 @@
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, Resettable, TypedValueParser};
 use elbo::config::{
-    Activation, Config, Init, Likelihood, Mean, NonFinite, Pixels, Reduction, Rule, Scale, Schedule,
+    Activation, Config, Init, KlEstimate, Likelihood, Mean, NonFinite, Pixels, Prior, Reduction,
+    Rule, Scale, Schedule,
 };
 use elbo::{Error, Result};
 
@@ -17,6 +18,12 @@ pub(super) struct ModelFlags {
     /// Dimensions of the latent variable z
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub(super) latent: Option<usize>,
+    /// The prior p(z); one that is learned, mixture or vamp, has its KL divergence sampled
+    #[arg(long, value_parser = words::<Prior>(), help_heading = "Model")]
+    prior: Option<Prior>,
+    /// Components of a learned prior
+    #[arg(long, value_name = "K", help_heading = "Model")]
+    prior_components: Option<usize>,
     /// The activation of the hidden layers
     #[arg(long, value_parser = words::<Activation>(), help_heading = "Model")]
     activation: Option<Activation>,
@@ -186,6 +193,8 @@ impl ModelFlags {
             model.encoder = units.into();
         }
         set(&mut model.latent, self.latent);
+        set(&mut model.prior, self.prior);
+        set(&mut model.prior_components, self.prior_components);
         set(&mut model.activation, self.activation);
         set(&mut model.init, self.init);
         model.layer_norm |= self.layer_norm;
@@ -196,6 +205,13 @@ impl ModelFlags {
         set(&mut model.sigma, self.sigma);
         set(&mut model.classes, self.classes);
         Ok(())
+    }
+
+    /// Has the KL divergence sampled where a prior was typed of which it has no formula.
+    pub(super) fn sample_kl(&self, config: &mut Config) {
+        if self.prior.is_some_and(Prior::is_learned) && !config.objective.weighs() {
+            config.objective.kl = KlEstimate::Sampled;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use elbo::config::{
     Corruption, Gradient, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    Pixels, Posterior, Rule, Scale, Schedule, Support, TrainConfig,
+    Pixels, Posterior, Prior, Rule, Scale, Schedule, Support, TrainConfig,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -52,6 +52,18 @@ pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) ->
         }
     }
     text
+}
+
+/// What z is drawn from, with its article.
+pub(in crate::cli) fn prior(model: &ModelConfig) -> String {
+    let count = model.prior_components;
+    match model.prior {
+        Prior::Normal => "a standard normal".to_owned(),
+        Prior::Mixture => format!("a learned mixture of {count} normals as"),
+        Prior::Vamp => format!(
+            "the mixture of the posteriors of {count} learned pseudo-inputs (Tomczak and Welling 2018) as"
+        ),
+    }
 }
 
 /// What the encoder saw of the training images, if that was not all.

@@ -31,6 +31,13 @@ pub(super) const MODEL: Table = Table {
              encoder makes: a plain autoencoder, whose loss is the reconstruction).",
         ),
         key(
+            "prior",
+            "p(z): normal (N(0, I)), or learned with the model: mixture (of normals, with weights, means and\n\
+             deviations of their own) or vamp (of the posteriors of pseudo-inputs, which begin as training\n\
+             images; Tomczak and Welling 2018). A learned prior needs `kl = \"sampled\"` or importance above 1.",
+        ),
+        key("prior-components", "Components of a learned prior, 1 to 8192."),
+        key(
             "decoder",
             "The decoder's layers, from z on; as for the encoder. Where they end in a map of the images'\n\
              sides, a convolution 3x3 makes what the likelihood takes, else a fully connected layer.",

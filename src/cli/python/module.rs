@@ -36,13 +36,19 @@ impl Module {
         name
     }
 
-    /// Makes a parameter that no layer has, whose path is a dictionary of its own.
-    pub(super) fn parameter(&mut self, key: &str, shape: &[usize]) {
-        let (path, last) = key.rsplit_once('.').unwrap_or((key, "value"));
-        let sides: Vec<_> = shape.iter().map(usize::to_string).collect();
-        let zeros = format!("torch.zeros({})", sides.join(", "));
-        self.define(path, &format!("nn.ParameterDict({{{}: {zeros}}})", literal(last)), false);
-        self.keys.push(format!("{path}.{last}"));
+    /// Makes parameters that no layer has, whose path is a dictionary, if there are any.
+    pub(super) fn parameters(&mut self, path: &str, all: &[&(&str, Vec<usize>)]) {
+        if all.is_empty() {
+            return;
+        }
+        let each = all.iter().map(|(key, shape)| {
+            let sides: Vec<_> = shape.iter().map(usize::to_string).collect();
+            let name = key.rsplit_once('.').map_or(*key, |(_, last)| last);
+            format!("{}: torch.zeros({})", literal(name), sides.join(", "))
+        });
+        let each: Vec<_> = each.collect();
+        self.define(path, &format!("nn.ParameterDict({{{}}})", each.join(", ")), false);
+        self.keys.extend(all.iter().map(|(key, _)| (*key).to_owned()));
     }
 
     /// How code names a path, whose dictionaries are made if they are not there yet.

@@ -14,8 +14,13 @@ use elbo::model::{DataSpec, Vae};
 use super::*;
 
 /// A state of images of a size whose weights are zero.
-fn state(model: &str, [height, width, channels]: [usize; 3]) -> State {
-    let config = Config::from_toml(&format!("[model]\n{model}")).expect("a configuration");
+fn state(model: &str, sides: [usize; 3]) -> State {
+    state_of(&format!("[model]\n{model}"), sides)
+}
+
+/// The same of a whole configuration.
+fn state_of(text: &str, [height, width, channels]: [usize; 3]) -> State {
+    let config = Config::from_toml(text).expect("a configuration");
     let size = [height, width, channels].into();
     let vae = Vae::to_use(&config, DataSpec { images: 200, size, bytes: true, window: None });
     let vae = vae.expect("a model");
@@ -66,6 +71,14 @@ fn models() -> Vec<State> {
     states.push(state(CONVOLUTIONS, [6, 4, 3]));
     states.push(state(BLOCKS, [6, 4, 3]));
     states.push(state(TRANSPOSED, [6, 4, 3]));
+    for (prior, likelihood) in
+        [("mixture", "bernoulli"), ("vamp", "bernoulli"), ("vamp", "poisson"), ("vamp", "normal")]
+    {
+        let own = format!("prior = \"{prior}\"\nprior-components = 5\n");
+        let sampled = "objective.kl = \"sampled\"\n";
+        let text = format!("{sampled}[model]\nlikelihood = \"{likelihood}\"\n{own}");
+        states.push(state_of(&text, [6, 4, 1]));
+    }
     states
 }
 

@@ -62,6 +62,9 @@ pub(super) fn head(state: &State, name: &str) -> String {
         Posterior::Point => format!("z = {variable}.encode(images.flatten(1){told})"),
     };
     let new = match state.config.check_prior() {
+        Ok(()) if model.prior.is_learned() => {
+            format!("    new = {variable}.decode({variable}.sample(16){told})\n")
+        }
         Ok(()) => {
             format!("    new = {variable}.decode(torch.randn(16, {variable}.latent){told})\n")
         }

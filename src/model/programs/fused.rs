@@ -1,6 +1,6 @@
 //! What of a step is fused.
 
-use crate::config::{Config, Corruption, Layer, Likelihood, Pixels, Posterior};
+use crate::config::{Config, Corruption, Layer, Likelihood, Pixels, Posterior, Prior};
 use crate::engine::{Dtype, Fusion};
 use crate::kernels::gather::Shard;
 use crate::kernels::matmul::BLOCK;
@@ -34,8 +34,9 @@ impl Recorder<'_> {
             _ => false,
         };
         // Nothing but products may read the images: not an encoder without a hidden layer, whose one
-        // product draws, and no sum in parts.
-        let products = train.corruption == Corruption::None
+        // product draws, and no sum in parts; nor may the first layer have a gradient by pseudo-inputs too.
+        let products = model.prior != Prior::Vamp
+            && train.corruption == Corruption::None
             && train.pixels == Pixels::Grey
             && train.augments().is_empty()
             && matches!(

@@ -1,0 +1,124 @@
+//! Learned priors: bounds, gradients and training equal PyTorch's. Needs an adapter.
+#![allow(clippy::print_stdout, reason = "tests may talk")]
+
+use elbo::config::{Config, Gradient, KlEstimate, Prior};
+use elbo::engine::rate;
+use elbo::model::TrainingNoise;
+use elbo::session::Device;
+
+use crate::common::golden::{Golden, NAMES, fill, given_step, value};
+use crate::common::{Bench, distance, gpu};
+
+const KINDS: [(&str, Prior); 2] = [("mixture", Prior::Mixture), ("vamp", Prior::Vamp)];
+
+/// The small net of `golden/prior.py`.
+fn config(prior: Prior, [samples, importance]: [usize; 2], gradient: Gradient) -> Config {
+    let mut config = Config::default();
+    (config.model.encoder, config.model.decoder) = ([7].into(), [7].into());
+    (config.model.latent, config.train.batch_size) = (3, 5);
+    (config.model.prior, config.model.prior_components) = (prior, 4);
+    (config.objective.samples, config.objective.importance) = (samples, importance);
+    config.objective.gradient = gradient;
+    if importance == 1 {
+        config.objective.kl = KlEstimate::Sampled;
+    }
+    config
+}
+
+/// The images of so many steps.
+fn images(steps: u64) -> Vec<u8> {
+    let byte = |value: f64| ((value + 1.0) / 2.0 * 256.0) as u8;
+    (1..=steps).flat_map(|step| (0..5 * 13).map(move |i| byte(value(1000 + step, i)))).collect()
+}
+
+fn set_weights(bench: &mut Bench, scale: f64) {
+    bench.write_all(|key, len| {
+        let own = ["prior.components", "prior.logits", "prior.pseudo_inputs"];
+        match own.iter().position(|&name| name == key) {
+            Some(place) => fill(21 + place as u64, len, [1.0, 1.0, 2.0][place]),
+            None => {
+                let place = NAMES.iter().position(|&name| name == key).expect("a name");
+                fill(1 + place as u64, len, scale)
+            }
+        }
+    });
+}
+
+fn targets() -> [(&'static str, Option<Device>, f64); 3] {
+    [
+        ("oracle", None, 1e-12),
+        ("cpu", Some(Device::Cpu(2)), 1e-5),
+        ("gpu", Some(Device::Gpu(gpu())), 1e-5),
+    ]
+}
+
+#[test]
+fn bounds_and_gradients_equal_pytorch() {
+    let golden = Golden::read("prior.safetensors");
+    let images = images(1);
+    let variants = [
+        ("sampled1", [1, 1], Gradient::Standard),
+        ("stl1", [1, 1], Gradient::Stl),
+        ("miwae2x5", [2, 5], Gradient::Standard),
+        ("stl10", [1, 10], Gradient::Stl),
+        ("dreg2x5", [2, 5], Gradient::Dreg),
+    ];
+    for (target, device, allowed) in &targets() {
+        let mut worst = 0.0_f64;
+        for (kind, prior) in KINDS {
+            for (name, groups, gradient) in variants {
+                let config = config(prior, groups, gradient);
+                let data = (images.as_slice(), 13);
+                let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
+                set_weights(&mut bench, 1.0);
+                let eps = bench.vae.ports.eps;
+                bench.session.write(eps, &fill(5001, eps.rows() * eps.cols(), 2.0));
+                let record = bench.record(1);
+                bench.objective(record);
+                let mut compare = |key: &str, found: &[f64]| {
+                    let key = format!("{kind}.{name}/{key}");
+                    let apart = distance(found, &golden.floats(&key));
+                    worst = worst.max(apart);
+                    assert!(apart <= *allowed, "{target} {key}: {apart:e} apart");
+                };
+                let ports = bench.vae.ports.clone();
+                let [nll, kl, extra] =
+                    [ports.nll, ports.kl, ports.extra].map(|of| bench.session.read(of));
+                let each = nll.chunks(groups[0] * groups[1]);
+                let mean = each.map(|nll| nll.iter().sum::<f64>() / nll.len() as f64);
+                let weight = record.rates[rate::KL_WEIGHT];
+                let rest = kl.iter().zip(&extra).map(|(kl, extra)| weight * kl + extra);
+                compare("bound", &mean.zip(rest).map(|(a, b)| a + b).collect::<Vec<_>>());
+                let grads = bench.read_all(|parameter| parameter.grad);
+                assert_eq!(grads.len(), if prior == Prior::Vamp { 11 } else { 12 }, "{kind}");
+                grads.iter().for_each(|(key, found)| compare(&format!("grad.{key}"), found));
+            }
+        }
+        println!("{target}: at most {worst:.1e} from PyTorch");
+    }
+}
+
+#[test]
+fn losses_of_200_steps_equal_pytorchs() {
+    let golden = Golden::read("prior.safetensors");
+    let images = images(200);
+    for (target, device, _) in &targets() {
+        for (kind, prior) in KINDS {
+            let config = config(prior, [1, 1], Gradient::Standard);
+            let data = (images.as_slice(), 13);
+            let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
+            set_weights(&mut bench, 0.5);
+            let expected = golden.floats(&format!("{kind}.trained/loss"));
+            let mut worst = 0.0_f64;
+            for (step, expected) in (1..).zip(expected) {
+                let [recon, kl] = given_step(&mut bench, step);
+                // Sums over five images.
+                let apart = ((recon + kl) / 5.0 - expected).abs() / expected;
+                worst = worst.max(apart);
+                let allowed = if device.is_some() { 1e-4 } else { 1e-12 };
+                assert!(apart <= allowed, "{target} {kind}, step {step}: {apart:e} apart");
+            }
+            println!("{target} {kind}: at most {worst:.1e} from PyTorch in 200 steps");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+"""What PyTorch makes of learned priors: bounds, gradients, and 200 steps of training.
+
+Writes prior.safetensors beside this script, or into the folder that is named. README.md lists the keys.
+All inputs are made as `golden.py` makes them. Densities come from torch.distributions, the mixture from its
+MixtureSameFamily; the ways of Roeder et al. 2017 and Tucker et al. 2018 are those of `bound.py`: what the
+posterior's density has of the encoder is detached. What the prior has of it never is.
+"""
+
+import math
+import pathlib
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+
+from golden import NAMES, fill, images, make_weights, noise, write
+
+PIXELS, HIDDEN, LATENT, BATCH, COUNT = 13, 7, 3, 5, 4
+STEPS = 200
+
+# name: M groups, K under one logarithm, the encoder's gradient
+VARIANTS = {
+    "sampled1": (1, 1, "standard"),
+    "stl1": (1, 1, "stl"),
+    "miwae2x5": (2, 5, "standard"),
+    "stl10": (1, 10, "stl"),
+    "dreg2x5": (2, 5, "dreg"),
+}
+
+
+def weights(kind, scale):
+    w = make_weights(PIXELS, HIDDEN, LATENT, scale)
+    if kind == "mixture":
+        w["prior.components"] = fill(21, (COUNT, 2 * LATENT), 1.0).requires_grad_(True)
+        w["prior.logits"] = fill(22, (COUNT,), 1.0).requires_grad_(True)
+    else:
+        w["prior.pseudo_inputs"] = fill(23, (COUNT, PIXELS), 2.0).requires_grad_(True)
+    return w
+
+
+def encode(w, x):
+    h = torch.relu(F.linear(x, w["fc1.weight"], w["fc1.bias"]))
+    mean, log_var = (F.linear(h, w[f"{name}.weight"], w[f"{name}.bias"]) for name in ("fc21", "fc22"))
+    assert log_var.abs().max() < 20.0  # the clamp does not come into play
+    return mean, log_var
+
+
+def prior_of(w):
+    if "prior.components" in w:
+        mean, log_var = w["prior.components"].chunk(2, 1)
+        logits = w["prior.logits"]
+    else:
+        mean, log_var = encode(w, torch.sigmoid(w["prior.pseudo_inputs"]))
+        logits = torch.zeros(COUNT, dtype=mean.dtype)
+    parts = Independent(Normal(mean, (0.5 * log_var).exp()), 1)
+    return MixtureSameFamily(Categorical(logits=logits), parts)
+
+
+def bound_of(w, x, eps, groups, importance):
+    """The bound of each image, and what it is made of."""
+    mean, log_var = (part.unsqueeze(1) for part in encode(w, x))
+    deviation = (0.5 * log_var).exp()
+    z = mean + eps * deviation
+    y = torch.relu(F.linear(z, w["fc3.weight"], w["fc3.bias"]))
+    logits = F.linear(y, w["fc4.weight"], w["fc4.bias"])
+    target = x.unsqueeze(1).expand_as(logits)
+    log_p = -F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2)
+    log_q = Normal(mean, deviation).log_prob(z).sum(2)
+    log_w = log_p + prior_of(w).log_prob(z) - log_q
+    shaped = log_w.reshape(-1, groups, importance)
+    bound = (torch.logsumexp(shaped, 2) - math.log(importance)).mean(1)
+    return bound, (mean, deviation, z, log_p, log_q)
+
+
+def run(kind, scale, groups, importance, way):
+    w = weights(kind, scale)
+    x, eps = images(1, BATCH, PIXELS), fill(5001, (BATCH, groups * importance, LATENT), 2.0)
+    bound, (mean, deviation, z, log_p, log_q) = bound_of(w, x, eps, groups, importance)
+    loss = -bound.sum()
+    grads = dict(zip(w, torch.autograd.grad(loss, list(w.values()), retain_graph=True)))
+    if way != "standard":
+        # By way of z, whose densities have no parameters of their own; and by those of the prior.
+        stopped = {name: value.detach() for name, value in w.items()}
+        prior = prior_of(stopped).log_prob(z)
+        log_q = Normal(mean.detach(), deviation.detach()).log_prob(z).sum(2)
+        path = (log_p + prior - log_q).reshape(BATCH, groups, importance)
+        share = torch.softmax(path, 2).detach()
+        own = prior_of(w).log_prob(z.detach()).reshape(BATCH, groups, importance)
+        by_prior = -(share * own).sum(2).mean(1).sum()
+        by_z = -((share**2 if way == "dreg" else share) * path).sum(2).mean(1).sum()
+        names = [name for name in w if not name.startswith(("fc3", "fc4"))]
+        of = [w[name] for name in names]
+        ways = [torch.autograd.grad(loss, of, retain_graph=True, allow_unused=True) for loss in (by_z, by_prior)]
+        for name, one, other in zip(names, *ways):
+            parts = [part for part in (one, other) if part is not None]
+            grads[name] = sum(parts)
+    return -bound.detach(), grads
+
+
+def train(kind):
+    w = weights(kind, 0.5)
+    adam = torch.optim.Adam(list(w.values()), lr=1e-3)
+    losses = []
+    for step in range(1, STEPS + 1):
+        eps = noise(step, BATCH, LATENT).unsqueeze(1)
+        bound, _ = bound_of(w, images(step, BATCH, PIXELS), eps, 1, 1)
+        loss = -bound.sum()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+        losses.append(loss.item() / BATCH)
+    return torch.tensor(losses, dtype=torch.float64)
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
+    folder = folder.parent if folder.is_file() else folder
+    out = {}
+    for kind in ("mixture", "vamp"):
+        for name, variant in VARIANTS.items():
+            bound, grads = run(kind, 1.0, *variant)
+            out[f"{kind}.{name}/bound"] = bound.numpy()
+            for key, grad in grads.items():
+                out[f"{kind}.{name}/grad.{key}"] = grad.numpy()
+            print(f"{kind} {name}: {bound.mean():.6f} nats")
+        losses = train(kind)
+        out[f"{kind}.trained/loss"] = losses.numpy()
+        print(f"{kind}: {losses[0]:.4f} to {losses[-1]:.4f} nats")
+    write(folder / "prior.safetensors", out)
+
+
+if __name__ == "__main__":
+    main()
