@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::MOST_SAMPLES;
-use crate::config::validate::{fail, has_effect, positive, within};
-use crate::error::{Error, Result};
+use crate::config::validate::{apart, fail, has_effect, positive, within};
+use crate::error::Result;
 
 /// The most steps of a schedule, as of training.
 const MOST_STEPS: u64 = u32::MAX as u64;
@@ -193,11 +193,6 @@ impl ObjectiveConfig {
             has_effect(name, !set || self.beta > 0.0, "a beta above 0")?;
         }
         // A KL that is to be small beyond what is free has no size to aim at, and β one course.
-        let apart = |name, other, both| match both {
-            true => Err(Error::config(format!("`{name}` and `{other}` are both set"))
-                .hint("each takes the other's place: choose one")),
-            false => Ok(()),
-        };
         apart("free-bits", "capacity", self.free_bits > 0.0 && self.capacity > 0.0)?;
         apart("warmup-steps", "cycle-steps", self.warmup_steps > 0 && scheduled)?;
         self.validate_samples()

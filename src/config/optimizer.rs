@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::MOST;
-use crate::config::validate::{fail, has_effect, positive, within};
+use crate::config::validate::{apart, fail, has_effect, positive, within};
 use crate::error::Result;
 
 /// The update rule.
@@ -74,6 +74,9 @@ pub struct OptimizerConfig {
     pub nesterov: bool,
     /// The gradients' norm is scaled down to this; 0 leaves it as it is.
     pub clip_norm: f64,
+    /// Whether each tensor's gradient g is g / (‖g‖ + 10⁻⁷) before its moments follow it, and before weight decay
+    /// (`AdamNormGrad` in the code of Tomczak and Welling 2018). A tensor is what files know by one name.
+    pub normalise: bool,
     /// How the learning rate changes as training goes on.
     pub schedule: Schedule,
     /// Steps over which the rate rises linearly from zero, whatever the schedule (Goyal et al. 2017,
@@ -108,6 +111,7 @@ impl Default for OptimizerConfig {
             momentum: 0.0,
             nesterov: false,
             clip_norm: 0.0,
+            normalise: false,
             schedule: Schedule::Constant,
             warmup_steps: 0,
             decay_epochs: 10,
@@ -132,6 +136,8 @@ impl OptimizerConfig {
         if self.clip_norm != 0.0 {
             positive("clip-norm", self.clip_norm, 1e30)?;
         }
+        // Either is the norm that the moments see.
+        apart("clip-norm", "normalise", self.clip_norm != 0.0 && self.normalise)?;
         let (sgd, rmsprop) = (self.rule == Rule::Sgd, self.rule == Rule::Rmsprop);
         let accumulates = self.initial_accumulator == 0.0 || self.rule == Rule::Adagrad;
         has_effect("alpha", self.alpha == 0.99 || rmsprop, "`rmsprop`")?;

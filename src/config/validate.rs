@@ -108,6 +108,15 @@ pub(super) fn has_effect(name: &str, effect: bool, needs: &str) -> Result<()> {
         .hint("leave it out, or set that too"))
 }
 
+/// Refuses two settings that cannot both be meant.
+pub(super) fn apart(name: &str, other: &str, both: bool) -> Result<()> {
+    if !both {
+        return Ok(());
+    }
+    Err(Error::config(format!("`{name}` and `{other}` are both set"))
+        .hint("each takes the other's place: choose one"))
+}
+
 pub(super) fn positive(name: &str, value: f64, below: f64) -> Result<()> {
     // Below the smallest normal f32 a value would reach the device as zero.
     if value.is_finite() && value >= f64::from(f32::MIN_POSITIVE) && value < below {
@@ -140,6 +149,8 @@ mod tests {
         ("epochs", |c| c.train.epochs = usize::MAX),
         ("evaluate-every", |c| c.train.evaluate_every = 0),
         ("clip-norm", |c| c.optimizer.clip_norm = 1e-46),
+        ("clip-norm", |c| (c.optimizer.clip_norm, c.optimizer.normalise) = (1.0, true)),
+        ("normalise", |c| (c.optimizer.clip_norm, c.optimizer.normalise) = (1.0, true)),
         ("momentum", |c| c.optimizer.momentum = 0.9),
         ("nesterov", |c| (c.optimizer.rule, c.optimizer.nesterov) = (Rule::Sgd, true)),
         ("sigma", |c| c.model.sigma = 2.0),

@@ -31,6 +31,7 @@ pub mod map;
 pub mod matmul;
 pub mod mmd;
 pub mod norm;
+pub mod normalise;
 pub mod optimizer;
 pub mod philox;
 pub mod pool;
@@ -138,6 +139,8 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &optimizer::SQUARE_SUMS,
     &optimizer::CLIP,
     &norm::REPORT,
+    &normalise::SQUARES,
+    &normalise::DIVIDE,
     &average::UPDATE,
     &probe::MULTIPLY_ADD,
     &probe::MULTIPLY_ADD_F16,
@@ -179,6 +182,7 @@ pub fn cases() -> Vec<Case> {
         finite::cases,
         optimizer::cases,
         norm::cases,
+        normalise::cases,
         average::cases,
         probe::cases,
     ];

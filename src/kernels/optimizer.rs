@@ -1,5 +1,6 @@
 //! The update of the parameters by one of the rules, and the clipping of the gradients' norm.
 
+mod cases;
 mod rules;
 
 use crate::config::{OptimizerConfig, Rule};
@@ -8,16 +9,17 @@ use crate::engine::params::Arena;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
 use crate::engine::{
-    Arg, Binding, Cover, Cpu, Dtype, Fusion, Grid, Kernel, Leaf, Real, Record, Schedule, Tape,
-    Tensor, Update, each_row, real, uncounted,
+    Arg, Binding, Cover, Cpu, Fusion, Grid, Kernel, Leaf, Real, Record, Schedule, Tape, Tensor,
+    Update, each_row, real, uncounted,
 };
 use crate::kernels::average::average;
-use crate::kernels::case::{Case, Fill};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::finite::{GRADIENT, check_finite};
 use crate::kernels::norm::{NormAt, SHRINK, Squares, scaled_square};
+use crate::kernels::normalise::{Normed, normalise};
 use rules::{adagrad, adam, adam_cpu, adamax, rmsprop, sgd};
 
+pub(crate) use cases::cases;
 pub(super) use rules::{adam_by, update_chunk};
 
 params! {
@@ -200,7 +202,7 @@ fn clip<T: Real>(p: &Optimizer, record: &Record, [guard, sums, scale]: [Arg<'_, 
 /// Records the way back of what is on the tape, the `report`, and the update of the parameters.
 ///
 /// On a tape that is [fused](Fusion) Adam updates a parameter where its gradient is made, if that is one
-/// dispatch and the norm of all gradients is not clipped; then that gradient is not stored. The others
+/// dispatch and no norm of gradients is clipped or made one; then that gradient is not stored. The others
 /// are judged and updated together. The report goes before any update, which a broken loss must stop,
 /// and after the gradients that are stored, which wait for nothing either. The norm of the gradients
 /// is reported last, if there is a place for it.
@@ -229,12 +231,13 @@ pub fn learn(
 #[must_use]
 pub fn updates_at_once(fusion: Fusion, config: &OptimizerConfig) -> bool {
     let adam = matches!(config.rule, Rule::Adam | Rule::Adamw);
-    fusion != Fusion::Nothing && adam && config.clip_norm == 0.0
+    let as_they_are = config.clip_norm == 0.0 && !config.normalise;
+    fusion != Fusion::Nothing && adam && as_they_are
 }
 
 /// Records the update of all parameters: those of these leaves where their gradients are made, the others
-/// by gradients that were stored, which are judged first. The norm of all of them, as they are before clipping, is
-/// reported if there is a place for it.
+/// by gradients that were stored, which are judged first, and each tensor's divided by its norm if that is asked for. The norm
+/// of all of them, as they are before clipping or that, is reported if there is a place for it.
 pub fn settle(
     tape: &mut Tape<'_>,
     config: &OptimizerConfig,
@@ -248,14 +251,22 @@ pub fn settle(
         // Else what updates them judges them.
         rest.iter().for_each(|arena| check_finite(tape, arena.grads, guard));
     }
-    let squares = (norm.is_some() || config.clip_norm > 0.0)
-        .then(|| Squares::new(tape, rest.iter().map(chunks).sum(), &updating));
+    let normed = if config.normalise { Normed::all(tape.parameters) } else { Vec::new() };
+    let stored = match config.normalise {
+        true => normed.iter().map(Normed::sums).sum(),
+        false => rest.iter().map(chunks).sum(),
+    };
+    let squares = (norm.is_some() || config.clip_norm > 0.0 || config.normalise)
+        .then(|| Squares::new(tape, stored, &updating));
     let decoupled = config.rule == Rule::Adamw;
     for (i, leaf) in updating.into_iter().enumerate() {
         let squares = squares.as_ref().map(|squares| squares.updated[i]);
         leaf.record(tape, Some(Update { guard, decoupled, squares }));
     }
-    let sums = squares.as_ref().and_then(|squares| squares.stored);
+    let mut sums = squares.as_ref().and_then(|squares| squares.stored);
+    if let Some(sums) = sums.take_if(|_| config.normalise) {
+        normalise(tape, &normed, (guard, sums));
+    }
     update(tape, config, &rest, (guard, sums));
     if let (Some(squares), Some(norm)) = (squares, norm) {
         squares.report(tape, norm);
@@ -320,79 +331,4 @@ pub fn update(
             Rule::Sgd => tape.dispatch(&SGD, p, one(first), grid),
         }
     }
-}
-
-/// Each rule with and without decay and clipping, one element and many, the guard's status set, and
-/// values that break. An arena fits a binding, which is never 65,535 workgroups.
-pub(crate) fn cases() -> Vec<Case> {
-    let with = |rule, weight_decay, momentum, nesterov, clip_norm| OptimizerConfig {
-        rule,
-        weight_decay,
-        momentum,
-        nesterov,
-        clip_norm,
-        ..OptimizerConfig::default()
-    };
-    let configs = [
-        with(Rule::Adam, 0.0, 0.0, false, 0.0),
-        with(Rule::Adam, 0.1, 0.0, false, 0.5),
-        with(Rule::Adamw, 0.1, 0.0, false, 0.0),
-        with(Rule::Sgd, 0.0, 0.0, false, 0.0),
-        with(Rule::Sgd, 0.1, 0.9, false, 2.0),
-        with(Rule::Sgd, 0.1, 0.9, true, 0.0),
-        with(Rule::Adamax, 0.0, 0.0, false, 0.0),
-        with(Rule::Adamax, 0.1, 0.0, false, 0.5),
-        with(Rule::Rmsprop, 0.0, 0.0, false, 0.0),
-        with(Rule::Rmsprop, 0.1, 0.9, false, 2.0),
-        with(Rule::Adagrad, 0.0, 0.0, false, 0.0),
-        OptimizerConfig { initial_accumulator: 0.3, ..with(Rule::Adagrad, 0.1, 0.0, false, 0.5) },
-    ];
-    let mut cases = Vec::new();
-    for config in &configs {
-        for len in [1, 5000, 660_000] {
-            if len > 5000 && !matches!(config.rule, Rule::Adam | Rule::Adamw) {
-                continue;
-            }
-            cases.push(case(config, len, 0, 0.1));
-        }
-    }
-    cases.push(case(&configs[0], 100, 2, 0.1));
-    cases.push(case(&configs[3], 100, 1, 0.1));
-    // A rate at which some weights, and not others, leave the range of f32.
-    for config in &configs[3..] {
-        // What Adamax divides the rate by must leave it in range.
-        let lr = if config.rule == Rule::Adamax { 8e37 } else { 3e38 };
-        cases.push(case(config, 100, 0, lr));
-    }
-    cases
-}
-
-fn case(config: &OptimizerConfig, len: usize, status: u32, lr: f64) -> Case {
-    let rule = format!("{:?}", config.rule).to_lowercase();
-    let (decay, momentum, clip) = (config.weight_decay, config.momentum, config.clip_norm);
-    let name = format!(
-        "optimizer.{rule} {len} decay {decay} momentum {momentum} nesterov {} clip {clip} \
-         status {status} lr {lr}",
-        config.nesterov
-    );
-    let mut case = Case::new(name, 1);
-    let mut line = |name: &str, fill| case.input_line(name, len, Dtype::F32, fill);
-    let arena = Arena {
-        values: line("w", Fill::Uniform(1, -1.0, 1.0)),
-        grads: line("g", Fill::Uniform(2, -2.0, 2.0)),
-        first: line("m", Fill::Uniform(3, -0.5, 0.5)),
-        second: line("v", Fill::Uniform(4, 0.01, 1.0)),
-    };
-    let guard = case.input_line("guard", 2, Dtype::U32, Fill::Words(vec![status, 0]));
-    let rates = &mut case.record.rates;
-    *rates = crate::kernels::common::optimizer_rates(config, lr, 3);
-    case.record(|tape| {
-        let sums = (clip > 0.0).then(|| tape.plan.vector("sums", chunks(&arena)));
-        update(tape, config, &[arena], (guard, sums));
-    });
-    if clip > 0.0 {
-        // The reference's plain f32 sums of 4,096 squares err by about as many roundings' root.
-        case.tolerance = 5e-6;
-    }
-    case
 }

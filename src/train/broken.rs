@@ -105,12 +105,15 @@ impl Trainer {
 
     fn stopped(&self, step: u64, what: &str) -> Error {
         let pixel = self.model.reading.shown.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
-        let hint = match self.model.config.optimizer.clip_norm {
+        let optimizer = &self.model.config.optimizer;
+        let hint = match optimizer.clip_norm {
             _ if pixel > LARGE => {
                 "pixels are so large that no learning rate fits them: `--range standardise` brings them near 1, \
                  `--range columns` each column"
             }
-            0.0 => "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)",
+            0.0 if !optimizer.normalise => {
+                "lower the learning rate (`--lr`), or clip the gradients (`--clip-norm`)"
+            }
             _ => "lower the learning rate (`--lr`)",
         };
         let what = format!("the numbers broke at step {step}: {what}");

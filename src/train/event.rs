@@ -23,8 +23,8 @@ pub struct Step {
     pub learning_rate: f64,
     /// The weight of the KL, β as far as it has risen.
     pub kl_weight: f64,
-    /// ‖∇‖, the L2 norm of the gradient of `objective` by all parameters together, before clipping and without weight
-    /// decay. With [`Reduction::Sum`](crate::config::Reduction) the optimiser gets, and `clip_norm` limits, as many
+    /// ‖∇‖, the L2 norm of the gradient of `objective` by all parameters together, before clipping or normalising and
+    /// without weight decay. With [`Reduction::Sum`](crate::config::Reduction) the optimiser gets, and `clip_norm` limits, as many
     /// times this as the minibatch has images.
     pub gradient_norm: f64,
 }

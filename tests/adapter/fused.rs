@@ -72,6 +72,8 @@ fn kinds() -> Vec<(&'static str, Config, usize)> {
         kind("adamw", |c| (c.optimizer.rule, c.optimizer.weight_decay) = (Rule::Adamw, 0.1), 12),
         kind("sgd", |c| c.optimizer.rule = Rule::Sgd, 15),
         kind("clipped", |c| c.optimizer.clip_norm = 0.1, 17),
+        // Two of each weight and each bias in the place of the two of clipping.
+        kind("normalised gradients", |c| c.optimizer.normalise = true, 35),
     ]
 }
 

@@ -20,6 +20,9 @@ fn kinds() -> Vec<(&'static str, Config)> {
             (c.optimizer.rule, c.optimizer.clip_norm) = (Rule::Sgd, 0.1);
         }),
         kind("clipped", |c| c.optimizer.clip_norm = 0.1),
+        kind("normalised gradients, sgd", |c| {
+            (c.optimizer.rule, c.optimizer.normalise) = (Rule::Sgd, true);
+        }),
         kind("mean, layer norm", |c| {
             (c.objective.reduction, c.model.layer_norm) = (Reduction::Mean, true);
         }),
@@ -59,15 +62,24 @@ fn the_norm_is_that_of_all_gradients_and_changes_no_bit() {
         ("gpu as recorded", Some(Device::Gpu(gpu.clone())), Fusion::Nothing, 2e-5),
     ];
     for (name, config) in kinds() {
+        // Its step leaves gradients as they are.
+        let mut as_they_are = config.clone();
+        as_they_are.optimizer.normalise = false;
         for (way, device, step, allowed) in &ways {
+            let mut judge = Bench::new(&as_they_are, data, noise, None);
             let mut recorded = Bench::new(&config, data, noise, None);
             let bench = |step| Bench::with_use(&config, data, noise, device.as_ref(), step);
             let [mut plain, mut logged] = [Use::Step(*step), Use::LoggedStep(*step)].map(bench);
             [&mut recorded, &mut plain, &mut logged].into_iter().for_each(|bench| bench.start(7));
             for t in 1..=2 {
                 let record = recorded.record(t);
-                recorded.step(record);
-                let all = recorded.read_all(|parameter| parameter.grad);
+                let values = recorded.read_all(|parameter| parameter.value);
+                let of = |name: &str| values.iter().find(|(key, _)| key == name);
+                judge.write_all(|key, _| of(key).expect("a parameter").1.clone());
+                [&mut recorded, &mut judge].into_iter().for_each(|bench| {
+                    bench.step(record);
+                });
+                let all = judge.read_all(|parameter| parameter.grad);
                 let squares = all.iter().flat_map(|(_, gradient)| gradient).map(|g| g * g);
                 let (found, expected) = (logged.gradient_norm(record), squares.sum::<f64>().sqrt());
                 let apart = (found - expected).abs() / expected;

@@ -22,6 +22,7 @@ mod likelihoods;
 mod logged;
 mod maps;
 mod networks;
+mod normalise;
 mod optimisers;
 mod parts;
 mod prior;

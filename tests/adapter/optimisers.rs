@@ -84,11 +84,12 @@ fn rules_equal_pytorch() {
 fn steps_of_every_rule_equal_the_oracle() {
     let gpu = gpu();
     for rule in [Rule::Adamax, Rule::Rmsprop, Rule::Adagrad] {
-        for clip_norm in [0.0, 0.1] {
+        for (clip_norm, normalise) in [(0.0, false), (0.1, false), (0.0, true)] {
             let mut config = small();
             (config.optimizer.rule, config.optimizer.clip_norm) = (rule, clip_norm);
-            config.optimizer.weight_decay = 0.1;
-            steps_hold(&format!("{rule:?}, clipped to {clip_norm}"), &config, &gpu);
+            (config.optimizer.weight_decay, config.optimizer.normalise) = (0.1, normalise);
+            let name = format!("{rule:?}, clipped to {clip_norm}, normalised: {normalise}");
+            steps_hold(&name, &config, &gpu);
         }
     }
 }

@@ -20,6 +20,7 @@ fn kinds() -> Vec<(&'static str, Config)> {
         kind("binarised", |c| c.train.pixels = Pixels::Binarised),
         kind("another contrast", |c| c.train.jitter = 0.2),
         kind("clipped", |c| c.optimizer.clip_norm = 0.1),
+        kind("normalised gradients", |c| c.optimizer.normalise = true),
         kind("momentum", |c| (c.optimizer.rule, c.optimizer.momentum) = (Rule::Sgd, 0.9)),
         kind("deep, averaged", |c| {
             (c.model.encoder, c.model.decoder) = ([31, 17].into(), [].into());

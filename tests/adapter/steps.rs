@@ -76,6 +76,7 @@ fn steps_of_every_kind_of_model_equal_the_oracle() {
     change("binarised", |c| c.train.pixels = Pixels::Binarised);
     change("sgd", |c| c.optimizer.rule = Rule::Sgd);
     change("clipped", |c| c.optimizer.clip_norm = 0.1);
+    change("normalised gradients", |c| c.optimizer.normalise = true);
     let gpu = Device::Gpu(gpu());
     for (name, config) in kinds {
         let mut oracle = Bench::new(&config, data, TrainingNoise::Drawn, None);

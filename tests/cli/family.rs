@@ -91,6 +91,7 @@ const KINDS: &[(&str, &str)] = &[
     (
         "schedules",
         "objective.mmd = 9.0\nobjective.warmup-steps = 4\noptimizer.rule = 'adagrad'\n\
+         optimizer.normalise = true\n\
          optimizer.schedule = 'plateau'\noptimizer.decay-epochs = 1\noptimizer.warmup-steps = 3\n\
          model.likelihood = 'laplace'\nmodel.scale = 'pixel'\nobjective.reduction = 'mean'\n\
          train.pixels = 'binarised'\nmodel.init = 'normal'\nmodel.init-deviation = 0.1",

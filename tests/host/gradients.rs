@@ -32,6 +32,8 @@ const WITHOUT: &[&str] = &[
     "likelihood.sum_adam",
     "likelihood.sum_adam_squares",
     "norm.report",
+    "normalise.squares",
+    "normalise.divide",
     "label.gather",
     "reduce.terms",
     "finite.check",

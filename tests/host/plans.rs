@@ -46,6 +46,7 @@ fn steps_of_every_model_are_fused() {
         [15, 10],
     );
     takes("clipping", |c| c.optimizer.clip_norm = 1.0, [17, 12]);
+    takes("normalised gradients", |c| c.optimizer.normalise = true, [35, 22]);
 }
 
 /// KiB of all that a model can do without training, without the images that it looks at.

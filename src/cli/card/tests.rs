@@ -137,6 +137,7 @@ fn it_says_what_the_model_is() {
     state.config.model.likelihood = Likelihood::Normal;
     state.config.optimizer.rule = Rule::Sgd;
     state.config.optimizer.clip_norm = 5.0;
+    state.config.optimizer.normalise = true;
     (state.config.optimizer.schedule, state.config.optimizer.average) = (Schedule::Burda, 0.5);
     (state.trained.skipped, state.data, state.config.objective.beta) = (7, None, 1.0);
     let text = card_of(&state, None);
@@ -147,6 +148,6 @@ fn it_says_what_the_model_is() {
     let weighed = card_of(&state, Some(&tested));
     says(&weighed, &["bound of K = 5 z", "mean of 3 estimates", "doubly reparameterised"]);
     says(&weighed, &["15 sampled z an image"]);
-    says(&text, &["schedule burda", "averaged with decay 0.5"]);
+    says(&text, &["gradient divided by its norm", "schedule burda", "averaged with decay 0.5"]);
     says(&text, &["not tested", "not recorded", "the negative ELBO", "means of pixels"]);
 }

@@ -171,6 +171,9 @@ pub(in crate::cli) fn rule(optimizer: &OptimizerConfig) -> String {
     if *clip_norm != 0.0 {
         text += &format!(", gradients' norm at most {clip_norm}");
     }
+    if optimizer.normalise {
+        text += ", each tensor's gradient divided by its norm";
+    }
     if *schedule != Schedule::Constant {
         text += &format!(", schedule {}", format!("{schedule:?}").to_lowercase());
     }

@@ -117,6 +117,11 @@ pub(in crate::cli) const TABLES: &[Table] = &[
                 "The norm of all gradients is scaled down to this, below 1e30; 0.0 leaves it as it is.",
             ),
             key(
+                "normalise",
+                "Whether each weight's and each bias's gradient is divided by its own norm + 1e-7, before\n\
+                 weight decay: true or false (Tomczak and Welling 2018). Not with clip-norm.",
+            ),
+            key(
                 "schedule",
                 "How the learning rate changes: constant, step (times decay-factor every decay-epochs),\n\
                  cosine (down to final-lr over the epochs, Loshchilov and Hutter 2017), plateau (times\n\

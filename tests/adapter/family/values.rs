@@ -62,6 +62,7 @@ pub(super) const VALUES: &[(&str, &str)] = &[
     ("optimizer.momentum", "0.0, 0.9, 0.9999999999999999, 1.0"),
     ("optimizer.nesterov", "false, true"),
     ("optimizer.clip-norm", "0.0, 1.0, 1.2e-38, 9e29, 1e-39"),
+    ("optimizer.normalise", "false, true"),
     ("optimizer.schedule", "'constant', 'step', 'cosine', 'plateau', 'burda'"),
     ("optimizer.warmup-steps", "0, 1, 1000000, 1000001"),
     ("optimizer.decay-epochs", "10, 1, 1000000, 0"),
