@@ -523,7 +523,7 @@ def in_toml(value):
 
 
 def check_networks(elbo):
-    random, worst, clamped, count, priors = np.random.default_rng(5), 0.0, 0, 0, 0
+    random, worst, clamped, count, of_priors = np.random.default_rng(5), 0.0, 0, 0, 0
     # The fourth has different numbers of layers on both sides, the last layers that stand for themselves.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
     shapes += [(["norm", "linear 9", "tanh", "silu", "dropout 0.2", 7], ["sigmoid", "linear 8", "norm", 6, "dropout 0.1"])]
@@ -548,10 +548,11 @@ def check_networks(elbo):
     kinds = [(a, l, {}) for a, l in itertools.product(ACTIVATIONS, LIKELIHOODS) if of(a, l)]
     kinds += [(activation, "bernoulli", {"layer-norm": True}) for activation in ACTIVATIONS]
     kinds += [("relu", "bernoulli", {"classes": CLASSES})]
-    # Learned priors, whose pseudo-inputs are what the encoder takes.
-    kinds += [("tanh", "normal", {"prior": "mixture", "prior-components": 5, "classes": CLASSES})]
-    kinds += [("relu", likelihood, {"prior": "vamp", "prior-components": 5}) for likelihood in ("bernoulli", "normal", "poisson")]
-    for (encoder, decoder), (activation, likelihood, more) in itertools.product(shapes, kinds):
+    # Learned priors, whose pseudo-inputs are what the encoder takes, after all others.
+    priors = [("tanh", "normal", {"prior": "mixture", "prior-components": 5, "classes": CLASSES})]
+    priors += [("relu", likelihood, {"prior": "vamp", "prior-components": 5}) for likelihood in ("bernoulli", "normal", "poisson")]
+    every = itertools.chain(itertools.product(shapes, kinds), itertools.product(shapes, priors))
+    for (encoder, decoder), (activation, likelihood, more) in every:
         if "layer-norm" in more and not encoder:
             continue
         if "classes" in more and has_map({"encoder": encoder}, "encoder"):
@@ -589,13 +590,13 @@ def check_networks(elbo):
             difference, bound = check_part(elbo, run, part, back, {"model": config}, size, random, model)
             worst, clamped, count = max(worst, difference), clamped + bound, count + 1
         if "prior" in more and model is not None:
-            worst, priors = max(worst, check_prior(back, {"model": config}, random, model)), priors + 1
+            worst, of_priors = max(worst, check_prior(back, {"model": config}, random, model)), of_priors + 1
     require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
     print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")
     if torch is None:
         print(f"{count // 2} Python files compile; there is no PyTorch here (`pip install torch`) that would run them")
     else:
-        print(f"{count // 2} Python files by PyTorch {torch.__version__}, {priors} of learned priors: within the same difference")
+        print(f"{count // 2} Python files by PyTorch {torch.__version__}, {of_priors} of learned priors: within the same difference")
 
 
 def check_run(elbo, run):
