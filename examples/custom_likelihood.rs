@@ -144,7 +144,7 @@ fn record(config: &Config) -> elbo::Result<Model> {
     let units = [HIDDEN, 2 * LATENT];
     let h = layer(&mut tape, "fc2", Input::Made(top), units, Activation::Identity);
     let draw = Draw { z, kl, log_ratio: Some(log_ratio) };
-    gaussian(&mut tape, Normal { h, eps, site: 0 }, Noise::Drawn { image }, draw);
+    gaussian(&mut tape, Normal { h, images: h.rows(), eps, site: 0 }, Noise::Drawn { image }, draw);
     let top = layer(&mut tape, "fc3", Input::Made(z), [LATENT, HIDDEN], relu);
     let units = [HIDDEN, PIXELS];
     let m = layer(&mut tape, "fc4", Input::Made(top), units, Activation::Sigmoid);

@@ -1,10 +1,11 @@
 // z = μ + ε ⊗ exp(½ log σ²) and KL(N(μ, σ²) ‖ N(0, 1)) = ½ Σ (μ² + σ² − 1 − log σ²), for
 // h (images, 2 n) = [μ | log σ²], z and ε (images · samples, n), kl (images): Kingma and Welling 2014,
-// eq. 10 and appendix B; log_ratio (images · samples) = log p(z) − log q(z | x) = ½ Σ (ε² + log σ² − z²). Row r is sample r mod samples of image r div samples. log σ² is clamped;
+// eq. 10 and appendix B; log_ratio (images · samples) = log p(z) − log q(z | x) = ½ Σ (ε² + log σ² − z²). Row r is sample r mod samples of row r div
+// samples of h, and one of the `each` rows of image r div each: h has a row for each image, or for each z of a level below. log σ² is clamped;
 // outside the bounds its gradient is zero.
 
 struct Gaussian {
-    rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32, site: u32, importance: u32,
+    rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32, each: u32, site: u32, importance: u32,
     gradient: u32, accumulate: u32,
 }
 @group(0) @binding(0) var<uniform> p: Gaussian;
@@ -34,8 +35,8 @@ fn sample(row: u32, j: u32, noise: f32) -> vec2<f32> {
 fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
     let row = flat_index(id, groups, WIDTH);
     if row >= p.rows { return; }
-    let owner = row / p.samples;
-    let nth = row % p.samples;
+    let owner = row / p.each;
+    let nth = row % p.each;
     var sums = vec2<f32>();
     if owner < record.rows {
         let key = vec2<u32>(record.seed_low, record.seed_high);
@@ -54,7 +55,7 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
             z[row * p.z_stride + j] = 0.0;
         }
     }
-    if nth == 0u { kl[owner] = sums.x; }
+    if row % p.samples == 0u { kl[row / p.samples] = sums.x; }
     log_ratio[row] = sums.y;
 }
 
@@ -70,7 +71,7 @@ fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     let row = flat_index(id, groups, WIDTH);
     if row >= p.rows { return; }
     let owner = row / p.samples;
-    let inside = owner < record.rows;
+    let inside = row / p.each < record.rows;
     var sums = vec2<f32>();
     for (var j = 0u; j < p.latent; j++) {
         let mu = given_h[owner * p.h_stride + j];
@@ -100,7 +101,7 @@ fn store_both(i: u32, through: vec2<f32>, kl_slopes: vec2<f32>) {
     let at_log_var = at_mu + p.latent;
     let raw = back_h[at_log_var];
     let d = through + record.kl_weight * record.loss_scale * kl_slopes;
-    let inside = owner < record.rows;
+    let inside = owner * p.samples / p.each < record.rows;
     store(at_mu, select(0.0, d.x, inside));
     store(at_log_var, select(0.0, d.y, inside && raw == clamp_log_var(raw)));
 }
@@ -141,17 +142,21 @@ fn backward_weighed(
     let j = i % p.latent;
     if owner * p.samples >= p.rows { return; }
     let log_var = clamp_log_var(back_h[owner * p.h_stride + p.latent + j]);
-    let c = record.loss_scale * record.kl_weight / f32(p.samples);
+    let c = record.loss_scale * record.kl_weight / f32(p.each);
     let inverse = select(exp(-0.5 * log_var), 0.0, p.gradient == STANDARD);
     var up = 0.0;
     var along = 0.0;
+    var counts = 0.0;
     for (var row = owner * p.samples; row < (owner + 1u) * p.samples && row < p.rows; row++) {
         let at = row * p.z_stride + j;
         var d = dz[at] + c * weight[row] * (back_z[at] - back_eps[at] * inverse);
         if p.gradient == DREG { d *= weight[row] / f32(p.importance); }
         up += d;
         along += d * back_eps[at];
+        counts += weight[row];
     }
-    let entropy = vec2<f32>(0.0, select(0.0, -0.5, p.gradient == STANDARD));
+    // The weights of an image's samples have the mean 1.
+    let share = select(counts / f32(p.each), 1.0, p.samples == p.each);
+    let entropy = vec2<f32>(0.0, select(0.0, -0.5 * share, p.gradient == STANDARD));
     store_both(i, through_z(log_var, up, along), entropy);
 }

@@ -30,7 +30,7 @@ use crate::session::Session;
 pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
 pub use pictures::{Shown, check_temperature};
-pub use posterior::{ACTIVE, Codes, Dimension, Seen, by_kl, dimensions, used};
+pub use posterior::{ACTIVE, Codes, Dimension, Held, Seen, by_kl, dimensions, used};
 pub use prior::Components;
 pub(crate) use weights::Place;
 

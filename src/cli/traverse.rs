@@ -1,6 +1,6 @@
 //! `elbo traverse`: what each dimension of z does, or for two of them the whole plane.
 
-use elbo::evaluate::{by_kl, dimensions};
+use elbo::evaluate::{Held, by_kl, dimensions};
 use elbo::{Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let what = format!("`--plane` needs a model of 2 dimensions; this one has {latent}");
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
-        if state.config.model.prior.is_learned() {
+        if state.config.model.posterior.is_density() && !state.config.model.kl_has_formula() {
             let what =
                 "`--plane` lies at the quantiles of N(0, I), and this model's prior is learned";
             return Err(Error::config(what).hint("leave it out, and traverse each dimension"));
@@ -114,8 +114,12 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     let codes = model.encode(0..model.images())?;
     let all = dimensions(&codes, latent);
     // Of each dimension, whatever the others are.
-    let [means, deviations] =
-        codes.prior.map_or([vec![0.0; latent], vec![1.0; latent]], |prior| prior.moments());
+    let [means, deviations] = match codes.prior {
+        Held::Mixture(prior) => prior.moments(),
+        Held::Normal => [vec![0.0; latent], vec![1.0; latent]],
+        // By what the levels above make, which has no formula.
+        Held::Above { .. } => moments(&model.prior(DRAWN, 1.0)?, latent),
+    };
     let mut chosen = args.dimensions.clone();
     if chosen.is_empty() {
         chosen = by_kl(&all);
@@ -139,7 +143,7 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     let columns = signed(&(0..args.steps).map(value).collect::<Vec<_>>());
     let rest = match args.image {
         Some(image) => format!("the others as test image {image} has them"),
-        None if model.config().model.prior.is_learned() => {
+        None if !model.config().model.kl_has_formula() => {
             "the others at the prior's mean".to_owned()
         }
         None => "the others at 0".to_owned(),
@@ -152,6 +156,22 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     );
     let labels = Labels { caption: &caption, rows: &rows, columns: &columns, ..Labels::default() };
     args.picture.images(&args.model, "traverse", (&images, Look::new(model), args.steps), labels)
+}
+
+/// Draws of a prior that its mean and deviation are taken of.
+const DRAWN: usize = 4096;
+
+/// The mean and the deviation of each dimension of draws (count, latent).
+fn moments(draws: &[f32], latent: usize) -> [Vec<f32>; 2] {
+    let count = (draws.len() / latent) as f64;
+    let of = |j: usize| {
+        let own = || draws.iter().skip(j).step_by(latent).map(|&z| f64::from(z));
+        let mean = own().sum::<f64>() / count;
+        let variance = own().map(|z| (z - mean).powi(2)).sum::<f64>() / count;
+        (mean as f32, variance.sqrt() as f32)
+    };
+    let (means, deviations) = (0..latent).map(of).unzip();
+    [means, deviations]
 }
 
 /// The images of a plane of z, each at the middle of an equal share of the prior (Kingma and Welling

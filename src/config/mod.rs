@@ -25,7 +25,7 @@ pub use data::{
 pub use layer::Layer;
 pub use layers::{Entry, Layers, Residual, hidden_layers};
 pub use likelihood::{Blocks, Likelihood, Makes, Mean, Scale, Support};
-pub use model::{Activation, Init, ModelConfig, OutputBias, Posterior, Prior};
+pub use model::{Activation, Init, Level, ModelConfig, OutputBias, Posterior, Prior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use preset::{PRESETS, Preset, Published, Quantity};
@@ -50,6 +50,9 @@ pub const MOST_LATENT: usize = 32_768;
 
 /// The most components of a learned prior, of each of which every z has a share.
 pub const MOST_PRIOR_COMPONENTS: usize = 8192;
+
+/// The most levels of z above the first.
+pub const MOST_LEVELS: usize = 31;
 
 /// The most images in a batch, units in a layer, and epochs.
 pub const MOST: usize = 1_000_000;

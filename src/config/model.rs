@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::validate::{count, fail, has_effect, positive, within};
 use crate::config::{
-    Layers, Likelihood, MOST_LATENT, MOST_PRIOR_COMPONENTS, Makes, Mean, Scale, Support,
+    Layers, Likelihood, MOST_LATENT, MOST_LEVELS, MOST_PRIOR_COMPONENTS, Makes, Mean, Scale,
+    Support,
 };
 use crate::error::{Error, Result};
 
@@ -168,6 +169,18 @@ impl Prior {
     }
 }
 
+/// A level of z above another, by networks as those of images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Level {
+    /// The layers of q(z | z below), from the z below on, before that which makes the posterior.
+    pub encoder: Layers,
+    /// Dimensions of z.
+    pub latent: usize,
+    /// The layers of p(z below | z), from z on, before that which makes the mean and the log-variance of the z below.
+    pub decoder: Layers,
+}
+
 /// The network and its distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -213,6 +226,13 @@ pub struct ModelConfig {
     pub levels: usize,
     /// Components of a mixture of logistics.
     pub components: usize,
+    /// Levels of z above that which the decoder takes, from below upwards: p(z) is the prior of the highest, of the others what
+    /// the next makes (Burda et al. 2016, section 5).
+    pub above: Vec<Level>,
+}
+
+fn size_of_level(latent: usize) -> Result<()> {
+    count("above.latent", latent, 1, MOST_LATENT)
 }
 
 impl Default for ModelConfig {
@@ -237,6 +257,7 @@ impl Default for ModelConfig {
             classes: 0,
             levels: 256,
             components: 5,
+            above: Vec::new(),
         }
     }
 }
@@ -245,6 +266,7 @@ impl ModelConfig {
     pub(super) fn validate(&self) -> Result<()> {
         count("latent", self.latent, 1, MOST_LATENT)?;
         self.validate_prior()?;
+        self.validate_levels()?;
         for (name, layers) in [("encoder", &self.encoder), ("decoder", &self.decoder)] {
             layers.validate(name, self)?;
         }
@@ -281,6 +303,37 @@ impl ModelConfig {
         let components = self.components == Self::default().components;
         let needs = "the likelihood `logistic-mixture` or `colour-mixture`";
         has_effect("components", components || mixture, needs)
+    }
+
+    /// Dimensions of the z that the prior is of: the highest.
+    #[must_use]
+    pub fn highest_latent(&self) -> usize {
+        self.above.last().map_or(self.latent, |level| level.latent)
+    }
+
+    /// Whether the KL divergence has a formula: it is that of a normal from N(0, I).
+    #[must_use]
+    pub fn kl_has_formula(&self) -> bool {
+        !self.prior.is_learned() && self.above.is_empty()
+    }
+
+    fn validate_levels(&self) -> Result<()> {
+        let count = self.above.len();
+        if count > MOST_LEVELS {
+            return fail("above", &count, &format!("at most {MOST_LEVELS} levels"));
+        }
+        let density = self.posterior.is_density();
+        has_effect("above", density || count == 0, "`posterior = \"normal\"`")?;
+        for level in &self.above {
+            size_of_level(level.latent)?;
+            level.encoder.validate("above", self)?;
+            level.decoder.validate("above", self)?;
+        }
+        if self.prior == Prior::Vamp && count > 0 {
+            let what = "`prior` is vamp, whose pseudo-inputs are images, and the highest level of `above` does not see images";
+            return Err(Error::config(what).hint("choose `--prior mixture`, or leave out `above`"));
+        }
+        Ok(())
     }
 
     /// Judges the prior, and refuses what its pseudo-inputs cannot have.

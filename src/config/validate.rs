@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::config::{Config, MOST, ObjectiveConfig, Pixels, Posterior};
+use crate::config::{Config, Gradient, MOST, ObjectiveConfig, Pixels, Posterior};
 use crate::error::{Error, Result};
 
 impl Config {
@@ -27,15 +27,24 @@ impl Config {
         self.in_parts()
     }
 
-    /// Refuses a KL divergence by its formula where there is none.
+    /// Refuses a KL divergence by its formula where there is none, and gradients that levels of z have not.
     fn has_formula(&self) -> Result<()> {
-        if !self.model.prior.is_learned() || self.objective.weighs() {
+        let weighs = self.objective.weighs();
+        let levels = self.model.above.len() + 1;
+        if levels > 1 && weighs && self.objective.gradient != Gradient::Standard {
+            let what = format!("`gradient` is not standard, and z has {levels} levels (`above`)");
+            return Err(Error::config(what).hint(
+                "the posterior of a level hangs on the z below, which is no parameter of it: leave `gradient` out",
+            ));
+        }
+        if self.model.kl_has_formula() || weighs {
             return Ok(());
         }
-        let prior = self.model.prior.name();
-        let what = format!(
-            "`kl` is analytic, and the KL divergence from the prior `{prior}` has no formula"
-        );
+        let of = match levels {
+            1 => format!("from the prior `{}`", self.model.prior.name()),
+            _ => format!("of z of {levels} levels (`above`)"),
+        };
+        let what = format!("`kl` is analytic, and the KL divergence {of} has no formula");
         Err(Error::config(what).hint("add `--set objective.kl=sampled`, or `--importance` above 1"))
     }
 
@@ -131,11 +140,15 @@ pub(super) fn positive(name: &str, value: f64, below: f64) -> Result<()> {
 mod tests {
     use super::*;
     use crate::config::{
-        Corruption, Entry, Gradient, Init, KlEstimate, Layer, Layers, Likelihood, Mean, OutputBias,
+        Corruption, Entry, Init, KlEstimate, Layer, Layers, Level, Likelihood, Mean, OutputBias,
         Prior, Rule, Scale,
     };
 
     type Spoil = fn(&mut Config);
+
+    fn level(latent: usize) -> Level {
+        Level { encoder: [3].into(), latent, decoder: [3].into() }
+    }
 
     /// What must be named, and what spoils it.
     const CASES: &[(&str, Spoil)] = &[
@@ -191,6 +204,18 @@ mod tests {
             (c.model.prior, c.model.prior_components) = (Prior::Mixture, 8193);
         }),
         ("kl", |c| c.model.prior = Prior::Mixture),
+        ("kl", |c| c.model.above = vec![level(2)]),
+        ("gradient", |c| {
+            (c.model.above, c.objective.importance) = (vec![level(2)], 5);
+            c.objective.gradient = Gradient::Dreg;
+        }),
+        ("above", |c| (c.model.above, c.objective.importance) = (vec![level(2); 32], 5)),
+        ("above.latent", |c| (c.model.above, c.objective.importance) = (vec![level(0)], 5)),
+        ("above", |c| (c.model.above, c.model.posterior) = (vec![level(2)], Posterior::Point)),
+        ("prior", |c| {
+            (c.model.above, c.objective.importance) = (vec![level(2)], 5);
+            c.model.prior = Prior::Vamp;
+        }),
         ("prior", |c| (c.model.prior, c.model.posterior) = (Prior::Mixture, Posterior::Point)),
         ("classes", |c| {
             (c.model.prior, c.objective.importance, c.model.classes) = (Prior::Vamp, 5, 10);

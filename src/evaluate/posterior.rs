@@ -5,6 +5,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use crate::config::{LOG_VAR_BOUNDS, Posterior};
+use crate::engine::Tensor;
 use crate::error::Result;
 use crate::evaluate::Model;
 use crate::evaluate::prior::{Components, log_normal};
@@ -25,8 +26,34 @@ pub struct Codes {
     pub log_var: Vec<f32>,
     /// One z of each posterior, or the point.
     pub z: Vec<f32>,
-    /// The prior that they are held to, if it is learned; else it is N(0, I).
-    pub prior: Option<Components>,
+    /// The prior that they are held to.
+    pub prior: Held,
+}
+
+/// The prior that codes are held to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Held {
+    /// N(0, I).
+    Normal,
+    /// A mixture that was learned.
+    Mixture(Components),
+    /// For each its own normal, which the level above makes of one z of its own.
+    Above {
+        /// The means (images, latent).
+        mean: Vec<f32>,
+        /// The log-variances (images, latent), within their bounds.
+        log_var: Vec<f32>,
+    },
+}
+
+/// Splits rows [μ | log σ²] of so many columns, or points, of `latent` numbers each, into both, log σ² within its bounds.
+fn split(rows: &[f32], (cols, latent): (usize, usize), [mean, log_var]: [&mut Vec<f32>; 2]) {
+    let (lowest, highest) = LOG_VAR_BOUNDS;
+    for row in rows.chunks(cols) {
+        let (own, rest) = row.split_at(latent);
+        mean.extend(own);
+        log_var.extend(rest.iter().map(|v| v.clamp(lowest, highest)));
+    }
 }
 
 /// What an encoder tells images by: rows of numbers, one for each image.
@@ -80,40 +107,63 @@ impl Dimension {
 }
 
 impl Model {
-    /// The posteriors of some images.
+    /// The posteriors of some images, of the z that the decoder takes.
     ///
     /// # Errors
     ///
     /// If there are no such images, or the device is lost.
     pub fn encode(&mut self, images: Range<usize>) -> Result<Codes> {
+        Ok(self.encode_levels(images)?.swap_remove(0))
+    }
+
+    /// The posteriors of some images, level by level from below upwards, each by the z that was drawn of the level below.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode).
+    pub fn encode_levels(&mut self, images: Range<usize>) -> Result<Vec<Codes>> {
         self.within(&images)?;
-        let (posterior, latent) = (self.config.model.posterior, self.config.model.latent);
-        let [mean, log_var, z] = [const { Vec::new() }; 3];
-        let mut codes = Codes { posterior, mean, log_var, z, prior: None };
+        let ports = self.vae.ports.clone();
+        let first = (ports.h, ports.z, 1);
+        let samples = self.config.objective.z_per_image();
+        let above = ports.above.iter().map(|level| (level.h, level.z, samples));
+        let levels: Vec<_> = std::iter::once(first).chain(above).collect();
+        let posterior = self.config.model.posterior;
+        let empty = |place: usize| Codes {
+            posterior,
+            mean: Vec::new(),
+            log_var: Vec::new(),
+            z: Vec::new(),
+            prior: match place < ports.above.len() {
+                true => Held::Above { mean: Vec::new(), log_var: Vec::new() },
+                false => Held::Normal,
+            },
+        };
+        let mut all: Vec<_> = (0..levels.len()).map(empty).collect();
         for part in self.batches(images) {
             let rows = part.len();
             self.run_one(Use::Encode, self.place(part))?;
-            for h in self
-                .session
-                .read(self.vae.ports.h.first_rows(rows))?
-                .chunks(self.vae.ports.h.cols())
-            {
-                let (mean, rest) = h.split_at(latent);
-                codes.mean.extend(mean);
-                match posterior {
-                    Posterior::Normal => {
-                        let (lowest, highest) = LOG_VAR_BOUNDS;
-                        codes.log_var.extend(rest.iter().map(|v| v.clamp(lowest, highest)));
-                    }
-                    Posterior::Point => {}
+            for (place, (codes, &(h, z, of_h))) in all.iter_mut().zip(&levels).enumerate() {
+                let latent = z.cols();
+                let mut of = |tensor: Tensor, each: usize| -> Result<Vec<f32>> {
+                    let values = self.session.read(tensor.first_rows(rows * each))?;
+                    let rows = values.chunks(tensor.cols()).step_by(each);
+                    Ok(rows.flat_map(|row| row.iter().copied()).collect())
+                };
+                codes.z.extend(of(z, samples)?);
+                let h_rows = of(h, of_h)?;
+                let to = [&mut codes.mean, &mut codes.log_var];
+                split(&h_rows, (h.cols(), latent), to);
+                if let Held::Above { mean, log_var } = &mut codes.prior {
+                    let prior = ports.above[place].prior;
+                    split(&of(prior, samples)?, (prior.cols(), latent), [mean, log_var]);
                 }
             }
-            let all = rows * self.config.objective.z_per_image();
-            let z = self.session.read(self.vae.ports.z.first_rows(all))?;
-            codes.z.extend(self.first_of_each(z, latent));
         }
-        codes.prior = self.known_components()?;
-        Ok(codes)
+        if let (Some(highest), Some(prior)) = (all.last_mut(), self.known_components()?) {
+            highest.prior = Held::Mixture(prior);
+        }
+        Ok(all)
     }
 
     /// What the encoder's last hidden layer makes of some images, behind its activation: the features that
@@ -143,7 +193,7 @@ impl Model {
 const SAMPLED: usize = 1000;
 
 /// How each of `latent` dimensions is used by these posteriors. Kingma and Welling 2014, appendix B:
-/// KL = ½ (μ² + σ² − 1 − log σ²). From a learned prior it has no formula: it is the mean of log q(z | x) − log p(z) in the
+/// KL = ½ (μ² + σ² − 1 − log σ²), and from a normal of its own as that is; from a learned prior it has no formula: it is the mean of log q(z | x) − log p(z) in the
 /// dimension alone over the z of at most 1,000 images at equal distances. Points have none, which counts as zero.
 #[must_use]
 pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
@@ -158,10 +208,19 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
         let all = mean.iter().zip(&log_var);
         let kl = match (codes.posterior, &codes.prior) {
             (Posterior::Point, _) => 0.0,
-            (Posterior::Normal, None) => {
+            (Posterior::Normal, Held::Normal) => {
                 mean_of(&mut all.map(|(m, v)| 0.5 * (m * m + v.exp_m1() - v)), images)
             }
-            (Posterior::Normal, Some(prior)) => {
+            // Given the z above, it has a formula.
+            (Posterior::Normal, Held::Above { mean, log_var }) => {
+                let prior = column(mean, j).into_iter().zip(column(log_var, j));
+                let kl = |((m, v), (of, width)): ((&f64, &f64), (f64, f64))| {
+                    let off = (m - of).powi(2) * (-width).exp();
+                    0.5 * ((v - width).exp_m1() - (v - width) + off)
+                };
+                mean_of(&mut all.zip(prior).map(kl), images)
+            }
+            (Posterior::Normal, Held::Mixture(prior)) => {
                 let every = images.div_ceil(SAMPLED).max(1);
                 let all = all.zip(column(&codes.z, j)).step_by(every);
                 let ratio = |((&m, &v), z): ((&f64, &f64), f64)| {
@@ -179,14 +238,27 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Codes, Dimension, Posterior, by_kl, dimensions};
+    use super::{Codes, Dimension, Held, Posterior, by_kl, dimensions};
+
+    /// By hand: KL(N(1, e) ‖ N(1, 1)) = ½ (e − 1 − 1), KL(N(0, 1) ‖ N(0, e)) = ½ (e⁻¹ − 1 + 1).
+    #[test]
+    fn a_level_is_held_to_what_is_above() {
+        let prior = Held::Above { mean: vec![1.0, 0.0], log_var: vec![0.0, 1.0] };
+        let (mean, log_var, z) = (vec![1.0, 0.0], vec![1.0, 0.0], vec![0.0; 2]);
+        let codes = Codes { posterior: Posterior::Normal, mean, log_var, z, prior };
+        let e = 1.0_f64.exp();
+        let found: Vec<_> = dimensions(&codes, 2).iter().map(|d| d.kl).collect();
+        let expected = [0.5 * (e - 2.0), 0.5 / e];
+        let near = found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12);
+        assert!(near, "{found:?}, not {expected:?}");
+    }
 
     /// By hand: KL(N(1, e) ‖ N(0, 1)) = ½ (1 + e − 1 − 1), and nothing where the posterior is the prior.
     #[test]
     fn dimensions_are_judged_each_by_itself() {
         let mean = vec![1.0, 0.0, -1.0, 0.0];
         let (log_var, z) = (vec![1.0, 0.0, 1.0, 0.0], vec![0.0; 4]);
-        let codes = Codes { posterior: Posterior::Normal, mean, log_var, z, prior: None };
+        let codes = Codes { posterior: Posterior::Normal, mean, log_var, z, prior: Held::Normal };
         let [used, idle] = dimensions(&codes, 2)[..] else { panic!("two dimensions") };
         let kl = 0.5 * (1.0_f64.exp() - 1.0);
         assert!((used.kl - kl).abs() < 1e-12 && (used.variance - 1.0).abs() < 1e-12, "{used:?}");

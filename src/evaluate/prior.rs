@@ -1,7 +1,7 @@
 //! The prior of a model: what is drawn from it, and the components of one that was learned.
 
 use crate::engine::Record;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{Model, check_temperature, stream};
 use crate::kernels::philox::{key, philox, purpose};
 use crate::model::Use;
@@ -36,6 +36,21 @@ impl Components {
             weights: each.map(|one| one / sum).collect(),
             means: of(0).map(f64::from).collect(),
             log_vars: of(1).map(|v| f64::from(v.clamp(lowest, highest))).collect(),
+        }
+    }
+
+    /// Makes standard normals z of the places from `first` on (images, latent) draws of the mixture.
+    fn take(&self, z: &mut [f32], first: usize, seed: u64) {
+        for (place, z) in z.chunks_mut(self.latent).enumerate() {
+            let purpose = 16 * stream::PRIOR + purpose::COMPONENT;
+            let [high, low, ..] = philox([0, (first + place) as u32, 0, purpose], key(seed));
+            let word = (u64::from(high) << 32 | u64::from(low)) >> 11;
+            let k = self.at(word as f64 / (1_u64 << 53) as f64);
+            for (j, z) in z.iter_mut().enumerate() {
+                let at = k * self.latent + j;
+                let deviation = (0.5 * self.log_vars[at]).exp();
+                *z = (self.means[at] + deviation * f64::from(*z)) as f32;
+            }
         }
     }
 
@@ -105,7 +120,7 @@ impl Model {
             None => vec![0.0; parts.rows()],
         };
         let parts = self.session.read(parts)?;
-        Ok(Some(Components::new(self.config.model.latent, &logits, &parts)))
+        Ok(Some(Components::new(self.config.model.highest_latent(), &logits, &parts)))
     }
 
     /// The pseudo-inputs of a `VampPrior` as images (components, pixels), if the prior is one.
@@ -128,32 +143,53 @@ impl Model {
     ///
     /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
     pub fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
+        self.prior_by_level(count, &vec![temperature; self.config.model.above.len() + 1])
+    }
+
+    /// The same with a temperature for each level of z, from below upwards.
+    ///
+    /// # Errors
+    ///
+    /// As [`prior`](Self::prior), or if there are not as many temperatures as levels.
+    pub fn prior_by_level(&mut self, count: usize, temperatures: &[f32]) -> Result<Vec<f32>> {
         self.config.check_prior()?;
-        check_temperature(temperature)?;
-        let mut z = Vec::new();
+        temperatures.iter().try_for_each(|&t| check_temperature(t))?;
+        let levels = self.config.model.above.len() + 1;
+        let Some((&highest, lower)) =
+            temperatures.split_last().filter(|_| temperatures.len() == levels)
+        else {
+            let what = format!("{} temperatures, and z has {levels} levels", temperatures.len());
+            return Err(Error::config(what)
+                .hint("give one for each level, from below upwards, or one for all"));
+        };
+        let ports = self.vae.ports.clone();
+        let top = ports.above.last().map_or(ports.z, |level| level.z);
+        let noise: Vec<_> =
+            std::iter::once(ports.eps).chain(ports.above.iter().map(|level| level.eps)).collect();
+        let mut all = Vec::new();
         for part in self.batches(0..count) {
-            let rows = part.len();
+            let (rows, first) = (part.len(), part.start);
             let seed = self.seed();
             let record = Record { stream: stream::PRIOR, step: 0, seed, ..self.place(part) };
             self.run_one(Use::Prior, record)?;
-            z.extend(self.session.read(self.vae.ports.z.first_rows(rows))?);
-        }
-        z.iter_mut().for_each(|z| *z *= temperature);
-        let Some(components) = self.known_components()? else { return Ok(z) };
-        let key = key(self.seed());
-        let latent = self.config.model.latent;
-        for (place, z) in z.chunks_mut(latent).enumerate() {
-            let counter = [0, place as u32, 0, 16 * stream::PRIOR + purpose::COMPONENT];
-            let [high, low, ..] = philox(counter, key);
-            let word = (u64::from(high) << 32 | u64::from(low)) >> 11;
-            let k = components.at(word as f64 / (1_u64 << 53) as f64);
-            for (j, z) in z.iter_mut().enumerate() {
-                let at = k * latent + j;
-                let (mu, deviation) = (components.means[at], (0.5 * components.log_vars[at]).exp());
-                *z = (mu + deviation * f64::from(*z)) as f32;
+            let mut z = self.session.read(top.first_rows(rows))?;
+            z.iter_mut().for_each(|z| *z *= highest);
+            if let Some(components) = self.known_components()? {
+                components.take(&mut z, first, seed);
             }
+            if levels > 1 {
+                self.session.write(top.first_rows(rows), &z)?;
+                for (&eps, &temperature) in noise.iter().zip(lower) {
+                    let eps = eps.first_rows(rows);
+                    let scaled = self.session.read(eps)?.into_iter().map(|v| v * temperature);
+                    self.session.write(eps, &scaled.collect::<Vec<_>>())?;
+                }
+                self.run_one(Use::Descend, record)?;
+                z = self.session.read(ports.z.first_rows(rows))?;
+            }
+            all.extend(z);
         }
-        Ok(z)
+        Ok(all)
     }
 }
 

@@ -16,7 +16,7 @@ fn feed_of(wanted: Use) -> Option<usize> {
     match wanted {
         Use::Step(_) | Use::LoggedStep(_) | Use::Part(_) => Some(0),
         Use::Evaluate | Use::EvaluateAtMean | Use::Encode => Some(1),
-        Use::Weigh | Use::Prior | Use::Decode => None,
+        Use::Weigh | Use::Prior | Use::Descend | Use::Decode => None,
     }
 }
 

@@ -232,7 +232,7 @@ fn case(
     let log_ratio = Some(case.plan.vector("log-ratio", rows));
     let draw = Draw { z, log_ratio, kl };
     let (dmade, dh) = case.record(|tape| {
-        gaussian(tape, Normal { h, eps, site: 0 }, Noise::Given, draw);
+        gaussian(tape, Normal { h, images, eps, site: 0 }, Noise::Given, draw);
         bernoulli(tape, made, x, nll);
         let dmade = tape.grad(made, GradSite::Output).expect("the likelihood made it");
         bound(tape, draw, (importance, gradient), Losses { nll, extra }, &[dmade, each]);

@@ -32,8 +32,10 @@ params! {
         h_stride: u32,
         /// The distance between rows of z, ε and dz.
         z_stride: u32,
-        /// How many z each image has.
+        /// How many z each row of h has.
         samples: u32,
+        /// How many z each image has.
+        each: u32,
         /// Which of the model's draws it is, so that each draws noise of its own.
         site: u32,
         /// How many samples are under one logarithm, where they are weighed.
@@ -70,7 +72,7 @@ pub static DRAW: Kernel<Gaussian, 6> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (draw, draw),
-    cpu: Cpu::Rows(|p| rows(p, |own, h, z| [1, h, z, z, 1, own])),
+    cpu: Cpu::Rows(|p| rows(p, |own, h, z, of_h| [1, h, z, z, of_h, own])),
     turns: |p| turns(p.latent, 4) * (1 + PHILOX + turns(4, 1)),
     flops: uncounted,
 };
@@ -89,7 +91,7 @@ pub static GIVEN: Kernel<Gaussian, 5> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (given, given),
-    cpu: Cpu::Rows(|p| rows(p, |own, h, z| [h, z, z, 1, own])),
+    cpu: Cpu::Rows(|p| rows(p, |own, h, z, of_h| [h, z, z, of_h, own])),
     turns: |p| turns(p.latent, 1),
     flops: uncounted,
 };
@@ -109,7 +111,7 @@ pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward, backward),
-    cpu: Cpu::Rows(|p| rows(p, |_, h, z| [h, z, z, h])),
+    cpu: Cpu::Rows(|p| rows(p, |_, h, z, _| [h, z, z, h])),
     turns: |p| turns(p.samples, 1),
     flops: uncounted,
 };
@@ -133,7 +135,7 @@ pub static BACKWARD_WEIGHED: Kernel<Gaussian, 6> = Kernel {
     overrides: &[],
     schedules: SCHEDULES,
     reference: (backward_weighed, backward_weighed),
-    cpu: Cpu::Rows(|p| rows(p, |own, h, z| [h, z, z, h, z, own])),
+    cpu: Cpu::Rows(|p| rows(p, |own, h, z, _| [h, z, z, h, z, own])),
     turns: |p| turns(p.samples, 1),
     flops: uncounted,
 };
@@ -144,19 +146,19 @@ pub(super) fn clamped<T: Real>(log_var: T) -> T {
     log_var.max(T::from_f32(lowest)).min(T::from_f32(highest))
 }
 
-/// Images with so many elements of each binding, which depend on how many samples an image has, and on the
-/// elements of its h and z.
+/// Images with so many elements of each binding, which depend on how many z an image has, on the elements of its h
+/// and z, and on its rows of h.
 fn rows<const N: usize>(
     p: &Gaussian,
-    elements: fn(usize, usize, usize) -> [usize; N],
+    elements: fn(usize, usize, usize, usize) -> [usize; N],
 ) -> Rows<Gaussian, N> {
     let part = |p: &Gaussian, images: Range<usize>| Gaussian {
-        rows: rows_of(images, p.samples, p.rows),
+        rows: rows_of(images, p.each, p.rows),
         ..*p
     };
-    let (samples, h) = (p.samples as usize, p.h_stride as usize);
-    let elements = elements(samples, h, samples * p.z_stride as usize);
-    Rows { images: p.rows.div_ceil(p.samples) as usize, elements, part }
+    let (each, of_h) = (p.each as usize, (p.each / p.samples) as usize);
+    let [h, z] = [of_h * p.h_stride as usize, each * p.z_stride as usize];
+    Rows { images: p.rows.div_ceil(p.each) as usize, elements: elements(each, h, z, of_h), part }
 }
 
 /// Where ε comes from.
@@ -174,8 +176,10 @@ pub enum Noise {
 /// A normal posterior of independent dimensions, and its place in the model.
 #[derive(Clone, Copy, Debug)]
 pub struct Normal {
-    /// [μ | log σ²] (images, 2 n).
+    /// [μ | log σ²] (images, 2 n), or a row for each z of the level below.
     pub h: Tensor,
+    /// How many images there are.
+    pub images: usize,
     /// The noise (images · samples, n).
     pub eps: Tensor,
     /// Which of the model's draws it is, so that each draws noise of its own; the first is 0.
@@ -191,13 +195,15 @@ impl Normal {
             2 * z.cols(),
             "gaussian: h holds a mean and a log-variance for each z"
         );
-        assert_eq!(z.rows(), samples * h.rows(), "gaussian: every image has as many z");
+        assert_eq!(z.rows(), samples * h.rows(), "gaussian: every row of h has as many z");
+        assert_eq!(h.rows() % self.images, 0, "gaussian: every image has as many rows of h");
         Gaussian {
             rows: size(z.padded_rows()),
             latent: size(z.cols()),
             h_stride: size(h.stride()),
             z_stride: size(z.stride()),
             samples: size(samples),
+            each: size(z.rows() / self.images),
             site: size(self.site),
             importance: 1,
             gradient: 0,

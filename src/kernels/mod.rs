@@ -13,6 +13,7 @@ pub mod bound;
 pub mod case;
 pub mod columns;
 pub mod common;
+pub mod conditional;
 pub mod corrupt;
 pub mod counts;
 pub mod divergence;
@@ -100,6 +101,8 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &divergence::MEANS,
     &divergence::WEIGH,
     &divergence::BACKWARD,
+    &conditional::RELATE,
+    &conditional::BACKWARD,
     &prior::PREPARE,
     &prior::DENSITIES,
     &prior::SHARE,
@@ -170,6 +173,7 @@ pub fn cases() -> Vec<Case> {
         gaussian::cases,
         importance::cases,
         divergence::cases,
+        conditional::cases,
         prior::cases,
         total_correlation::cases,
         mmd::cases,

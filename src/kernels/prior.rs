@@ -11,7 +11,7 @@ use crate::engine::{
 use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::draw::{Draw, Weighed, weighed};
 use reference::{
-    backward_logits, backward_parts, backward_z, densities, divergence, prepare, share,
+    backward_logits, backward_parts, backward_z, densities, mean_ratio, prepare, share,
 };
 
 pub(crate) use cases::cases;
@@ -111,7 +111,7 @@ pub static DIVERGENCE: Kernel<Prior, 2> = Kernel {
     bindings: [Binding::read("given_log_ratio"), Binding::write_within("kl")],
     overrides: &[],
     schedules: SCHEDULES,
-    reference: (divergence, divergence),
+    reference: (mean_ratio, mean_ratio),
     cpu: Cpu::Reference,
     turns: |p| turns(p.samples, 1),
     flops: uncounted,
@@ -187,14 +187,14 @@ pub struct Mixture {
 }
 
 /// Records that z is of a mixture, after a draw whose log-ratio is to the standard normal: the log-ratio is to the mixture
-/// then, and `kl` (images) the divergence from it by the samples. What is minimised must weigh samples, and the
+/// then. What is minimised must weigh samples, and the
 /// gradients at z and at the mixture are of that (Tomczak and Welling 2018, eq. 5; the formulas from softmax and the normal
 /// density).
 ///
 /// # Panics
 ///
 /// If the shapes do not fit, or on the way back if no sample is weighed.
-pub fn mixture(tape: &mut Tape<'_>, of: Mixture, draw: Draw, kl: Tensor) -> Draw {
+pub fn mixture(tape: &mut Tape<'_>, of: Mixture, draw: Draw, images: usize) {
     let Mixture { parts, logits, learns_logits } = of;
     let Draw { z, log_ratio, .. } = draw;
     let log_ratio = log_ratio.expect("a draw of a mixture stores its log-ratio");
@@ -212,14 +212,12 @@ pub fn mixture(tape: &mut Tape<'_>, of: Mixture, draw: Draw, kl: Tensor) -> Draw
         z_stride: size(z.stride()),
         parts_stride: size(parts.stride()),
         stride: size(shares.stride()),
-        samples: size(z.rows() / kl.cols()),
+        samples: size(z.rows() / images),
         accumulate: 0,
     };
     tape.dispatch(&PREPARE, p, [logits, parts, wide, base], Grid::Flat(count));
     tape.dispatch(&DENSITIES, p, [z, wide, base, shares], Grid::Flat(shares.words()));
     tape.dispatch(&SHARE, p, [z, shares, log_ratio], Grid::Rows(z.padded_rows()));
-    let images = Grid::Flat(z.padded_rows().div_ceil(p.samples as usize));
-    tape.dispatch(&DIVERGENCE, p, [log_ratio, kl], images);
     tape.on_backward(&[z, parts], move |tape| {
         let Weighed { weight, .. } = weighed(tape, z).expect("a learned prior weighs samples");
         let mut to = |of| {
@@ -238,5 +236,12 @@ pub fn mixture(tape: &mut Tape<'_>, of: Mixture, draw: Draw, kl: Tensor) -> Draw
             tape.dispatch(&BACKWARD_LOGITS, p, bindings, Grid::Flat(count));
         }
     });
-    Draw { kl, ..draw }
+}
+
+/// Records kl (images), the divergence that the log-ratios (images · samples) of z estimate.
+pub fn divergence(tape: &mut Tape<'_>, log_ratio: Tensor, (z, kl): (Tensor, Tensor)) {
+    let samples = size(z.rows() / kl.cols());
+    let p = Prior { rows: size(z.padded_rows()), samples, ..Prior::default() };
+    let images = Grid::Flat(z.padded_rows().div_ceil(samples as usize));
+    tape.dispatch(&DIVERGENCE, p, [log_ratio, kl], images);
 }

@@ -57,22 +57,36 @@ pub(super) fn fits(config: &Config, train: DataSpec, test: DataSpec) -> Result<(
         }
     }
     // Every matrix is counted with 32 bits, those of activations as those of weights.
-    let Architecture { encoder, decoder, .. } = Architecture::of(&config.model, train.size)?;
-    maps_fit(&encoder, part)?;
-    maps_fit(&decoder, rows)?;
+    let networks = Architecture::of(&config.model, train.size)?;
     let seen = pseudo_inputs(config);
     if seen > MOST_MAPS {
-        maps_fit(&encoder, seen).map_err(|e| e.hint("choose fewer `--prior-components`"))?;
+        maps_fit(&networks.encoder, seen)
+            .map_err(|e| e.hint("choose fewer `--prior-components`"))?;
     }
-    let weights = encoder.weights().chain(decoder.weights());
+    for (network, of_images) in networks.all() {
+        maps_fit(network, if of_images { part } else { rows })?;
+    }
+    matrices_fit(config, &networks, (part, rows))
+}
+
+/// Refuses matrices with more elements than are counted: of weights, and of what so many images and so many z make.
+fn matrices_fit(
+    config: &Config,
+    networks: &Architecture,
+    (part, rows): (usize, usize),
+) -> Result<()> {
+    let seen = pseudo_inputs(config);
+    let weights = networks.all().flat_map(|(network, _)| network.weights());
     let weights = weights.map(|[outputs, inputs]| ("layer", [inputs, outputs]));
-    let of_images = encoder.dims().flat_map(|dims| of_batch(part.max(seen), dims));
-    let of_z = decoder.dims().flat_map(|dims| of_batch(rows, dims));
+    let made = networks.all().flat_map(|(network, of_images)| {
+        let rows = if of_images { part.max(seen) } else { rows };
+        network.dims().flat_map(move |dims| of_batch(rows, dims))
+    });
     let pairs = config.objective.pairs().then_some(("batch", [part, part]));
     let shares =
         ("batch with its shares of the prior's components", [rows, config.model.prior_components]);
     let shares = config.model.prior.is_learned().then_some(shares);
-    for (what, sides) in weights.chain(of_images).chain(of_z).chain(pairs).chain(shares) {
+    for (what, sides) in weights.chain(made).chain(pairs).chain(shares) {
         let padded = sides.map(|side| side.saturating_add(PAD - 1) / PAD * PAD);
         if padded[0].saturating_mul(padded[1]) >= 1 << 31 {
             let what = format!("a {what} of {} × {} has 2³¹ elements or more", sides[0], sides[1]);

@@ -1,9 +1,11 @@
 //! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
 
 mod fits;
+mod hierarchy;
 pub(crate) mod likelihood;
 mod network;
 mod objective;
+mod ports;
 pub(crate) mod prior;
 mod programs;
 mod uses;
@@ -14,16 +16,14 @@ use crate::config::{Config, ImageSize};
 use crate::engine::plan::MAX_BINDING_BYTES;
 use crate::engine::record::SLOTS;
 use crate::engine::reuse::reuse;
-use crate::engine::{
-    BufferId, Fusion, PAD, Parameter, Parameters, Plan, Program, ReportSpec, Tape, Tensor,
-};
+use crate::engine::{BufferId, Fusion, PAD, Parameter, Parameters, Plan, Program, Tape, Tensor};
 use crate::error::Result;
 use crate::kernels::gather::Shard;
-use crate::kernels::reduce::reports;
 use fits::fits;
 use programs::{Made, Recorder};
 
-pub use network::Architecture;
+pub use network::{Above, Architecture};
+pub use ports::{LevelPorts, Ports};
 pub use uses::{Part, Use};
 
 /// The name that Σ −log p(x | z) of a minibatch is reported under, in nats.
@@ -64,97 +64,6 @@ pub enum TrainingNoise {
     Drawn,
     /// As it stands in [`Ports::eps`], to compare with other frameworks.
     Given,
-}
-
-/// The tensors of a model that hosts write and read.
-///
-/// Shapes, with n the images that are computed at once and s the z's of each: `x` (n, pixels),
-/// `h` (n, 2 · latent) = [μ | log σ²], `eps` and `z` (n · s, latent) and `made` (n · s, all blocks), which lies as
-/// [`Blocks`](crate::config::Blocks) say, image by image; `kl` (n), `nll` and `log_ratio` (n · s)
-/// in nats. Of a plain autoencoder `h` (n, latent) is `z`, and `kl` is zero. A program that is fused
-/// does not fill them all.
-#[derive(Clone, Debug)]
-pub struct Ports {
-    /// What its programs report: [`RECON`], [`KL`] and, where they learn, [`EXTRA`]; logged steps [`GRADIENT_NORM`] too.
-    pub reports: ReportSpec,
-    /// The training images.
-    pub train: Vec<Shard>,
-    /// The test images.
-    pub test: Vec<Shard>,
-    /// The minibatch.
-    pub x: Tensor,
-    /// Which images of the dataset the minibatch is.
-    pub image: Tensor,
-    /// The class of each image of the minibatch, if the model is told.
-    pub label: Option<Tensor>,
-    /// What the encoder's last hidden layer makes (n, units), if it has such a layer.
-    pub hidden: Option<Tensor>,
-    /// Mean and log-variance of the posterior, or the point.
-    pub h: Tensor,
-    /// ε.
-    pub eps: Tensor,
-    /// ε = 0, for z = μ.
-    at_mean: Tensor,
-    /// The latent.
-    pub z: Tensor,
-    /// What the decoder made, block by block, logits or locations first.
-    pub made: Tensor,
-    /// −log p(x | z) of each z.
-    pub nll: Tensor,
-    /// KL divergence of each image.
-    pub kl: Tensor,
-    /// log p(z) − log q(z | x) of each z.
-    pub log_ratio: Tensor,
-    /// [μ | log σ²] of the components of a learned prior (K, 2 · latent), as the parameters or the encoder have them.
-    pub components: Option<Tensor>,
-    /// What else is minimised, of each image.
-    pub extra: Tensor,
-    /// The largest logarithm of an importance weight of each image.
-    pub highest: Tensor,
-    /// The sum of each image's importance weights over the exponential of `highest`.
-    pub total: Tensor,
-}
-
-impl Ports {
-    /// Makes room for what does not depend on the network; what does comes with the first recording.
-    fn new(plan: &mut Plan, config: &Config, pixels: usize, data: [Vec<Shard>; 2]) -> Self {
-        let (batch, latent) = (config.train.part_size(), config.model.latent);
-        let rows = batch * config.objective.z_per_image();
-        let [train, test] = data;
-        let z = plan.matrix("z", rows, latent);
-        Self {
-            reports: reports(plan, &[RECON, KL, EXTRA, GRADIENT_NORM]),
-            train,
-            test,
-            x: plan.matrix("x", batch, pixels),
-            image: plan.words("image", batch),
-            label: (config.model.classes > 0).then(|| plan.words("label", batch)),
-            hidden: None,
-            h: z,
-            eps: plan.matrix("eps", rows, latent),
-            at_mean: plan.matrix("eps at the mean", rows, latent),
-            z,
-            made: z,
-            nll: plan.vector("nll", rows),
-            kl: plan.vector("kl", batch),
-            log_ratio: plan.vector("log-ratio", rows),
-            components: None,
-            extra: plan.vector("what else is minimised", batch),
-            highest: plan.vector("highest importance weight", batch),
-            total: plan.vector("sum of importance weights", batch),
-        }
-    }
-
-    /// What holds something when no program runs, but for the data, which no program writes.
-    fn tensors(&self) -> Vec<Tensor> {
-        let &Self { x, image, label, hidden, h, eps, at_mean, z, made, nll, kl, .. } = self;
-        let &Self { log_ratio, components, extra, highest, total, ref reports, .. } = self;
-        let slots = reports.slots;
-        let always =
-            [x, image, h, eps, at_mean, z, made, nll, kl, log_ratio, extra, highest, total];
-        let reported = [slots.values, slots.guard];
-        [label, hidden, components].into_iter().flatten().chain(always).chain(reported).collect()
-    }
 }
 
 /// A variational autoencoder (Kingma and Welling 2014) as buffers and programs.
@@ -271,7 +180,8 @@ impl Vae {
         let mut vae = Self { plan, parameters, ports, config, networks, size, noise, programs };
         // What every model can do; by it the network's parameters and tensors are known.
         let (made, evaluate) = vae.recorder().first();
-        let Made { hidden, h, z, made, components } = made;
+        let Made { hidden, h, z, made, components, above } = made;
+        vae.ports.above = above;
         (vae.ports.hidden, vae.ports.h, vae.ports.components) = (hidden, h, components);
         (vae.ports.z, vae.ports.made) = (z, made);
         evaluate.check(&vae.plan)?;

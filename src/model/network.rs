@@ -17,8 +17,19 @@ pub struct Architecture {
     pub encoder: Sequential,
     /// From z, and the class if the model is told, to what the likelihood takes of each pixel.
     pub decoder: Sequential,
+    /// The networks of the levels of z above the first, from below upwards.
+    pub above: Vec<Above>,
     /// How what the decoder makes of an image lies.
     pub made: Blocks,
+}
+
+/// The networks of a level of z above another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Above {
+    /// From the z below to h = [μ | log σ²] of this level's posterior.
+    pub encoder: Sequential,
+    /// From this level's z to [μ | log σ²] of the prior of the z below.
+    pub decoder: Sequential,
 }
 
 impl Architecture {
@@ -60,7 +71,15 @@ impl Architecture {
         let output = output(model, made(&decoder, z)?, size)?;
         decoder.push(Node::Layer(Placed::new(output, last)));
         let decoder = Sequential::new(decoder, z, Some(&encoder))?;
-        Ok(Self { encoder, decoder, made: Blocks::of(model, size.len(), size.channels) })
+        let above = above(model, &decoder)?;
+        Ok(Self { encoder, decoder, above, made: Blocks::of(model, size.len(), size.channels) })
+    }
+
+    /// All networks, each with whether its rows are images, else z.
+    pub fn all(&self) -> impl Iterator<Item = (&Sequential, bool)> {
+        let above = self.above.iter().flat_map(|level| [&level.encoder, &level.decoder]);
+        let of_z = std::iter::once(&self.decoder).chain(above).map(|network| (network, false));
+        std::iter::once((&self.encoder, true)).chain(of_z)
     }
 
     /// What should be known of the decoder for images of this size, if anything: that it ends in a map of other sides, from
@@ -76,6 +95,31 @@ impl Architecture {
             )
         })
     }
+}
+
+/// The networks of the levels above, under `above.I.encoder`, `above.I.posterior`, `above.I.decoder` and `above.I.prior`, I from 0.
+fn above(model: &ModelConfig, decoder: &Sequential) -> Result<Vec<Above>> {
+    let (mut below, mut all) = (model.latent, Vec::<Above>::new());
+    for (place, level) in model.above.iter().enumerate() {
+        let path = format!("above.{place}");
+        let network =
+            |layers: &Layers, [from, to]: [usize; 2], names: [&str; 2], before: &Sequential| {
+                let mut nodes = nodes(model, layers, &|i| format!("{path}.{}.{i}", names[0]));
+                let of = format!("{path}.{}", names[1]);
+                nodes.push(Node::Layer(Placed {
+                    layer: Layer::Linear(to.saturating_mul(2)),
+                    parts: ["mean", "log_var"].map(|part| format!("{of}.{part}")).into(),
+                    path: of,
+                }));
+                Sequential::new(nodes, Dims::vector(from), Some(before))
+            };
+        let before = all.last().map_or(decoder, |last| &last.decoder);
+        let up = network(&level.encoder, [below, level.latent], ["encoder", "posterior"], before)?;
+        let down = network(&level.decoder, [level.latent, below], ["decoder", "prior"], &up)?;
+        all.push(Above { encoder: up, decoder: down });
+        below = level.latent;
+    }
+    Ok(all)
 }
 
 /// Refuses an encoder that is told of a class, which lies behind the pixels, and takes both as a map.

@@ -22,7 +22,7 @@ impl Recorder<'_> {
     /// Records where the components of a learned prior lie.
     pub(super) fn prior(&mut self) -> Option<Mixture> {
         let (model, pixels) = (&self.config.model, self.ports.x.cols());
-        let (count, latent) = (model.prior_components, model.latent);
+        let (count, latent) = (model.prior_components, model.highest_latent());
         match model.prior {
             Prior::Normal => None,
             Prior::Mixture => {

@@ -18,20 +18,18 @@ use crate::kernels::matmul::{
 };
 use crate::kernels::norm::NormAt;
 use crate::kernels::optimizer::{learn, settle};
-use crate::kernels::philox::purpose;
-use crate::kernels::prior::{Mixture, mixture};
-use crate::kernels::random::draw_normals;
+use crate::kernels::prior::{Mixture, divergence};
 use crate::kernels::reduce::{Term, reduce};
 use crate::model::likelihood::likelihood;
 use crate::model::objective::objective;
 use crate::model::{
-    Architecture, EXTRA, GRADIENT_NORM, KL, Part, Ports, RECON, TrainingNoise, Use,
+    Architecture, EXTRA, GRADIENT_NORM, KL, LevelPorts, Part, Ports, RECON, TrainingNoise, Use,
 };
 use crate::nn::{Network, Top};
 
 /// Where the noise of z comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sampling {
+pub(super) enum Sampling {
     /// Drawn for each image and step.
     Drawn,
     /// As it stands in the port.
@@ -48,7 +46,7 @@ struct Losses {
 }
 
 /// What a recording has made that hosts read and write.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Made {
     /// What the encoder's last hidden layer makes of the minibatch, if it has such a layer.
     pub(super) hidden: Option<Tensor>,
@@ -57,6 +55,8 @@ pub(super) struct Made {
     pub(super) made: Tensor,
     /// The components of a learned prior.
     pub(super) components: Option<Tensor>,
+    /// The levels of z above the first.
+    pub(super) above: Vec<LevelPorts>,
 }
 
 /// A program that is being recorded.
@@ -156,8 +156,9 @@ impl<'v> Recorder<'v> {
             }
             Use::Prior => {
                 self.prior();
-                draw_normals(&mut self.tape, purpose::NOISE, z);
+                self.draw_noise();
             }
+            Use::Descend => self.descend(),
             Use::Decode => {
                 self.decode(z);
             }
@@ -178,12 +179,12 @@ impl<'v> Recorder<'v> {
     fn losses(&mut self, noise: Sampling) -> Made {
         let prior = self.prior();
         let (hidden, h) = self.posterior_of_test_images();
-        let Draw { z, .. } = self.draw(h, noise, prior);
+        let (Draw { z, .. }, above) = self.draw(h, noise, prior);
         let made = self.decode(z);
         self.compare(made);
         let &Ports { nll, kl, .. } = self.ports;
         self.report(Losses { nll, kl }, false);
-        Made { hidden, h, z, made, components: prior.map(|prior| prior.parts) }
+        Made { hidden, h, z, made, components: prior.map(|prior| prior.parts), above }
     }
 
     /// What the encoder's last hidden layer makes of test images, if it has one, and their posterior.
@@ -219,7 +220,7 @@ impl<'v> Recorder<'v> {
             linear_draw(&mut self.tape, &path, top, layer, at)
         } else {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
-            (h, self.draw(h, noise, prior))
+            (h, self.draw(h, noise, prior).0)
         };
         let top = self.decoder(draw.z);
         let (nll, gradients) = if fused.bernoulli {
@@ -248,7 +249,7 @@ impl<'v> Recorder<'v> {
         self.config.model.posterior.is_density()
     }
 
-    fn network(&mut self) -> Network<'_, 'v> {
+    pub(super) fn network(&mut self) -> Network<'_, 'v> {
         let (model, image) = (&self.config.model, self.ports.image);
         Network { tape: &mut self.tape, model, image }
     }
@@ -292,40 +293,53 @@ impl<'v> Recorder<'v> {
         self.network().last_affine(&networks.encoder, top.cols())
     }
 
-    /// Records a draw from the posterior h, or takes the point, whose KL is zero.
-    fn draw(&mut self, h: Tensor, noise: Sampling, prior: Option<Mixture>) -> Draw {
-        let &Ports { z, kl, log_ratio, .. } = self.ports;
+    /// Records a draw from the posterior h, with those of the levels above, or takes the point, whose KL is zero.
+    fn draw(
+        &mut self,
+        h: Tensor,
+        noise: Sampling,
+        prior: Option<Mixture>,
+    ) -> (Draw, Vec<LevelPorts>) {
+        let &Ports { z, eps, kl, log_ratio, .. } = self.ports;
         let draw = Draw { z, log_ratio: Some(log_ratio), kl };
-        match (self.config.model.posterior, prior) {
-            (Posterior::Point, _) => Draw { z: h, log_ratio: None, kl },
-            (Posterior::Normal, None) => {
-                self.reparameterise(h, noise, draw);
-                draw
+        match self.config.model.posterior {
+            Posterior::Point => (Draw { z: h, log_ratio: None, kl }, Vec::new()),
+            Posterior::Normal if self.config.model.kl_has_formula() => {
+                self.reparameterise((h, 0), noise, eps, draw);
+                (draw, Vec::new())
             }
-            (Posterior::Normal, Some(prior)) => {
+            Posterior::Normal => {
                 let of_normal = self.tape.plan.vector("KL from the standard normal", kl.cols());
                 let own = Draw { kl: of_normal, ..draw };
                 // The samples estimate the KL divergence, which the mean alone does not.
                 let drawn = if noise == Sampling::Mean { Sampling::Drawn } else { noise };
-                self.reparameterise(h, drawn, own);
-                let draw = mixture(&mut self.tape, prior, own, kl);
+                self.reparameterise((h, 0), drawn, eps, own);
+                let above = self.levels(own, drawn, prior);
+                divergence(&mut self.tape, log_ratio, (z, kl));
                 if noise == Sampling::Mean {
-                    self.reparameterise(h, noise, own);
+                    self.reparameterise((h, 0), noise, eps, own);
                 }
-                draw
+                (draw, above)
             }
         }
     }
 
-    /// Records z = μ + ε ⊗ σ of h = [μ | log σ²].
-    fn reparameterise(&mut self, h: Tensor, noise: Sampling, draw: Draw) {
-        let &Ports { eps, at_mean, image, .. } = self.ports;
+    /// Records z = μ + ε ⊗ σ of h = [μ | log σ²], of a level.
+    pub(super) fn reparameterise(
+        &mut self,
+        (h, site): (Tensor, usize),
+        noise: Sampling,
+        eps: Tensor,
+        draw: Draw,
+    ) {
+        let &Ports { at_mean, image, .. } = self.ports;
         let (noise, eps) = match noise {
             Sampling::Drawn => (Noise::Drawn { image }, eps),
             Sampling::Given => (Noise::Given, eps),
             Sampling::Mean => (Noise::Given, at_mean),
         };
-        gaussian(&mut self.tape, Normal { h, eps, site: 0 }, noise, draw);
+        let normal = Normal { h, images: image.cols(), eps, site };
+        gaussian(&mut self.tape, normal, noise, draw);
     }
 
     /// Records the hidden layers of the decoder.

@@ -22,8 +22,10 @@ pub enum Use {
     Encode,
     /// One more z of the posteriors that were encoded: its importance weights, which a point has not.
     Weigh,
-    /// z from the prior.
+    /// z from the prior; of several levels the highest, and the noise of the others.
     Prior,
+    /// From the highest z down to the first, by that noise.
+    Descend,
     /// z decoded.
     Decode,
 }
@@ -54,6 +56,8 @@ impl Use {
         let steps = steps.flat_map(logged).flatten();
         let looks = [Self::Evaluate, Self::EvaluateAtMean, Self::Encode, Self::Weigh];
         let looks = looks.into_iter().chain([Self::Prior, Self::Decode]);
+        let descends = (!config.model.above.is_empty()).then_some(Self::Descend);
+        let looks = looks.chain(descends);
         steps.chain(looks).collect()
     }
 
@@ -92,6 +96,7 @@ impl Use {
             Self::Encode => "encode",
             Self::Weigh => "weigh",
             Self::Prior => "prior",
+            Self::Descend => "descend",
             Self::Decode => "decode",
         }
     }

@@ -146,6 +146,24 @@ const KINDS: &[(&str, &str)] = &[
         objective.gradient = 'stl'",
     ),
     (
+        "two levels, averaged, with dropout",
+        "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }]
+        model.dropout = 0.2
+        optimizer.average = 0.9
+        objective.kl = 'sampled'
+        objective.beta = 0.7",
+    ),
+    (
+        "MIWAE of three levels and a mixture, told, of normalised layers",
+        "model.above = [{ encoder = [5], latent = 4, decoder = [] }, { encoder = [], latent = 1, decoder = [3] }]
+        model.prior = 'mixture'
+        model.prior-components = 3
+        model.classes = 3
+        model.layer-norm = true
+        objective.samples = 2
+        objective.importance = 3",
+    ),
+    (
         "three samples of free Poisson means, denoising",
         "objective.samples = 3
         model.likelihood = 'poisson'

@@ -1,22 +1,55 @@
 //! Learned priors: bounds, gradients and training equal PyTorch's. Needs an adapter.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-use elbo::config::{Config, Gradient, KlEstimate, Prior};
+use elbo::config::{Config, Gradient, KlEstimate, Level, Prior};
 use elbo::engine::rate;
 use elbo::model::TrainingNoise;
 use elbo::session::Device;
 
-use crate::common::golden::{Golden, NAMES, fill, given_step, value};
+use crate::common::golden::{Golden, NAMES, fill, value};
 use crate::common::{Bench, distance, gpu};
 
-const KINDS: [(&str, Prior); 2] = [("mixture", Prior::Mixture), ("vamp", Prior::Vamp)];
+/// A kind of prior, and how many levels there are above the first.
+type Kind = (Prior, usize);
+
+const KINDS: [(&str, Kind); 4] = [
+    ("mixture", (Prior::Mixture, 0)),
+    ("vamp", (Prior::Vamp, 0)),
+    ("levels", (Prior::Normal, 1)),
+    ("levels_mixture", (Prior::Mixture, 1)),
+];
+
+/// The parameters beyond those of the classic net, with the seeds and scales of `golden/prior.py`; the scale of a level's is half
+/// that of the net.
+const OWN: [(&str, u64, Option<f64>); 15] = [
+    ("prior.components", 21, Some(1.0)),
+    ("prior.logits", 22, Some(1.0)),
+    ("prior.pseudo_inputs", 23, Some(2.0)),
+    ("above.0.encoder.0.weight", 31, None),
+    ("above.0.encoder.0.bias", 32, None),
+    ("above.0.posterior.mean.weight", 33, None),
+    ("above.0.posterior.mean.bias", 34, None),
+    ("above.0.posterior.log_var.weight", 35, None),
+    ("above.0.posterior.log_var.bias", 36, None),
+    ("above.0.decoder.0.weight", 37, None),
+    ("above.0.decoder.0.bias", 38, None),
+    ("above.0.prior.mean.weight", 39, None),
+    ("above.0.prior.mean.bias", 40, None),
+    ("above.0.prior.log_var.weight", 41, None),
+    ("above.0.prior.log_var.bias", 42, None),
+];
 
 /// The small net of `golden/prior.py`.
-fn config(prior: Prior, [samples, importance]: [usize; 2], gradient: Gradient) -> Config {
+fn config((prior, levels): Kind, [samples, importance]: [usize; 2], gradient: Gradient) -> Config {
     let mut config = Config::default();
     (config.model.encoder, config.model.decoder) = ([7].into(), [7].into());
     (config.model.latent, config.train.batch_size) = (3, 5);
-    (config.model.prior, config.model.prior_components) = (prior, 4);
+    config.model.prior = prior;
+    if prior.is_learned() {
+        config.model.prior_components = 4;
+    }
+    config.model.above =
+        vec![Level { encoder: [4].into(), latent: 2, decoder: [4].into() }; levels];
     (config.objective.samples, config.objective.importance) = (samples, importance);
     config.objective.gradient = gradient;
     if importance == 1 {
@@ -32,16 +65,23 @@ fn images(steps: u64) -> Vec<u8> {
 }
 
 fn set_weights(bench: &mut Bench, scale: f64) {
-    bench.write_all(|key, len| {
-        let own = ["prior.components", "prior.logits", "prior.pseudo_inputs"];
-        match own.iter().position(|&name| name == key) {
-            Some(place) => fill(21 + place as u64, len, [1.0, 1.0, 2.0][place]),
-            None => {
-                let place = NAMES.iter().position(|&name| name == key).expect("a name");
-                fill(1 + place as u64, len, scale)
-            }
+    bench.write_all(|key, len| match OWN.iter().find(|(name, ..)| *name == key) {
+        Some(&(_, seed, own)) => fill(seed, len, own.unwrap_or(scale / 2.0)),
+        None => {
+            let place = NAMES.iter().position(|&name| name == key).expect("a name");
+            fill(1 + place as u64, len, scale)
         }
     });
+}
+
+/// Writes the noise of a step to every level.
+fn give_noise(bench: &mut Bench, step: u64) {
+    let ports = &bench.vae.ports;
+    let all: Vec<_> =
+        std::iter::once(ports.eps).chain(ports.above.iter().map(|of| of.eps)).collect();
+    for (seed, eps) in [5000, 6000].into_iter().zip(all) {
+        bench.session.write(eps, &fill(seed + step, eps.rows() * eps.cols(), 2.0));
+    }
 }
 
 fn targets() -> [(&'static str, Option<Device>, f64); 3] {
@@ -67,12 +107,14 @@ fn bounds_and_gradients_equal_pytorch() {
         let mut worst = 0.0_f64;
         for (kind, prior) in KINDS {
             for (name, groups, gradient) in variants {
+                if prior.1 > 0 && gradient != Gradient::Standard {
+                    continue;
+                }
                 let config = config(prior, groups, gradient);
                 let data = (images.as_slice(), 13);
                 let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
                 set_weights(&mut bench, 1.0);
-                let eps = bench.vae.ports.eps;
-                bench.session.write(eps, &fill(5001, eps.rows() * eps.cols(), 2.0));
+                give_noise(&mut bench, 1);
                 let record = bench.record(1);
                 bench.objective(record);
                 let mut compare = |key: &str, found: &[f64]| {
@@ -90,7 +132,8 @@ fn bounds_and_gradients_equal_pytorch() {
                 let rest = kl.iter().zip(&extra).map(|(kl, extra)| weight * kl + extra);
                 compare("bound", &mean.zip(rest).map(|(a, b)| a + b).collect::<Vec<_>>());
                 let grads = bench.read_all(|parameter| parameter.grad);
-                assert_eq!(grads.len(), if prior == Prior::Vamp { 11 } else { 12 }, "{kind}");
+                let count = [("mixture", 12), ("vamp", 11), ("levels", 22), ("levels_mixture", 24)];
+                assert!(count.contains(&(kind, grads.len())), "{kind}: {}", grads.len());
                 grads.iter().for_each(|(key, found)| compare(&format!("grad.{key}"), found));
             }
         }
@@ -111,7 +154,9 @@ fn losses_of_200_steps_equal_pytorchs() {
             let expected = golden.floats(&format!("{kind}.trained/loss"));
             let mut worst = 0.0_f64;
             for (step, expected) in (1..).zip(expected) {
-                let [recon, kl] = given_step(&mut bench, step);
+                give_noise(&mut bench, step);
+                let record = bench.record(step);
+                let [recon, kl] = bench.step(record);
                 // Sums over five images.
                 let apart = ((recon + kl) / 5.0 - expected).abs() / expected;
                 worst = worst.max(apart);

@@ -89,6 +89,12 @@ const KINDS: &[(&str, &str)] = &[
          train.accumulate = 3\ntrain.pixels = 'binarised'",
     ),
     (
+        "levels",
+        "model.above = [{ encoder = [6], latent = 3, decoder = [5] }, { encoder = [4], latent = 2, decoder = [] }]\n\
+         objective.importance = 2\nobjective.samples = 2\ntrain.accumulate = 3\noptimizer.average = 0.9\n\
+         model.prior = 'mixture'\nmodel.prior-components = 3",
+    ),
+    (
         "schedules",
         "objective.mmd = 9.0\nobjective.warmup-steps = 4\noptimizer.rule = 'adagrad'\n\
          optimizer.normalise = true\n\

@@ -1,4 +1,4 @@
-"""What PyTorch makes of learned priors: bounds, gradients, and 200 steps of training.
+"""What PyTorch makes of learned priors and of several levels of z: bounds, gradients, and 200 steps of training.
 
 Writes prior.safetensors beside this script, or into the folder that is named. README.md lists the keys.
 All inputs are made as `golden.py` makes them. Densities come from torch.distributions, the mixture from its
@@ -17,6 +17,7 @@ from torch.distributions import Categorical, Independent, MixtureSameFamily, Nor
 from golden import NAMES, fill, images, make_weights, noise, write
 
 PIXELS, HIDDEN, LATENT, BATCH, COUNT = 13, 7, 3, 5, 4
+UNITS, HIGH = 4, 2
 STEPS = 200
 
 # name: M groups, K under one logarithm, the encoder's gradient
@@ -29,12 +30,31 @@ VARIANTS = {
 }
 
 
+def above(scale):
+    """The level above: 3-4-2 upwards, 2-4-3 downwards."""
+    shapes = {
+        "encoder.0.weight": (UNITS, LATENT), "encoder.0.bias": (UNITS,),
+        "posterior.mean.weight": (HIGH, UNITS), "posterior.mean.bias": (HIGH,),
+        "posterior.log_var.weight": (HIGH, UNITS), "posterior.log_var.bias": (HIGH,),
+        "decoder.0.weight": (UNITS, HIGH), "decoder.0.bias": (UNITS,),
+        "prior.mean.weight": (LATENT, UNITS), "prior.mean.bias": (LATENT,),
+        "prior.log_var.weight": (LATENT, UNITS), "prior.log_var.bias": (LATENT,),
+    }
+    return {
+        f"above.0.{name}": fill(seed, shape, scale / 2).requires_grad_(True)
+        for seed, (name, shape) in enumerate(shapes.items(), start=31)
+    }
+
+
 def weights(kind, scale):
     w = make_weights(PIXELS, HIDDEN, LATENT, scale)
-    if kind == "mixture":
-        w["prior.components"] = fill(21, (COUNT, 2 * LATENT), 1.0).requires_grad_(True)
+    if kind.startswith("levels"):
+        w |= above(scale)
+    if kind.endswith("mixture"):
+        latent = HIGH if kind.startswith("levels") else LATENT
+        w["prior.components"] = fill(21, (COUNT, 2 * latent), 1.0).requires_grad_(True)
         w["prior.logits"] = fill(22, (COUNT,), 1.0).requires_grad_(True)
-    else:
+    if kind == "vamp":
         w["prior.pseudo_inputs"] = fill(23, (COUNT, PIXELS), 2.0).requires_grad_(True)
     return w
 
@@ -44,6 +64,30 @@ def encode(w, x):
     mean, log_var = (F.linear(h, w[f"{name}.weight"], w[f"{name}.bias"]) for name in ("fc21", "fc22"))
     assert log_var.abs().max() < 20.0  # the clamp does not come into play
     return mean, log_var
+
+
+def through(w, path, ends, x):
+    """A network of the level above, to the mean and the deviation of a normal."""
+    h = torch.relu(F.linear(x, w[f"above.0.{path}.0.weight"], w[f"above.0.{path}.0.bias"]))
+    mean, log_var = (
+        F.linear(h, w[f"above.0.{ends}.{part}.weight"], w[f"above.0.{ends}.{part}.bias"]) for part in ("mean", "log_var")
+    )
+    assert log_var.abs().max() < 20.0
+    return Normal(mean, (0.5 * log_var).exp())
+
+
+def log_prior(w, z, eps):
+    """log p(z) of one level, or of two log p(z, z above) − log q(z above | z) at one z above each."""
+    if "above.0.encoder.0.weight" not in w:
+        return prior_of(w).log_prob(z)
+    q = through(w, "encoder", "posterior", z)
+    high = q.mean + eps * q.stddev
+    if "prior.components" in w:
+        of_high = prior_of(w).log_prob(high)
+    else:
+        of_high = Normal(torch.zeros_like(high), torch.ones_like(high)).log_prob(high).sum(2)
+    own = through(w, "decoder", "prior", high).log_prob(z).sum(2)
+    return own + of_high - q.log_prob(high).sum(2)
 
 
 def prior_of(w):
@@ -57,7 +101,7 @@ def prior_of(w):
     return MixtureSameFamily(Categorical(logits=logits), parts)
 
 
-def bound_of(w, x, eps, groups, importance):
+def bound_of(w, x, eps, high, groups, importance):
     """The bound of each image, and what it is made of."""
     mean, log_var = (part.unsqueeze(1) for part in encode(w, x))
     deviation = (0.5 * log_var).exp()
@@ -67,7 +111,7 @@ def bound_of(w, x, eps, groups, importance):
     target = x.unsqueeze(1).expand_as(logits)
     log_p = -F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2)
     log_q = Normal(mean, deviation).log_prob(z).sum(2)
-    log_w = log_p + prior_of(w).log_prob(z) - log_q
+    log_w = log_p + log_prior(w, z, high) - log_q
     shaped = log_w.reshape(-1, groups, importance)
     bound = (torch.logsumexp(shaped, 2) - math.log(importance)).mean(1)
     return bound, (mean, deviation, z, log_p, log_q)
@@ -76,7 +120,8 @@ def bound_of(w, x, eps, groups, importance):
 def run(kind, scale, groups, importance, way):
     w = weights(kind, scale)
     x, eps = images(1, BATCH, PIXELS), fill(5001, (BATCH, groups * importance, LATENT), 2.0)
-    bound, (mean, deviation, z, log_p, log_q) = bound_of(w, x, eps, groups, importance)
+    high = fill(6001, (BATCH, groups * importance, HIGH), 2.0)
+    bound, (mean, deviation, z, log_p, log_q) = bound_of(w, x, eps, high, groups, importance)
     loss = -bound.sum()
     grads = dict(zip(w, torch.autograd.grad(loss, list(w.values()), retain_graph=True)))
     if way != "standard":
@@ -103,8 +148,8 @@ def train(kind):
     adam = torch.optim.Adam(list(w.values()), lr=1e-3)
     losses = []
     for step in range(1, STEPS + 1):
-        eps = noise(step, BATCH, LATENT).unsqueeze(1)
-        bound, _ = bound_of(w, images(step, BATCH, PIXELS), eps, 1, 1)
+        eps, high = noise(step, BATCH, LATENT).unsqueeze(1), fill(6000 + step, (BATCH, 1, HIGH), 2.0)
+        bound, _ = bound_of(w, images(step, BATCH, PIXELS), eps, high, 1, 1)
         loss = -bound.sum()
         adam.zero_grad()
         loss.backward()
@@ -117,8 +162,10 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
     folder = folder.parent if folder.is_file() else folder
     out = {}
-    for kind in ("mixture", "vamp"):
+    for kind in ("mixture", "vamp", "levels", "levels_mixture"):
         for name, variant in VARIANTS.items():
+            if kind.startswith("levels") and variant[2] != "standard":
+                continue
             bound, grads = run(kind, 1.0, *variant)
             out[f"{kind}.{name}/bound"] = bound.numpy()
             for key, grad in grads.items():

@@ -113,5 +113,12 @@ pub(super) const MODEL: Table = Table {
              k / (levels - 1). The decoder of categorical makes so many numbers for each pixel.",
         ),
         key("components", "Components of logistic-mixture or colour-mixture, 1 to 32."),
+        key(
+            "above",
+            "Levels of z above that which the decoder takes, from below upwards, as [{ encoder = [100, 100],\n\
+             latent = 50, decoder = [100, 100] }]: the encoder sees the z below, the decoder makes the mean and\n\
+             the deviation of its prior, and p(z) is that of the highest (Burda et al. 2016). It needs\n\
+             `kl = \"sampled\"` or importance above 1.",
+        ),
     ],
 };

@@ -49,7 +49,7 @@ fn case(
     let (z, kl) = (case.plan.matrix("z", rows, latent), case.plan.vector("kl", images));
     let log_ratio = Some(case.plan.vector("log-ratio", rows));
     let dh = case.record(|tape| {
-        gaussian(tape, Normal { h, eps, site }, noise, Draw { z, log_ratio, kl });
+        gaussian(tape, Normal { h, images, eps, site }, noise, Draw { z, log_ratio, kl });
         tape.set_grad(z, weight);
         tape.backward();
         tape.grad(h, GradSite::Output).expect("the rule wrote it")

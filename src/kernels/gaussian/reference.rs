@@ -29,7 +29,7 @@ pub(in crate::kernels) fn draw_in_parts<T: Real>(
     let purpose = (p.site << 16) + 16 * record.stream + purpose::NOISE;
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
     for row in 0..p.rows as usize {
-        let (of, nth) = (row / p.samples as usize, row as u32 % p.samples);
+        let (of, nth) = (row / p.each as usize, row as u32 % p.each);
         for j in (0..latent).step_by(4) {
             let counter = [j as u32 / 4 + nth * SAMPLE, image[of], record.step, purpose];
             let noise = normals_of::<T>(philox(counter, key));
@@ -61,7 +61,7 @@ fn ratio<T: Real>(
     for (row, log_ratio) in log_ratio.iter_mut().enumerate().take(p.rows as usize) {
         let of = row / p.samples as usize;
         *log_ratio = T::zero();
-        if of >= record.rows as usize {
+        if row / p.each as usize >= record.rows as usize {
             continue;
         }
         for j in 0..latent {
@@ -87,7 +87,7 @@ fn sample<T: Real>(
             kl.fill(T::zero());
         }
         z[row * stride..row * stride + latent].fill(T::zero());
-        if of >= rows {
+        if row / p.each as usize >= rows {
             continue;
         }
         for j in 0..latent {
@@ -109,7 +109,7 @@ pub(in crate::kernels) fn backward<T: Real>(
 ) {
     let dz = dz.read();
     // ∂KL/∂μ = μ, ∂KL/∂log σ² = ½ (σ² − 1).
-    let of_kl = |mu: T, log_var: T| (mu, log_var.exp_m1());
+    let of_kl = |_, mu: T, log_var: T| (mu, log_var.exp_m1());
     to_posterior(p, record, (h.read(), eps.read()), dh.write(), |at, _, _| dz[at], of_kl);
 }
 
@@ -117,7 +117,7 @@ pub(super) fn backward_weighed<T: Real>(p: &Gaussian, record: &Record, args: [Ar
     let [h, eps, dz, dh, z, omega] = args;
     let (eps, dz, z, omega) = (eps.read(), dz.read(), z.read(), omega.read());
     let rate = |place: usize| real::<T>(record.rates[place]);
-    let weight = rate(rate::LOSS_SCALE) * rate(rate::KL_WEIGHT) / real(f64::from(p.samples));
+    let weight = rate(rate::LOSS_SCALE) * rate(rate::KL_WEIGHT) / real(f64::from(p.each));
     let gradient = Gradient::ALL[p.gradient as usize];
     let through_z = |at: usize, row: usize, sigma: T| {
         // −∂log p(z)/∂z = z, −∂log q(z | x)/∂z = (z − μ) / σ² = ε / σ.
@@ -131,29 +131,38 @@ pub(super) fn backward_weighed<T: Real>(p: &Gaussian, record: &Record, args: [Ar
             }
         }
     };
-    let of_entropy = |_, _| match gradient {
-        Gradient::Standard => (T::zero(), -T::one()),
+    let samples = p.samples as usize;
+    // The weights of an image's samples have the mean 1.
+    let weight_of = |of: usize| match p.samples == p.each {
+        true => T::one(),
+        false => {
+            let rows = of * samples..(p.rows as usize).min((of + 1) * samples);
+            omega[rows].iter().fold(T::zero(), |sum, &one| sum + one) / real(f64::from(p.each))
+        }
+    };
+    let of_entropy = |of, _, _| match gradient {
+        Gradient::Standard => (T::zero(), -weight_of(of)),
         Gradient::Stl | Gradient::Dreg => (T::zero(), T::zero()),
     };
     to_posterior(p, record, (h.read(), eps), dh.write(), through_z, of_entropy);
 }
 
 /// The gradient at h: by way of z, `through_z` of an element, its row and σ, and of the weighted KL, of which
-/// `of_kl` says the slope at μ and twice that at log σ².
+/// `of_kl` says the slope at μ and twice that at log σ² of a row of h.
 fn to_posterior<T: Real>(
     p: &Gaussian,
     record: &Record,
     (h, eps): (&[T], &[T]),
     dh: &mut [T],
     through_z: impl Fn(usize, usize, T) -> T,
-    of_kl: impl Fn(T, T) -> (T, T),
+    of_kl: impl Fn(usize, T, T) -> (T, T),
 ) {
     let (latent, stride) = (p.latent as usize, p.z_stride as usize);
     let rate = |place: usize| real::<T>(record.rates[place]);
     let weight = rate(rate::KL_WEIGHT) * rate(rate::LOSS_SCALE);
     let (rows, samples) = (p.rows as usize, p.samples as usize);
     for of in 0..rows.div_ceil(samples) {
-        let inside = of < record.rows as usize;
+        let inside = of * samples / (p.each as usize) < record.rows as usize;
         for j in 0..latent {
             let at = of * p.h_stride as usize + j;
             let (mu, raw) = (h[at], h[at + latent]);
@@ -166,7 +175,7 @@ fn to_posterior<T: Real>(
                 // ∂z/∂log σ² = ½ ε σ.
                 along += dz * eps[place] * sigma;
             }
-            let (kl_mu, kl_log_var) = of_kl(mu, clamped(raw));
+            let (kl_mu, kl_log_var) = of_kl(of, mu, clamped(raw));
             let mut d_mu = up + weight * kl_mu;
             let mut d_log_var = (along + weight * kl_log_var) * real(0.5);
             if raw != clamped(raw) {

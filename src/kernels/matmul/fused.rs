@@ -247,6 +247,7 @@ fn gaussian_of(p: &Product) -> Gaussian {
         h_stride: p.c_stride,
         z_stride: p.other_stride,
         samples: 1,
+        each: 1,
         site: p.site,
         importance: 1,
         gradient: 0,

@@ -205,7 +205,7 @@ pub fn linear_draw(
         backward(tape, x, layer, dy);
     });
     let draw = Draw { z, log_ratio: None, kl };
-    gaussian::on_backward(tape, Normal { h, eps, site }, draw);
+    gaussian::on_backward(tape, Normal { h, images: h.rows(), eps, site }, draw);
     (h, draw)
 }
 

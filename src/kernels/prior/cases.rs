@@ -61,13 +61,13 @@ fn case(
     let gradients = case.record(|tape| {
         for &([h, eps, x, z], [nll, log_ratio, kl, own_kl, extra]) in &draws {
             let draw = Draw { z, log_ratio: Some(log_ratio), kl: own_kl };
-            gaussian(tape, Normal { h, eps, site: 0 }, Noise::Given, draw);
-            let draw = mixture(tape, of, draw, kl);
+            gaussian(tape, Normal { h, images, eps, site: 0 }, Noise::Given, draw);
+            mixture(tape, of, draw, images);
+            divergence(tape, log_ratio, (z, kl));
             // Logits as they were drawn: the likelihood's gradient is at z.
             bernoulli(tape, z, x, nll);
             let dz = tape.grad(z, GradSite::Output).expect("the likelihood made it");
             // By the other KL: what a bound of one z has more than the samples' own is nothing but rounding.
-            let draw = Draw { kl: own_kl, ..draw };
             bound(tape, draw, (importance, gradient), Losses { nll, extra }, &[dz]);
         }
         tape.backward();

@@ -117,7 +117,7 @@ pub(super) fn share<T: Real, const PARALLEL: bool>(
     }
 }
 
-pub(super) fn divergence<T: Real>(p: &Prior, record: &Record, [log_ratio, kl]: [Arg<'_, T>; 2]) {
+pub(super) fn mean_ratio<T: Real>(p: &Prior, record: &Record, [log_ratio, kl]: [Arg<'_, T>; 2]) {
     let (log_ratio, kl) = (&log_ratio.read()[..p.rows as usize], kl.write());
     let each = log_ratio.chunks(p.samples as usize);
     for (image, (own, kl)) in each.zip(kl).enumerate() {

@@ -10,6 +10,11 @@ pub(super) const VALUES: &[(&str, &str)] = &[
     ("model.latent", "1, 2, 17, 0"),
     ("model.posterior", "'normal', 'point'"),
     ("model.prior", "'normal', 'mixture', 'vamp'"),
+    (
+        "model.above",
+        "[], [{ encoder = [3], latent = 2, decoder = [3] }], [{ encoder = [], latent = 0, decoder = [] }], \
+         [{ encoder = ['norm', 2], latent = 3, decoder = [] }, { encoder = [2], latent = 1, decoder = ['linear 3', 'tanh'] }]",
+    ),
     ("model.prior-components", "100, 1, 19, 20, 21, 0, 8193"),
     (
         "model.decoder",
