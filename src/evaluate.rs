@@ -3,6 +3,7 @@
 // First, so that rustdoc lists it first: methods come in the order of modules.
 mod new;
 
+mod dimensions;
 mod feed;
 mod likelihood;
 mod pictures;
@@ -27,10 +28,11 @@ use crate::nn::Dims;
 use crate::optim::{At, rates};
 use crate::session::Session;
 
+pub use dimensions::{ACTIVE, Dimension, by_kl, dimensions, used};
 pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
 pub use pictures::{Shown, check_temperature};
-pub use posterior::{ACTIVE, Codes, Dimension, Held, Seen, by_kl, dimensions, used};
+pub use posterior::{Codes, Held, Seen};
 pub use prior::Components;
 pub(crate) use weights::Place;
 
@@ -267,8 +269,9 @@ impl Model {
 /// still fits a binding.
 fn batch(config: &Config, size: ImageSize) -> Result<usize> {
     let trained = config.train.part_size();
-    let Architecture { encoder, decoder, .. } = Architecture::of(&config.model, size)?;
-    let widest = encoder.dims().chain(decoder.dims()).map(Dims::stored).max().unwrap_or(1);
+    let networks = Architecture::of(&config.model, size)?;
+    let all = networks.all().flat_map(|(network, _)| network.dims());
+    let widest = all.map(Dims::stored).max().unwrap_or(1);
     let fit = MAX_BINDING_BYTES as usize / 4 / widest.max(PAD);
     Ok(trained.clamp(BATCH.0, BATCH.1).min(fit / PAD * PAD).max(trained.min(BATCH.1)))
 }

@@ -168,8 +168,10 @@ impl ConfigArgs {
         };
         self.model.over(&mut config)?;
         self.objective.over(&mut config);
-        if !self.sets("objective", &["kl"]) {
-            self.model.sample_kl(&mut config);
+        // Of what was typed the divergence may have no formula.
+        let typed = self.model.names_prior() || self.sets("model", &["prior", "above"]);
+        if typed && !self.sets("objective", &["kl"]) {
+            flags::sample_kl(&mut config);
         }
         self.optimiser.over(&mut config);
         self.training.over(&mut config);

@@ -6,12 +6,12 @@ mod words;
 use elbo::checkpoint::State;
 use elbo::config::{Config, Likelihood, ObjectiveConfig, Reduction};
 use elbo::model::Architecture;
-use elbo::nn::Sequential;
 use elbo::{Evaluation, Losses, Result};
 
 use crate::cli::python;
+use crate::cli::widths::{dashed, ways};
 use front::front;
-use words::{augmentation, corruption, prior, protocol, written};
+use words::{augmentation, corruption, of_levels, prior, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
@@ -36,10 +36,10 @@ pub(super) fn card(state: &State, tested: &[(&str, Evaluation)]) -> Result<Strin
 /// What a table of models calls this one, such as `vae-784-400-20`.
 fn name(state: &State) -> Result<String> {
     let model = &state.config.model;
-    let encoder = Architecture::of(model, state.size)?.encoder;
+    let networks = Architecture::of(model, state.size)?;
     let kind = if model.posterior.is_density() { "vae" } else { "autoencoder" };
-    let widths = widths([state.size.len() + model.classes, model.latent], &encoder);
-    Ok(format!("{kind}-{}", dashed(&widths)))
+    let [up, _] = ways(model, &networks, (state.size.len(), model.classes));
+    Ok(format!("{kind}-{}", up.iter().map(|network| dashed(network)).collect::<Vec<_>>().join("-")))
 }
 
 /// The data's own name. Where it lay is the matter of whoever trained, not of whoever reads the card.
@@ -52,17 +52,6 @@ fn data_name(state: &State) -> Option<String> {
     }
 }
 
-/// The widths of a network's layers from one end to the other.
-pub(super) fn widths([first, last]: [usize; 2], network: &Sequential) -> Vec<usize> {
-    let hidden = network.widths().skip(1);
-    std::iter::once(first).chain(hidden).chain([last]).collect()
-}
-
-/// Widths as 784-400-20.
-pub(super) fn dashed(widths: &[usize]) -> String {
-    widths.iter().map(ToString::to_string).collect::<Vec<_>>().join("-")
-}
-
 /// How many z of each image a step and its evaluation draw.
 pub(super) fn sampled_z(objective: &ObjectiveConfig) -> String {
     match objective.z_per_image() {
@@ -71,12 +60,28 @@ pub(super) fn sampled_z(objective: &ObjectiveConfig) -> String {
     }
 }
 
+/// The rows of a card's table for the networks of levels of z above the first, of these widths from below upwards.
+fn levels(up: &[Vec<usize>], down: &[Vec<usize>]) -> String {
+    let row = |(level, (up, down)): (usize, (&Vec<usize>, &Vec<usize>))| {
+        let below = level - 1;
+        format!(
+            "| z {level} from z {below} | {}, to the mean and to the log-variance of q |\n\
+             | z {below} from z {level} | {}, to the mean and to the log-variance of p |\n",
+            dashed(up),
+            dashed(down)
+        )
+    };
+    (2..).zip(up.iter().zip(down).skip(1)).map(row).collect()
+}
+
 fn model(state: &State) -> Result<String> {
     let (model, size) = (&state.config.model, state.size);
     let pixels = size.len();
     let networks = Architecture::of(model, size)?;
-    let encoder = dashed(&widths([pixels + model.classes, model.latent], &networks.encoder));
-    let decoder = dashed(&widths([model.latent + model.classes, pixels], &networks.decoder));
+    let [up, mut down] = ways(model, &networks, (pixels, model.classes));
+    down.reverse();
+    let (encoder, decoder) = (dashed(&up[0]), dashed(&down[0]));
+    let levels = levels(&up, &down);
     let weights = state.weights();
     let count: usize = weights.iter().map(|weight| weight.values.len()).sum();
     let conditional = match model.classes {
@@ -94,7 +99,8 @@ fn model(state: &State) -> Result<String> {
         true => (
             "variational",
             format!(
-                "variational autoencoder (Kingma and Welling 2014) with {} prior",
+                "variational autoencoder (Kingma and Welling 2014){} with {} prior",
+                of_levels(model),
                 prior(model)
             ),
             format!("to the {} of q(z \\| x)", makes.join(" and to the ")),
@@ -107,7 +113,7 @@ fn model(state: &State) -> Result<String> {
     };
     let norm = if model.layer_norm { ", after layer normalisation" } else { "" };
     let written = written(model);
-    let mut all = networks.encoder.layers().chain(networks.decoder.layers());
+    let mut all = networks.all().flat_map(|(network, _)| network.layers());
     let layers = match all.any(|placed| placed.layer.convolves()) {
         true => "convolutional",
         false => "fully connected",
@@ -121,7 +127,7 @@ fn model(state: &State) -> Result<String> {
          A {layers} {kind}, trained by elbo {}.\n\n\
          | | |\n| --- | --- |\n\
          | encoder | {encoder}, {made} |\n\
-         | decoder | {decoder} |\n{written}\
+         | decoder | {decoder} |\n{levels}{written}\
          | activation of hidden layers | {hidden} |\n\
          | likelihood p(x \\| z) | {likelihood} |\n{conditional}\
          | minimised | {goal}, {over} over the minibatch |\n\
@@ -243,6 +249,11 @@ fn usage(state: &State) -> String {
     };
     let class = python::class(&state.config.model);
     let variable = class.to_lowercase();
+    let new = match state.config.model.kl_has_formula() {
+        true => format!("numpy.random.standard_normal((16, {latent})).astype(\"float32\")"),
+        // What the prior is, the module alone knows.
+        false => format!("{variable}.sample(16).detach().numpy()"),
+    };
     let like = match state.config.model.likelihood {
         Likelihood::Bernoulli => "probabilities of white",
         _ => "means of pixels",
@@ -261,7 +272,7 @@ fn usage(state: &State) -> String {
          ```\n\n\
          ```python\n\
          import numpy, onnxruntime\n\
-         z = numpy.random.standard_normal((16, {latent})).astype(\"float32\")\n\
+         z = {new}\n\
          {y}decoder = onnxruntime.InferenceSession(\"decoder.onnx\")\n\
          images = decoder.run(None, {{\"z\": z{told}}})[0].reshape(16, {sides})  # {like}\n\
          ```\n\n\

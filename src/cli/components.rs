@@ -31,6 +31,12 @@ pub(super) fn show(args: &ModelArgs, picture: &PictureArgs, count: Option<usize>
     order.truncate(count);
     let mean = |&k: &usize| &components.means[k * components.latent..][..components.latent];
     let z: Vec<_> = order.iter().flat_map(mean).map(|&v| v as f32).collect();
+    // Of several levels those below are at their means.
+    let latents = state.config.model.latents().into_iter();
+    let mut levels: Vec<_> = latents.map(|latent| vec![0.0; count * latent]).collect();
+    levels.pop();
+    levels.push(z);
+    let z = model.descend(&levels)?;
     let mut ways = vec![("decoder", model.decode(&z)?)];
     let pixels = look.size.len();
     if let Some(own) = model.pseudo_inputs()? {

@@ -21,6 +21,7 @@ Examples:
   elbo encode runs/0001 --what z --out z.npy     # a z drawn from each posterior
   elbo encode runs/0001 --out codes.csv          # image, label, μ, log σ² and z
   elbo encode runs/0001 --out codes.safetensors  # tensors mean, log_var and z
+  elbo encode runs/deep --level 2 --out above.npy    # z above the first
 
 `elbo decode` makes images from such files.";
 
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// Which array to write to a .npy file; the other formats hold all of them [default: mean]
     #[arg(long, value_enum)]
     what: Option<What>,
+    /// The level of z whose codes are written, 1 being that of the decoder; those above are of the z drawn below
+    #[arg(long, default_value_t = 1, value_name = "L", hide_default_value = true)]
+    level: usize,
     /// Use only the first N images [default: all]
     #[arg(long, default_value_t = 0, value_name = "N", hide_default_value = true)]
     limit: usize,
@@ -108,22 +112,30 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         let what = "`--what log-var`, but a plain autoencoder's codes are points";
         return Err(Error::config(what).hint("leave it out: a point is its mean and its z"));
     }
+    let latents = state.config.model.latents();
+    let Some(&latent) = args.level.checked_sub(1).and_then(|place| latents.get(place)) else {
+        let what =
+            format!("there is no level {}; z of this model has {}", args.level, latents.len());
+        return Err(Error::config(what)
+            .hint("levels are counted from 1; leave `--level` out for that of the decoder"));
+    };
     let mut model = args.model.open(&state, Some(&data))?;
-    let (images, latent) = (model.images(), model.config().model.latent);
-    let codes = model.encode(0..images)?;
+    let images = model.images();
+    let codes = model.encode_levels(0..images)?.swap_remove(args.level - 1);
     check_finite(&codes, latent)?;
     write_new(&args.out, &bytes(format, &codes, data.labels(), latent)?)?;
     let (step, out) = (state.trained.step, args.out.display());
     let parts: Vec<_> = format.parts(&codes).into_iter().map(What::name).collect();
+    let of = if latents.len() > 1 { format!(" of z {}", args.level) } else { String::new() };
     print_line(&match args.json {
         true => json!({
             "event": "codes", "images": images, "split": args.images.split.name(), "step": step,
-            "latent": latent, "parts": parts, "labels": data.labels().is_some(),
+            "level": args.level, "latent": latent, "parts": parts, "labels": data.labels().is_some(),
             "out": args.out.to_string_lossy(),
         })
         .to_string(),
         false => format!(
-            "{} of {images} {} images in {latent} dimensions, after step {step}: {out}",
+            "{} of {images} {} images in {latent} dimensions{of}, after step {step}: {out}",
             parts.join(", "),
             args.images.split.name()
         ),

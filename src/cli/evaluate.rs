@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 use std::time::Instant;
 
 use elbo::config::{Likelihood, Posterior, Prior};
-use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, by_kl, dimensions, estimate, used};
+use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, by_kl, estimate, used};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -56,7 +56,8 @@ struct Report {
     kl: f64,
     at_mean: f64,
     nll: Option<Nll>,
-    dimensions: Vec<Dimension>,
+    /// Those of each level of z, from below upwards.
+    levels: Vec<Vec<Dimension>>,
     likelihood: Likelihood,
     posterior: Posterior,
     prior: Prior,
@@ -109,7 +110,6 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
     let each = model.each(Z::Sampled)?;
     let mean = |of: fn(&[f64; 2]) -> f64| estimate(&each.iter().map(of).collect::<Vec<_>>());
     let at_mean: Vec<_> = model.each(Z::Mean)?.iter().map(|[nll, kl]| nll + kl).collect();
-    let codes = model.encode(0..model.images())?;
     Ok(Report {
         step,
         images: each.len(),
@@ -119,7 +119,7 @@ fn measure(args: &Args, model: &mut Model, step: u64) -> Result<Report> {
         kl: mean(|[_, kl]| *kl).mean,
         at_mean: estimate(&at_mean).mean,
         nll: args.samples.map(|samples| marginal(args, model, samples)).transpose()?,
-        dimensions: dimensions(&codes, model.config().model.latent),
+        levels: model.dimensions(0..model.images())?,
         likelihood: model.config().model.likelihood,
         posterior: model.config().model.posterior,
         prior: model.config().model.prior,
@@ -143,9 +143,26 @@ pub(super) fn nlls(model: &mut Model, samples: usize, quiet: bool) -> Result<Vec
     Ok(logs?.iter().map(|log| -log).collect())
 }
 
+/// How many of these dimensions are active.
+fn active(dimensions: &[Dimension]) -> usize {
+    dimensions.iter().filter(|d| d.is_active()).count()
+}
+
+fn kl(dimensions: &[Dimension]) -> f64 {
+    dimensions.iter().map(|d| d.kl).sum()
+}
+
+/// Adds what is told of the dimensions of a level.
+fn tell(dimensions: &[Dimension], line: &mut serde_json::Value) {
+    line["active_units"] = json!(active(dimensions));
+    line["kl_by_dimension"] = dimensions.iter().map(|d| d.kl).collect();
+    line["variance_by_dimension"] = dimensions.iter().map(|d| d.variance).collect();
+}
+
 impl Report {
-    fn active(&self) -> usize {
-        self.dimensions.iter().filter(|d| d.is_active()).count()
+    /// The dimensions of the z that the decoder takes.
+    fn dimensions(&self) -> &[Dimension] {
+        &self.levels[0]
     }
 
     /// By the best estimate of −log p(x) that there is.
@@ -169,9 +186,15 @@ impl Report {
             line["seconds"] = json!(seconds);
         }
         line["bits_per_dimension"] = json!(self.bits_per_dimension());
-        line["active_units"] = json!(self.active());
-        line["kl_by_dimension"] = self.dimensions.iter().map(|d| d.kl).collect();
-        line["variance_by_dimension"] = self.dimensions.iter().map(|d| d.variance).collect();
+        tell(self.dimensions(), &mut line);
+        if self.levels.len() > 1 {
+            let each = self.levels.iter().map(|level| {
+                let mut line = json!({"kl": kl(level)});
+                tell(level, &mut line);
+                line
+            });
+            line["levels"] = each.collect();
+        }
         line
     }
 
@@ -206,28 +229,45 @@ impl Report {
         }
         lines.push(format!(
             "active dimensions of z          {:4} of {}  (variance of μ over images > {ACTIVE})",
-            self.active(),
-            self.dimensions.len()
+            active(self.dimensions()),
+            self.dimensions().len()
         ));
+        lines.extend(self.level_lines());
         lines.push("± is half a 95 % confidence interval over images".to_owned());
         if !self.posterior.is_density() {
             return lines;
         }
-        lines.push(match self.prior.is_learned() {
-            false => "KL by dimension of z, largest first:".to_owned(),
-            true => "KL by dimension of z, each from the prior's own, by samples, largest first:"
-                .to_owned(),
-        });
-        let told = |&j: &usize| format!("{j:>4}: {:5.2}", self.dimensions[j].kl);
-        let shown: Vec<_> = by_kl(&self.dimensions).iter().map(told).collect();
-        lines.extend(shown.chunks(7).map(|some| some.concat()));
+        for (number, level) in (1..).zip(&self.levels) {
+            let of = if self.levels.len() > 1 { &format!(" of level {number}") } else { "" };
+            let from = match number == self.levels.len() {
+                false => " given the level above",
+                true if self.prior.is_learned() => ", each from the prior's own, by samples",
+                true => "",
+            };
+            lines.push(format!("KL by dimension of z{of}{from}, largest first:"));
+            let told = |&j: &usize| format!("{j:>4}: {:5.2}", level[j].kl);
+            let shown: Vec<_> = by_kl(level).iter().map(told).collect();
+            lines.extend(shown.chunks(7).map(|some| some.concat()));
+        }
         lines
+    }
+
+    /// A table of the levels of z, if there are several.
+    fn level_lines(&self) -> Vec<String> {
+        if self.levels.len() == 1 {
+            return Vec::new();
+        }
+        let head = "level of z  dimensions  active  KL divergence".to_owned();
+        let line = |(number, level): (usize, &Vec<Dimension>)| {
+            format!("{number:>10} {:>11} {:>7} {:>14.3}", level.len(), active(level), kl(level))
+        };
+        std::iter::once(head).chain((1..).zip(&self.levels).map(line)).collect()
     }
 
     /// A warning if most of z says nothing of the image, where there are images enough to tell.
     fn collapse(&self) -> Option<String> {
-        let (active, all) = (self.active(), self.dimensions.len());
-        (self.posterior.is_density() && 2 * used(&self.dimensions, self.images) < all).then(|| {
+        let (active, all) = (active(self.dimensions()), self.dimensions().len());
+        (self.posterior.is_density() && 2 * used(self.dimensions(), self.images) < all).then(|| {
             format!(
                 "warning: the posterior has collapsed in {} of {all} dimensions, which carry no information: \
                  train with `--set objective.free-bits=0.2`, with KL annealing \

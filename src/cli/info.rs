@@ -9,7 +9,7 @@ use clap::{Args as _, Command, Id};
 use elbo::Result;
 use elbo::engine::Program;
 use elbo::engine::plan::BufferSpec;
-use elbo::model::{Architecture, DataSpec, Use, Vae};
+use elbo::model::{DataSpec, Use, Vae};
 use elbo::nn::{Dims, Placed};
 use serde_json::json;
 
@@ -111,12 +111,13 @@ fn json_lines(vae: &Vae, programs: &[Program]) -> Vec<String> {
         .collect()
 }
 
-/// The layers of both networks, each with what it gets and makes, and the rows that are made at once.
+/// The layers of all networks, each with what it gets and makes, and the rows that are made at once.
 fn layers(vae: &Vae) -> impl Iterator<Item = ((&Placed, [Dims; 2]), usize)> {
-    let Architecture { encoder, decoder, .. } = vae.networks();
-    let rows = [vae.ports.x, vae.ports.z].map(|of| of.rows());
-    let networks = [encoder, decoder].into_iter().zip(rows);
-    networks.flat_map(|(network, rows)| network.shapes().map(move |shapes| (shapes, rows)))
+    let [of_images, of_z] = [vae.ports.x, vae.ports.z].map(|of| of.rows());
+    vae.networks().all().flat_map(move |(network, takes_images)| {
+        let rows = if takes_images { of_images } else { of_z };
+        network.shapes().map(move |shapes| (shapes, rows))
+    })
 }
 
 /// A count in millions, of which little is told by more digits.

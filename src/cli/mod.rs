@@ -23,6 +23,7 @@ mod import;
 mod info;
 mod interpolate;
 mod keys;
+mod levels;
 mod limit;
 mod man;
 mod onnx;
@@ -51,6 +52,7 @@ mod table;
 mod train;
 mod traverse;
 mod weights;
+mod widths;
 mod wrap;
 
 use std::process::ExitCode;

@@ -186,6 +186,9 @@ fn decoder(
     let program = vae.program(Use::Decode)?.clone();
     let mut walk = Walk::new(vae, &program, weights);
     let prior = match config.check_prior() {
+        Ok(()) if !config.model.above.is_empty() => {
+            "latents, a row each; the prior is made by the levels of z above, which are not in this file"
+        }
         Ok(()) if config.model.prior.is_learned() => {
             "latents, a row each; the prior is a learned mixture of normals, which is not in this file"
         }

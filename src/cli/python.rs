@@ -9,6 +9,7 @@ use std::path::Path;
 
 use elbo::checkpoint::State;
 use elbo::config::{Blocks, LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior, Prior, Support};
+use elbo::model::Above;
 use elbo::nn::{Placed, Sequential};
 use elbo::{Error, Result};
 
@@ -29,6 +30,7 @@ fn file<'s>(path: &Path, state: &'s State) -> Result<File<'s>> {
     file.encode(&networks.encoder)?;
     file.decode(&networks.decoder)?;
     file.forward();
+    file.levels(&networks.above)?;
     file.prior();
     // A log-scale for all pixels is no layer's, nor is what a learned prior has.
     let shapes = vae.parameters.list().iter().flat_map(|parameter| parameter.shapes());
@@ -89,22 +91,13 @@ impl File<'_> {
         }
         walk.classes(told);
         let top = walk.hidden(network)?;
-        let (last, x) = (network.last(), walk.rows(top));
-        let parts = match &last.parts[..] {
-            [] => std::slice::from_ref(&last.path),
-            parts => parts,
+        let lines = walk.parts(network, (top, *latent));
+        let makes = match posterior {
+            Posterior::Normal => {
+                format!("the mean and the log-variance of q(z | x{told}), (n, {latent}) each")
+            }
+            Posterior::Point => format!("the codes z (n, {latent})"),
         };
-        let parts = parts.iter().map(|part| call(&walk.linear(part, x, *latent), "x"));
-        let (parts, mut lines) = (parts.collect::<Vec<_>>(), walk.lines);
-        let (lowest, highest) = LOG_VAR_BOUNDS;
-        let (makes, made) = match posterior {
-            Posterior::Normal => (
-                format!("the mean and the log-variance of q(z | x{told}), (n, {latent}) each"),
-                format!("{}, {}.clamp({lowest:?}, {highest:?})", parts[0], parts[1]),
-            ),
-            Posterior::Point => (format!("the codes z (n, {latent})"), parts[0].clone()),
-        };
-        lines.push(format!("return {made}"));
         self.method(
             &format!("encode(self, x{told})"),
             &format!("From {what} (n, {pixels}) to {makes}."),
@@ -176,10 +169,68 @@ impl File<'_> {
         self.method(&format!("forward(self, x{told})"), doc, &lines);
     }
 
-    /// Adds the components of a learned prior, its density, and draws of it.
+    /// Adds the posteriors of the levels of z above the first, and the priors that they make of those below.
+    fn levels(&mut self, above: &[Above]) -> Result<()> {
+        let (state, mut below) = (self.state, self.model().latent);
+        for ((level, networks), config) in (2..).zip(above).zip(&state.config.model.above) {
+            let latent = config.latent;
+            let (up, down) = (
+                format!(
+                    "From z of level {} (n, {below}) to the mean and the log-variance of q(z | z below) of level {level}, (n, {latent}) each.",
+                    level - 1
+                ),
+                format!(
+                    "From z of level {level} (n, {latent}) to the mean and the log-variance of p(z | z above) of level {}, (n, {below}) each.",
+                    level - 1
+                ),
+            );
+            let both = [
+                (&networks.encoder, format!("encode_{level}"), up, latent),
+                (&networks.decoder, format!("prior_{}", level - 1), down, below),
+            ];
+            for (network, name, doc, makes) in both {
+                let mut walk = Walk::new(&mut self.module, "z", network);
+                let top = walk.hidden(network)?;
+                let lines = walk.parts(network, (top, makes));
+                self.method(&format!("{name}(self, z)"), &doc, &lines);
+            }
+            below = latent;
+        }
+        Ok(())
+    }
+
+    /// Adds the density of a learned prior and what it is made of, and draws of a prior that is more than standard normals.
     fn prior(&mut self) {
-        let model = self.model();
-        let (latent, count) = (model.latent, model.prior_components);
+        let state = self.state;
+        let (model, levels) = (&state.config.model, state.config.model.above.len());
+        if model.prior.is_learned() {
+            self.mixture();
+        } else if levels == 0 {
+            return;
+        }
+        let (highest, latent) = (model.highest_latent(), model.latent);
+        let mut lines = match model.prior.is_learned() {
+            true => vec![
+                "log_weights, mean, log_var = self.components()".to_owned(),
+                "k = torch.multinomial(log_weights.exp(), count, replacement=True)".to_owned(),
+                "z = mean[k] + torch.randn_like(mean[k]) * (0.5 * log_var[k]).exp()".to_owned(),
+            ],
+            false => vec![format!("z = torch.randn(count, {highest})")],
+        };
+        for level in (1..=levels).rev() {
+            lines.push(format!("mean, log_var = self.prior_{level}(z)"));
+            lines.push("z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()".to_owned());
+        }
+        lines.push("return z".to_owned());
+        let doc = format!("z (count, {latent}) drawn from the prior.");
+        self.method("sample(self, count)", &doc, &lines);
+    }
+
+    /// Adds the components of a learned prior, and its density.
+    fn mixture(&mut self) {
+        let state = self.state;
+        let model = &state.config.model;
+        let (latent, count) = (model.highest_latent(), model.prior_components);
         let (lowest, highest) = LOG_VAR_BOUNDS;
         let lines = match model.prior {
             Prior::Normal => return,
@@ -212,15 +263,9 @@ impl File<'_> {
             "off = (z[:, None] - mean).square() / log_var.exp() + log_var + math.log(2 * math.pi)",
             "return (log_weights - 0.5 * off.sum(2)).logsumexp(1)",
         ];
-        let doc = format!("log p(z) in nats (n,) of z (n, {latent}).");
+        let of = if model.above.is_empty() { "" } else { " of the highest level" };
+        let doc = format!("log p(z) in nats (n,) of z (n, {latent}){of}.");
         self.method("log_prior(self, z)", &doc, &lines.map(str::to_owned));
-        let lines = [
-            "log_weights, mean, log_var = self.components()",
-            "k = torch.multinomial(log_weights.exp(), count, replacement=True)",
-            "return mean[k] + torch.randn_like(mean[k]) * (0.5 * log_var[k]).exp()",
-        ];
-        let doc = format!("z (count, {latent}) drawn from the prior.");
-        self.method("sample(self, count)", &doc, &lines.map(str::to_owned));
     }
 
     /// The whole file.

@@ -6,6 +6,7 @@ use elbo::evaluate::{Shown, check_temperature};
 use elbo::{Config, Device, Error, Model, Result};
 
 use crate::cli::gallery::PictureArgs;
+use crate::cli::levels::{self, Wanted};
 use crate::cli::picture::{Labels, Look, check};
 use crate::cli::sampler::{SampleFrom, Sampler, SamplerArgs, Subject};
 use crate::cli::subject::{DataArgs, ModelArgs};
@@ -22,6 +23,8 @@ Examples:
   elbo sample runs/0001 --from gmm        # z of a mixture fitted to the codes
   elbo sample runs/0001 --from two-stage  # z of a second VAE, trained on them
   elbo sample runs/vamp --prior-components   # what a learned prior is made of
+  elbo sample runs/deep --by-level           # what each level of z decides
+  elbo sample runs/deep --temperature 0.7,1  # z 1 less varied, z 2 as it is
 
 What is fitted is kept in the run's folder, and fitted anew when the weights or the training images are others.";
 
@@ -55,9 +58,15 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', value_name = "C,…")]
     class: Vec<u8>,
     /// The standard deviation of z, of each component of a gmm, or of the second VAE's own latent: below 1
-    /// samples are more alike, above 1 more unusual
-    #[arg(long, default_value_t = 1.0, value_name = "T", allow_negative_numbers = true)]
-    temperature: f32,
+    /// samples are more alike, above 1 more unusual. Of several levels of z one for all, or one for each, z 1 first
+    #[arg(
+        long,
+        default_value = "1",
+        value_name = "T,…",
+        value_delimiter = ',',
+        allow_negative_numbers = true
+    )]
+    temperature: Vec<f32>,
     /// Show the means of p(x | z), or pixels sampled from it
     #[arg(long, value_enum, default_value_t = PixelsShown::Mean)]
     pixels: PixelsShown,
@@ -68,6 +77,9 @@ pub(super) struct Args {
     /// decoder's means
     #[arg(long, conflicts_with_all = ["from", "class", "temperature", "pixels", "seed"])]
     prior_components: bool,
+    /// Show what each level of z decides, in place of samples: a row holds what is above a level and draws it anew
+    #[arg(long, conflicts_with_all = ["from", "temperature", "pixels", "prior_components"])]
+    by_level: bool,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -85,7 +97,12 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     if args.prior_components {
         return components::show(&args.model, &args.picture, args.count);
     }
-    check_temperature(args.temperature)?;
+    if args.by_level {
+        let Args { count, seed, class, .. } = args;
+        let wanted = Wanted { count: *count, seed: *seed, classes: class };
+        return levels::show(&args.model, &args.picture, wanted);
+    }
+    args.temperature.iter().try_for_each(|&t| check_temperature(t))?;
     args.sampler.check(&[args.from])?;
     if args.from == SampleFrom::Prior && args.data.is_given() {
         return Err(Error::config("`--data` names images to fit to, and the prior is not fitted")
@@ -93,6 +110,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
     }
     let state = args.model.state()?;
     args.from.check(&state)?;
+    let temperatures = args.temperatures(&state)?;
     let classes =
         if args.class.is_empty() { all_classes(&state.config) } else { args.class.clone() };
     let of = classes.len();
@@ -114,16 +132,13 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         model.reseed(seed);
     }
     let seed = args.seed.unwrap_or(state.config.train.seed);
-    let wanted = (count, seed, args.temperature);
+    let wanted = (count, seed);
     let images = match of {
-        0 => sampler.images(&device, &mut model, wanted, None)?,
+        0 => sampler.images(&device, &mut model, wanted, &temperatures, None)?,
         // z of a conditional model is the prior's.
-        _ => by_class(&mut model, &classes, count, args.temperature)?,
+        _ => by_class(&mut model, &classes, count, &temperatures)?,
     };
-    let prior = match args.temperature {
-        1.0 => sampler.name,
-        t => format!("{} at temperature {t}", sampler.name),
-    };
+    let prior = args.told(sampler.name);
     let (told, names) = match classes.as_slice() {
         [] => (String::new(), Vec::new()),
         [class] => (format!(" and the class {class}"), Vec::new()),
@@ -142,6 +157,38 @@ pub(super) fn run(args: &Args) -> Result<u8> {
 }
 
 impl Args {
+    /// What z is drawn from, with its temperatures.
+    fn told(&self, name: String) -> String {
+        match &self.temperature[..] {
+            [1.0] => name,
+            [t] => format!("{name} at temperature {t}"),
+            all => {
+                let all: Vec<_> = all.iter().map(f32::to_string).collect();
+                format!("{name} at the temperatures {} from z 1 upwards", all.join(", "))
+            }
+        }
+    }
+
+    /// The temperature of each level of z, from below upwards.
+    fn temperatures(&self, state: &State) -> Result<Vec<f32>> {
+        let levels = match self.from {
+            SampleFrom::Prior => state.config.model.latents().len(),
+            SampleFrom::Gmm | SampleFrom::TwoStage => 1,
+        };
+        match &self.temperature[..] {
+            &[of_all] => Ok(vec![of_all; levels]),
+            all if all.len() == levels => Ok(all.to_vec()),
+            all => {
+                let what = match levels {
+                    1 => "z is drawn from one distribution".to_owned(),
+                    _ => format!("z has {levels} levels"),
+                };
+                Err(Error::config(format!("`--temperature` gives {}, and {what}", all.len()))
+                    .hint("give one for all, or one for each level, z 1 first"))
+            }
+        }
+    }
+
     /// What z is drawn from; what was fitted is said.
     fn sampler(&self, state: &State, device: &Device) -> Result<Sampler> {
         let Self { model, data, sampler: args, .. } = self;
@@ -164,10 +211,10 @@ pub(super) fn by_class(
     model: &mut Model,
     classes: &[u8],
     count: usize,
-    temperature: f32,
+    temperatures: &[f32],
 ) -> Result<Vec<f32>> {
     let latent = model.config().model.latent;
-    let draws = model.prior(count.div_ceil(classes.len()), temperature)?;
+    let draws = model.prior_by_level(count.div_ceil(classes.len()), temperatures)?;
     let mut z: Vec<f32> = draws.chunks(latent).flat_map(|z| z.repeat(classes.len())).collect();
     z.truncate(count * latent);
     let told: Vec<u8> = classes.iter().copied().cycle().take(count).collect();

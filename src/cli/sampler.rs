@@ -141,16 +141,13 @@ impl Sampler {
         &self,
         device: &Device,
         model: &mut Model,
-        (count, seed, temperature): (usize, u64, f32),
+        (count, seed): (usize, u64),
+        temperatures: &[f32],
         classes: Option<&[u8]>,
     ) -> Result<Vec<f32>> {
+        let temperature = temperatures[0];
         let z = match &self.source {
-            Source::Prior => {
-                return match classes {
-                    Some(classes) => model.sample_of(classes, temperature),
-                    None => model.sample(count, temperature),
-                };
-            }
+            Source::Prior => model.prior_by_level(count, temperatures)?,
             Source::Mixture(mixture) => mixture.draw(count, f64::from(temperature), seed),
             Source::TwoStage(two_stage) => two_stage.draw(device, count, temperature, seed)?,
         };
@@ -263,7 +260,7 @@ impl Subject<'_> {
         let Fit { tensors, name, what, held_out, prior } = fit;
         let mut said =
             format!("{}: {what}; held-out codes {held_out} nats each", origin.from.name());
-        if self.state.config.check_prior().is_ok() && !self.state.config.model.prior.is_learned() {
+        if self.state.config.check_prior().is_ok() && self.state.config.model.kl_has_formula() {
             said += &format!(", under the prior {prior:.2}");
         }
         let note = Note { said, name, origin };

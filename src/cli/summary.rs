@@ -14,10 +14,10 @@ use elbo::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::cli::card::{dashed, widths};
 use crate::cli::limit::Limit;
 use crate::cli::run_folder::{CHECKPOINT, METRICS, TIMINGS, lines};
 use crate::cli::train::is_written;
+use crate::cli::widths::{way, ways};
 
 /// The most bytes of a checkpoint's header that are read.
 const MOST_HEADER: u64 = 2 << 20;
@@ -99,8 +99,7 @@ impl Header {
     /// What the names of tensors begin with, in the order of the layers from x on.
     pub(super) fn paths(&self) -> Vec<String> {
         let networks = Architecture::of(&self.config.model, self.size);
-        let networks = networks.map_or_else(|_| Vec::new(), |n| vec![n.encoder, n.decoder]);
-        let layers = networks.iter().flat_map(|network| network.layers());
+        let layers = networks.iter().flat_map(Architecture::all).flat_map(|(n, _)| n.layers());
         let named = layers.flat_map(|layer| match layer.parts.as_slice() {
             [] => std::slice::from_ref(&layer.path),
             parts => parts,
@@ -108,15 +107,11 @@ impl Header {
         named.map(|path| format!("{path}.")).collect()
     }
 
-    /// The widths of the encoder's layers and of the decoder's, as 784-400-20.
+    /// The widths of the layers from x up to the highest z, and of those back, as 784-400-20.
     pub(super) fn layers(&self) -> Result<[String; 2]> {
-        let (model, pixels) = (&self.config.model, self.size.len());
-        let ends = [pixels, model.latent].map(|width| width.saturating_add(model.classes));
-        let Architecture { encoder, decoder, .. } = Architecture::of(model, self.size)?;
-        Ok([
-            dashed(&widths([ends[0], model.latent], &encoder)),
-            dashed(&widths([ends[1], pixels], &decoder)),
-        ])
+        let model = &self.config.model;
+        let networks = Architecture::of(model, self.size)?;
+        Ok(ways(model, &networks, (self.size.len(), model.classes)).map(|of| way(&of)))
     }
 }
 

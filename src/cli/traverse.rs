@@ -82,7 +82,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
         }
         if state.config.model.posterior.is_density() && !state.config.model.kl_has_formula() {
             let what =
-                "`--plane` lies at the quantiles of N(0, I), and this model's prior is learned";
+                "`--plane` lies at the quantiles of N(0, I), which is not this model's prior";
             return Err(Error::config(what).hint("leave it out, and traverse each dimension"));
         }
         check(steps * steps, Look::of(&state), steps)?;

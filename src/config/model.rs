@@ -305,6 +305,13 @@ impl ModelConfig {
         has_effect("components", components || mixture, needs)
     }
 
+    /// Dimensions of z, level by level from below upwards.
+    #[must_use]
+    pub fn latents(&self) -> Vec<usize> {
+        let above = self.above.iter().map(|level| level.latent);
+        std::iter::once(self.latent).chain(above).collect()
+    }
+
     /// Dimensions of the z that the prior is of: the highest.
     #[must_use]
     pub fn highest_latent(&self) -> usize {

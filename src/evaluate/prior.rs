@@ -1,5 +1,7 @@
 //! The prior of a model: what is drawn from it, and the components of one that was learned.
 
+use std::cmp::Ordering;
+
 use crate::engine::Record;
 use crate::error::{Error, Result};
 use crate::evaluate::{Model, check_temperature, stream};
@@ -143,7 +145,7 @@ impl Model {
     ///
     /// If the temperature is no number of 0 or more, the model has no prior, or the device is lost.
     pub fn prior(&mut self, count: usize, temperature: f32) -> Result<Vec<f32>> {
-        self.prior_by_level(count, &vec![temperature; self.config.model.above.len() + 1])
+        self.prior_by_level(count, &vec![temperature; self.config.model.latents().len()])
     }
 
     /// The same with a temperature for each level of z, from below upwards.
@@ -154,7 +156,7 @@ impl Model {
     pub fn prior_by_level(&mut self, count: usize, temperatures: &[f32]) -> Result<Vec<f32>> {
         self.config.check_prior()?;
         temperatures.iter().try_for_each(|&t| check_temperature(t))?;
-        let levels = self.config.model.above.len() + 1;
+        let levels = self.config.model.latents().len();
         let Some((&highest, lower)) =
             temperatures.split_last().filter(|_| temperatures.len() == levels)
         else {
@@ -162,34 +164,106 @@ impl Model {
             return Err(Error::config(what)
                 .hint("give one for each level, from below upwards, or one for all"));
         };
-        let ports = self.vae.ports.clone();
-        let top = ports.above.last().map_or(ports.z, |level| level.z);
-        let noise: Vec<_> =
-            std::iter::once(ports.eps).chain(ports.above.iter().map(|level| level.eps)).collect();
-        let mut all = Vec::new();
+        let mut noise = self.noise(count)?;
+        for (noise, temperature) in noise.iter_mut().zip(lower) {
+            noise.iter_mut().for_each(|v| *v *= temperature);
+        }
+        let z = &mut noise[levels - 1];
+        z.iter_mut().for_each(|z| *z *= highest);
+        if let Some(components) = self.known_components()? {
+            components.take(z, 0, self.seed());
+        }
+        self.descend(&noise)
+    }
+
+    /// The standard normals that z of the prior is made of, level by level from below upwards, each (count, its latent).
+    fn noise(&mut self, count: usize) -> Result<Vec<Vec<f32>>> {
+        let ports = &self.vae.ports;
+        let highest = ports.above.last().map_or(ports.z, |level| level.z);
+        let all = std::iter::once(ports.eps).chain(ports.above.iter().map(|level| level.eps));
+        let mut tensors: Vec<_> = all.collect();
+        tensors.pop();
+        tensors.push(highest);
+        let mut all = vec![Vec::new(); tensors.len()];
         for part in self.batches(0..count) {
-            let (rows, first) = (part.len(), part.start);
-            let seed = self.seed();
-            let record = Record { stream: stream::PRIOR, step: 0, seed, ..self.place(part) };
+            let rows = part.len();
+            let record =
+                Record { stream: stream::PRIOR, step: 0, seed: self.seed(), ..self.place(part) };
             self.run_one(Use::Prior, record)?;
-            let mut z = self.session.read(top.first_rows(rows))?;
-            z.iter_mut().for_each(|z| *z *= highest);
-            if let Some(components) = self.known_components()? {
-                components.take(&mut z, first, seed);
+            for (all, tensor) in all.iter_mut().zip(&tensors) {
+                all.extend(self.session.read(tensor.first_rows(rows))?);
             }
-            if levels > 1 {
-                self.session.write(top.first_rows(rows), &z)?;
-                for (&eps, &temperature) in noise.iter().zip(lower) {
-                    let eps = eps.first_rows(rows);
-                    let scaled = self.session.read(eps)?.into_iter().map(|v| v * temperature);
-                    self.session.write(eps, &scaled.collect::<Vec<_>>())?;
-                }
-                self.run_one(Use::Descend, record)?;
-                z = self.session.read(ports.z.first_rows(rows))?;
-            }
-            all.extend(z);
         }
         Ok(all)
+    }
+
+    /// From z of the highest level (count, its latent), which comes last, by standard normals of each level below, from below
+    /// upwards, to the z that the decoder takes (count, latent): that of level l is μ + σ ε, of the normal that the level
+    /// above makes. Of a model of one level it is what was given.
+    ///
+    /// # Errors
+    ///
+    /// If these are not as many rows of finite numbers for each level, or the device is lost.
+    pub fn descend(&mut self, levels: &[Vec<f32>]) -> Result<Vec<f32>> {
+        let ports = self.vae.ports.clone();
+        let above = ports.above.iter().map(|level| (level.eps, level.z));
+        let places: Vec<_> = std::iter::once((ports.eps, ports.z)).chain(above).collect();
+        let count = levels.first().map_or(0, Vec::len) / ports.z.cols();
+        let fit = levels.iter().zip(&places).all(|(own, (_, z))| own.len() == count * z.cols());
+        if levels.len() != places.len() || !fit || levels.iter().flatten().any(|v| !v.is_finite()) {
+            let of: Vec<_> = places.iter().map(|(_, z)| z.cols().to_string()).collect();
+            let what = format!("rows that are not {} finite numbers by level", of.join(", "));
+            return Err(Error::config(what).hint("give as many rows for each level of z"));
+        }
+        let Some((highest, lower)) = levels.split_last().filter(|(_, lower)| !lower.is_empty())
+        else {
+            return Ok(levels.concat());
+        };
+        let mut made = Vec::new();
+        for part in self.batches(0..count) {
+            let rows = part.len();
+            let of =
+                |values: &[f32], cols: usize| values[part.start * cols..part.end * cols].to_vec();
+            let top = places[places.len() - 1].1;
+            self.session.write(top.first_rows(rows), &of(highest, top.cols()))?;
+            for (noise, (eps, _)) in lower.iter().zip(&places) {
+                self.session.write(eps.first_rows(rows), &of(noise, eps.cols()))?;
+            }
+            self.run_one(Use::Descend, self.place(0..rows))?;
+            made.extend(self.session.read(ports.z.first_rows(rows))?);
+        }
+        Ok(made)
+    }
+
+    /// What each level of z decides, from the highest down, (levels, count, pixels) as is [shown](Self::show): of one draw of
+    /// the prior each row of images takes what is above its level, draws the level anew for each image but the first, and has
+    /// those below at their means. Of a conditional model all are of the class `told`.
+    ///
+    /// # Errors
+    ///
+    /// If the model has no prior, is conditional and no class was told or one that it does not know, or the device is lost.
+    pub fn decisions(&mut self, count: usize, told: Option<u8>) -> Result<Vec<f32>> {
+        self.config.check_prior()?;
+        let mut drawn = self.noise(count)?;
+        if let (Some(components), Some(z)) = (self.known_components()?, drawn.last_mut()) {
+            components.take(z, 0, self.seed());
+        }
+        let classes = told.map(|class| vec![class; count]);
+        let mut images = Vec::new();
+        for level in (0..drawn.len()).rev() {
+            let rows = |(at, own): (usize, &Vec<f32>)| match at.cmp(&level) {
+                Ordering::Less => vec![0.0; own.len()],
+                Ordering::Equal => own.clone(),
+                Ordering::Greater => own[..own.len() / count].repeat(count),
+            };
+            let noise: Vec<_> = drawn.iter().enumerate().map(rows).collect();
+            let z = self.descend(&noise)?;
+            images.extend(match &classes {
+                Some(classes) => self.decode_of(&z, classes)?,
+                None => self.decode(&z)?,
+            });
+        }
+        Ok(images)
     }
 }
 

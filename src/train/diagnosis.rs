@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 
 use crate::config::{Likelihood, ModelConfig, Scale};
 use crate::error::Result;
-use crate::evaluate::{Dimension, Evaluation, dimensions, used};
+use crate::evaluate::{Dimension, Evaluation, used};
 use crate::metrics::{Losses, Nats};
 use crate::train::Trainer;
 
@@ -122,19 +122,22 @@ impl Trainer {
         self.deviation
     }
 
-    /// What the dimensions of z say of the first test images, and what is wrong with the model, if it can be
-    /// known after so few steps.
+    /// What the dimensions of z say of the first test images, level by level from below upwards, and what is wrong with the
+    /// model, if it can be known after so few steps.
     ///
     /// # Errors
     ///
     /// As [`advance`](Self::advance).
-    pub fn diagnose(&mut self, test: &Evaluation) -> Result<(Vec<Dimension>, Option<Diagnosis>)> {
+    pub fn diagnose(
+        &mut self,
+        test: &Evaluation,
+    ) -> Result<(Vec<Vec<Dimension>>, Option<Diagnosis>)> {
         let (steps, constant, deviation) = (self.trained.step, self.constant, self.deviation);
         // A code that tells each image from all others has so many nats.
         let enough = (self.images as f64).ln();
         let model = self.model()?;
         let (config, asked) = (model.config.model.clone(), model.images().min(ASKED));
-        let dimensions = dimensions(&model.encode(0..asked)?, config.latent);
+        let levels = model.dimensions(0..asked)?;
         let pixel = model.reading().shown.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
         let Losses { loss, kl, .. } = test.sampled;
         let kl = Some([kl, enough]).filter(|[kl, enough]| *kl > 4.0 * enough + 20.0);
@@ -142,7 +145,8 @@ impl Trainer {
         let large = Some(pixel).filter(|&pixel| pixel > LARGE);
         let worse = |constant| Diagnosis::Worse { loss, constant, kl, large };
         let above = constant.filter(|&constant| loss > constant);
-        let (used, all) = (used(&dimensions, asked), config.latent);
+        // What the decoder takes; levels above it may well say nothing.
+        let (used, all) = (used(&levels[0], asked), config.latent);
         let found = match (above, kl) {
             // Even early: nothing makes such codes but steps that are too long.
             (Some(constant), Some([kl, _])) if !early || kl > 1e4 => Some(worse(constant)),
@@ -153,6 +157,6 @@ impl Trainer {
             }
             (above, _) => above.map(worse),
         };
-        Ok((dimensions, found))
+        Ok((levels, found))
     }
 }

@@ -6,7 +6,7 @@ use elbo::config::Likelihood;
 use elbo::evaluate::{Z, dimensions, estimate};
 use elbo::{Config, Dataset, Device, ErrorKind, Model, Trainer};
 
-fn devices() -> [Device; 2] {
+pub(crate) fn devices() -> [Device; 2] {
     let (gpu, _) = Device::choose("gpu", 0).expect("an adapter: `./test` installs one");
     [Device::Cpu(2), gpu]
 }
@@ -27,7 +27,7 @@ fn trained(likelihood: Likelihood) -> (State, Dataset) {
 
 /// log N(x; b, W Wᵀ + s² I) for W (4, 2), by the determinant and the inverse in two dimensions
 /// (Woodbury): what a linear decoder with a normal likelihood says of x.
-fn log_normal(x: &[f64], w: &[f32], b: &[f32], s: f64) -> f64 {
+pub(crate) fn log_normal(x: &[f64], w: &[f32], b: &[f32], s: f64) -> f64 {
     let r: Vec<f64> = x.iter().zip(b).map(|(x, &b)| x - f64::from(b)).collect();
     let w = |i: usize, j: usize| f64::from(w[2 * i + j]);
     let inner = |i: usize, j: usize| (0..4).map(|k| w(k, i) * w(k, j)).sum::<f64>();

@@ -18,6 +18,7 @@ mod family;
 mod fused;
 mod golden;
 mod kernels;
+mod levels;
 mod likelihoods;
 mod logged;
 mod maps;

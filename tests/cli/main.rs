@@ -24,6 +24,7 @@ mod figures;
 #[cfg(unix)]
 mod first_hour;
 mod guide;
+mod levels;
 mod look;
 mod manual;
 mod maps;

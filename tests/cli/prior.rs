@@ -34,7 +34,7 @@ fn a_learned_prior_is_trained_drawn_from_and_told() {
     assert_ne!(fs::read(dir.path().join("cold.png")).ok(), None, "a picture");
     succeed(train(&dir, &format!("{SMALL} --out normal")));
     let refused = [
-        ("traverse out --plane --device cpu", "is learned"),
+        ("traverse out --plane --device cpu", "not this model's prior"),
         ("sample normal --prior-components --device cpu", "N(0, I)"),
     ];
     for (flags, says) in refused {

@@ -190,6 +190,14 @@ def make_weights(model, random):
         weights["prior.logits"] = random.normal(0, 1, count)
     if model.get("prior") == "vamp":
         weights["prior.pseudo_inputs"] = random.normal(0, 1, (count, PIXELS))
+    below = LATENT
+    for place, level in enumerate(model.get("above", [])):
+        for way, parts, ends in (("encoder", "posterior", (below, level["latent"])), ("decoder", "prior", (level["latent"], below))):
+            paths = [f"above.{place}.{way}.{i}" for i in range(len(level[way]))]
+            units, _ = network(level[way], paths, ends[0])
+            make(f"above.{place}.{parts}.mean", units, ends[1])
+            make(f"above.{place}.{parts}.log_var", units, ends[1])
+        below = level["latent"]
     return {key: value.astype(np.float32) for key, value in weights.items()}
 
 
@@ -353,6 +361,39 @@ def check_prior(weights, config, random, model):
     apart = ((drawn.mean(0) - middle).abs() / (variance / len(drawn)).sqrt()).max().item()
     require(apart < 6, f"what the prior draws is {apart:.1f} standard errors from its means")
     return (np.abs(found - expected) / np.maximum(1, np.abs(expected))).max()
+
+
+def check_levels(weights, config, random, model):
+    """How far what a module makes at levels above the first is from float64: posteriors, priors, and draws by the same noise."""
+    config, worst, below = config["model"], 0.0, LATENT
+
+    def level(place, way, parts, z):
+        entries = config["above"][place][way]
+        paths = [f"above.{place}.{way}.{i}" for i in range(len(entries))]
+        top = run_through(weights, config, entries, paths, z)
+        mean, log_var = (linear(weights, f"above.{place}.{parts}.{part}", top) for part in ("mean", "log_var"))
+        return mean, np.clip(log_var, *LOG_VAR_BOUNDS)
+
+    for place, of in enumerate(config["above"]):
+        for way, parts, name, columns in (
+            ("encoder", "posterior", f"encode_{place + 2}", below),
+            ("decoder", "prior", f"prior_{place + 1}", of["latent"]),
+        ):
+            z = random.normal(0, 1, (9, columns)).astype(np.float32)
+            with torch.no_grad():
+                found = getattr(model, name)(torch.from_numpy(z))
+            for values, expected in zip(found, level(place, way, parts, z.astype(np.float64))):
+                worst = max(worst, compare(f"`{name}`", values.numpy(), expected))
+        below = of["latent"]
+    with torch.no_grad():
+        torch.manual_seed(7)
+        found = model.sample(9).numpy()
+        torch.manual_seed(7)
+        z = torch.randn(9, below).double().numpy()
+        for place in reversed(range(len(config["above"]))):
+            mean, log_var = level(place, "decoder", "prior", z)
+            z = mean + torch.randn(*mean.shape).double().numpy() * np.exp(0.5 * log_var)
+    return max(worst, compare("`sample`", found, z))
 
 
 COMPONENTS, LEVELS = 3, 5
@@ -523,7 +564,7 @@ def in_toml(value):
 
 
 def check_networks(elbo):
-    random, worst, clamped, count, of_priors = np.random.default_rng(5), 0.0, 0, 0, 0
+    random, worst, clamped, count, of_priors, of_levels = np.random.default_rng(5), 0.0, 0, 0, 0, 0
     # The fourth has different numbers of layers on both sides, the last layers that stand for themselves.
     shapes = [([], []), ([9], [8]), ([9, 7], [6, 8]), ([9], [])]
     shapes += [(["norm", "linear 9", "tanh", "silu", "dropout 0.2", 7], ["sigmoid", "linear 8", "norm", 6, "dropout 0.1"])]
@@ -551,7 +592,10 @@ def check_networks(elbo):
     # Learned priors, whose pseudo-inputs are what the encoder takes, after all others.
     priors = [("tanh", "normal", {"prior": "mixture", "prior-components": 5, "classes": CLASSES})]
     priors += [("relu", likelihood, {"prior": "vamp", "prior-components": 5}) for likelihood in ("bernoulli", "normal", "poisson")]
-    every = itertools.chain(itertools.product(shapes, kinds), itertools.product(shapes, priors))
+    # Levels of z above the first, the second without hidden layers, then.
+    above = [{"encoder": [5], "latent": 3, "decoder": ["linear 4", "tanh"]}, {"encoder": [], "latent": 2, "decoder": [4, 6]}]
+    levels = [("tanh", "bernoulli", {"above": above}), ("relu", "normal", {"above": above[:1], "classes": CLASSES})]
+    every = itertools.chain(*(itertools.product(shapes, of) for of in (kinds, priors, levels)))
     for (encoder, decoder), (activation, likelihood, more) in every:
         if "layer-norm" in more and not encoder:
             continue
@@ -574,7 +618,7 @@ def check_networks(elbo):
         folder = pathlib.Path(elbo.folder)
         save_file(weights, folder / f"{run}.safetensors")
         toml = "".join(f"{key} = {in_toml(value)}\n" for key, value in config.items())
-        objective = "[objective]\nkl = 'sampled'\n" if "prior" in more else ""
+        objective = "[objective]\nkl = 'sampled'\n" if "prior" in more or "above" in more else ""
         (folder / f"{run}.toml").write_text(f"[model]\n{toml}{objective}")
         size = COLOUR_SIZE if likelihood == "colour-mixture" else SIDES
         known = likelihood == "colour-mixture" or has_map(config, "encoder")
@@ -591,12 +635,14 @@ def check_networks(elbo):
             worst, clamped, count = max(worst, difference), clamped + bound, count + 1
         if "prior" in more and model is not None:
             worst, of_priors = max(worst, check_prior(back, {"model": config}, random, model)), of_priors + 1
+        if "above" in more and model is not None:
+            worst, of_levels = max(worst, check_levels(back, {"model": config}, random, model)), of_levels + 1
     require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
     print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")
     if torch is None:
         print(f"{count // 2} Python files compile; there is no PyTorch here (`pip install torch`) that would run them")
     else:
-        print(f"{count // 2} Python files by PyTorch {torch.__version__}, {of_priors} of learned priors: within the same difference")
+        print(f"{count // 2} Python files by PyTorch {torch.__version__}, {of_priors} of learned priors, {of_levels} of levels: within the same difference")
 
 
 def check_run(elbo, run):

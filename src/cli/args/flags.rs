@@ -207,11 +207,15 @@ impl ModelFlags {
         Ok(())
     }
 
-    /// Has the KL divergence sampled where a prior was typed of which it has no formula.
-    pub(super) fn sample_kl(&self, config: &mut Config) {
-        if self.prior.is_some_and(Prior::is_learned) && !config.objective.weighs() {
-            config.objective.kl = KlEstimate::Sampled;
-        }
+    pub(super) fn names_prior(&self) -> bool {
+        self.prior.is_some()
+    }
+}
+
+/// Has the KL divergence sampled where it has no formula.
+pub(super) fn sample_kl(config: &mut Config) {
+    if !config.model.kl_has_formula() && !config.objective.weighs() {
+        config.objective.kl = KlEstimate::Sampled;
     }
 }
 

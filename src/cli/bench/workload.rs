@@ -5,7 +5,7 @@ use elbo::model::Architecture;
 use elbo::{Config, Error, Result};
 
 use crate::cli::bench::output::Row;
-use crate::cli::card::{dashed, widths};
+use crate::cli::widths::{dashed, way, ways};
 
 /// A model under the name it is shown by.
 pub(super) struct Workload {
@@ -20,18 +20,25 @@ impl Workload {
     /// 784-400-20.
     pub(super) fn row(&self, size: ImageSize, schedules: &str) -> Result<Row> {
         let model = &self.config.model;
-        let Architecture { encoder, decoder, .. } = Architecture::of(model, size)?;
-        let pixels = size.len();
-        let mut layers = widths([pixels, model.latent], &encoder);
-        let decoder = widths([model.latent, pixels], &decoder);
+        let networks = Architecture::of(model, size)?;
+        let [mut up, mut down] = ways(model, &networks, (size.len(), 0));
+        let (mut layers, decoder) = (up.remove(0), down.pop().unwrap_or_default());
         if !decoder.iter().eq(layers.iter().rev()) {
             layers.extend(&decoder[1..]);
         }
         let (rule, activation) = (self.config.optimizer.rule, model.activation);
         let mut shape =
             format!("{} {activation:?} {:?} {rule:?}", dashed(&layers), model.likelihood);
-        for list in [&model.encoder, &model.decoder].into_iter().filter(|l| l.units().is_none()) {
+        let above = model.above.iter().flat_map(|level| [&level.encoder, &level.decoder]);
+        let lists = [&model.encoder, &model.decoder].into_iter().chain(above);
+        for list in lists.filter(|list| list.units().is_none()) {
             shape += &format!(" [{list}]");
+        }
+        if !up.is_empty() {
+            shape += &format!(" above {} and {}", way(&up), way(&down));
+        }
+        if model.prior.is_learned() {
+            shape += &format!(" prior {:?} {}", model.prior, model.prior_components);
         }
         if model.layer_norm {
             shape += " layer-norm";

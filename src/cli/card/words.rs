@@ -7,8 +7,12 @@ use elbo::config::{
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
 pub(super) fn written(model: &ModelConfig) -> String {
-    let lists = [("encoder", &model.encoder), ("decoder", &model.decoder)];
-    let own = lists.into_iter().filter(|(_, layers)| layers.units().is_none());
+    let lists = [("encoder".to_owned(), &model.encoder), ("decoder".to_owned(), &model.decoder)];
+    let above = (2..).zip(&model.above).flat_map(|(level, of)| {
+        let [up, down] = [format!("encoder of z {level}"), format!("decoder of z {level}")];
+        [(up, &of.encoder), (down, &of.decoder)]
+    });
+    let own = lists.into_iter().chain(above).filter(|(_, layers)| layers.units().is_none());
     own.map(|(name, layers)| format!("| layers of the {name} | {layers} |\n")).collect()
 }
 
@@ -54,7 +58,15 @@ pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) ->
     text
 }
 
-/// What z is drawn from, with its article.
+/// How many levels z has, if there are several.
+pub(super) fn of_levels(model: &ModelConfig) -> String {
+    match model.above.len() {
+        0 => String::new(),
+        above => format!(" of {} levels of z (Burda et al. 2016)", above + 1),
+    }
+}
+
+/// What z, the highest of several, is drawn from, with its article.
 pub(in crate::cli) fn prior(model: &ModelConfig) -> String {
     let count = model.prior_components;
     match model.prior {

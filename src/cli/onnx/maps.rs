@@ -189,7 +189,7 @@ fn convolution(walk: &Walk<'_>, dispatch: &Dispatch) -> Convolution {
     let weight = walk.vae.parameters.list().iter().find(|parameter| parameter.value == w);
     let path = weight.and_then(|weight| weight.name.strip_suffix(".weight"));
     let networks = walk.vae.networks();
-    let mut layers = networks.encoder.layers().chain(networks.decoder.layers());
+    let mut layers = networks.all().flat_map(|(network, _)| network.layers());
     let path = path.expect("the weight of a layer has its path");
     let found = layers.find_map(|placed| match placed.layer {
         Layer::Convolution(found) | Layer::Transposed(found) if placed.path == path => Some(found),

@@ -79,7 +79,15 @@ fn models() -> Vec<State> {
         let text = format!("{sampled}[model]\nlikelihood = \"{likelihood}\"\n{own}");
         states.push(state_of(&text, [6, 4, 1]));
     }
+    states.extend(["", "prior = \"mixture\"\nprior-components = 5\n"].map(levels));
     states
+}
+
+/// A model of three levels of z.
+fn levels(more: &str) -> State {
+    let above = "[{ encoder = [6, 5], latent = 3, decoder = [5] }, { encoder = [], latent = 2, decoder = [\"linear 4\", \"tanh\"] }]";
+    let text = format!("objective.kl = \"sampled\"\n[model]\nlatent = 4\n{more}above = {above}\n");
+    state_of(&text, [6, 4, 1])
 }
 
 /// Maps from rows and back, of images of 6 × 4 × 3.
@@ -119,6 +127,7 @@ fn files_read_as_these() {
         ("convolutions", state(CONVOLUTIONS, [6, 4, 3])),
         ("blocks", state(BLOCKS, [6, 4, 3])),
         ("transposed", state(TRANSPOSED, [6, 4, 3])),
+        ("levels", levels("")),
     ] {
         let (path, written) = (folder.join(name).with_extension("py"), text_of(&state));
         if env::var_os("ELBO_WRITE").is_some() {

@@ -62,7 +62,7 @@ pub(super) fn head(state: &State, name: &str) -> String {
         Posterior::Point => format!("z = {variable}.encode(images.flatten(1){told})"),
     };
     let new = match state.config.check_prior() {
-        Ok(()) if model.prior.is_learned() => {
+        Ok(()) if !model.kl_has_formula() => {
             format!("    new = {variable}.decode({variable}.sample(16){told})\n")
         }
         Ok(()) => {

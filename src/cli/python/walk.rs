@@ -1,6 +1,6 @@
 //! From the layers of a network to lines of Python, one after another.
 
-use elbo::config::{Activation, Convolution, Layer};
+use elbo::config::{Activation, Convolution, LOG_VAR_BOUNDS, Layer};
 use elbo::kernels::common::slope;
 use elbo::nn::{Block, Dims, Node, Placed, Sequential};
 use elbo::{Error, Result};
@@ -197,6 +197,23 @@ impl<'m> Walk<'m> {
     /// Makes a fully connected layer; how code calls it.
     pub(super) fn linear(&mut self, path: &str, inputs: usize, units: usize) -> String {
         self.module.define(path, &format!("nn.Linear({inputs}, {units})"), true)
+    }
+
+    /// Ends in the parts of a network's last layer, each of so many numbers, log σ² within its bounds: all lines.
+    pub(super) fn parts(mut self, network: &Sequential, (top, each): (Top, usize)) -> Vec<String> {
+        let (last, inputs) = (network.last(), self.rows(top));
+        let parts = match &last.parts[..] {
+            [] => std::slice::from_ref(&last.path),
+            parts => parts,
+        };
+        let made = parts.iter().map(|part| call(&self.linear(part, inputs, each), &self.name));
+        let (lowest, highest) = LOG_VAR_BOUNDS;
+        let made = match &made.collect::<Vec<_>>()[..] {
+            [mean, log_var] => format!("{mean}, {log_var}.clamp({lowest:?}, {highest:?})"),
+            made => made.concat(),
+        };
+        self.lines.push(format!("return {made}"));
+        self.lines
     }
 
     /// Makes a convolution of what was made; what it makes, and its value in code.

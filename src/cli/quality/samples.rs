@@ -122,7 +122,8 @@ pub(super) fn compare(
         sampler.said.iter().filter(|_| !args.model.quiet).for_each(|said| talk(said));
         let mut model = Model::new(device, state, None)?;
         model.reseed(seed);
-        let made = sampler.images(device, &mut model, (count, seed, 1.0), classes.as_deref())?;
+        let usual = vec![1.0; state.config.model.latents().len()];
+        let made = sampler.images(device, &mut model, (count, seed), &usual, classes.as_deref())?;
         rows.push(reference.distance(from.name(), &encoder.of_samples(made, classes.as_deref())?)?);
     }
     let encoder = match &args.features {

@@ -34,8 +34,8 @@ pub(super) struct Series {
 
 /// What a chart is of.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct About {
-    pub(super) title: &'static str,
+pub(super) struct About<'t> {
+    pub(super) title: &'t str,
     pub(super) unit: &'static str,
     /// Whether the axis begins at zero and ends above all values.
     pub(super) from_zero: bool,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::cli::picture::{short, ticks};
 use crate::cli::report::chart::figure;
 use crate::cli::report::page::{row, text};
-use crate::cli::report::read::Story;
+use crate::cli::report::read::{Story, list};
 
 /// Bars that can be told apart.
 const MOST_BARS: usize = 128;
@@ -39,8 +39,21 @@ pub(super) fn evaluation(story: &Story) -> String {
         .collect();
     format!(
         "<h2>Evaluation</h2>\n<div class=\"narrow\"><table>\n<tbody>\n{rows}</tbody></table></div>\n{}",
-        bars(line)
+        levels(line)
     )
+}
+
+/// The bars of each level of z, or of the only one.
+fn levels(line: &Map<String, Value>) -> String {
+    let levels = line.get("levels").and_then(Value::as_array).into_iter().flatten();
+    let levels: Vec<_> = levels.filter_map(Value::as_object).collect();
+    match levels.is_empty() {
+        true => bars(line, ""),
+        false => (1..)
+            .zip(levels)
+            .map(|(number, level)| bars(level, &format!(" of level {number}")))
+            .collect(),
+    }
 }
 
 /// A key and its value as they are told.
@@ -77,16 +90,12 @@ struct Bar {
 }
 
 /// The KL of each dimension, the largest first.
-fn bars(line: &Map<String, Value>) -> String {
-    let list = |key: &str| -> Vec<Option<f64>> {
-        let values = line.get(key).and_then(Value::as_array).into_iter().flatten();
-        values.map(Value::as_f64).collect()
-    };
-    let variances = list("variance_by_dimension");
+fn bars(line: &Map<String, Value>, of: &str) -> String {
+    let variances = list(line, "variance_by_dimension");
     let is_active = |number: usize| {
         variances.get(number).copied().flatten().is_none_or(|variance| variance > ACTIVE)
     };
-    let mut all: Vec<_> = list("kl_by_dimension")
+    let mut all: Vec<_> = list(line, "kl_by_dimension")
         .into_iter()
         .enumerate()
         .filter_map(|(number, kl)| Some(Bar { number, kl: kl?, active: is_active(number) }))
@@ -105,7 +114,7 @@ fn bars(line: &Map<String, Value>) -> String {
         notes.push(format!("the {MOST_BARS} largest are drawn"));
     }
     format!(
-        "<figure class=\"chart wide\"><figcaption><b>KL by dimension of z</b>, nats per image, the largest \
+        "<figure class=\"chart wide\"><figcaption><b>KL by dimension of z{of}</b>, nats per image, the largest \
          first<span class=\"notes\">{}: the variance of their means is over {ACTIVE}</span></figcaption>\n\
          {}</figure>\n",
         notes.join("; "),

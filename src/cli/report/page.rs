@@ -80,6 +80,12 @@ fn lead(story: &Story) -> String {
         get("model", "decoder").map(|v| format!("decoder of {v} units")),
         get("model", "activation"),
         get("model", "likelihood").map(|v| format!("{v} likelihood")),
+        story
+            .key("model", "above")
+            .and_then(Value::as_array)
+            .filter(|above| !above.is_empty())
+            .map(|above| format!("{} levels of z", above.len() + 1)),
+        get("model", "prior").filter(|v| v != "normal").map(|v| format!("{v} prior")),
         get("model", "classes").filter(|v| v != "0").map(|v| format!("conditional on {v} classes")),
         get("objective", "beta").map(|v| format!("β = {v}")),
         get("objective", "samples").filter(|v| v != "1").map(|v| format!("samples = {v}")),
@@ -133,6 +139,10 @@ fn tiles(story: &Story) -> String {
             story.count("model", "latent").map_or(String::new(), |all| format!("of {all} in z"));
         tile("Active dimensions", active.to_string(), of);
     }
+    for (number, [kl, active]) in (1..).zip(&last.levels) {
+        let active = active.map_or(String::new(), |active| format!(", {active} active"));
+        tile(&format!("KL of level {number}"), told(*kl), format!("nats{active}"));
+    }
     if let Some((best, loss)) = story.best() {
         tile(
             "Best epoch",
@@ -179,6 +189,12 @@ fn curves(story: &Story) -> String {
             series(story.looked_at(), "test", &|epoch| epoch.test[part]),
         ];
         charts += &chart(About { title, unit: NATS, from_zero: false }, &both);
+    }
+    let levels = story.epochs.values().map(|epoch| epoch.levels.len()).max().unwrap_or(0);
+    for level in 0..levels {
+        let of = series(story.looked_at(), "test", &|epoch| epoch.levels.get(level)?[0]);
+        let title = format!("KL of level {}", level + 1);
+        charts += &chart(About { title: &title, unit: NATS, from_zero: true }, &[of]);
     }
     let speed = series("training", "speed", &|epoch| epoch.images_per_s);
     let about = About { title: "Throughput", unit: "images per second", from_zero: true };

@@ -27,6 +27,8 @@ pub(super) struct Epoch {
     pub(super) test_at_mean: Option<f64>,
     /// Dimensions of z that say something of the first test images.
     pub(super) active: Option<u64>,
+    /// Of each level of z, from below upwards, its KL and its active dimensions, where there are several.
+    pub(super) levels: Vec<[Option<f64>; 2]>,
     pub(super) images_per_s: Option<f64>,
 }
 
@@ -142,6 +144,10 @@ impl Story {
                 epoch.objective = number(&line, "train_objective")?;
                 epoch.test_at_mean = number(&line, &key("loss_at_mean"))?;
                 epoch.active = line.get("active_units").and_then(Value::as_u64);
+                let [kl, active] =
+                    ["kl_by_level", "active_units_by_level"].map(|key| list(&line, key));
+                epoch.levels =
+                    kl.into_iter().zip(active).map(|(kl, active)| [kl, active]).collect();
             }
             None if timing => {
                 let number = line.get("epoch").and_then(Value::as_u64);
@@ -171,6 +177,12 @@ impl Story {
         let number = number.ok_or_else(|| format!("`epoch` is {value}, expected 1 or more"))?;
         Ok(self.epochs.entry(number).or_default())
     }
+}
+
+/// A list of numbers; of those that were not finite nothing.
+pub(super) fn list(line: &Map<String, Value>, key: &str) -> Vec<Option<f64>> {
+    let values = line.get(key).and_then(Value::as_array).into_iter().flatten();
+    values.map(Value::as_f64).collect()
 }
 
 fn parts(line: &Map<String, Value>, keys: [&str; 3]) -> std::result::Result<Parts, String> {

@@ -10,10 +10,11 @@ use elbo::metrics::Nats;
 use elbo::model::Architecture;
 use elbo::{Evaluation, Losses, Result, Trainer};
 
-use crate::cli::card::{dashed, rule, sampled_z, widths};
+use crate::cli::card::{rule, sampled_z};
 use crate::cli::limit::Limit;
 use crate::cli::run_folder::WEIGHTS;
 use crate::cli::run_name::typed;
+use crate::cli::widths::{way, ways};
 
 /// What is trained, on what, how and where to: a line each.
 pub(super) fn start(
@@ -25,15 +26,14 @@ pub(super) fn start(
     let (config, size) = (trainer.config(), train.size());
     let model = &config.model;
     let networks = Architecture::of(model, size)?;
-    let encoder = widths([size.len(), model.latent], &networks.encoder);
-    let decoder = widths([model.latent, size.len()], &networks.decoder);
-    let mirrored = encoder.iter().rev().eq(&decoder);
-    let back = if mirrored { String::new() } else { format!(" and {}", dashed(&decoder)) };
+    let [up, down] = ways(model, &networks, (size.len(), 0));
+    let mirrored = up.iter().flatten().rev().eq(down.iter().flatten());
+    let back = if mirrored { String::new() } else { format!(" and {}", way(&down)) };
     let validate = validation.as_ref().map(|set| format!("{} to validate on, ", set.len()));
     Ok(vec![
         format!(
             "model: {}{back}, {}, {} parameters, {} MiB planned",
-            dashed(&encoder),
+            way(&up),
             likelihood(model.likelihood),
             trainer.vae().parameters.count(),
             trainer.vae().plan.bytes() >> 20

@@ -11,7 +11,6 @@ use elbo::train::Diagnosis;
 use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
 use serde_json::json;
 
-use crate::cli::card::{dashed, widths};
 use crate::cli::events::{EventFile, hparams};
 use crate::cli::now;
 use crate::cli::picture::{Labels, Look, grid, shown};
@@ -23,18 +22,35 @@ use crate::cli::train::Args;
 use crate::cli::train::dashboard::{About, Pictures, Point};
 use crate::cli::train::log::steps::Clock;
 use crate::cli::train::screen::Screen;
+use crate::cli::widths::{way, ways};
+
+/// What a level of z says of some images.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Level {
+    /// The sum over its dimensions, nats per image.
+    kl: f64,
+    /// Its dimensions that say something.
+    pub(super) active: usize,
+}
+
+impl Level {
+    pub(super) fn of(dimensions: &[Dimension]) -> Self {
+        let active = dimensions.iter().filter(|dimension| dimension.is_active()).count();
+        Self { kl: dimensions.iter().map(|dimension| dimension.kl).sum(), active }
+    }
+}
 
 /// An epoch that was evaluated.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Epoch {
+pub(super) struct Epoch<'a> {
     pub(super) epoch: u64,
     pub(super) step: u64,
     pub(super) train: Losses,
     /// The mean of what was minimised, if that is not the loss.
     pub(super) objective: Option<f64>,
     pub(super) test: Evaluation,
-    /// Dimensions of z that say something of the first test images.
-    pub(super) active: usize,
+    /// What the levels of z, from below upwards, say of the first test images.
+    pub(super) levels: &'a [Level],
     /// Images a second of training alone, if any step was timed.
     pub(super) speed: Option<f64>,
 }
@@ -107,7 +123,8 @@ impl Log {
     ) -> Result<()> {
         let (config, size) = (trainer.config(), trainer.image_size());
         let networks = Architecture::of(&config.model, size)?;
-        let layers = dashed(&widths([size.len(), config.model.latent], &networks.encoder));
+        let [up, _] = ways(&config.model, &networks, (size.len(), 0));
+        let layers = way(&up);
         let count = trainer.vae().parameters.count();
         let about = About {
             model: format!("{layers}, {count} parameters, β = {}", config.objective.beta),
@@ -149,7 +166,8 @@ impl Log {
     }
 
     pub(super) fn epoch(&mut self, told: &Epoch) -> Result<()> {
-        let Epoch { epoch, step, train, objective, test, active, speed } = *told;
+        let Epoch { epoch, step, train, objective, test, levels, speed } = *told;
+        let active = levels[0].active;
         let Evaluation { sampled, at_mean, .. } = test;
         // Nothing that differs between equal runs stands in this line.
         let mut line = json!({
@@ -166,6 +184,10 @@ impl Log {
             line[format!("{of}_{name}")] = json!(value);
         }
         line["active_units"] = json!(active);
+        if levels.len() > 1 {
+            line["kl_by_level"] = levels.iter().map(|level| level.kl).collect();
+            line["active_units_by_level"] = levels.iter().map(|level| level.active).collect();
+        }
         if let Some(objective) = objective {
             line["train_objective"] = json!(objective);
         }
@@ -182,6 +204,10 @@ impl Log {
             (format!("{of}/loss_at_mean"), at_mean.loss),
             (format!("{of}/active_units"), active as f64),
         ];
+        for (number, level) in (1..).zip(levels).filter(|_| levels.len() > 1) {
+            scalars.push((format!("{of}/kl/level_{number}"), level.kl));
+            scalars.push((format!("{of}/active_units/level_{number}"), level.active as f64));
+        }
         scalars.extend(objective.map(|objective| ("train/objective".to_owned(), objective)));
         scalars.extend(speed.map(|speed| ("images_per_s".to_owned(), speed)));
         self.events.scalars(step, &scalars)?;
@@ -196,10 +222,17 @@ impl Log {
         self.screen.evaluated(Point { epoch, train, test: sampled }, row(told))
     }
 
-    /// Tells how the KL of the dimensions of z is distributed.
-    pub(super) fn dimensions(&mut self, step: u64, dimensions: &[Dimension]) -> Result<()> {
-        let kl: Vec<_> = dimensions.iter().map(|dimension| dimension.kl).collect();
-        self.events.histogram(step, &format!("{}/kl_per_dimension", self.looked_at), &kl)
+    /// Tells how the KL of the dimensions of z is distributed, level by level.
+    pub(super) fn dimensions(&mut self, step: u64, levels: &[Vec<Dimension>]) -> Result<()> {
+        for (number, dimensions) in (1..).zip(levels) {
+            let kl: Vec<_> = dimensions.iter().map(|dimension| dimension.kl).collect();
+            let mut name = format!("{}/kl_per_dimension", self.looked_at);
+            if levels.len() > 1 {
+                name += &format!("/level_{number}");
+            }
+            self.events.histogram(step, &name, &kl)?;
+        }
+        Ok(())
     }
 
     /// Tells TensorBoard's table what a whole run came to: its losses, and the lowest of its epochs.
@@ -241,7 +274,10 @@ impl Log {
         let samples = match classes {
             _ if !prior => Vec::new(),
             0 => model.sample(64, 1.0)?,
-            _ => by_class(model, &told, 8 * classes, 1.0)?,
+            _ => {
+                let usual = vec![1.0; model.config().model.latents().len()];
+                by_class(model, &told, 8 * classes, &usual)?
+            }
         };
         let rows = [format!("{} image", self.looked_at), "reconstruction".to_owned()];
         let which = if self.looked_at == "test" { "Test" } else { "Validation" };

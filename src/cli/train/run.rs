@@ -12,7 +12,7 @@ use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
 use crate::cli::train::dashboard::Progress;
-use crate::cli::train::log::{Epoch, Log};
+use crate::cli::train::log::{Epoch, Level, Log};
 
 /// What came of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -158,9 +158,11 @@ impl<'a> Run<'a> {
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
             let (dimensions, found) = self.trainer.diagnose(&evaluation)?;
-            let active = dimensions.iter().filter(|dimension| dimension.is_active()).count();
+            let levels = dimensions.iter().map(|of| Level::of(of)).collect::<Vec<_>>();
+            let active = levels[0].active;
             let (train, test) = (losses, evaluation);
-            self.log.epoch(&Epoch { epoch, step, train, objective, test, active, speed })?;
+            let told = Epoch { epoch, step, train, objective, test, levels: &levels, speed };
+            self.log.epoch(&told)?;
             self.log.dimensions(step, &dimensions)?;
             self.tell(found, active);
             self.log.pictures(epoch, step, self.trainer.model()?)?;
