@@ -11,7 +11,7 @@ fn a_at(start: u32, col: u32) -> Few {
 fn b_row(row: u32) -> u32 {
     let tap = min(row / channels, max(p.taps_down * taps_right, 1u) - 1u);
     let line = p.tap_top + p.phase * (tap / taps_right % turn_down);
-    let nth = line * p.kernel_right + p.tap_left + p.phase * (tap % taps_right % turn_right);
+    let nth = line * p.kernel_right + p.tap_left + p.phase * within_turn(tap % taps_right);
     return (row % channels * p.b_stride + nth * p.tap_channels) / 4u;
 }
 fn b_at(start: u32, col: u32) -> vec4<f32> { return four(w[start + col / 4u]); }

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 use elbo::checkpoint::{State, Weight, check_tensors};
-use elbo::config::{ImageSize, LOG_VAR_BOUNDS, Posterior};
+use elbo::config::{ImageSize, Inference, LOG_VAR_BOUNDS, Posterior};
 use elbo::model::{DataSpec, Use, Vae};
 use elbo::{Config, Error, Result};
 use prost::Message;
@@ -145,6 +145,11 @@ pub(super) fn recorded(
 /// x (n, pixels), and y (n, classes) if there are any, to `mean` and `log_var` (n, latent), or to the
 /// point `z`.
 fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) -> Result<Graph> {
+    if config.model.inference == Inference::Ladder {
+        let what = "the encoder of a ladder draws z of the levels above on its way, which ONNX has no operator for";
+        return Err(Error::config(what)
+            .hint("`--out model.py` writes it for PyTorch, by their means; `--part decoder` is a network alone"));
+    }
     let latent = config.model.latent;
     let program = vae.program(Use::Encode)?.clone();
     let mut walk = Walk::new(vae, &program, weights);

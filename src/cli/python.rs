@@ -8,7 +8,9 @@ mod walk;
 use std::path::Path;
 
 use elbo::checkpoint::State;
-use elbo::config::{Blocks, LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior, Prior, Support};
+use elbo::config::{
+    Blocks, Inference, LOG_VAR_BOUNDS, Layer, ModelConfig, Posterior, Prior, Support,
+};
 use elbo::model::Above;
 use elbo::nn::{Placed, Sequential};
 use elbo::{Error, Result};
@@ -93,13 +95,17 @@ impl File<'_> {
         let top = walk.hidden(network)?;
         let lines = walk.parts(network, (top, *latent));
         let makes = match posterior {
+            Posterior::Normal if model.inference == Inference::Ladder => {
+                format!("what the way up says of z, a mean and a log-variance, (n, {latent}) each")
+            }
             Posterior::Normal => {
                 format!("the mean and the log-variance of q(z | x{told}), (n, {latent}) each")
             }
             Posterior::Point => format!("the codes z (n, {latent})"),
         };
+        let name = if model.inference == Inference::Ladder { "encode_up" } else { "encode" };
         self.method(
-            &format!("encode(self, x{told})"),
+            &format!("{name}(self, x{told})"),
             &format!("From {what} (n, {pixels}) to {makes}."),
             &lines,
         );
@@ -172,17 +178,18 @@ impl File<'_> {
     /// Adds the posteriors of the levels of z above the first, and the priors that they make of those below.
     fn levels(&mut self, above: &[Above]) -> Result<()> {
         let (state, mut below) = (self.state, self.model().latent);
-        for ((level, networks), config) in (2..).zip(above).zip(&state.config.model.above) {
-            let latent = config.latent;
-            let (up, down) = (
-                format!(
-                    "From z of level {} (n, {below}) to the mean and the log-variance of q(z | z below) of level {level}, (n, {latent}) each.",
-                    level - 1
-                ),
-                format!(
-                    "From z of level {level} (n, {latent}) to the mean and the log-variance of p(z | z above) of level {}, (n, {below}) each.",
-                    level - 1
-                ),
+        let model = &state.config.model;
+        let [takes, says] = match model.inference {
+            Inference::BottomUp => ["z", "the mean and the log-variance of q(z | z below)"],
+            Inference::Ladder => ["the mean", "what the way up says, a mean and a log-variance,"],
+        };
+        for ((level, networks), config) in (2..).zip(above).zip(&model.above) {
+            let (latent, of) = (config.latent, level - 1);
+            let up = format!(
+                "From {takes} of level {of} (n, {below}) to {says} of level {level}, (n, {latent}) each."
+            );
+            let down = format!(
+                "From z of level {level} (n, {latent}) to the mean and the log-variance of p(z | z above) of level {of}, (n, {below}) each."
             );
             let both = [
                 (&networks.encoder, format!("encode_{level}"), up, latent),
@@ -196,7 +203,28 @@ impl File<'_> {
             }
             below = latent;
         }
+        if model.inference == Inference::Ladder {
+            self.ladder(above.len());
+        }
         Ok(())
+    }
+
+    /// Adds `encode` of a ladder, from the highest of so many levels above down.
+    fn ladder(&mut self, above: usize) {
+        let (latent, told) = (self.model().latent, self.told());
+        let mut lines = vec![format!("up = [self.encode_up(x{told})]")];
+        lines.extend(
+            (2..above + 2).map(|level| format!("up.append(self.encode_{level}(up[-1][0]))")),
+        );
+        lines.push("mean, log_var = up.pop()".to_owned());
+        for level in (1..=above).rev() {
+            lines.push(format!("mean, log_var = merge(*up.pop(), *self.prior_{level}(mean))"));
+        }
+        lines.push("return mean, log_var".to_owned());
+        let doc = format!(
+            "From images to the mean and the log-variance of q(z | x{told}, z above at its mean), (n, {latent}) each."
+        );
+        self.method(&format!("encode(self, x{told})"), &doc, &lines);
     }
 
     /// Adds the density of a learned prior and what it is made of, and draws of a prior that is more than standard normals.
@@ -293,10 +321,11 @@ impl File<'_> {
         let head = text::head(state, name);
         let means = pixels::function(model);
         let attend = if self.module.attends { text::ATTEND } else { "" };
+        let merge = if model.inference == Inference::Ladder { text::MERGE } else { "" };
         let math = if model.prior.is_learned() { "import math\n\n" } else { "" };
         let defined = self.module.written();
         format!(
-            "{head}\n{math}import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n{means}{attend}\
+            "{head}\n{math}import torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n\n{means}{attend}{merge}\
              class {name}(nn.Module):\n{facts}\n    def __init__(self):\n        super().__init__()\n{defined}{}",
             self.methods
         )

@@ -25,7 +25,7 @@ pub use data::{
 pub use layer::Layer;
 pub use layers::{Entry, Layers, Residual, hidden_layers};
 pub use likelihood::{Blocks, Likelihood, Makes, Mean, Scale, Support};
-pub use model::{Activation, Init, Level, ModelConfig, OutputBias, Posterior, Prior};
+pub use model::{Activation, Inference, Init, Level, ModelConfig, OutputBias, Posterior, Prior};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use preset::{PRESETS, Preset, Published, Quantity};

@@ -181,6 +181,18 @@ pub struct Level {
     pub decoder: Layers,
 }
 
+/// How z of several levels is inferred of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Inference {
+    /// Each level from the z drawn below it (Burda et al. 2016, section 5).
+    #[default]
+    BottomUp,
+    /// The highest from means that go up, each below by what these say of it and what the z drawn above it says: the product of
+    /// both normals (Sønderby et al. 2016).
+    Ladder,
+}
+
 /// The network and its distributions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -229,6 +241,8 @@ pub struct ModelConfig {
     /// Levels of z above that which the decoder takes, from below upwards: p(z) is the prior of the highest, of the others what
     /// the next makes (Burda et al. 2016, section 5).
     pub above: Vec<Level>,
+    /// How several levels are inferred.
+    pub inference: Inference,
 }
 
 fn size_of_level(latent: usize) -> Result<()> {
@@ -258,6 +272,7 @@ impl Default for ModelConfig {
             levels: 256,
             components: 5,
             above: Vec::new(),
+            inference: Inference::BottomUp,
         }
     }
 }
@@ -331,6 +346,8 @@ impl ModelConfig {
         }
         let density = self.posterior.is_density();
         has_effect("above", density || count == 0, "`posterior = \"normal\"`")?;
+        let usual = self.inference == Inference::BottomUp;
+        has_effect("inference", usual || count > 0, "levels of z (`above`)")?;
         for level in &self.above {
             size_of_level(level.latent)?;
             level.encoder.validate("above", self)?;

@@ -56,9 +56,9 @@ impl Dimension {
 impl Model {
     /// How the dimensions of z are used by some images, level by level from below upwards.
     ///
-    /// A level above the first is judged by two draws of the z below of each image: a dimension's KL is the mean over both, and
-    /// its variance their covariance over the images, which is the variance of the mean over such draws (Burda et al. 2016,
-    /// section 5.2: of E q(u | x) u), where what the draws alone make vary has no part.
+    /// Of several levels each is judged by two draws of the others of each image: a dimension's KL is the mean over both, and its
+    /// variance their covariance over the images, which is the variance of the mean over such draws (Burda et al. 2016, section
+    /// 5.2: of E q(u | x) u), where what the draws alone make vary has no part.
     ///
     /// # Errors
     ///
@@ -71,7 +71,7 @@ impl Model {
         if all.len() > 1 {
             let second = self.codes(images, stream::IMPORTANCE)?;
             let both = first.iter().zip(&second).zip(latents).zip(&mut all);
-            for (((first, second), latent), level) in both.skip(1) {
+            for (((first, second), latent), level) in both {
                 let again = dimensions(second, latent);
                 let together = covariances([&first.mean, &second.mean], latent);
                 for ((of, again), variance) in level.iter_mut().zip(again).zip(together) {
@@ -112,8 +112,8 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
     let mean_of =
         |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
     let of = |j: usize| {
-        let (mean, log_var) = (column(&codes.mean, j), column(&codes.log_var, j));
-        let all = mean.iter().zip(&log_var);
+        let (own_mean, own_log_var) = (column(&codes.mean, j), column(&codes.log_var, j));
+        let all = own_mean.iter().zip(&own_log_var);
         let kl = match (codes.posterior, &codes.prior) {
             (Posterior::Point, _) => 0.0,
             (Posterior::Normal, Held::Normal) => {
@@ -121,12 +121,13 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
             }
             // The z above was drawn by this very z, so that no formula for all others is of use.
             (Posterior::Normal, Held::Above { mean, log_var }) => {
-                let prior = column(mean, j).into_iter().zip(column(log_var, j));
-                let all = all.zip(column(&codes.z, j)).zip(prior);
-                let ratio = |(((&m, &v), z), (of, width)): (((&f64, &f64), f64), (f64, f64))| {
-                    log_normal(z, m, v) - log_normal(z, of, width)
+                let (of_mean, of_log_var) = (column(mean, j), column(log_var, j));
+                let z = column(&codes.z, j).into_iter().enumerate();
+                let ratio = |(at, z): (usize, f64)| {
+                    log_normal(z, own_mean[at], own_log_var[at])
+                        - log_normal(z, of_mean[at], of_log_var[at])
                 };
-                mean_of(&mut all.map(ratio), images)
+                mean_of(&mut z.map(ratio), images)
             }
             (Posterior::Normal, Held::Mixture(prior)) => {
                 let every = images.div_ceil(SAMPLED).max(1);
@@ -137,8 +138,8 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
                 mean_of(&mut all.map(ratio), images.div_ceil(every))
             }
         };
-        let middle = mean_of(&mut mean.iter().copied(), images);
-        let variance = mean_of(&mut mean.iter().map(|m| (m - middle).powi(2)), images);
+        let middle = mean_of(&mut own_mean.iter().copied(), images);
+        let variance = mean_of(&mut own_mean.iter().map(|m| (m - middle).powi(2)), images);
         Dimension { kl, variance }
     };
     (0..latent).into_par_iter().map(of).collect()

@@ -84,9 +84,10 @@ impl Model {
     pub(super) fn codes(&mut self, images: Range<usize>, stream: u32) -> Result<Vec<Codes>> {
         self.within(&images)?;
         let ports = self.vae.ports.clone();
-        let first = (ports.h, ports.z, 1);
         let samples = self.config.objective.z_per_image();
-        let above = ports.above.iter().map(|level| (level.h, level.z, samples));
+        let of_h = |h: Tensor| h.rows() / ports.image.cols();
+        let first = (ports.h, ports.z, of_h(ports.h));
+        let above = ports.above.iter().map(|level| (level.h, level.z, of_h(level.h)));
         let levels: Vec<_> = std::iter::once(first).chain(above).collect();
         let posterior = self.config.model.posterior;
         let empty = |place: usize| Codes {

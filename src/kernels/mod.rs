@@ -26,6 +26,7 @@ pub mod gaussian;
 pub mod group_norm;
 pub mod importance;
 pub mod label;
+pub mod ladder;
 pub mod layer_norm;
 pub mod likelihood;
 pub mod map;
@@ -103,6 +104,11 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &divergence::BACKWARD,
     &conditional::RELATE,
     &conditional::BACKWARD,
+    &ladder::MEAN,
+    &ladder::MEAN_BACKWARD,
+    &ladder::MERGE,
+    &ladder::PARTS_BACKWARD,
+    &ladder::H_BACKWARD,
     &prior::PREPARE,
     &prior::DENSITIES,
     &prior::SHARE,
@@ -174,6 +180,7 @@ pub fn cases() -> Vec<Case> {
         importance::cases,
         divergence::cases,
         conditional::cases,
+        ladder::cases,
         prior::cases,
         total_correlation::cases,
         mmd::cases,

@@ -1,5 +1,6 @@
 //! The variational autoencoder: its plan, its parameters and its programs. It records, never runs.
 
+mod draw;
 mod fits;
 mod hierarchy;
 pub(crate) mod likelihood;
@@ -180,8 +181,8 @@ impl Vae {
         let mut vae = Self { plan, parameters, ports, config, networks, size, noise, programs };
         // What every model can do; by it the network's parameters and tensors are known.
         let (made, evaluate) = vae.recorder().first();
-        let Made { hidden, h, z, made, components, above } = made;
-        vae.ports.above = above;
+        let Made { hidden, h, z, made, components, above, up } = made;
+        (vae.ports.above, vae.ports.up) = (above, up);
         (vae.ports.hidden, vae.ports.h, vae.ports.components) = (hidden, h, components);
         (vae.ports.z, vae.ports.made) = (z, made);
         evaluate.check(&vae.plan)?;

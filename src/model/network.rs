@@ -1,8 +1,8 @@
 //! The encoder and the decoder of a configuration, as lists of layers.
 
 use crate::config::{
-    Blocks, Convolution, Entry, ImageSize, Layer, Layers, ModelConfig, OutputBias, Residual,
-    hidden_layers,
+    Blocks, Convolution, Entry, ImageSize, Inference, Layer, Layers, ModelConfig, OutputBias,
+    Residual, hidden_layers,
 };
 use crate::error::{Error, Result};
 use crate::nn::{Block, Dims, Node, Placed, Sequential, layers, made};
@@ -19,6 +19,8 @@ pub struct Architecture {
     pub decoder: Sequential,
     /// The networks of the levels of z above the first, from below upwards.
     pub above: Vec<Above>,
+    /// How these come to z.
+    pub inference: Inference,
     /// How what the decoder makes of an image lies.
     pub made: Blocks,
 }
@@ -26,7 +28,7 @@ pub struct Architecture {
 /// The networks of a level of z above another.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Above {
-    /// From the z below to h = [μ | log σ²] of this level's posterior.
+    /// From the z below, of a ladder from its mean, to h = [μ | log σ²] of this level's posterior.
     pub encoder: Sequential,
     /// From this level's z to [μ | log σ²] of the prior of the z below.
     pub decoder: Sequential,
@@ -72,14 +74,17 @@ impl Architecture {
         decoder.push(Node::Layer(Placed::new(output, last)));
         let decoder = Sequential::new(decoder, z, Some(&encoder))?;
         let above = above(model, &decoder)?;
-        Ok(Self { encoder, decoder, above, made: Blocks::of(model, size.len(), size.channels) })
+        let made = Blocks::of(model, size.len(), size.channels);
+        Ok(Self { encoder, decoder, above, inference: model.inference, made })
     }
 
     /// All networks, each with whether its rows are images, else z.
     pub fn all(&self) -> impl Iterator<Item = (&Sequential, bool)> {
-        let above = self.above.iter().flat_map(|level| [&level.encoder, &level.decoder]);
-        let of_z = std::iter::once(&self.decoder).chain(above).map(|network| (network, false));
-        std::iter::once((&self.encoder, true)).chain(of_z)
+        let up_by_image = self.inference == Inference::Ladder;
+        let above = self.above.iter();
+        let above =
+            above.flat_map(move |level| [(&level.encoder, up_by_image), (&level.decoder, false)]);
+        [(&self.encoder, true), (&self.decoder, false)].into_iter().chain(above)
     }
 
     /// What should be known of the decoder for images of this size, if anything: that it ends in a map of other sides, from

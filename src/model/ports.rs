@@ -29,7 +29,7 @@ pub struct Ports {
     pub label: Option<Tensor>,
     /// What the encoder's last hidden layer makes (n, units), if it has such a layer.
     pub hidden: Option<Tensor>,
-    /// Mean and log-variance of the posterior, or the point.
+    /// Mean and log-variance of the posterior, or the point; of a ladder those of each z (n · s, 2 · latent).
     pub h: Tensor,
     /// ε.
     pub eps: Tensor,
@@ -49,6 +49,9 @@ pub struct Ports {
     pub components: Option<Tensor>,
     /// The levels of z above the first.
     pub above: Vec<LevelPorts>,
+    /// [μ | log σ²] that the way up makes of each level (n, 2 · its latent), from below upwards, of which z is drawn with no more
+    /// of the image: those of a ladder, or of the first level alone.
+    pub up: Vec<Tensor>,
     /// What else is minimised, of each image.
     pub extra: Tensor,
     /// The largest logarithm of an importance weight of each image.
@@ -57,7 +60,7 @@ pub struct Ports {
     pub total: Tensor,
 }
 
-/// The tensors of a level of z above another, whose rows are those of the z below.
+/// The tensors of a level of z above another, whose rows are those of the z below; h of a ladder's highest level has a row for each image.
 #[derive(Clone, Copy, Debug)]
 pub struct LevelPorts {
     /// [μ | log σ²] of its posterior (n · s, 2 · latent).
@@ -102,6 +105,7 @@ impl Ports {
             log_ratio: plan.vector("log-ratio", rows),
             components: None,
             above: Vec::new(),
+            up: Vec::new(),
             extra: plan.vector("what else is minimised", batch),
             highest: plan.vector("highest importance weight", batch),
             total: plan.vector("sum of importance weights", batch),
@@ -121,6 +125,7 @@ impl Ports {
             .into_iter()
             .flatten()
             .chain(above)
+            .chain(self.up.iter().copied())
             .chain(always)
             .chain(reported)
             .collect()

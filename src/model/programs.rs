@@ -3,13 +3,12 @@
 mod fused;
 mod minibatch;
 
-use crate::config::{Activation, Config, Corruption, ImageSize, Posterior};
+use crate::config::{Activation, Config, Corruption, ImageSize};
 use crate::engine::{BufferId, Dispatch, Program, Tape, Tensor};
 use crate::kernels::bound::{self, bound};
 use crate::kernels::corrupt::{PixelNoise, corrupt};
 use crate::kernels::counts;
 use crate::kernels::draw::Draw;
-use crate::kernels::gaussian::{Noise, Normal, gaussian};
 use crate::kernels::importance::{Sums, importance};
 use crate::kernels::label::append;
 use crate::kernels::likelihood::Observed;
@@ -18,25 +17,14 @@ use crate::kernels::matmul::{
 };
 use crate::kernels::norm::NormAt;
 use crate::kernels::optimizer::{learn, settle};
-use crate::kernels::prior::{Mixture, divergence};
 use crate::kernels::reduce::{Term, reduce};
+use crate::model::draw::{Drawn, Sampling};
 use crate::model::likelihood::likelihood;
 use crate::model::objective::objective;
 use crate::model::{
     Architecture, EXTRA, GRADIENT_NORM, KL, LevelPorts, Part, Ports, RECON, TrainingNoise, Use,
 };
 use crate::nn::{Network, Top};
-
-/// Where the noise of z comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sampling {
-    /// Drawn for each image and step.
-    Drawn,
-    /// As it stands in the port.
-    Given,
-    /// There is none: z = μ.
-    Mean,
-}
 
 /// The losses of a minibatch: tensors that add up to them.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +45,8 @@ pub(super) struct Made {
     pub(super) components: Option<Tensor>,
     /// The levels of z above the first.
     pub(super) above: Vec<LevelPorts>,
+    /// What the way up makes.
+    pub(super) up: Vec<Tensor>,
 }
 
 /// A program that is being recorded.
@@ -130,7 +120,7 @@ impl<'v> Recorder<'v> {
     /// Records what only looks: the parameters are their averages, where these are made.
     fn look(&mut self, wanted: Use) {
         self.tape.use_averages();
-        let &Ports { z, h, nll, kl, log_ratio, highest, total, .. } = self.ports;
+        let &Ports { z, nll, kl, log_ratio, highest, total, .. } = self.ports;
         match wanted {
             Use::Evaluate => {
                 self.losses(Sampling::Drawn);
@@ -143,11 +133,12 @@ impl<'v> Recorder<'v> {
             Use::Encode => {
                 let prior = self.prior();
                 let (_, h) = self.posterior_of_test_images();
-                self.draw(h, Sampling::Drawn, prior);
+                let up = self.ascend(h);
+                self.draw(&up, Sampling::Drawn, prior);
             }
             Use::Weigh => {
-                let prior = self.known_prior();
-                self.draw(h, Sampling::Drawn, prior);
+                let (prior, ports) = (self.known_prior(), self.ports);
+                self.draw(&ports.up, Sampling::Drawn, prior);
                 let made = self.decode(z);
                 self.compare(made);
                 if self.draws() {
@@ -179,12 +170,13 @@ impl<'v> Recorder<'v> {
     fn losses(&mut self, noise: Sampling) -> Made {
         let prior = self.prior();
         let (hidden, h) = self.posterior_of_test_images();
-        let (Draw { z, .. }, above) = self.draw(h, noise, prior);
+        let up = self.ascend(h);
+        let Drawn { draw: Draw { z, .. }, h, above } = self.draw(&up, noise, prior);
         let made = self.decode(z);
         self.compare(made);
         let &Ports { nll, kl, .. } = self.ports;
         self.report(Losses { nll, kl }, false);
-        Made { hidden, h, z, made, components: prior.map(|prior| prior.parts), above }
+        Made { hidden, h, z, made, components: prior.map(|prior| prior.parts), above, up }
     }
 
     /// What the encoder's last hidden layer makes of test images, if it has one, and their posterior.
@@ -220,7 +212,8 @@ impl<'v> Recorder<'v> {
             linear_draw(&mut self.tape, &path, top, layer, at)
         } else {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
-            (h, self.draw(h, noise, prior).0)
+            let up = self.ascend(h);
+            (h, self.draw(&up, noise, prior).draw)
         };
         let top = self.decoder(draw.z);
         let (nll, gradients) = if fused.bernoulli {
@@ -242,11 +235,6 @@ impl<'v> Recorder<'v> {
             objective(&mut self.tape, self.config, (draw.z, h), extra);
         }
         Losses { nll, kl: draw.kl }
-    }
-
-    /// Whether z is drawn: a point is its own draw, and has no density to weigh.
-    fn draws(&self) -> bool {
-        self.config.model.posterior.is_density()
     }
 
     pub(super) fn network(&mut self) -> Network<'_, 'v> {
@@ -291,55 +279,6 @@ impl<'v> Recorder<'v> {
     pub(super) fn posterior(&mut self, top: Input) -> (String, Affine) {
         let networks = self.networks;
         self.network().last_affine(&networks.encoder, top.cols())
-    }
-
-    /// Records a draw from the posterior h, with those of the levels above, or takes the point, whose KL is zero.
-    fn draw(
-        &mut self,
-        h: Tensor,
-        noise: Sampling,
-        prior: Option<Mixture>,
-    ) -> (Draw, Vec<LevelPorts>) {
-        let &Ports { z, eps, kl, log_ratio, .. } = self.ports;
-        let draw = Draw { z, log_ratio: Some(log_ratio), kl };
-        match self.config.model.posterior {
-            Posterior::Point => (Draw { z: h, log_ratio: None, kl }, Vec::new()),
-            Posterior::Normal if self.config.model.kl_has_formula() => {
-                self.reparameterise((h, 0), noise, eps, draw);
-                (draw, Vec::new())
-            }
-            Posterior::Normal => {
-                let of_normal = self.tape.plan.vector("KL from the standard normal", kl.cols());
-                let own = Draw { kl: of_normal, ..draw };
-                // The samples estimate the KL divergence, which the mean alone does not.
-                let drawn = if noise == Sampling::Mean { Sampling::Drawn } else { noise };
-                self.reparameterise((h, 0), drawn, eps, own);
-                let above = self.levels(own, drawn, prior);
-                divergence(&mut self.tape, log_ratio, (z, kl));
-                if noise == Sampling::Mean {
-                    self.reparameterise((h, 0), noise, eps, own);
-                }
-                (draw, above)
-            }
-        }
-    }
-
-    /// Records z = μ + ε ⊗ σ of h = [μ | log σ²], of a level.
-    pub(super) fn reparameterise(
-        &mut self,
-        (h, site): (Tensor, usize),
-        noise: Sampling,
-        eps: Tensor,
-        draw: Draw,
-    ) {
-        let &Ports { at_mean, image, .. } = self.ports;
-        let (noise, eps) = match noise {
-            Sampling::Drawn => (Noise::Drawn { image }, eps),
-            Sampling::Given => (Noise::Given, eps),
-            Sampling::Mean => (Noise::Given, at_mean),
-        };
-        let normal = Normal { h, images: image.cols(), eps, site };
-        gaussian(&mut self.tape, normal, noise, draw);
     }
 
     /// Records the hidden layers of the decoder.

@@ -85,6 +85,23 @@ const KINDS: &[(&str, &str)] = &[
         objective.beta = 0.7",
     ),
     (
+        "a ladder of three levels, with dropout and importance",
+        "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }, { encoder = [], latent = 3, decoder = [4] }]
+        model.inference = 'ladder'
+        model.dropout = 0.2
+        objective.samples = 2
+        objective.importance = 3",
+    ),
+    (
+        "a ladder under a mixture",
+        "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
+        model.inference = 'ladder'
+        model.prior = 'mixture'
+        model.prior-components = 3
+        objective.kl = 'sampled'
+        objective.beta = 0.7",
+    ),
+    (
         "β-TC with classes and dropout",
         "objective.total-correlation = 4.0
         model.classes = 3
@@ -128,6 +145,23 @@ const KINDS: &[(&str, &str)] = &[
         objective.beta = 0.7",
     ),
     (
+        "a ladder of three levels, with dropout and importance",
+        "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }, { encoder = [], latent = 3, decoder = [4] }]
+        model.inference = 'ladder'
+        model.dropout = 0.2
+        objective.samples = 2
+        objective.importance = 3",
+    ),
+    (
+        "a ladder under a mixture",
+        "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
+        model.inference = 'ladder'
+        model.prior = 'mixture'
+        model.prior-components = 3
+        objective.kl = 'sampled'
+        objective.beta = 0.7",
+    ),
+    (
         "VampPrior of normalised layers, averaged, by DReG",
         "model.prior = 'vamp'
         model.prior-components = 19
@@ -150,6 +184,23 @@ const KINDS: &[(&str, &str)] = &[
         "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }]
         model.dropout = 0.2
         optimizer.average = 0.9
+        objective.kl = 'sampled'
+        objective.beta = 0.7",
+    ),
+    (
+        "a ladder of three levels, with dropout and importance",
+        "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }, { encoder = [], latent = 3, decoder = [4] }]
+        model.inference = 'ladder'
+        model.dropout = 0.2
+        objective.samples = 2
+        objective.importance = 3",
+    ),
+    (
+        "a ladder under a mixture",
+        "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
+        model.inference = 'ladder'
+        model.prior = 'mixture'
+        model.prior-components = 3
         objective.kl = 'sampled'
         objective.beta = 0.7",
     ),

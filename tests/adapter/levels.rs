@@ -1,7 +1,7 @@
 //! Models of several levels of z: their marginal likelihood where it is known, their prior by level, and what is told of each
 //! level. Needs an adapter.
 
-use elbo::config::{KlEstimate, Level, Likelihood};
+use elbo::config::{Inference, KlEstimate, Level, Likelihood};
 use elbo::evaluate::{Held, Z, estimate};
 use elbo::{Config, Dataset, Device, ErrorKind, Model, Trainer};
 
@@ -77,7 +77,11 @@ fn levels_are_drawn_by_their_own_temperatures_and_judged_each_by_itself() {
     let level = |latent| Level { encoder: [8].into(), latent, decoder: [8].into() };
     config.model.above = vec![level(2), level(4)];
     config.objective.kl = KlEstimate::Sampled;
-    for device in devices() {
+    let ways = [Inference::BottomUp, Inference::Ladder];
+    for (device, way) in
+        devices().into_iter().flat_map(|device| ways.map(|way| (device.clone(), way)))
+    {
+        config.model.inference = way;
         let mut trainer = Trainer::new(&device, &config, &data, &data).expect("a trainer");
         trainer.advance(200).expect("steps");
         let state = trainer.state().expect("a state");
@@ -117,24 +121,29 @@ fn levels_are_drawn_by_their_own_temperatures_and_judged_each_by_itself() {
         assert_eq!(levels.iter().map(Vec::len).collect::<Vec<_>>(), [3, 2, 4]);
         let sum: f64 = levels.iter().flatten().map(|d| d.kl).sum();
         assert!((sum - kl.mean).abs() < 3.0 * kl.margin, "{sum} nats, and {kl:?}");
-        // Of the same draws it is the sum over levels of log q − log p, image by image.
-        let mut by_codes = vec![0.0; 300];
-        for codes in model.encode_levels(0..300).expect("codes") {
-            let latent = codes.mean.len() / 300;
-            for (at, z) in codes.z.iter().enumerate() {
-                let log = |mean: f32, log_var: f32| {
-                    let off = f64::from(z - mean).powi(2) / f64::from(log_var).exp();
-                    -0.5 * (off + f64::from(log_var))
-                };
-                let of_prior = match &codes.prior {
-                    Held::Above { mean, log_var } => log(mean[at], log_var[at]),
-                    _ => log(0.0, 0.0),
-                };
-                by_codes[at / latent] += log(codes.mean[at], codes.log_var[at]) - of_prior;
-            }
-        }
+        let by_codes = by_codes(&mut model);
         for (by_codes, [_, kl]) in by_codes.iter().zip(&each) {
             assert!((by_codes - kl).abs() < 1e-3 * kl.abs().max(1.0), "{by_codes}, not {kl}");
         }
     }
+}
+
+/// The sum over levels of log q − log p of each of 300 images, of the same draws as its KL divergence.
+fn by_codes(model: &mut Model) -> Vec<f64> {
+    let mut by_codes = vec![0.0; 300];
+    for codes in model.encode_levels(0..300).expect("codes") {
+        let latent = codes.mean.len() / 300;
+        for (at, z) in codes.z.iter().enumerate() {
+            let log = |mean: f32, log_var: f32| {
+                let off = f64::from(z - mean).powi(2) / f64::from(log_var).exp();
+                -0.5 * (off + f64::from(log_var))
+            };
+            let of_prior = match &codes.prior {
+                Held::Above { mean, log_var } => log(mean[at], log_var[at]),
+                _ => log(0.0, 0.0),
+            };
+            by_codes[at / latent] += log(codes.mean[at], codes.log_var[at]) - of_prior;
+        }
+    }
+    by_codes
 }

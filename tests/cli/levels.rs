@@ -91,6 +91,37 @@ fn a_model_of_one_level_has_no_rows_of_levels() {
 }
 
 #[test]
+fn a_ladder_goes_through_every_verb() {
+    let dir = place();
+    succeed(train(&dir, &format!("{SMALL} {ABOVE} --set model.inference=ladder --out out")));
+    for flags in [
+        "evaluate out --samples 20 --device cpu --quiet",
+        "sample out --by-level --out levels.png --device cpu --quiet",
+        "reconstruct out --out same.png --device cpu --quiet",
+        "interpolate out --out between.png --device cpu --quiet",
+        "anomaly out --out scores.csv --device cpu --quiet",
+        "encode out --level 3 --out top.npy --device cpu --quiet",
+        "export out --out model.py",
+        "export out --part decoder --out decoder.onnx",
+        "train --resume out --epochs 3 --device cpu --quiet",
+    ] {
+        succeed(elbo(&dir, flags));
+    }
+    let card = fs::read_to_string(dir.path().join("out/model-card.md")).expect("a card");
+    assert!(card.contains("each inferred from below and from above (a ladder"), "{card}");
+    for (flags, says) in [
+        ("export out --part encoder --out encoder.onnx", "draws z of the levels above"),
+        (
+            "train --data data --set model.inference=ladder --out none --device cpu",
+            "`inference` is set",
+        ),
+    ] {
+        let fault = refusal_fault(flags, &output(elbo(&dir, flags)), 2, says);
+        assert!(fault.is_none(), "{fault:?}");
+    }
+}
+
+#[test]
 fn what_levels_cannot_have_is_refused() {
     let dir = place();
     for (flags, says) in [

@@ -19,6 +19,8 @@ from golden import NAMES, fill, images, make_weights, noise, write
 PIXELS, HIDDEN, LATENT, BATCH, COUNT = 13, 7, 3, 5, 4
 UNITS, HIGH = 4, 2
 STEPS = 200
+# Kinds of two levels: each by the z drawn below, or from the top down.
+DEEP = ("levels", "ladder")
 
 # name: M groups, K under one logarithm, the encoder's gradient
 VARIANTS = {
@@ -48,10 +50,10 @@ def above(scale):
 
 def weights(kind, scale):
     w = make_weights(PIXELS, HIDDEN, LATENT, scale)
-    if kind.startswith("levels"):
+    if kind.startswith(DEEP):
         w |= above(scale)
     if kind.endswith("mixture"):
-        latent = HIGH if kind.startswith("levels") else LATENT
+        latent = HIGH if kind.startswith(DEEP) else LATENT
         w["prior.components"] = fill(21, (COUNT, 2 * latent), 1.0).requires_grad_(True)
         w["prior.logits"] = fill(22, (COUNT,), 1.0).requires_grad_(True)
     if kind == "vamp":
@@ -82,12 +84,26 @@ def log_prior(w, z, eps):
         return prior_of(w).log_prob(z)
     q = through(w, "encoder", "posterior", z)
     high = q.mean + eps * q.stddev
-    if "prior.components" in w:
-        of_high = prior_of(w).log_prob(high)
-    else:
-        of_high = Normal(torch.zeros_like(high), torch.ones_like(high)).log_prob(high).sum(2)
     own = through(w, "decoder", "prior", high).log_prob(z).sum(2)
-    return own + of_high - q.log_prob(high).sum(2)
+    return own + of_highest(w, high) - q.log_prob(high).sum(2)
+
+
+def of_highest(w, high):
+    if "prior.components" in w:
+        return prior_of(w).log_prob(high)
+    return Normal(torch.zeros_like(high), torch.ones_like(high)).log_prob(high).sum(2)
+
+
+def by_ladder(w, below, eps, high):
+    """z, and log p(z, z above) − log q(z, z above | x) + log q(z | …), that q: the product of both ways' normals."""
+    mean, deviation = below
+    top = through(w, "encoder", "posterior", mean)
+    z_above = top.mean + high * top.stddev
+    prior = through(w, "decoder", "prior", z_above)
+    ours, theirs = deviation**-2, prior.stddev**-2
+    q = Normal((mean * ours + prior.mean * theirs) / (ours + theirs), (ours + theirs) ** -0.5)
+    z = q.mean + eps * q.stddev
+    return q, z, prior.log_prob(z).sum(2) + of_highest(w, z_above) - top.log_prob(z_above).sum(2)
 
 
 def prior_of(w):
@@ -101,17 +117,21 @@ def prior_of(w):
     return MixtureSameFamily(Categorical(logits=logits), parts)
 
 
-def bound_of(w, x, eps, high, groups, importance):
+def bound_of(kind, w, x, eps, high, groups, importance):
     """The bound of each image, and what it is made of."""
     mean, log_var = (part.unsqueeze(1) for part in encode(w, x))
     deviation = (0.5 * log_var).exp()
-    z = mean + eps * deviation
+    if kind.startswith("ladder"):
+        q, z, of_prior = by_ladder(w, (mean, deviation), eps, high)
+    else:
+        q, z = Normal(mean, deviation), mean + eps * deviation
+        of_prior = log_prior(w, z, high)
     y = torch.relu(F.linear(z, w["fc3.weight"], w["fc3.bias"]))
     logits = F.linear(y, w["fc4.weight"], w["fc4.bias"])
     target = x.unsqueeze(1).expand_as(logits)
     log_p = -F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2)
-    log_q = Normal(mean, deviation).log_prob(z).sum(2)
-    log_w = log_p + log_prior(w, z, high) - log_q
+    log_q = q.log_prob(z).sum(2)
+    log_w = log_p + of_prior - log_q
     shaped = log_w.reshape(-1, groups, importance)
     bound = (torch.logsumexp(shaped, 2) - math.log(importance)).mean(1)
     return bound, (mean, deviation, z, log_p, log_q)
@@ -121,7 +141,7 @@ def run(kind, scale, groups, importance, way):
     w = weights(kind, scale)
     x, eps = images(1, BATCH, PIXELS), fill(5001, (BATCH, groups * importance, LATENT), 2.0)
     high = fill(6001, (BATCH, groups * importance, HIGH), 2.0)
-    bound, (mean, deviation, z, log_p, log_q) = bound_of(w, x, eps, high, groups, importance)
+    bound, (mean, deviation, z, log_p, log_q) = bound_of(kind, w, x, eps, high, groups, importance)
     loss = -bound.sum()
     grads = dict(zip(w, torch.autograd.grad(loss, list(w.values()), retain_graph=True)))
     if way != "standard":
@@ -149,7 +169,7 @@ def train(kind):
     losses = []
     for step in range(1, STEPS + 1):
         eps, high = noise(step, BATCH, LATENT).unsqueeze(1), fill(6000 + step, (BATCH, 1, HIGH), 2.0)
-        bound, _ = bound_of(w, images(step, BATCH, PIXELS), eps, high, 1, 1)
+        bound, _ = bound_of(kind, w, images(step, BATCH, PIXELS), eps, high, 1, 1)
         loss = -bound.sum()
         adam.zero_grad()
         loss.backward()
@@ -162,9 +182,9 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
     folder = folder.parent if folder.is_file() else folder
     out = {}
-    for kind in ("mixture", "vamp", "levels", "levels_mixture"):
+    for kind in ("mixture", "vamp", "levels", "levels_mixture", "ladder", "ladder_mixture"):
         for name, variant in VARIANTS.items():
-            if kind.startswith("levels") and variant[2] != "standard":
+            if kind.startswith(DEEP) and variant[2] != "standard":
                 continue
             bound, grads = run(kind, 1.0, *variant)
             out[f"{kind}.{name}/bound"] = bound.numpy()

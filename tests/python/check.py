@@ -385,6 +385,22 @@ def check_levels(weights, config, random, model):
             for values, expected in zip(found, level(place, way, parts, z.astype(np.float64))):
                 worst = max(worst, compare(f"`{name}`", values.numpy(), expected))
         below = of["latent"]
+    if config.get("inference") == "ladder":
+        x = random.uniform(0, 1, (9, PIXELS)).astype(np.float32)
+        given = [x] + ([np.eye(CLASSES, dtype=np.float32)[random.integers(0, CLASSES, 9)]] if "classes" in config else [])
+        posterior = through(weights, {"model": config}, "encoder", np.concatenate(given, 1))
+        up = [(posterior["mean"], posterior["log_var"])]
+        for place in range(len(config["above"])):
+            up.append(level(place, "encoder", "posterior", up[-1][0]))
+        mean, log_var = up.pop()
+        while up:
+            (mean_up, of_up), (mean_down, of_down) = up.pop(), level(len(up), "decoder", "prior", mean)
+            precision = np.exp(-of_up) + np.exp(-of_down)
+            mean, log_var = (mean_up * np.exp(-of_up) + mean_down * np.exp(-of_down)) / precision, -np.log(precision)
+        with torch.no_grad():
+            found = model.encode(*map(torch.from_numpy, given))
+        for values, expected in zip(found, (mean, log_var)):
+            worst = max(worst, compare("`encode` of a ladder", values.numpy(), expected))
     with torch.no_grad():
         torch.manual_seed(7)
         found = model.sample(9).numpy()
@@ -595,6 +611,7 @@ def check_networks(elbo):
     # Levels of z above the first, the second without hidden layers, then.
     above = [{"encoder": [5], "latent": 3, "decoder": ["linear 4", "tanh"]}, {"encoder": [], "latent": 2, "decoder": [4, 6]}]
     levels = [("tanh", "bernoulli", {"above": above}), ("relu", "normal", {"above": above[:1], "classes": CLASSES})]
+    levels += [("tanh", "bernoulli", {"above": above, "inference": "ladder", "classes": CLASSES})]
     every = itertools.chain(*(itertools.product(shapes, of) for of in (kinds, priors, levels)))
     for (encoder, decoder), (activation, likelihood, more) in every:
         if "layer-norm" in more and not encoder:
@@ -630,7 +647,8 @@ def check_networks(elbo):
         for key, value in weights.items():
             require(np.array_equal(back[key], value), f"{run}: `{key}` is not what was imported")
         model = torch_model(elbo, run, folder / f"{run}_back.safetensors")
-        for part in ("encoder", "decoder"):
+        # A ladder's encoder draws on its way.
+        for part in ("decoder",) if "inference" in more else ("encoder", "decoder"):
             difference, bound = check_part(elbo, run, part, back, {"model": config}, size, random, model)
             worst, clamped, count = max(worst, difference), clamped + bound, count + 1
         if "prior" in more and model is not None:
@@ -640,9 +658,9 @@ def check_networks(elbo):
     require(clamped > 0, "no log-variance was clamped, so that nothing was learned of it")
     print(f"{count} ONNX files: at most {worst:.1e} from float64, {clamped} log-variances clamped")
     if torch is None:
-        print(f"{count // 2} Python files compile; there is no PyTorch here (`pip install torch`) that would run them")
+        print(f"Python files compile; there is no PyTorch here (`pip install torch`) that would run them")
     else:
-        print(f"{count // 2} Python files by PyTorch {torch.__version__}, {of_priors} of learned priors, {of_levels} of levels: within the same difference")
+        print(f"Python files by PyTorch {torch.__version__}, {of_priors} of learned priors, {of_levels} of levels: within the same difference")
 
 
 def check_run(elbo, run):

@@ -1,8 +1,8 @@
 //! What a configuration says, in words.
 
 use elbo::config::{
-    Corruption, Gradient, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig, OptimizerConfig,
-    Pixels, Posterior, Prior, Rule, Scale, Schedule, Support, TrainConfig,
+    Corruption, Gradient, Inference, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig,
+    OptimizerConfig, Pixels, Posterior, Prior, Rule, Scale, Schedule, Support, TrainConfig,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -62,7 +62,13 @@ pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) ->
 pub(super) fn of_levels(model: &ModelConfig) -> String {
     match model.above.len() {
         0 => String::new(),
-        above => format!(" of {} levels of z (Burda et al. 2016)", above + 1),
+        above => match model.inference {
+            Inference::BottomUp => format!(" of {} levels of z (Burda et al. 2016)", above + 1),
+            Inference::Ladder => format!(
+                " of {} levels of z, each inferred from below and from above (a ladder: Sønderby et al. 2016)",
+                above + 1
+            ),
+        },
     }
 }
 

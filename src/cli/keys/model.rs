@@ -120,5 +120,11 @@ pub(super) const MODEL: Table = Table {
              the deviation of its prior, and p(z) is that of the highest (Burda et al. 2016). It needs\n\
              `kl = \"sampled\"` or importance above 1.",
         ),
+        key(
+            "inference",
+            "How several levels are inferred: bottom-up (each from the z drawn below; Burda et al. 2016) or ladder\n\
+             (means go up to the highest, and from there down each level is drawn from the product of what these\n\
+             say and what the z above says; Sønderby et al. 2016), which keeps more levels in use.",
+        ),
     ],
 };

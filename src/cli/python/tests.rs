@@ -79,7 +79,12 @@ fn models() -> Vec<State> {
         let text = format!("{sampled}[model]\nlikelihood = \"{likelihood}\"\n{own}");
         states.push(state_of(&text, [6, 4, 1]));
     }
-    states.extend(["", "prior = \"mixture\"\nprior-components = 5\n"].map(levels));
+    let more = [
+        "",
+        "prior = \"mixture\"\nprior-components = 5\n",
+        "inference = \"ladder\"\nclasses = 3\n",
+    ];
+    states.extend(more.map(levels));
     states
 }
 
@@ -128,6 +133,7 @@ fn files_read_as_these() {
         ("blocks", state(BLOCKS, [6, 4, 3])),
         ("transposed", state(TRANSPOSED, [6, 4, 3])),
         ("levels", levels("")),
+        ("ladder", levels("inference = \"ladder\"\n")),
     ] {
         let (path, written) = (folder.join(name).with_extension("py"), text_of(&state));
         if env::var_os("ELBO_WRITE").is_some() {

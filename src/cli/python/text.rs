@@ -14,6 +14,16 @@ def attend(x, heads):
 
 ";
 
+/// The product of two normals as a function.
+pub(super) const MERGE: &str = "\
+def merge(mean, log_var, other_mean, other_log_var):
+    \"\"\"The mean and the log-variance of the normal that is the product of two.\"\"\"
+    share = torch.sigmoid(other_log_var - log_var)
+    return share * mean + (1 - share) * other_mean, log_var + share.log()
+
+
+";
+
 /// A text as a literal in double quotes on one line, whatever is in it.
 pub(super) fn literal(text: &str) -> String {
     let mut written = String::from("\"");

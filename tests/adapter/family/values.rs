@@ -41,6 +41,7 @@ pub(super) const VALUES: &[(&str, &str)] = &[
     ("model.classes", "0, 2, 3, 256, 1, 257"),
     ("model.levels", "256, 2, 16, 1"),
     ("model.components", "5, 1, 32, 0"),
+    ("model.inference", "'bottom-up', 'ladder'"),
     ("objective.beta", "1.0, 0.0, 4.0, 9e5, inf"),
     ("objective.reduction", "'sum', 'mean'"),
     ("objective.warmup-steps", "0, 1, 7, 9000000000000000000"),
