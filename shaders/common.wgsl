@@ -7,7 +7,7 @@ struct Record {
     loss_scale: f32, kl_weight: f32, rate: f32, beta1: f32, one_minus_beta1: f32, beta2: f32,
     one_minus_beta2: f32, step_size: f32, root_correction: f32, epsilon: f32, decay: f32,
     momentum: f32, max_norm: f32, learning: f32, capacity: f32, accumulator: f32,
-    averaging: f32,
+    averaging: f32, free: f32,
 }
 @group(1) @binding(0) var<uniform> record: Record;
 

@@ -3,7 +3,7 @@
 // with a capacity w |Σ_j K_j − C| (Burgess et al. 2018, eq. 8). extra (rows) is how much that is more than
 // w Σ_j K_j, for h (rows, 2 n) = [μ | log σ²]; slopes (n) its derivatives by K_j, over w.
 
-struct Divergence { rows: u32, latent: u32, h_stride: u32, capacity: u32, accumulate: u32, free_bits: f32 }
+struct Divergence { rows: u32, latent: u32, h_stride: u32, capacity: u32, accumulate: u32 }
 @group(0) @binding(0) var<uniform> p: Divergence;
 const WIDTH = 64u;
 var<workgroup> partial: array<f32, WIDTH>;
@@ -47,11 +47,11 @@ fn weigh(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
     var missing = 0.0;
     for (var j = 0u; j < p.latent; j++) {
         all += kl_by_dimension[j];
-        missing += max(p.free_bits - kl_by_dimension[j], 0.0);
+        missing += max(record.free - kl_by_dimension[j], 0.0);
     }
     let aims = p.capacity != 0u;
     if i < p.latent {
-        let free = select(0.0, -1.0, kl_by_dimension[i] < p.free_bits);
+        let free = select(0.0, -1.0, kl_by_dimension[i] < record.free);
         slopes[i] = select(free, select(0.0, -2.0, all < record.capacity), aims);
     }
     if i < p.rows {

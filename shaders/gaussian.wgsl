@@ -155,8 +155,8 @@ fn backward_weighed(
         along += d * back_eps[at];
         counts += weight[row];
     }
-    // The weights of an image's samples have the mean 1.
-    let share = select(counts / f32(p.each), 1.0, p.samples == p.each);
+    // Where nothing is free the weights of an image's samples have the mean 1.
+    let share = counts / f32(p.each);
     let entropy = vec2<f32>(0.0, select(0.0, -0.5 * share, p.gradient == STANDARD));
     store_both(i, through_z(log_var, up, along), entropy);
 }

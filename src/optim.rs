@@ -29,6 +29,7 @@ pub fn rates(config: &Config, at: At, rows: usize) -> [f64; RATES] {
     rates[rate::LEARNING] = 1.0;
     rates[rate::KL_WEIGHT] = kl_weight(&config.objective, at.step);
     rates[rate::CAPACITY] = capacity(&config.objective, at.step);
+    rates[rate::FREE] = free_bits(&config.objective, at.step);
     rates[rate::LOSS_SCALE] = match config.objective.reduction {
         Reduction::Sum => 1.0,
         Reduction::Mean => 1.0 / rows as f64,
@@ -53,6 +54,15 @@ fn kl_weight(objective: &ObjectiveConfig, t: u64) -> f64 {
 /// C of Burgess et al. 2018, eq. 8, as far as it has risen.
 fn capacity(objective: &ObjectiveConfig, t: u64) -> f64 {
     objective.capacity * risen(t, objective.capacity_steps as f64)
+}
+
+/// λ of Kingma et al. 2016, eq. 15, so long as bits are free.
+fn free_bits(objective: &ObjectiveConfig, t: u64) -> f64 {
+    match objective.free_bits_steps {
+        0 => objective.free_bits,
+        steps if t <= steps => objective.free_bits,
+        _ => 0.0,
+    }
 }
 
 /// The learning rate of a step, counted from one, where so many are an epoch; of `plateau` before the
@@ -151,6 +161,13 @@ mod tests {
         assert_eq!(found, [0.0, 0.5, 1.0, 1.5, 2.0, 2.0, 2.0]);
         let whole = course(rate::KL_WEIGHT, &ts, |o| o.beta = 2.0);
         assert_eq!(whole, [2.0; 7], "without a warm-up it is whole at once");
+    }
+
+    #[test]
+    fn bits_are_free_so_long() {
+        let set = |o: &mut ObjectiveConfig| (o.free_bits, o.free_bits_steps) = (0.5, 7);
+        assert_eq!(course(rate::FREE, &[1, 7, 8, 1000], set), [0.5, 0.5, 0.0, 0.0]);
+        assert_eq!(course(rate::FREE, &[1, 1000], |o| o.free_bits = 0.5), [0.5; 2], "always");
     }
 
     /// By hand: in cycles of eight steps, of which the first half rises.

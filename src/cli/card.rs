@@ -93,7 +93,7 @@ fn model(state: &State) -> Result<String> {
     };
     let likelihood = likelihood(model);
     let objective = &state.config.objective;
-    let goal = goal(model.posterior, objective);
+    let goal = goal(model, objective);
     let makes: Vec<_> = model.posterior.makes().iter().map(|(_, words)| *words).collect();
     let (name, kind, made) = match model.posterior.is_density() {
         true => (

@@ -70,8 +70,10 @@ pub struct ObjectiveConfig {
     /// The share of a cycle in which β rises, R of Fu et al. 2019.
     pub cycle_rise: f64,
     /// λ: nats of KL, the mean over the minibatch, that each dimension of z has for nothing (Kingma et
-    /// al. 2016, eq. 15).
+    /// al. 2016, eq. 15), or where z has several levels, each level.
     pub free_bits: f64,
+    /// Steps after which none is free any more; with 0 they always are.
+    pub free_bits_steps: u64,
     /// C: nats of KL that are aimed at, by β · |KL − C| in the place of β · KL (Burgess et al. 2018,
     /// eq. 8); 0 aims at none.
     pub capacity: f64,
@@ -106,6 +108,7 @@ impl Default for ObjectiveConfig {
             cycle_steps: 0,
             cycle_rise: 0.5,
             free_bits: 0.0,
+            free_bits_steps: 0,
             capacity: 0.0,
             capacity_steps: 0,
             total_correlation: 1.0,
@@ -183,6 +186,8 @@ impl ObjectiveConfig {
             self.capacity_steps == 0 || self.capacity > 0.0,
             "a capacity",
         )?;
+        let free = self.free_bits > 0.0;
+        has_effect("free-bits-steps", self.free_bits_steps == 0 || free, "`free-bits`")?;
         has_effect("mmd-scale", self.mmd_scale == default.mmd_scale || self.mmd > 0.0, "mmd")?;
         for (name, set) in [
             ("warmup-steps", self.warmup_steps > 0),
@@ -235,7 +240,7 @@ impl ObjectiveConfig {
     fn weighs_alone(&self) -> Result<()> {
         let pairs =
             [("total-correlation", self.total_correlation != 1.0), ("mmd", self.mmd != 0.0)];
-        let of_kl = [("free-bits", self.free_bits > 0.0), ("capacity", self.capacity > 0.0)];
+        let of_kl = [("capacity", self.capacity > 0.0)];
         for (name, set) in pairs {
             has_effect(
                 name,

@@ -31,6 +31,12 @@ impl Config {
     fn has_formula(&self) -> Result<()> {
         let weighs = self.objective.weighs();
         let levels = self.model.above.len() + 1;
+        // Of a level they are of the samples' mean; of a dimension the formula is needed.
+        let free = self.objective.free_bits > 0.0;
+        let one = self.objective.importance == 1;
+        has_effect("free-bits", !free || one, "`importance = 1`")?;
+        let can = levels > 1 || !weighs;
+        has_effect("free-bits", !free || can, "`kl = \"analytic\"`, or several levels of z")?;
         if levels > 1 && weighs && self.objective.gradient != Gradient::Standard {
             let what = format!("`gradient` is not standard, and z has {levels} levels (`above`)");
             return Err(Error::config(what).hint(

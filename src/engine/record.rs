@@ -4,7 +4,7 @@
 pub const SLOTS: usize = 64;
 
 /// The number of rates of a record.
-pub const RATES: usize = 17;
+pub const RATES: usize = 18;
 
 /// Everything a step is told.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,6 +68,8 @@ pub mod rate {
     pub const ACCUMULATOR: usize = 15;
     /// The share of the new weights in their averages.
     pub const AVERAGING: usize = 16;
+    /// Nats of KL that cost nothing: of each dimension of z, or of each level.
+    pub const FREE: usize = 17;
 }
 
 /// No place in a window, as `common.wgsl` has it.
@@ -106,6 +108,7 @@ pub const FIELDS: [&str; WORDS + RATES] = [
     "capacity",
     "accumulator",
     "averaging",
+    "free",
 ];
 
 impl Record {

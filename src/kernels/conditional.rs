@@ -167,7 +167,10 @@ pub fn conditional(tape: &mut Tape<'_>, parts: Tensor, (draw, above): (Draw, Dra
     tape.dispatch(&RELATE, p, [z, parts, total, log_ratio], rows);
     tape.on_backward(&[z, parts], move |tape| {
         let how = weighed(tape, z).expect("levels weigh samples");
-        draw::weigh(tape, above, how);
+        // A level with bits for nothing has weights of its own.
+        if weighed(tape, above.z).is_none() {
+            draw::weigh(tape, above, how);
+        }
         let [dz, dparts] = [z, parts].map(|of| tape.grad_out(of, GradSite::Output));
         assert!(!dparts.add, "conditional: only one prior reads its parts");
         let p = Conditional { accumulate: dz.accumulate(), ..p };

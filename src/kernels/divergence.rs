@@ -26,8 +26,6 @@ params! {
         capacity: u32,
         /// Whether `extra`, or dh, is added to what is there.
         accumulate: u32,
-        /// λ: the nats of each dimension that are free.
-        free_bits: f32,
     }
 }
 
@@ -111,7 +109,7 @@ fn weigh<T: Real>(p: &Divergence, record: &Record, [means, slopes, extra]: [Arg<
     let (latent, slopes, extra) = (p.latent as usize, slopes.write(), extra.write());
     let means = &means.read()[..latent];
     let rate = |place: usize| real::<T>(record.rates[place]);
-    let (goal, free) = (rate(rate::CAPACITY), T::from_f32(p.free_bits));
+    let (goal, free) = (rate(rate::CAPACITY), rate(rate::FREE));
     let mut all = T::zero();
     means.iter().for_each(|&mean| all += mean);
     let (mut missing, below) = (T::zero(), all < goal);
@@ -161,10 +159,10 @@ fn backward<T: Real>(p: &Divergence, record: &Record, [h, slopes, dh]: [Arg<'_, 
 }
 
 /// What is minimised in the place of w KL.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aim {
-    /// w Σⱼ max(λ, Kⱼ), for so many nats λ.
-    FreeBits(f64),
+    /// w Σⱼ max(λ, Kⱼ), for the record's nats λ.
+    FreeBits,
     /// w |K − C|, for the record's capacity C.
     Capacity,
 }
@@ -173,17 +171,12 @@ pub enum Aim {
 /// others wrote it before; and the gradient at h, beside that of w KL.
 pub fn divergence(tape: &mut Tape<'_>, aim: Aim, h: Tensor, (extra, accumulate): (Tensor, bool)) {
     let latent = h.cols() / 2;
-    let (capacity, free_bits) = match aim {
-        Aim::FreeBits(nats) => (0, nats as f32),
-        Aim::Capacity => (1, 0.0),
-    };
     let p = Divergence {
         rows: size(h.padded_rows()),
         latent: size(latent),
         h_stride: size(h.stride()),
-        capacity,
+        capacity: u32::from(aim == Aim::Capacity),
         accumulate: u32::from(accumulate),
-        free_bits,
     };
     let means = tape.plan.vector("mean KL of each dimension", latent);
     let slopes = tape.plan.vector("slope of each dimension", latent);
@@ -208,13 +201,13 @@ pub(crate) fn cases() -> Vec<Case> {
         let shape = ([rows, latent], record_rows, reach);
         // No mean KL divergence reaches it.
         let high = if reach > 2.0 { 1e11 } else { 1e2 };
-        cases.push(case("free bits", shape, &[Aim::FreeBits(1.5)], 0.0));
+        cases.push(case("free bits", shape, &[Aim::FreeBits], 0.0));
         cases.push(case("a low capacity", shape, &[Aim::Capacity], 0.1));
         cases.push(case("a high capacity", shape, &[Aim::Capacity], high));
-        cases.push(case("both", shape, &[Aim::FreeBits(1.5), Aim::Capacity], high));
+        cases.push(case("both", shape, &[Aim::FreeBits, Aim::Capacity], high));
     }
     let long = ([65_535 * 64 / 20 + 17, 21], 65_535 * 3, 2.0);
-    cases.push(case("free bits", long, &[Aim::FreeBits(1.5)], 0.0));
+    cases.push(case("free bits", long, &[Aim::FreeBits], 0.0));
     cases
 }
 
@@ -227,6 +220,7 @@ fn case(
     let name = format!("divergence {name} {record_rows}/{rows}×{latent} within ±{reach}");
     let mut case = Case::new(name, record_rows);
     case.record.rates[rate::CAPACITY] = capacity;
+    case.record.rates[rate::FREE] = 1.5;
     let h = case.input("h", [rows, 2 * latent], Fill::Uniform(1, -reach, reach));
     let extra = case.plan.vector("extra", rows);
     let dh = case.record(|tape| {

@@ -21,6 +21,7 @@ pub mod draw;
 pub mod dropout;
 pub(crate) mod fast;
 pub mod finite;
+pub mod free;
 pub mod gather;
 pub mod gaussian;
 pub mod group_norm;
@@ -104,6 +105,7 @@ pub static ALL: &[&dyn AnyKernel] = &[
     &divergence::BACKWARD,
     &conditional::RELATE,
     &conditional::BACKWARD,
+    &free::GATE,
     &ladder::MEAN,
     &ladder::MEAN_BACKWARD,
     &ladder::MERGE,
@@ -180,6 +182,7 @@ pub fn cases() -> Vec<Case> {
         importance::cases,
         divergence::cases,
         conditional::cases,
+        free::cases,
         ladder::cases,
         prior::cases,
         total_correlation::cases,

@@ -4,6 +4,7 @@ use crate::config::{Activation, Inference, Level};
 use crate::engine::Tensor;
 use crate::kernels::conditional::conditional;
 use crate::kernels::draw::Draw;
+use crate::kernels::free::free;
 use crate::kernels::gaussian::{Noise, Normal, gaussian};
 use crate::kernels::ladder::{means, merge_normals};
 use crate::kernels::matmul::{Input, linear};
@@ -62,6 +63,21 @@ impl Recorder<'_> {
                 let mut levels = self.room();
                 self.ladder(up, first, &mut levels, (Sampling::Mean, None));
             }
+        }
+    }
+
+    /// Records, after the bound, that each level of z has bits for nothing.
+    pub(super) fn free_levels(&mut self, first: Draw, above: &[LevelPorts], extra: Tensor) {
+        let of = |level: &LevelPorts| Draw {
+            z: level.z,
+            log_ratio: Some(level.log_ratio),
+            kl: first.kl,
+        };
+        let all: Vec<_> = std::iter::once(first).chain(above.iter().map(of)).collect();
+        // The first last, since its weights are those that there are.
+        for (place, &draw) in all.iter().enumerate().rev() {
+            let over = all.get(place + 1).and_then(|above| above.log_ratio);
+            free(&mut self.tape, (draw, first), over, extra);
         }
     }
 

@@ -20,7 +20,7 @@ pub(super) fn objective(
     let &ObjectiveConfig { mmd: discrepancy, mmd_scale, .. } = &config.objective;
     let mut written = false;
     if free_bits > 0.0 || capacity > 0.0 {
-        let aim = if capacity > 0.0 { Aim::Capacity } else { Aim::FreeBits(free_bits) };
+        let aim = if capacity > 0.0 { Aim::Capacity } else { Aim::FreeBits };
         divergence(tape, aim, h, (extra, written));
         written = true;
     }

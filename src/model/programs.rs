@@ -207,13 +207,15 @@ impl<'v> Recorder<'v> {
             self.gather_labels(&self.ports.train);
         }
         let (path, layer) = self.posterior(top);
-        let (h, draw) = if fused.draw {
+        let (h, draw, above) = if fused.draw {
             let at = DrawAt { image, eps, z, site: 0 };
-            linear_draw(&mut self.tape, &path, top, layer, at)
+            let (h, draw) = linear_draw(&mut self.tape, &path, top, layer, at);
+            (h, draw, Vec::new())
         } else {
             let h = linear(&mut self.tape, &path, top, layer, Activation::Identity);
             let up = self.ascend(h);
-            (h, self.draw(&up, noise, prior).draw)
+            let Drawn { draw, above, .. } = self.draw(&up, noise, prior);
+            (h, draw, above)
         };
         let top = self.decoder(draw.z);
         let (nll, gradients) = if fused.bernoulli {
@@ -231,6 +233,9 @@ impl<'v> Recorder<'v> {
             let way = (goal.importance, goal.gradient);
             let losses = bound::Losses { nll, extra };
             bound(&mut self.tape, draw, way, losses, &gradients);
+            if goal.free_bits > 0.0 {
+                self.free_levels(draw, &above, extra);
+            }
         } else {
             objective(&mut self.tape, self.config, (draw.z, h), extra);
         }

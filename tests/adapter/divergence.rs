@@ -95,11 +95,7 @@ struct Term {
 }
 
 /// Computes a term of codes z, posteriors h, and draws y of the prior.
-fn term(
-    given: &Given,
-    capacity: f64,
-    record: impl FnOnce(&mut Tape<'_>, [Tensor; 3], Tensor),
-) -> Term {
+fn term(given: &Given, nats: f64, record: impl FnOnce(&mut Tape<'_>, [Tensor; 3], Tensor)) -> Term {
     let latent = given.latent;
     let (filled, mut plan) = (given.z.len() / latent, Plan::new());
     let rows = filled + 1;
@@ -120,7 +116,8 @@ fn term(
     }
     let mut rates = [0.0; RATES];
     (rates[rate::LOSS_SCALE], rates[rate::KL_WEIGHT]) = (0.25, 1.5);
-    rates[rate::CAPACITY] = capacity;
+    // What is aimed at, or free.
+    (rates[rate::CAPACITY], rates[rate::FREE]) = (nats, nats);
     let place = Record {
         first: 0,
         rows: filled as u32,
@@ -160,8 +157,8 @@ fn divergences_are_pytorchs() {
     let golden = Golden::read("divergence.safetensors");
     let given = Given::golden(&golden);
     for (name, nats) in [("free_bits", 0.5), ("many_free_bits", 8.0)] {
-        let found = term(&given, 0.0, |tape, [_, h, _], extra| {
-            divergence(tape, Aim::FreeBits(nats), h, (extra, false));
+        let found = term(&given, nats, |tape, [_, h, _], extra| {
+            divergence(tape, Aim::FreeBits, h, (extra, false));
         });
         assert!(found.dz.is_none() && found.dh.is_some(), "{name} is of the posteriors");
         hold(&golden, name, &found);

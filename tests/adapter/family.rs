@@ -93,11 +93,13 @@ const KINDS: &[(&str, &str)] = &[
         objective.importance = 3",
     ),
     (
-        "a ladder under a mixture",
+        "a ladder under a mixture, with bits for nothing",
         "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
         model.inference = 'ladder'
         model.prior = 'mixture'
         model.prior-components = 3
+        objective.free-bits = 0.3
+        objective.samples = 2
         objective.kl = 'sampled'
         objective.beta = 0.7",
     ),
@@ -153,11 +155,13 @@ const KINDS: &[(&str, &str)] = &[
         objective.importance = 3",
     ),
     (
-        "a ladder under a mixture",
+        "a ladder under a mixture, with bits for nothing",
         "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
         model.inference = 'ladder'
         model.prior = 'mixture'
         model.prior-components = 3
+        objective.free-bits = 0.3
+        objective.samples = 2
         objective.kl = 'sampled'
         objective.beta = 0.7",
     ),
@@ -196,11 +200,13 @@ const KINDS: &[(&str, &str)] = &[
         objective.importance = 3",
     ),
     (
-        "a ladder under a mixture",
+        "a ladder under a mixture, with bits for nothing",
         "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
         model.inference = 'ladder'
         model.prior = 'mixture'
         model.prior-components = 3
+        objective.free-bits = 0.3
+        objective.samples = 2
         objective.kl = 'sampled'
         objective.beta = 0.7",
     ),

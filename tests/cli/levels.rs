@@ -93,10 +93,17 @@ fn a_model_of_one_level_has_no_rows_of_levels() {
 #[test]
 fn a_ladder_goes_through_every_verb() {
     let dir = place();
-    succeed(train(&dir, &format!("{SMALL} {ABOVE} --set model.inference=ladder --out out")));
+    succeed(train(
+        &dir,
+        &format!(
+            "{SMALL} {ABOVE} --set model.inference=ladder --set objective.free-bits=0.5 --set \
+         objective.free-bits-steps=7 --out out"
+        ),
+    ));
     for flags in [
         "evaluate out --samples 20 --device cpu --quiet",
         "sample out --by-level --out levels.png --device cpu --quiet",
+        "info out",
         "reconstruct out --out same.png --device cpu --quiet",
         "interpolate out --out between.png --device cpu --quiet",
         "anomaly out --out scores.csv --device cpu --quiet",
@@ -108,7 +115,12 @@ fn a_ladder_goes_through_every_verb() {
         succeed(elbo(&dir, flags));
     }
     let card = fs::read_to_string(dir.path().join("out/model-card.md")).expect("a card");
-    assert!(card.contains("each inferred from below and from above (a ladder"), "{card}");
+    for part in [
+        "each inferred from below and from above (a ladder",
+        "0.5 nats of KL free in each level for 7 steps",
+    ] {
+        assert!(card.contains(part), "{part}:\n{card}");
+    }
     for (flags, says) in [
         ("export out --part encoder --out encoder.onnx", "draws z of the levels above"),
         (
@@ -126,7 +138,9 @@ fn what_levels_cannot_have_is_refused() {
     let dir = place();
     for (flags, says) in [
         ("--set objective.kl=analytic", "has no formula"),
-        ("--set objective.free-bits=0.2", "`free-bits`"),
+        ("--set objective.free-bits=0.2 --importance 5", "`free-bits`"),
+        ("--set objective.free-bits-steps=5", "`free-bits-steps`"),
+        ("--set objective.capacity=5", "`capacity`"),
         ("--set objective.gradient=stl", "`gradient`"),
         ("--prior vamp --prior-components 5", "vamp"),
         ("--set model.posterior=point", "`above`"),

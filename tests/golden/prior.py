@@ -18,6 +18,8 @@ from golden import NAMES, fill, images, make_weights, noise, write
 
 PIXELS, HIDDEN, LATENT, BATCH, COUNT = 13, 7, 3, 5, 4
 UNITS, HIGH = 4, 2
+# Nats of each level that are free, which one of both has.
+FREE = 0.75
 STEPS = 200
 # Kinds of two levels: each by the z drawn below, or from the top down.
 DEEP = ("levels", "ladder")
@@ -79,13 +81,13 @@ def through(w, path, ends, x):
 
 
 def log_prior(w, z, eps):
-    """log p(z) of one level, or of two log p(z, z above) − log q(z above | z) at one z above each."""
+    """log p(z) of one level, or of two log p(z | z above) and log p(z above) − log q(z above | z) at one z above each."""
     if "above.0.encoder.0.weight" not in w:
-        return prior_of(w).log_prob(z)
+        return (prior_of(w).log_prob(z),)
     q = through(w, "encoder", "posterior", z)
     high = q.mean + eps * q.stddev
     own = through(w, "decoder", "prior", high).log_prob(z).sum(2)
-    return own + of_highest(w, high) - q.log_prob(high).sum(2)
+    return own, of_highest(w, high) - q.log_prob(high).sum(2)
 
 
 def of_highest(w, high):
@@ -95,7 +97,7 @@ def of_highest(w, high):
 
 
 def by_ladder(w, below, eps, high):
-    """z, and log p(z, z above) − log q(z, z above | x) + log q(z | …), that q: the product of both ways' normals."""
+    """q(z | x, z above), the product of both ways' normals, z, log p(z | z above), and log p − log q of the z above."""
     mean, deviation = below
     top = through(w, "encoder", "posterior", mean)
     z_above = top.mean + high * top.stddev
@@ -103,7 +105,7 @@ def by_ladder(w, below, eps, high):
     ours, theirs = deviation**-2, prior.stddev**-2
     q = Normal((mean * ours + prior.mean * theirs) / (ours + theirs), (ours + theirs) ** -0.5)
     z = q.mean + eps * q.stddev
-    return q, z, prior.log_prob(z).sum(2) + of_highest(w, z_above) - top.log_prob(z_above).sum(2)
+    return q, z, (prior.log_prob(z).sum(2), of_highest(w, z_above) - top.log_prob(z_above).sum(2))
 
 
 def prior_of(w):
@@ -131,9 +133,14 @@ def bound_of(kind, w, x, eps, high, groups, importance):
     target = x.unsqueeze(1).expand_as(logits)
     log_p = -F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(2)
     log_q = q.log_prob(z).sum(2)
-    log_w = log_p + of_prior - log_q
+    log_w = log_p + sum(of_prior) - log_q
     shaped = log_w.reshape(-1, groups, importance)
     bound = (torch.logsumexp(shaped, 2) - math.log(importance)).mean(1)
+    if kind.endswith("free"):
+        # Each level has so many nats for nothing, of its mean over the minibatch.
+        own, *above = of_prior
+        levels = [(log_q - own).mean(), *(-of.mean() for of in above)]
+        bound = bound - sum((FREE - level).clamp(min=0) for level in levels)
     return bound, (mean, deviation, z, log_p, log_q)
 
 
@@ -182,9 +189,11 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
     folder = folder.parent if folder.is_file() else folder
     out = {}
-    for kind in ("mixture", "vamp", "levels", "levels_mixture", "ladder", "ladder_mixture"):
+    for kind in ("mixture", "vamp", "levels", "levels_mixture", "ladder", "ladder_mixture", "levels_free", "ladder_free"):
         for name, variant in VARIANTS.items():
             if kind.startswith(DEEP) and variant[2] != "standard":
+                continue
+            if kind.endswith("free") and variant[1] > 1:
                 continue
             bound, grads = run(kind, 1.0, *variant)
             out[f"{kind}.{name}/bound"] = bound.numpy()

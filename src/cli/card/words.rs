@@ -2,7 +2,7 @@
 
 use elbo::config::{
     Corruption, Gradient, Inference, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig,
-    OptimizerConfig, Pixels, Posterior, Prior, Rule, Scale, Schedule, Support, TrainConfig,
+    OptimizerConfig, Pixels, Prior, Rule, Scale, Schedule, Support, TrainConfig,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -17,9 +17,9 @@ pub(super) fn written(model: &ModelConfig) -> String {
 }
 
 /// What was minimised, in words.
-pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) -> String {
+pub(in crate::cli) fn goal(model: &ModelConfig, objective: &ObjectiveConfig) -> String {
     let ObjectiveConfig { beta, samples, importance, gradient, kl, .. } = *objective;
-    let mut text = match (posterior.is_density(), importance, beta) {
+    let mut text = match (model.posterior.is_density(), importance, beta) {
         (false, ..) => "the reconstruction".to_owned(),
         (true, 1, 1.0) => "the negative ELBO".to_owned(),
         (true, 1, beta) => {
@@ -40,10 +40,15 @@ pub(in crate::cli) fn goal(posterior: Posterior, objective: &ObjectiveConfig) ->
     };
     let ObjectiveConfig { warmup_steps, cycle_steps, free_bits, capacity, .. } = objective;
     let ObjectiveConfig { total_correlation, mmd, .. } = objective;
+    let of = if model.above.is_empty() { "dimension" } else { "level" };
+    let free = match objective.free_bits_steps {
+        0 => format!("{free_bits} nats of KL free in each {of}"),
+        steps => format!("{free_bits} nats of KL free in each {of} for {steps} steps"),
+    };
     for (set, words) in [
         (*warmup_steps > 0, format!("β risen over {warmup_steps} steps")),
         (*cycle_steps > 0, format!("β in cycles of {cycle_steps} steps")),
-        (*free_bits > 0.0, format!("{free_bits} nats of KL free in each dimension")),
+        (*free_bits > 0.0, free),
         (*capacity > 0.0, format!("a KL of {capacity} nats aimed at")),
         (
             *total_correlation != 1.0,

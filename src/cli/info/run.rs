@@ -120,7 +120,7 @@ fn in_words(run: &Summary, header: &Header, ended: &Option<Value>) -> Result<Vec
         ("decoder", decoder),
         ("activation", config.model.activation.name().to_owned()),
         ("likelihood", likelihood(&config.model)),
-        ("minimised", goal(config.model.posterior, &config.objective)),
+        ("minimised", goal(&config.model, &config.objective)),
         ("optimiser", format!("{}; batch {}", rule(&config.optimizer), train.batch_size)),
         ("data", data),
         ("images", format!("{size}{limit}: {reading}")),

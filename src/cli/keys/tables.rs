@@ -32,7 +32,11 @@ pub(in crate::cli) const TABLES: &[Table] = &[
             key(
                 "free-bits",
                 "Nats of KL, the mean over the minibatch, that each dimension of z has for nothing\n\
-                 (Kingma et al. 2016), 0 to below 1e6.",
+                 (Kingma et al. 2016), or where z has several levels, each level; 0 to below 1e6.",
+            ),
+            key(
+                "free-bits-steps",
+                "Steps after which none is free any more; with 0 they always are.",
             ),
             key(
                 "capacity",

@@ -132,13 +132,10 @@ pub(super) fn backward_weighed<T: Real>(p: &Gaussian, record: &Record, args: [Ar
         }
     };
     let samples = p.samples as usize;
-    // The weights of an image's samples have the mean 1.
-    let weight_of = |of: usize| match p.samples == p.each {
-        true => T::one(),
-        false => {
-            let rows = of * samples..(p.rows as usize).min((of + 1) * samples);
-            omega[rows].iter().fold(T::zero(), |sum, &one| sum + one) / real(f64::from(p.each))
-        }
+    // Where nothing is free the weights of an image's samples have the mean 1.
+    let weight_of = |of: usize| {
+        let rows = of * samples..(p.rows as usize).min((of + 1) * samples);
+        omega[rows].iter().fold(T::zero(), |sum, &one| sum + one) / real(f64::from(p.each))
     };
     let of_entropy = |of, _, _| match gradient {
         Gradient::Standard => (T::zero(), -weight_of(of)),

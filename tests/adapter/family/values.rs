@@ -48,6 +48,7 @@ pub(super) const VALUES: &[(&str, &str)] = &[
     ("objective.cycle-steps", "0, 1, 7, 9000000000000000000"),
     ("objective.cycle-rise", "0.5, 1.0, 1.2e-38, 0.0, 1.1"),
     ("objective.free-bits", "0.0, 0.1, 9e5, -1.0"),
+    ("objective.free-bits-steps", "0, 1, 7, 9000000000000000000"),
     ("objective.capacity", "0.0, 5.0, 9e5, 1e6"),
     ("objective.capacity-steps", "0, 1, 9, 9000000000000000000"),
     ("objective.total-correlation", "1.0, 0.0, 6.0, 9e5, nan"),
