@@ -6,13 +6,14 @@ use crate::config::{Config, ImageSize};
 use crate::error::{Error, Result};
 
 /// The names of the presets.
-pub const PRESETS: [&str; 11] = [
+pub const PRESETS: [&str; 12] = [
     "classic",
     "big",
     "flax",
     "iwae-1",
     "iwae-5",
     "iwae-50",
+    "iwae-5-two",
     "dreg-50",
     "conditional",
     "conv-28",
@@ -28,6 +29,7 @@ const FILES: [&str; PRESETS.len()] = [
     include_str!("presets/iwae-1.toml"),
     include_str!("presets/iwae-5.toml"),
     include_str!("presets/iwae-50.toml"),
+    include_str!("presets/iwae-5-two.toml"),
     include_str!("presets/dreg-50.toml"),
     include_str!("presets/conditional.toml"),
     include_str!("presets/conv-28.toml"),

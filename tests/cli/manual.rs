@@ -53,7 +53,7 @@ fn bash_completes_verbs_flags_presets_devices_and_runs() {
         ("elbo trai", "train"),
         ("elbo train --like", "--likelihood"),
         ("elbo train --likelihood neg", "negative-binomial"),
-        ("elbo train --preset iwae-5", "iwae-5 iwae-50"),
+        ("elbo train --preset iwae-5", "iwae-5 iwae-50 iwae-5-two"),
         ("elbo train -p cl", "classic"),
         ("elbo bench --model cond", "conditional"),
         ("elbo reproduce dr", "dreg-50"),

@@ -3,7 +3,7 @@
 use elbo::ErrorKind;
 use elbo::config::{Activation, Config, ImageSize, Likelihood, PRESETS, Scale};
 use elbo::engine::Fusion;
-use elbo::model::{Architecture, DataSpec, Use, Vae};
+use elbo::model::{DataSpec, Use, Vae};
 use elbo::session::{Device, Session};
 
 const MNIST: DataSpec = DataSpec {
@@ -115,8 +115,7 @@ fn layers_count_the_parameters_of_a_model() {
         let size = ImageSize::from([side, side, 3]);
         let data = DataSpec { images: 60_000, size, bytes: true, window: None };
         let vae = Vae::new(&config, data, data).expect("a model");
-        let Architecture { encoder, decoder, .. } = vae.networks();
-        let layers = encoder.shapes().chain(decoder.shapes());
+        let layers = vae.networks().all().flat_map(|(network, _)| network.shapes());
         let counted: usize = layers.map(|(placed, [input, _])| placed.parameters(input)).sum();
         assert_eq!(counted, vae.parameters.count(), "{:?}", config.model.encoder);
     }
