@@ -10,7 +10,7 @@
 
 use std::path::Path;
 
-use elbo::config::Activation;
+use elbo::config::{Activation, Posterior};
 use elbo::data::Sources;
 use elbo::session::Session;
 use elbo::unstable::engine::{
@@ -19,7 +19,7 @@ use elbo::unstable::engine::{
 };
 use elbo::unstable::kernels::common::{COMMON, plain};
 use elbo::unstable::kernels::draw::Draw;
-use elbo::unstable::kernels::gaussian::{Noise, Normal, gaussian};
+use elbo::unstable::kernels::gaussian::{LocationScale, Noise, gaussian};
 use elbo::unstable::kernels::matmul::{Input, linear};
 use elbo::unstable::kernels::optimizer::learn;
 use elbo::unstable::kernels::random::initial_uniform;
@@ -144,7 +144,12 @@ fn record(config: &Config) -> elbo::Result<Model> {
     let units = [HIDDEN, 2 * LATENT];
     let h = layer(&mut tape, "fc2", Input::Made(top), units, Activation::Identity);
     let draw = Draw { z, kl, log_ratio: Some(log_ratio) };
-    gaussian(&mut tape, Normal { h, images: h.rows(), eps, site: 0 }, Noise::Drawn { image }, draw);
+    gaussian(
+        &mut tape,
+        LocationScale { h, family: Posterior::Normal, images: h.rows(), eps, site: 0 },
+        Noise::Drawn { image },
+        draw,
+    );
     let top = layer(&mut tape, "fc3", Input::Made(z), [LATENT, HIDDEN], relu);
     let units = [HIDDEN, PIXELS];
     let m = layer(&mut tape, "fc4", Input::Made(top), units, Activation::Sigmoid);

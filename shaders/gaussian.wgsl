@@ -5,7 +5,7 @@
 // outside the bounds its gradient is zero.
 
 struct Gaussian {
-    rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32, each: u32, site: u32, importance: u32,
+    rows: u32, latent: u32, h_stride: u32, z_stride: u32, samples: u32, each: u32, site: u32, family: u32, importance: u32,
     gradient: u32, accumulate: u32,
 }
 @group(0) @binding(0) var<uniform> p: Gaussian;
@@ -20,6 +20,44 @@ const SAMPLE = 262144u;
 @group(0) @binding(5) var<storage, read_write> kl: array<f32>;
 @group(0) @binding(6) var<storage, read_write> log_ratio: array<f32>;
 
+const LAPLACE = 1u;
+const LOGISTIC = 2u;
+
+// Four numbers of the family's density f of location 0 and scale 1. Of the Laplace the word's lowest bit, which is not of the uniform's, is the
+// sign; of the logistic it is log u − log(1 − u).
+fn noise_of(words: vec4<u32>) -> vec4<f32> {
+    var noise: vec4<f32>;
+    switch p.family {
+        case LAPLACE: {
+            for (var k = 0u; k < 4u; k++) { noise[k] = select(1.0, -1.0, (words[k] & 1u) == 0u) * log_uniform(words[k]); }
+        }
+        case LOGISTIC: {
+            for (var k = 0u; k < 4u; k++) { noise[k] = log_uniform(words[k]) - log_uniform(~words[k]); }
+        }
+        default: { noise = normals_of(words); }
+    }
+    return noise;
+}
+
+// log p(z) − log q(z | x) of one dimension, in nats; the constants are log 2 − ½ log 2π and −½ log 2π.
+fn ratio_of(log_var: f32, noise: f32, z: f32) -> f32 {
+    let rest = 0.5 * (log_var - z * z);
+    switch p.family {
+        case LAPLACE: { return abs(noise) - 0.22579135 + rest; }
+        case LOGISTIC: { return abs(noise) + 2.0 * log(1.0 + exp(-abs(noise))) - 0.9189385 + rest; }
+        default: { return log_ratio_of(log_var, noise, z); }
+    }
+}
+
+// −(log f)'.
+fn score(noise: f32) -> f32 {
+    switch p.family {
+        case LAPLACE: { return sign(noise); }
+        case LOGISTIC: { return tanh(0.5 * noise); }
+        default: { return noise; }
+    }
+}
+
 // z of one element; its KL and its share of the log-ratio are returned.
 fn sample(row: u32, j: u32, noise: f32) -> vec2<f32> {
     let at = row / p.samples * p.h_stride + j;
@@ -27,7 +65,7 @@ fn sample(row: u32, j: u32, noise: f32) -> vec2<f32> {
     let log_var = clamp_log_var(h[at + p.latent]);
     let value = z_of(mu, log_var, noise);
     z[row * p.z_stride + j] = value;
-    return vec2<f32>(kl_of(mu, log_var), log_ratio_of(log_var, noise, value));
+    return vec2<f32>(kl_of(mu, log_var), ratio_of(log_var, noise, value));
 }
 
 // Draws ε; it depends on the image and not on its place in the batch.
@@ -43,7 +81,7 @@ fn draw(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
         let purpose = (p.site << 16u) + 16u * record.stream + NOISE;
         for (var j = 0u; j < p.latent; j += 4u) {
             let counter = vec4<u32>(j / 4u + nth * SAMPLE, image[owner], record.step, purpose);
-            let noise = normals_of(philox(counter, key));
+            let noise = noise_of(philox(counter, key));
             for (var k = 0u; k < min(4u, p.latent - j); k++) {
                 eps[row * p.z_stride + j + k] = noise[k];
                 sums += sample(row, j + k, noise[k]);
@@ -79,7 +117,7 @@ fn given(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) 
         let noise = given_eps[row * p.z_stride + j];
         let value = z_of(mu, log_var, noise);
         given_z[row * p.z_stride + j] = select(0.0, value, inside);
-        sums += vec2<f32>(kl_of(mu, log_var), log_ratio_of(log_var, noise, value));
+        sums += vec2<f32>(kl_of(mu, log_var), ratio_of(log_var, noise, value));
     }
     if row % p.samples == 0u { given_kl[owner] = select(0.0, sums.x, inside); }
     given_log_ratio[row] = select(0.0, sums.y, inside);
@@ -149,7 +187,7 @@ fn backward_weighed(
     var counts = 0.0;
     for (var row = owner * p.samples; row < (owner + 1u) * p.samples && row < p.rows; row++) {
         let at = row * p.z_stride + j;
-        var d = dz[at] + c * weight[row] * (back_z[at] - back_eps[at] * inverse);
+        var d = dz[at] + c * weight[row] * (back_z[at] - score(back_eps[at]) * inverse);
         if p.gradient == DREG { d *= weight[row] / f32(p.importance); }
         up += d;
         along += d * back_eps[at];

@@ -169,7 +169,8 @@ impl ConfigArgs {
         self.model.over(&mut config)?;
         self.objective.over(&mut config);
         // Of what was typed the divergence may have no formula.
-        let typed = self.model.names_prior() || self.sets("model", &["prior", "above"]);
+        let typed =
+            self.model.names_prior() || self.sets("model", &["prior", "above", "posterior"]);
         if typed && !self.sets("objective", &["kl"]) {
             flags::sample_kl(&mut config);
         }

@@ -11,7 +11,7 @@ use elbo::{Evaluation, Losses, Result};
 use crate::cli::python;
 use crate::cli::widths::{dashed, ways};
 use front::front;
-use words::{augmentation, corruption, of_levels, prior, protocol, written};
+use words::{augmentation, corruption, family, of_levels, prior, protocol, written};
 pub(super) use words::{goal, likelihood, rule};
 
 /// The card of a state as Markdown, for `model-card.md` in its run's folder, with its losses where they are
@@ -103,7 +103,7 @@ fn model(state: &State) -> Result<String> {
                 of_levels(model),
                 prior(model)
             ),
-            format!("to the {} of q(z \\| x)", makes.join(" and to the ")),
+            format!("to the {} of q(z \\| x){}", makes.join(" and to the "), family(model)),
         ),
         false => ("plain", "plain autoencoder, which has no prior".to_owned(), "to z".to_owned()),
     };
@@ -249,7 +249,7 @@ fn usage(state: &State) -> String {
     };
     let class = python::class(&state.config.model);
     let variable = class.to_lowercase();
-    let new = match state.config.model.kl_has_formula() {
+    let new = match state.config.model.prior_is_standard() {
         true => format!("numpy.random.standard_normal((16, {latent})).astype(\"float32\")"),
         // What the prior is, the module alone knows.
         false => format!("{variable}.sample(16).detach().numpy()"),

@@ -242,6 +242,7 @@ impl Report {
             let from = match number == self.levels.len() {
                 false => " given the level above",
                 true if self.prior.is_learned() => ", each from the prior's own, by samples",
+                true if self.posterior != Posterior::Normal => ", by samples",
                 true => "",
             };
             lines.push(format!("KL by dimension of z{of}{from}, largest first:"));

@@ -164,7 +164,7 @@ fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) ->
             walk.output(vae.ports.z, "z")?;
             vec![value("z", latent, "the codes, a row each")]
         }
-        Posterior::Normal => {
+        Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {
             walk.rows(vae.ports.h, ("mean", ""), 0..latent)?;
             let free = walk.rows(vae.ports.h, ("log_var.linear", ""), latent..2 * latent)?;
             // The bounds of the model, which are part of its function.
@@ -173,8 +173,15 @@ fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) ->
             walk.graph.constant("log_var.highest", &[], &[highest]);
             let inputs = [&free, "log_var.lowest", "log_var.highest"];
             walk.graph.node("Clip", &inputs, "log_var", vec![]);
-            let (mean, log_var) =
-                ("μ of q(z | x)", "log σ² of q(z | x), within the model's bounds");
+            let (mean, log_var) = match config.model.posterior {
+                Posterior::Normal => {
+                    ("μ of q(z | x)", "log σ² of q(z | x), within the model's bounds")
+                }
+                _ => (
+                    "the location of q(z | x)",
+                    "the logarithm of the squared scale of q(z | x), within the model's bounds",
+                ),
+            };
             vec![value("mean", latent, mean), value("log_var", latent, log_var)]
         }
     };

@@ -95,12 +95,15 @@ impl File<'_> {
         let top = walk.hidden(network)?;
         let lines = walk.parts(network, (top, *latent));
         let makes = match posterior {
-            Posterior::Normal if model.inference == Inference::Ladder => {
+            _ if model.inference == Inference::Ladder => {
                 format!("what the way up says of z, a mean and a log-variance, (n, {latent}) each")
             }
             Posterior::Normal => {
                 format!("the mean and the log-variance of q(z | x{told}), (n, {latent}) each")
             }
+            Posterior::Laplace | Posterior::Logistic => format!(
+                "the mean of q(z | x{told}) and the logarithm of its squared scale, (n, {latent}) each"
+            ),
             Posterior::Point => format!("the codes z (n, {latent})"),
         };
         let name = if model.inference == Inference::Ladder { "encode_up" } else { "encode" };
@@ -157,18 +160,25 @@ impl File<'_> {
 
     fn forward(&mut self) {
         let told = self.told();
-        let (doc, lines): (_, &[&str]) = match self.model().posterior {
-            Posterior::Normal => (
-                "From images to the means of pixels by a z that is drawn, and the mean and log-variance of z.",
-                &[
-                    "mean, log_var = self.encode(x{y})",
-                    "z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()",
-                    "return self.decode(z{y}), mean, log_var",
+        let noise = match self.model().posterior {
+            Posterior::Normal => Some("torch.randn_like(mean)"),
+            Posterior::Laplace => Some("torch.distributions.Laplace(0.0, 1.0).sample(mean.shape)"),
+            // The inverse of the distribution function, within what f32 tells from 0 and 1.
+            Posterior::Logistic => Some("torch.rand_like(mean).clamp(2**-24, 1 - 2**-24).logit()"),
+            Posterior::Point => None,
+        };
+        let (doc, lines) = match noise {
+            Some(noise) => (
+                "From images to the means of pixels by a z that is drawn, and what `encode` makes.",
+                vec![
+                    "mean, log_var = self.encode(x{y})".to_owned(),
+                    format!("z = mean + {noise} * (0.5 * log_var).exp()"),
+                    "return self.decode(z{y}), mean, log_var".to_owned(),
                 ],
             ),
-            Posterior::Point => (
+            None => (
                 "From images to the means of pixels, and z.",
-                &["z = self.encode(x{y})", "return self.decode(z{y}), z"],
+                ["z = self.encode(x{y})", "return self.decode(z{y}), z"].map(str::to_owned).into(),
             ),
         };
         let lines: Vec<_> = lines.iter().map(|line| line.replace("{y}", told)).collect();
@@ -180,7 +190,12 @@ impl File<'_> {
         let (state, mut below) = (self.state, self.model().latent);
         let model = &state.config.model;
         let [takes, says] = match model.inference {
-            Inference::BottomUp => ["z", "the mean and the log-variance of q(z | z below)"],
+            Inference::BottomUp if model.posterior == Posterior::Normal => {
+                ["z", "the mean and the log-variance of q(z | z below)"]
+            }
+            Inference::BottomUp => {
+                ["z", "the mean of q(z | z below) and the logarithm of its squared scale"]
+            }
             Inference::Ladder => ["the mean", "what the way up says, a mean and a log-variance,"],
         };
         for ((level, networks), config) in (2..).zip(above).zip(&model.above) {

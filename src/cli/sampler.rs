@@ -260,7 +260,7 @@ impl Subject<'_> {
         let Fit { tensors, name, what, held_out, prior } = fit;
         let mut said =
             format!("{}: {what}; held-out codes {held_out} nats each", origin.from.name());
-        if self.state.config.check_prior().is_ok() && self.state.config.model.kl_has_formula() {
+        if self.state.config.check_prior().is_ok() && self.state.config.model.prior_is_standard() {
             said += &format!(", under the prior {prior:.2}");
         }
         let note = Note { said, name, origin };

@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args) -> Result<u8> {
             let what = format!("`--plane` needs a model of 2 dimensions; this one has {latent}");
             return Err(Error::config(what).hint("train one with `--latent 2`, or leave it out"));
         }
-        if state.config.model.posterior.is_density() && !state.config.model.kl_has_formula() {
+        if state.config.model.posterior.is_density() && !state.config.model.prior_is_standard() {
             let what =
                 "`--plane` lies at the quantiles of N(0, I), which is not this model's prior";
             return Err(Error::config(what).hint("leave it out, and traverse each dimension"));
@@ -143,7 +143,7 @@ fn lines(args: &Args, model: &mut Model, classes: Option<&[u8]>, step: u64) -> R
     let columns = signed(&(0..args.steps).map(value).collect::<Vec<_>>());
     let rest = match args.image {
         Some(image) => format!("the others as test image {image} has them"),
-        None if !model.config().model.kl_has_formula() => {
+        None if !model.config().model.prior_is_standard() => {
             "the others at the prior's mean".to_owned()
         }
         None => "the others at 0".to_owned(),

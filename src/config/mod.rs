@@ -5,6 +5,7 @@ mod text;
 
 mod convolution;
 pub mod data;
+mod latent;
 mod layer;
 mod layers;
 mod likelihood;
@@ -22,10 +23,11 @@ pub(crate) use convolution::{places_reached, windows_that_fit};
 pub use data::{
     Background, Channels, DataConfig, ImageSize, Layout, MOST_CHANNELS, Range, Split, image_size,
 };
+pub use latent::{Inference, Level, Posterior, Prior};
 pub use layer::Layer;
 pub use layers::{Entry, Layers, Residual, hidden_layers};
 pub use likelihood::{Blocks, Likelihood, Makes, Mean, Scale, Support};
-pub use model::{Activation, Inference, Init, Level, ModelConfig, OutputBias, Posterior, Prior};
+pub use model::{Activation, Init, ModelConfig, OutputBias};
 pub use objective::{Gradient, KlEstimate, ObjectiveConfig, Reduction};
 pub use optimizer::{OptimizerConfig, Rule, Schedule};
 pub use preset::{PRESETS, Preset, Published, Quantity};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::validate::{count, fail, has_effect, positive, within};
 use crate::config::{
-    Layers, Likelihood, MOST_LATENT, MOST_LEVELS, MOST_PRIOR_COMPONENTS, Makes, Mean, Scale,
-    Support,
+    Inference, Layers, Level, Likelihood, MOST_LATENT, MOST_LEVELS, MOST_PRIOR_COMPONENTS, Makes,
+    Mean, Posterior, Prior, Scale, Support,
 };
 use crate::error::{Error, Result};
 
@@ -104,93 +104,6 @@ pub enum OutputBias {
     Init,
     /// What makes the mean of the training images, whatever z is (as in the code of Burda et al. 2016).
     DataMean,
-}
-
-/// q(z | x): what the encoder makes of an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Posterior {
-    /// Each dimension of z is normal, with a mean and a deviation of its own.
-    Normal,
-    /// z is what the encoder makes: a plain autoencoder, without a KL divergence.
-    Point,
-}
-
-impl Posterior {
-    /// Whether it is a density, from which z is drawn. A point has none, and so no divergence from a prior
-    /// and no bound on p(x).
-    #[must_use]
-    pub fn is_density(self) -> bool {
-        match self {
-            Self::Normal => true,
-            Self::Point => false,
-        }
-    }
-
-    /// What the encoder's last layer makes for each dimension of z: the names in files, and in words.
-    #[must_use]
-    pub fn makes(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::Normal => &[("mean", "mean"), ("log_var", "log-variance")],
-            Self::Point => &[("code", "z")],
-        }
-    }
-}
-
-/// p(z): what z is drawn from where there is no image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "cli", derive(clap::ValueEnum))]
-pub enum Prior {
-    /// N(0, I).
-    Normal,
-    /// A mixture of normals of independent dimensions, whose weights, means and deviations are learned.
-    Mixture,
-    /// A mixture, equally weighed, of the posteriors of pseudo-inputs that are learned: `VampPrior` (Tomczak and
-    /// Welling 2018, eq. 9).
-    Vamp,
-}
-
-impl Prior {
-    /// Whether it is learned with the model: a mixture, of which the KL divergence has no formula.
-    #[must_use]
-    pub fn is_learned(self) -> bool {
-        self != Self::Normal
-    }
-
-    /// The name in configurations.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::Mixture => "mixture",
-            Self::Vamp => "vamp",
-        }
-    }
-}
-
-/// A level of z above another, by networks as those of images.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Level {
-    /// The layers of q(z | z below), from the z below on, before that which makes the posterior.
-    pub encoder: Layers,
-    /// Dimensions of z.
-    pub latent: usize,
-    /// The layers of p(z below | z), from z on, before that which makes the mean and the log-variance of the z below.
-    pub decoder: Layers,
-}
-
-/// How z of several levels is inferred of an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Inference {
-    /// Each level from the z drawn below it (Burda et al. 2016, section 5).
-    #[default]
-    BottomUp,
-    /// The highest from means that go up, each below by what these say of it and what the z drawn above it says: the product of
-    /// both normals (Sønderby et al. 2016).
-    Ladder,
 }
 
 /// The network and its distributions.
@@ -333,9 +246,16 @@ impl ModelConfig {
         self.above.last().map_or(self.latent, |level| level.latent)
     }
 
-    /// Whether the KL divergence has a formula: it is that of a normal from N(0, I).
+    /// Whether the KL divergence has a formula: it is that of a normal from N(0, I), or a point's, which is zero.
     #[must_use]
     pub fn kl_has_formula(&self) -> bool {
+        let own = matches!(self.posterior, Posterior::Normal | Posterior::Point);
+        own && self.prior_is_standard()
+    }
+
+    /// Whether p(z) is N(0, I).
+    #[must_use]
+    pub fn prior_is_standard(&self) -> bool {
         !self.prior.is_learned() && self.above.is_empty()
     }
 
@@ -345,9 +265,15 @@ impl ModelConfig {
             return fail("above", &count, &format!("at most {MOST_LEVELS} levels"));
         }
         let density = self.posterior.is_density();
-        has_effect("above", density || count == 0, "`posterior = \"normal\"`")?;
+        has_effect("above", density || count == 0, "a posterior that is a density")?;
         let usual = self.inference == Inference::BottomUp;
         has_effect("inference", usual || count > 0, "levels of z (`above`)")?;
+        let normal = self.posterior == Posterior::Normal;
+        has_effect(
+            "inference",
+            usual || normal,
+            "`posterior = \"normal\"`, of which a ladder makes products",
+        )?;
         for level in &self.above {
             size_of_level(level.latent)?;
             level.encoder.validate("above", self)?;
@@ -367,11 +293,17 @@ impl ModelConfig {
         let needs = "the prior `mixture` or `vamp`";
         has_effect("prior-components", default || self.prior.is_learned(), needs)?;
         let density = self.posterior.is_density();
-        has_effect("prior", density || !self.prior.is_learned(), "`posterior = \"normal\"`")?;
+        has_effect("prior", density || !self.prior.is_learned(), "a posterior that is a density")?;
         if self.prior != Prior::Vamp {
             return Ok(());
         }
         let refuse = |what: &str, hint: &str| Err(Error::config(what).hint(hint));
+        if self.posterior != Posterior::Normal {
+            return refuse(
+                "`prior` is vamp, a mixture of normals, and `posterior` is another family",
+                "choose `--prior mixture`, or leave out `posterior`",
+            );
+        }
         if self.classes > 0 {
             return refuse(
                 "`prior` is vamp, whose pseudo-inputs have no class, and `classes` tells the encoder one",

@@ -16,7 +16,7 @@ impl Config {
         self.model.validate()?;
         self.objective.validate()?;
         match self.model.posterior {
-            Posterior::Normal => {}
+            Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {}
             Posterior::Point => self.objective.has_no_divergence()?,
         }
         self.has_formula()?;
@@ -46,7 +46,9 @@ impl Config {
         if self.model.kl_has_formula() || weighs {
             return Ok(());
         }
+        let family = self.model.posterior;
         let of = match levels {
+            _ if family != Posterior::Normal => format!("of the posterior `{}`", family.name()),
             1 => format!("from the prior `{}`", self.model.prior.name()),
             _ => format!("of z of {levels} levels (`above`)"),
         };

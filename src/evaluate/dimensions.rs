@@ -94,6 +94,11 @@ fn covariances(rows: [&[f32]; 2], columns: usize) -> Vec<f64> {
     (0..columns).into_par_iter().map(of).collect()
 }
 
+/// log q of a number, of a location and of the logarithm of the squared scale, in nats.
+fn log_density(family: Posterior, z: f64, location: f64, log_var: f64) -> f64 {
+    -family.surprise((z - location) / (0.5 * log_var).exp()) - 0.5 * log_var
+}
+
 fn column(rows: &[f32], j: usize, columns: usize) -> Vec<f64> {
     rows.iter().skip(j).step_by(columns).map(|&v| f64::from(v)).collect()
 }
@@ -102,7 +107,7 @@ fn column(rows: &[f32], j: usize, columns: usize) -> Vec<f64> {
 const SAMPLED: usize = 1000;
 
 /// How each of `latent` dimensions is used by these posteriors. Kingma and Welling 2014, appendix B:
-/// KL = ½ (μ² + σ² − 1 − log σ²). From what the level above makes of a z that was drawn by this one, it is the mean of log q(z |
+/// KL = ½ (μ² + σ² − 1 − log σ²) of the normal from N(0, I), of another family as from a learned prior below. From what the level above makes of a z that was drawn by this one, it is the mean of log q(z |
 /// below) − log p(z | above) over the images; from a learned prior that of log q(z | x) − log p(z) in the dimension alone over
 /// the z of at most 1,000 images at equal distances. Points have none, which counts as zero.
 #[must_use]
@@ -119,21 +124,29 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
             (Posterior::Normal, Held::Normal) => {
                 mean_of(&mut all.map(|(m, v)| 0.5 * (m * m + v.exp_m1() - v)), images)
             }
+            (family, Held::Normal) => {
+                let every = images.div_ceil(SAMPLED).max(1);
+                let all = all.zip(column(&codes.z, j)).step_by(every);
+                let ratio = |((&m, &v), z): ((&f64, &f64), f64)| {
+                    log_density(family, z, m, v) - log_normal(z, 0.0, 0.0)
+                };
+                mean_of(&mut all.map(ratio), images.div_ceil(every))
+            }
             // The z above was drawn by this very z, so that no formula for all others is of use.
-            (Posterior::Normal, Held::Above { mean, log_var }) => {
+            (family, Held::Above { mean, log_var }) => {
                 let (of_mean, of_log_var) = (column(mean, j), column(log_var, j));
                 let z = column(&codes.z, j).into_iter().enumerate();
                 let ratio = |(at, z): (usize, f64)| {
-                    log_normal(z, own_mean[at], own_log_var[at])
+                    log_density(family, z, own_mean[at], own_log_var[at])
                         - log_normal(z, of_mean[at], of_log_var[at])
                 };
                 mean_of(&mut z.map(ratio), images)
             }
-            (Posterior::Normal, Held::Mixture(prior)) => {
+            (family, Held::Mixture(prior)) => {
                 let every = images.div_ceil(SAMPLED).max(1);
                 let all = all.zip(column(&codes.z, j)).step_by(every);
                 let ratio = |((&m, &v), z): ((&f64, &f64), f64)| {
-                    log_normal(z, m, v) - prior.log_density(j, z)
+                    log_density(family, z, m, v) - prior.log_density(j, z)
                 };
                 mean_of(&mut all.map(ratio), images.div_ceil(every))
             }

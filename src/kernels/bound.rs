@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::config::Gradient;
+use crate::config::{Gradient, Posterior};
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
@@ -14,7 +14,7 @@ use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::draw::{self, Draw, Weighed};
-use crate::kernels::gaussian::{Noise, Normal, gaussian};
+use crate::kernels::gaussian::{LocationScale, Noise, gaussian};
 
 params! {
     /// Parameters of the kernels of bounds.
@@ -194,7 +194,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ([101, 40, 1, 99], [2, 260], (-1.0, 1.0)),
     ] {
         for gradient in Gradient::ALL {
-            cases.push(case(shape, groups, within, gradient));
+            cases.push(case(shape, groups, within, (gradient, Posterior::Normal)));
+        }
+    }
+    for gradient in Gradient::ALL {
+        for family in [Posterior::Laplace, Posterior::Logistic] {
+            cases.push(case([7, 3, 9, 6], [2, 4], (-2.0, 2.0), (gradient, family)));
         }
     }
     cases
@@ -204,10 +209,10 @@ fn case(
     [images, latent, pixels, inside]: [usize; 4],
     [groups, importance]: [usize; 2],
     within: (f32, f32),
-    gradient: Gradient,
+    (gradient, family): (Gradient, Posterior),
 ) -> Case {
     let name = format!(
-        "bound {gradient:?} {inside}/{images}×{latent} of {groups}×{importance} within {within:?}"
+        "bound {gradient:?} {family:?} {inside}/{images}×{latent} of {groups}×{importance} within {within:?}"
     );
     let mut case = Case::new(name, inside);
     let rows = images * groups * importance;
@@ -232,7 +237,7 @@ fn case(
     let log_ratio = Some(case.plan.vector("log-ratio", rows));
     let draw = Draw { z, log_ratio, kl };
     let (dmade, dh) = case.record(|tape| {
-        gaussian(tape, Normal { h, images, eps, site: 0 }, Noise::Given, draw);
+        gaussian(tape, LocationScale { h, family, images, eps, site: 0 }, Noise::Given, draw);
         bernoulli(tape, made, x, nll);
         let dmade = tape.grad(made, GradSite::Output).expect("the likelihood made it");
         bound(tape, draw, (importance, gradient), Losses { nll, extra }, &[dmade, each]);

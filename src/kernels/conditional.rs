@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::config::{Gradient, Posterior};
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
@@ -14,7 +15,7 @@ use crate::kernels::bound::{Losses, bound};
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::draw::{self, Draw, weighed};
-use crate::kernels::gaussian::{Noise, Normal, clamped, gaussian};
+use crate::kernels::gaussian::{LocationScale, Noise, clamped, gaussian};
 
 params! {
     /// Parameters of the kernels below.
@@ -215,7 +216,10 @@ fn case(
         let z = case.plan.matrix("z", rows, latent);
         let log_ratio = Some(case.plan.vector("log-ratio", rows));
         let kl = kl.unwrap_or_else(|| case.plan.vector("kl above", rows_of_h));
-        (Normal { h, images, eps, site: 0 }, Draw { z, log_ratio, kl })
+        (
+            LocationScale { h, family: Posterior::Normal, images, eps, site: 0 },
+            Draw { z, log_ratio, kl },
+        )
     };
     let (of, own) = level(10, images, Some(kl));
     let (of_above, above) = level(20, rows, None);
@@ -226,7 +230,7 @@ fn case(
         conditional(tape, parts, (own, above), images);
         bernoulli(tape, own.z, x, nll);
         let dz = tape.grad(own.z, GradSite::Output).expect("the likelihood made it");
-        let way = (importance, crate::config::Gradient::Standard);
+        let way = (importance, Gradient::Standard);
         bound(tape, own, way, Losses { nll, extra }, &[dz]);
         // No network makes a gradient at it.
         tape.set_grad(above.z, dz_above);

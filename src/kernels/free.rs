@@ -1,5 +1,6 @@
 //! Free bits of the levels of z: what a level has of KL for nothing.
 
+use crate::config::{Gradient, Posterior};
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
@@ -12,7 +13,7 @@ use crate::kernels::bound::{Losses, bound};
 use crate::kernels::case::{Case, Fill, Weight};
 use crate::kernels::common::{halvings, plain, turns, wgsl};
 use crate::kernels::draw::{self, Draw, Weighed, weighed};
-use crate::kernels::gaussian::{Noise, Normal, gaussian};
+use crate::kernels::gaussian::{LocationScale, Noise, gaussian};
 
 params! {
     /// Parameters of the kernel below.
@@ -113,10 +114,15 @@ fn case([images, latent, inside, samples]: [usize; 4], free_nats: f64) -> Case {
     let z = case.plan.matrix("z", rows, latent);
     let draw = Draw { z, log_ratio: Some(case.plan.vector("log-ratio", rows)), kl };
     let dh = case.record(|tape| {
-        gaussian(tape, Normal { h, images, eps, site: 0 }, Noise::Given, draw);
+        gaussian(
+            tape,
+            LocationScale { h, family: Posterior::Normal, images, eps, site: 0 },
+            Noise::Given,
+            draw,
+        );
         bernoulli(tape, z, x, nll);
         let dz = tape.grad(z, GradSite::Output).expect("the likelihood made it");
-        let way = (1, crate::config::Gradient::Standard);
+        let way = (1, Gradient::Standard);
         bound(tape, draw, way, Losses { nll, extra }, &[dz]);
         free(tape, (draw, draw), Some(above), extra);
         tape.backward();

@@ -5,7 +5,7 @@ mod reference;
 
 use std::ops::Range;
 
-use crate::config::{Gradient, LOG_VAR_BOUNDS};
+use crate::config::{Gradient, LOG_VAR_BOUNDS, Posterior};
 use crate::engine::kernel::params;
 use crate::engine::record::rate;
 use crate::engine::tensor::size;
@@ -15,7 +15,7 @@ use crate::engine::{
 };
 use crate::kernels::common::{plain, turns, wgsl};
 use crate::kernels::draw::{Draw, Weighed, weighed};
-use crate::kernels::philox::{PHILOX, key, normals_of, philox, purpose};
+use crate::kernels::philox::{PHILOX, key, log_uniform, normals_of, philox, purpose};
 
 pub(crate) use cases::cases;
 pub(super) use reference::{Parts, backward, draw_in_parts};
@@ -38,6 +38,8 @@ params! {
         each: u32,
         /// Which of the model's draws it is, so that each draws noise of its own.
         site: u32,
+        /// The code of the family of q(z | x).
+        family: u32,
         /// How many samples are under one logarithm, where they are weighed.
         importance: u32,
         /// The code of the way that the gradient goes, where they are.
@@ -58,6 +60,10 @@ pub const SAMPLE: u32 = 1 << 18;
 /// 1 − log σ²), in nats, for h (images, 2 n) = [μ | log σ²], with ε (images · samples, n) drawn for each `image` (images):
 /// Kingma and Welling 2014, eq. 10 and appendix B. log σ² is kept within its bounds; all is zero
 /// in rows that the record does not fill.
+///
+/// Of another family than the normal ε is of its density f of location 0 and scale 1, drawn by its inverse distribution function: of
+/// the Laplace f = ½ exp −|ε|, of the logistic exp −ε / (1 + exp −ε)²; and `log_ratio` is Σ (½ log σ² − log f(ε) − ½ z² − ½ log 2π)
+/// (Kingma and Welling 2014, section 2.4). kl is that of the normal then, and nothing reads it.
 pub static DRAW: Kernel<Gaussian, 6> = Kernel {
     name: "gaussian.draw",
     entry: "draw",
@@ -119,7 +125,8 @@ pub static BACKWARD: Kernel<Gaussian, 4> = Kernel {
 /// The same where samples are weighed: dz first gets the prior's share of the bound's gradient and, but for
 /// the standard gradient, that of the posterior's density at z, dz + c ω (z − ε / σ), for ω (images ·
 /// samples), z (images · samples, n) and c = loss scale · KL weight / samples (Roeder et al. 2017);
-/// doubly reparameterised, ω² / K stands for ω (Tucker et al. 2018, eq. 8). What the density has at h
+/// doubly reparameterised, ω² / K stands for ω (Tucker et al. 2018, eq. 8). Of another family −(log f)' stands for ε there: the sign
+/// of ε of the Laplace, tanh ½ ε of the logistic. What the density has at h
 /// of itself counts in the standard gradient alone: −½ c of each log σ², the entropy's.
 pub static BACKWARD_WEIGHED: Kernel<Gaussian, 6> = Kernel {
     name: "gaussian.backward_weighed",
@@ -173,11 +180,13 @@ pub enum Noise {
     Given,
 }
 
-/// A normal posterior of independent dimensions, and its place in the model.
+/// A posterior of independent dimensions, z = μ + ε ⊗ σ of noise of a family, and its place in the model.
 #[derive(Clone, Copy, Debug)]
-pub struct Normal {
+pub struct LocationScale {
     /// [μ | log σ²] (images, 2 n), or a row for each z of the level below.
     pub h: Tensor,
+    /// What ε is of.
+    pub family: Posterior,
     /// How many images there are.
     pub images: usize,
     /// The noise (images · samples, n).
@@ -186,7 +195,7 @@ pub struct Normal {
     pub site: usize,
 }
 
-impl Normal {
+impl LocationScale {
     pub(super) fn params(&self, draw: Draw) -> Gaussian {
         let (h, z) = (self.h, draw.z);
         let samples = z.rows() / h.rows();
@@ -205,6 +214,7 @@ impl Normal {
             samples: size(samples),
             each: size(z.rows() / self.images),
             site: size(self.site),
+            family: self.family.code(),
             importance: 1,
             gradient: 0,
             accumulate: 0,
@@ -218,8 +228,8 @@ impl Normal {
 /// # Panics
 ///
 /// If the shapes do not fit.
-pub fn gaussian(tape: &mut Tape<'_>, of: Normal, noise: Noise, draw: Draw) {
-    let Normal { h, eps, .. } = of;
+pub fn gaussian(tape: &mut Tape<'_>, of: LocationScale, noise: Noise, draw: Draw) {
+    let LocationScale { h, eps, .. } = of;
     let Draw { z, kl, log_ratio } = draw;
     let log_ratio = log_ratio.expect("a draw that is no product's stores its log-ratio");
     let (p, rows) = (of.params(draw), Grid::Flat(z.padded_rows()));
@@ -237,8 +247,8 @@ pub fn gaussian(tape: &mut Tape<'_>, of: Normal, noise: Noise, draw: Draw) {
 struct Done;
 
 /// Leaves the rule of the gradient at h, and the note that [`alone`] reads.
-pub(super) fn on_backward(tape: &mut Tape<'_>, of: Normal, draw: Draw) {
-    let (Normal { h, eps, .. }, z) = (of, draw.z);
+pub(super) fn on_backward(tape: &mut Tape<'_>, of: LocationScale, draw: Draw) {
+    let (LocationScale { h, eps, .. }, z) = (of, draw.z);
     tape.note(z, of);
     tape.on_backward(&[h], move |tape| {
         if tape.noted::<Done>(z).is_some() {
@@ -261,8 +271,8 @@ pub(super) fn on_backward(tape: &mut Tape<'_>, of: Normal, draw: Draw) {
 
 /// The posterior that z was drawn from, if whoever asks is the only one to make the gradient at z, and
 /// nothing else makes one at h: then it makes that at h at once, and the posterior's own rule rests.
-pub(super) fn alone(tape: &mut Tape<'_>, z: Tensor) -> Option<Normal> {
-    let of = tape.noted::<Normal>(z).filter(|_| tape.fusion() == Fusion::All)?;
+pub(super) fn alone(tape: &mut Tape<'_>, z: Tensor) -> Option<LocationScale> {
+    let of = tape.noted::<LocationScale>(z).filter(|_| tape.fusion() == Fusion::All)?;
     let one = z.rows() == of.h.rows() && tape.users(z) == 1 && tape.users(of.h) == 1;
     let can = one && weighed(tape, z).is_none();
     if can {

@@ -64,7 +64,7 @@ pub fn key(seed: u64) -> [u32; 2] {
 }
 
 /// The logarithm of a uniform number in (0, 1): (2 ⌊word / 2⁹⌋ + 1) / 2²⁴.
-fn log_uniform<T: Real>(word: u32) -> T {
+pub(crate) fn log_uniform<T: Real>(word: u32) -> T {
     let m = 2 * (word >> 9) + 1;
     let e = m.ilog2();
     let fraction = m << (23 - e);

@@ -3,7 +3,7 @@
 use crate::config::{Inference, Posterior};
 use crate::engine::Tensor;
 use crate::kernels::draw::Draw;
-use crate::kernels::gaussian::{Noise, Normal, gaussian};
+use crate::kernels::gaussian::{LocationScale, Noise, gaussian};
 use crate::kernels::prior::{Mixture, divergence};
 use crate::model::programs::Recorder;
 use crate::model::{LevelPorts, Ports};
@@ -44,11 +44,11 @@ impl Recorder<'_> {
             Posterior::Point => {
                 Drawn { draw: Draw { z: h, log_ratio: None, kl }, h, above: Vec::new() }
             }
-            Posterior::Normal if self.config.model.kl_has_formula() => {
+            _ if self.config.model.kl_has_formula() => {
                 self.reparameterise((h, 0), noise, eps, draw);
                 Drawn { draw, h, above: Vec::new() }
             }
-            Posterior::Normal => {
+            Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {
                 // Of each row of what it is drawn from, and not told.
                 let rows = match self.networks.inference {
                     Inference::BottomUp => h.rows(),
@@ -87,7 +87,13 @@ impl Recorder<'_> {
             ),
             Sampling::Mean => (Noise::Given, at_mean),
         };
-        let normal = Normal { h, images: image.cols(), eps, site };
+        let normal = LocationScale {
+            h,
+            family: self.config.model.posterior,
+            images: image.cols(),
+            eps,
+            site,
+        };
         gaussian(&mut self.tape, normal, noise, draw);
     }
 }

@@ -1,11 +1,11 @@
 //! Levels of z above the first: upwards each is drawn from the one below, downwards each makes the prior of the one below.
 
-use crate::config::{Activation, Inference, Level};
+use crate::config::{Activation, Inference, Level, Posterior};
 use crate::engine::Tensor;
 use crate::kernels::conditional::conditional;
 use crate::kernels::draw::Draw;
 use crate::kernels::free::free;
-use crate::kernels::gaussian::{Noise, Normal, gaussian};
+use crate::kernels::gaussian::{LocationScale, Noise, gaussian};
 use crate::kernels::ladder::{means, merge_normals};
 use crate::kernels::matmul::{Input, linear};
 use crate::kernels::philox::purpose;
@@ -203,7 +203,13 @@ impl Recorder<'_> {
             let [kl, log_ratio] = ["KL of a prior", "log-ratio of a prior"]
                 .map(|name| self.tape.plan.vector(name, z.rows()));
             let draw = Draw { z, log_ratio: Some(log_ratio), kl };
-            let normal = Normal { h, images: ports.image.cols(), eps, site: 0 };
+            let normal = LocationScale {
+                h,
+                family: Posterior::Normal,
+                images: ports.image.cols(),
+                eps,
+                site: 0,
+            };
             gaussian(&mut self.tape, normal, Noise::Given, draw);
         }
     }

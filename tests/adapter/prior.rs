@@ -1,7 +1,7 @@
 //! Learned priors: bounds, gradients and training equal PyTorch's. Needs an adapter.
 #![allow(clippy::print_stdout, reason = "tests may talk")]
 
-use elbo::config::{Config, Gradient, Inference, KlEstimate, Level, Prior};
+use elbo::config::{Config, Gradient, Inference, KlEstimate, Level, Posterior, Prior};
 use elbo::engine::rate;
 use elbo::model::TrainingNoise;
 use elbo::session::Device;
@@ -12,7 +12,7 @@ use crate::common::{Bench, distance, gpu};
 /// A kind of prior, how many levels there are above the first, and how these are inferred.
 type Kind = (Prior, usize, Inference);
 
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 10] = [
     ("mixture", (Prior::Mixture, 0, Inference::BottomUp)),
     ("vamp", (Prior::Vamp, 0, Inference::BottomUp)),
     ("levels", (Prior::Normal, 1, Inference::BottomUp)),
@@ -21,6 +21,8 @@ const KINDS: [(&str, Kind); 8] = [
     ("ladder_mixture", (Prior::Mixture, 1, Inference::Ladder)),
     ("levels_free", (Prior::Normal, 1, Inference::BottomUp)),
     ("ladder_free", (Prior::Normal, 1, Inference::Ladder)),
+    ("laplace", (Prior::Normal, 0, Inference::BottomUp)),
+    ("logistic", (Prior::Normal, 0, Inference::BottomUp)),
 ];
 
 /// Nats of each level that are free.
@@ -68,6 +70,15 @@ fn config(
         config.objective.kl = KlEstimate::Sampled;
     }
     config
+}
+
+/// The family of q(z | x).
+fn family(kind: &str) -> Posterior {
+    match kind {
+        "laplace" => Posterior::Laplace,
+        "logistic" => Posterior::Logistic,
+        _ => Posterior::Normal,
+    }
 }
 
 /// The images of so many steps.
@@ -125,6 +136,7 @@ fn bounds_and_gradients_equal_pytorch() {
                 }
                 let mut config = config(prior, groups, gradient);
                 config.objective.free_bits = if free { FREE } else { 0.0 };
+                config.model.posterior = family(kind);
                 let data = (images.as_slice(), 13);
                 let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
                 set_weights(&mut bench, 1.0);
@@ -166,6 +178,7 @@ fn losses_of_200_steps_equal_pytorchs() {
             if kind.ends_with("free") {
                 config.objective.free_bits = FREE;
             }
+            config.model.posterior = family(kind);
             let data = (images.as_slice(), 13);
             let mut bench = Bench::new(&config, data, TrainingNoise::Given, device.as_ref());
             set_weights(&mut bench, 0.5);

@@ -95,6 +95,11 @@ const KINDS: &[(&str, &str)] = &[
          model.prior = 'mixture'\nmodel.prior-components = 3",
     ),
     (
+        "logistic",
+        "model.posterior = 'logistic'\nobjective.kl = 'sampled'\nobjective.samples = 2\n\
+         objective.gradient = 'stl'\nobjective.warmup-steps = 5\ntrain.accumulate = 3",
+    ),
+    (
         "schedules",
         "objective.mmd = 9.0\nobjective.warmup-steps = 4\noptimizer.rule = 'adagrad'\n\
          optimizer.normalise = true\n\

@@ -62,3 +62,38 @@ fn what_a_learned_prior_cannot_have_is_refused() {
         assert!(!dir.path().join("out").exists(), "{flags}: nothing was begun");
     }
 }
+
+#[test]
+fn posteriors_of_other_families_are_trained_and_told() {
+    let dir = place();
+    for family in ["laplace", "logistic"] {
+        let set = format!("--set model.posterior={family}");
+        succeed(train(&dir, &format!("{SMALL} {set} --out {family}")));
+        let read =
+            |name: &str| fs::read_to_string(dir.path().join(family).join(name)).expect("a file");
+        // Nobody has to know that the divergence has no formula.
+        assert!(read("config.toml").contains("kl = \"sampled\""), "the configuration says it");
+        let card = read("model-card.md");
+        assert!(card.contains("logarithm of the squared scale of q(z \\| x), a "), "{card}");
+        let said =
+            succeed(elbo(&dir, &format!("evaluate {family} --samples 20 --device cpu --quiet")));
+        assert!(said.contains("KL by dimension of z, by samples, largest first:"), "{said}");
+        for (verb, name) in [("sample", "a"), ("reconstruct", "b"), ("traverse --plane", "c")] {
+            let flags = format!("{verb} {family} --out {family}_{name}.png --device cpu --quiet");
+            succeed(elbo(&dir, &flags));
+        }
+        for (flags, says) in [
+            (format!("{set} --set objective.kl=analytic"), "has no formula"),
+            (format!("{set} --set objective.free-bits=0.2"), "`free-bits`"),
+            (format!("{set} --prior vamp --prior-components 5"), "a mixture of normals"),
+            (format!("{set} {LADDER}"), "`inference`"),
+        ] {
+            let flags = format!("{SMALL} {flags} --out none");
+            let fault = refusal_fault(&flags, &output(train(&dir, &flags)), 2, says);
+            assert!(fault.is_none(), "{fault:?}");
+        }
+    }
+}
+
+const LADDER: &str =
+    "--set model.above=[{encoder=[6],latent=2,decoder=[5]}] --set model.inference=ladder";

@@ -1,4 +1,4 @@
-"""What PyTorch makes of learned priors and of several levels of z: bounds, gradients, and 200 steps of training.
+"""What PyTorch makes of learned priors, of several levels of z and of other families of posteriors: bounds, gradients, and 200 steps of training.
 
 Writes prior.safetensors beside this script, or into the folder that is named. README.md lists the keys.
 All inputs are made as `golden.py` makes them. Densities come from torch.distributions, the mixture from its
@@ -12,7 +12,8 @@ import sys
 
 import torch
 import torch.nn.functional as F
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import AffineTransform, Categorical, Independent, Laplace, MixtureSameFamily, Normal
+from torch.distributions import SigmoidTransform, TransformedDistribution, Uniform
 
 from golden import NAMES, fill, images, make_weights, noise, write
 
@@ -61,6 +62,16 @@ def weights(kind, scale):
     if kind == "vamp":
         w["prior.pseudo_inputs"] = fill(23, (COUNT, PIXELS), 2.0).requires_grad_(True)
     return w
+
+
+def family_of(kind, location, scale):
+    """q of independent dimensions."""
+    if kind == "laplace":
+        return Laplace(location, scale)
+    if kind == "logistic":
+        base = Uniform(torch.zeros_like(location), torch.ones_like(location))
+        return TransformedDistribution(base, [SigmoidTransform().inv, AffineTransform(location, scale)])
+    return Normal(location, scale)
 
 
 def encode(w, x):
@@ -112,6 +123,8 @@ def prior_of(w):
     if "prior.components" in w:
         mean, log_var = w["prior.components"].chunk(2, 1)
         logits = w["prior.logits"]
+    elif "prior.pseudo_inputs" not in w:
+        return Independent(Normal(torch.zeros(LATENT, dtype=torch.float64), 1.0), 1)
     else:
         mean, log_var = encode(w, torch.sigmoid(w["prior.pseudo_inputs"]))
         logits = torch.zeros(COUNT, dtype=mean.dtype)
@@ -126,7 +139,7 @@ def bound_of(kind, w, x, eps, high, groups, importance):
     if kind.startswith("ladder"):
         q, z, of_prior = by_ladder(w, (mean, deviation), eps, high)
     else:
-        q, z = Normal(mean, deviation), mean + eps * deviation
+        q, z = family_of(kind, mean, deviation), mean + eps * deviation
         of_prior = log_prior(w, z, high)
     y = torch.relu(F.linear(z, w["fc3.weight"], w["fc3.bias"]))
     logits = F.linear(y, w["fc4.weight"], w["fc4.bias"])
@@ -155,10 +168,12 @@ def run(kind, scale, groups, importance, way):
         # By way of z, whose densities have no parameters of their own; and by those of the prior.
         stopped = {name: value.detach() for name, value in w.items()}
         prior = prior_of(stopped).log_prob(z)
-        log_q = Normal(mean.detach(), deviation.detach()).log_prob(z).sum(2)
+        log_q = family_of(kind, mean.detach(), deviation.detach()).log_prob(z).sum(2)
         path = (log_p + prior - log_q).reshape(BATCH, groups, importance)
         share = torch.softmax(path, 2).detach()
         own = prior_of(w).log_prob(z.detach()).reshape(BATCH, groups, importance)
+        if not own.requires_grad:
+            own = own + 0 * w["fc1.bias"].sum()
         by_prior = -(share * own).sum(2).mean(1).sum()
         by_z = -((share**2 if way == "dreg" else share) * path).sum(2).mean(1).sum()
         names = [name for name in w if not name.startswith(("fc3", "fc4"))]
@@ -189,7 +204,7 @@ def main():
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else __file__).resolve()
     folder = folder.parent if folder.is_file() else folder
     out = {}
-    for kind in ("mixture", "vamp", "levels", "levels_mixture", "ladder", "ladder_mixture", "levels_free", "ladder_free"):
+    for kind in ("mixture", "vamp", "levels", "levels_mixture", "ladder", "ladder_mixture", "levels_free", "ladder_free", "laplace", "logistic"):
         for name, variant in VARIANTS.items():
             if kind.startswith(DEEP) and variant[2] != "standard":
                 continue

@@ -612,7 +612,8 @@ def check_networks(elbo):
     above = [{"encoder": [5], "latent": 3, "decoder": ["linear 4", "tanh"]}, {"encoder": [], "latent": 2, "decoder": [4, 6]}]
     levels = [("tanh", "bernoulli", {"above": above}), ("relu", "normal", {"above": above[:1], "classes": CLASSES})]
     levels += [("tanh", "bernoulli", {"above": above, "inference": "ladder", "classes": CLASSES})]
-    every = itertools.chain(*(itertools.product(shapes, of) for of in (kinds, priors, levels)))
+    families = [("tanh", "bernoulli", {"posterior": "laplace"}), ("relu", "normal", {"posterior": "logistic"})]
+    every = itertools.chain(*(itertools.product(shapes, of) for of in (kinds, priors, levels, families)))
     for (encoder, decoder), (activation, likelihood, more) in every:
         if "layer-norm" in more and not encoder:
             continue
@@ -635,7 +636,7 @@ def check_networks(elbo):
         folder = pathlib.Path(elbo.folder)
         save_file(weights, folder / f"{run}.safetensors")
         toml = "".join(f"{key} = {in_toml(value)}\n" for key, value in config.items())
-        objective = "[objective]\nkl = 'sampled'\n" if "prior" in more or "above" in more else ""
+        objective = "[objective]\nkl = 'sampled'\n" if {"prior", "above", "posterior"} & set(more) else ""
         (folder / f"{run}.toml").write_text(f"[model]\n{toml}{objective}")
         size = COLOUR_SIZE if likelihood == "colour-mixture" else SIDES
         known = likelihood == "colour-mixture" or has_map(config, "encoder")

@@ -2,7 +2,7 @@
 
 use elbo::config::{
     Corruption, Gradient, Inference, KlEstimate, Makes, Mean, ModelConfig, ObjectiveConfig,
-    OptimizerConfig, Pixels, Prior, Rule, Scale, Schedule, Support, TrainConfig,
+    OptimizerConfig, Pixels, Posterior, Prior, Rule, Scale, Schedule, Support, TrainConfig,
 };
 
 /// The rows of a card's table for layers that stand for themselves, if a list has any.
@@ -74,6 +74,15 @@ pub(super) fn of_levels(model: &ModelConfig) -> String {
                 above + 1
             ),
         },
+    }
+}
+
+/// Of which family q is, if that is not the normal.
+pub(super) fn family(model: &ModelConfig) -> &'static str {
+    match model.posterior {
+        Posterior::Normal | Posterior::Point => "",
+        Posterior::Laplace => ", a Laplace distribution",
+        Posterior::Logistic => ", a logistic distribution",
     }
 }
 

@@ -27,8 +27,9 @@ pub(super) const MODEL: Table = Table {
         key("latent", "Dimensions of z, 1 to 32768."),
         key(
             "posterior",
-            "q(z | x): normal (a mean and a deviation for each dimension of z) or point (z is what the\n\
-             encoder makes: a plain autoencoder, whose loss is the reconstruction).",
+            "q(z | x): normal (a mean and a deviation for each dimension of z), laplace or logistic (a location\n\
+             and a scale; these need `kl = \"sampled\"` or importance above 1), or point (z is what the encoder\n\
+             makes: a plain autoencoder, whose loss is the reconstruction).",
         ),
         key(
             "prior",

@@ -85,6 +85,10 @@ fn models() -> Vec<State> {
         "inference = \"ladder\"\nclasses = 3\n",
     ];
     states.extend(more.map(levels));
+    states.extend(["laplace", "logistic"].map(|family| {
+        let text = format!("objective.kl = \"sampled\"\n[model]\nposterior = \"{family}\"\n");
+        state_of(&text, [6, 4, 1])
+    }));
     states
 }
 

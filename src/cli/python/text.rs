@@ -68,11 +68,13 @@ pub(super) fn head(state: &State, name: &str) -> String {
         ),
     };
     let use_of = match model.posterior {
-        Posterior::Normal => format!("mean, log_var = {variable}.encode(images.flatten(1){told})"),
+        Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {
+            format!("mean, log_var = {variable}.encode(images.flatten(1){told})")
+        }
         Posterior::Point => format!("z = {variable}.encode(images.flatten(1){told})"),
     };
     let new = match state.config.check_prior() {
-        Ok(()) if !model.kl_has_formula() => {
+        Ok(()) if !model.prior_is_standard() => {
             format!("    new = {variable}.decode({variable}.sample(16){told})\n")
         }
         Ok(()) => {

@@ -17,11 +17,16 @@ pub(crate) fn cases() -> Vec<Case> {
         ([13, 5, 11, 3], 2.0),
         ([17, 6, 17, 16], 60.0),
     ] {
-        cases.push(case(shape, reach, true, 0));
-        cases.push(case(shape, reach, false, 0));
+        cases.push(case(shape, reach, true, 0, Posterior::Normal));
+        cases.push(case(shape, reach, false, 0, Posterior::Normal));
     }
-    cases.push(case([19, 5, 18, 4], 2.0, true, 3));
-    cases.push(case(one(1024, 2049, 1000), 2.0, true, 0));
+    for family in [Posterior::Laplace, Posterior::Logistic] {
+        for drawn in [true, false] {
+            cases.push(case([13, 5, 11, 3], 2.0, drawn, 0, family));
+        }
+    }
+    cases.push(case([19, 5, 18, 4], 2.0, true, 3, Posterior::Normal));
+    cases.push(case(one(1024, 2049, 1000), 2.0, true, 0, Posterior::Normal));
     cases
 }
 
@@ -30,10 +35,12 @@ fn case(
     reach: f32,
     drawn: bool,
     site: usize,
+    family: Posterior,
 ) -> Case {
     let kind = if drawn { "draw" } else { "given" };
     let name = format!(
-        "gaussian.{kind} {inside}/{images}×{latent} within ±{reach}, {samples} z, draw {site}"
+        "gaussian.{kind} {inside}/{images}×{latent} within ±{reach}, {samples} z, draw {site} of {}",
+        family.name()
     );
     let mut case = Case::new(name, inside);
     let rows = images * samples;
@@ -49,7 +56,12 @@ fn case(
     let (z, kl) = (case.plan.matrix("z", rows, latent), case.plan.vector("kl", images));
     let log_ratio = Some(case.plan.vector("log-ratio", rows));
     let dh = case.record(|tape| {
-        gaussian(tape, Normal { h, images, eps, site }, noise, Draw { z, log_ratio, kl });
+        gaussian(
+            tape,
+            LocationScale { h, family, images, eps, site },
+            noise,
+            Draw { z, log_ratio, kl },
+        );
         tape.set_grad(z, weight);
         tape.backward();
         tape.grad(h, GradSite::Output).expect("the rule wrote it")

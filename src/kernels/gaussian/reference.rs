@@ -10,6 +10,47 @@ pub(super) fn draw<T: Real>(p: &Gaussian, record: &Record, args: [Arg<'_, T>; 6]
     ratio(p, record, (h, eps, z), log_ratio.write());
 }
 
+/// Four numbers of the family's density of location 0 and scale 1, of four random words.
+fn noise_of<T: Real>(family: u32, words: [u32; 4]) -> [T; 4] {
+    match Posterior::ALL[family as usize] {
+        // The lowest bit is not of the uniform's.
+        Posterior::Laplace => words.map(|word| {
+            let sign = if word & 1 == 0 { T::one() } else { -T::one() };
+            -sign * log_uniform::<T>(word)
+        }),
+        // log u − log(1 − u).
+        Posterior::Logistic => words.map(|word| log_uniform::<T>(word) - log_uniform(!word)),
+        Posterior::Normal | Posterior::Point => normals_of(words),
+    }
+}
+
+/// log p(z) − log q(z | x) of a dimension, in nats.
+fn ratio_of<T: Real>(family: u32, (log_var, eps, z): (T, T, T)) -> T {
+    let rest = (log_var - z * z) * real(0.5);
+    match Posterior::ALL[family as usize] {
+        Posterior::Normal | Posterior::Point => (eps * eps + log_var - z * z) * real(0.5),
+        Posterior::Laplace => eps.abs() + real(LAPLACE) + rest,
+        Posterior::Logistic => {
+            eps.abs() + (-eps.abs()).exp().ln_1p() * real(2.0) + real(LOGISTIC) + rest
+        }
+    }
+}
+
+/// log 2 − ½ log 2π.
+const LAPLACE: f64 = -0.225_791_352_644_727_43;
+/// −½ log 2π.
+const LOGISTIC: f64 = -0.918_938_533_204_672_8;
+
+/// −(log f)'.
+fn score<T: Real>(family: u32, eps: T) -> T {
+    match Posterior::ALL[family as usize] {
+        Posterior::Normal | Posterior::Point => eps,
+        Posterior::Laplace if eps == T::zero() => eps,
+        Posterior::Laplace => eps.signum(),
+        Posterior::Logistic => (eps * real(0.5)).tanh(),
+    }
+}
+
 /// Into how many parts the KL of a row is cut, and of how many dimensions each is.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::kernels) struct Parts {
@@ -32,7 +73,7 @@ pub(in crate::kernels) fn draw_in_parts<T: Real>(
         let (of, nth) = (row / p.each as usize, row as u32 % p.each);
         for j in (0..latent).step_by(4) {
             let counter = [j as u32 / 4 + nth * SAMPLE, image[of], record.step, purpose];
-            let noise = normals_of::<T>(philox(counter, key));
+            let noise = noise_of::<T>(p.family, philox(counter, key));
             for k in j..latent.min(j + 4) {
                 let inside = of < record.rows as usize;
                 eps[row * stride + k] = if inside { noise[k - j] } else { T::zero() };
@@ -67,7 +108,7 @@ fn ratio<T: Real>(
         for j in 0..latent {
             let at = row * p.z_stride as usize + j;
             let log_var = clamped(h[of * p.h_stride as usize + latent + j]);
-            *log_ratio += (eps[at] * eps[at] + log_var - z[at] * z[at]) * real(0.5);
+            *log_ratio += ratio_of(p.family, (log_var, eps[at], z[at]));
         }
     }
 }
@@ -121,7 +162,7 @@ pub(super) fn backward_weighed<T: Real>(p: &Gaussian, record: &Record, args: [Ar
     let gradient = Gradient::ALL[p.gradient as usize];
     let through_z = |at: usize, row: usize, sigma: T| {
         // −∂log p(z)/∂z = z, −∂log q(z | x)/∂z = (z − μ) / σ² = ε / σ.
-        let (omega, prior, posterior) = (omega[row], z[at], eps[at] / sigma);
+        let (omega, prior, posterior) = (omega[row], z[at], score(p.family, eps[at]) / sigma);
         match gradient {
             Gradient::Standard => dz[at] + weight * omega * prior,
             Gradient::Stl => dz[at] + weight * omega * (prior - posterior),
@@ -185,5 +226,59 @@ fn to_posterior<T: Real>(
             let (first, second) = (before(at) + d_mu, before(at + latent) + d_log_var);
             (dh[at], dh[at + latent]) = (first, second);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Variances 2 and π² / 3, and three quarters below log 2 and log 3: by the distribution functions 1 − ½ exp −ε and 1 / (1 +
+    /// exp −ε).
+    #[test]
+    fn noise_is_of_its_family() {
+        let pi = std::f64::consts::PI;
+        for (family, variance, fourth, quartile) in [
+            (Posterior::Laplace, 2.0, 24.0, 2.0_f64.ln()),
+            (Posterior::Logistic, pi * pi / 3.0, 7.0 * pi.powi(4) / 15.0, 3.0_f64.ln()),
+        ] {
+            let count = 200_000;
+            let of = |place: u32| noise_of::<f64>(family.code(), philox([place, 1, 2, 3], [4, 5]));
+            let all: Vec<_> = (0..count / 4).flat_map(of).collect();
+            let mean_of = |of: &dyn Fn(f64) -> f64| {
+                all.iter().map(|&noise| of(noise)).sum::<f64>() / f64::from(count)
+            };
+            let error = |variance: f64| 5.0 * (variance / f64::from(count)).sqrt();
+            assert!(mean_of(&|noise| noise).abs() < error(variance), "{family:?}: its mean");
+            let found = mean_of(&|noise| noise * noise);
+            let off = (found - variance).abs();
+            assert!(off < error(fourth - variance * variance), "{family:?}: {found}");
+            for sign in [1.0, -1.0] {
+                let share = mean_of(&|noise| f64::from(u8::from(sign * noise < quartile)));
+                assert!((share - 0.75).abs() < error(0.75 * 0.25), "{family:?}: {share}");
+            }
+        }
+    }
+
+    /// The slope of −log f, by differences, and −log f itself at zero.
+    #[test]
+    fn densities_are_those_of_their_families() {
+        for family in [Posterior::Normal, Posterior::Laplace, Posterior::Logistic] {
+            for noise in [-3.0, -0.4, 0.7, 12.0] {
+                let by_differences =
+                    (family.surprise(noise + 1e-6) - family.surprise(noise - 1e-6)) / 2e-6;
+                let found = score(family.code(), noise);
+                assert!((found - by_differences).abs() < 1e-8, "{family:?} at {noise}: {found}");
+                let half = 0.5 * std::f64::consts::TAU.ln();
+                let expected = family.surprise(noise) - half + 0.5 * (0.3 - 0.25);
+                let found = ratio_of(family.code(), (0.3, noise, 0.5));
+                assert!((found - expected).abs() < 1e-12, "{family:?} at {noise}: {found}");
+            }
+        }
+        let at_zero = [Posterior::Laplace, Posterior::Logistic].map(|f| (-f.surprise(0.0)).exp());
+        assert!(
+            (at_zero[0] - 0.5).abs() < 1e-15 && (at_zero[1] - 0.25).abs() < 1e-15,
+            "{at_zero:?}"
+        );
     }
 }

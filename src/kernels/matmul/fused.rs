@@ -5,6 +5,7 @@
 
 use super::tiles::{ENTRY, schedules};
 use super::{Product, backward_w, backward_x, forward, gemm, operations, turns_of};
+use crate::config::Posterior;
 use crate::engine::{Arg, Binding, Cpu, Kernel, Real, Record};
 use crate::kernels::bernoulli::{self, Bernoulli};
 use crate::kernels::common::turns;
@@ -249,6 +250,7 @@ fn gaussian_of(p: &Product) -> Gaussian {
         samples: 1,
         each: 1,
         site: p.site,
+        family: Posterior::Normal.code(),
         importance: 1,
         gradient: 0,
         accumulate: 0,

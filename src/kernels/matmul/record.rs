@@ -5,12 +5,12 @@ use super::fused::{
     DRAW, FORWARD_BYTES, PART,
 };
 use super::{BACKWARD_W, BACKWARD_X, FORWARD, Product};
-use crate::config::Activation;
+use crate::config::{Activation, Posterior};
 use crate::engine::tensor::size;
 use crate::engine::{Dtype, GradSite, Grid, Tape, Tensor, Update};
 use crate::kernels::activation::{activation, applied, gradient_before, note_applied};
 use crate::kernels::draw::Draw;
-use crate::kernels::gaussian::{self, Normal};
+use crate::kernels::gaussian::{self, LocationScale};
 use crate::kernels::label::without_classes;
 
 /// A layer's weight (outputs, inputs) and bias (outputs).
@@ -205,7 +205,11 @@ pub fn linear_draw(
         backward(tape, x, layer, dy);
     });
     let draw = Draw { z, log_ratio: None, kl };
-    gaussian::on_backward(tape, Normal { h, images: h.rows(), eps, site }, draw);
+    gaussian::on_backward(
+        tape,
+        LocationScale { h, family: Posterior::Normal, images: h.rows(), eps, site },
+        draw,
+    );
     (h, draw)
 }
 
@@ -281,7 +285,7 @@ fn backward_to_input(tape: &mut Tape<'_>, x: Tensor, w: Tensor, dy: Tensor) {
         ..Product::default()
     };
     let grid = Grid::Matrix(x.padded_rows(), x.stride());
-    if let Some(Normal { h, eps, .. }) = gaussian::alone(tape, x) {
+    if let Some(LocationScale { h, eps, .. }) = gaussian::alone(tape, x) {
         // The product that makes dz makes dh of it, and dz is not kept.
         let p = Product {
             c_stride: size(h.stride()),

@@ -1,13 +1,13 @@
 //! What the kernels of learned priors are tested by.
 
 use super::*;
-use crate::config::Gradient;
+use crate::config::{Gradient, Posterior};
 use crate::engine::Dtype;
 use crate::engine::record::rate;
 use crate::kernels::bernoulli::bernoulli;
 use crate::kernels::bound::{Losses, bound};
 use crate::kernels::case::{Case, Fill, Weight};
-use crate::kernels::gaussian::{Noise, Normal, gaussian};
+use crate::kernels::gaussian::{LocationScale, Noise, gaussian};
 
 /// One component and as many as lanes, more and ragged; several z of an image, under one logarithm and apart; a partial
 /// batch; log σ² of components past its bounds; logits that are learned and not; a mixture that two draws use; every
@@ -61,7 +61,12 @@ fn case(
     let gradients = case.record(|tape| {
         for &([h, eps, x, z], [nll, log_ratio, kl, own_kl, extra]) in &draws {
             let draw = Draw { z, log_ratio: Some(log_ratio), kl: own_kl };
-            gaussian(tape, Normal { h, images, eps, site: 0 }, Noise::Given, draw);
+            gaussian(
+                tape,
+                LocationScale { h, family: Posterior::Normal, images, eps, site: 0 },
+                Noise::Given,
+                draw,
+            );
             mixture(tape, of, draw, images);
             divergence(tape, log_ratio, (z, kl));
             // Logits as they were drawn: the likelihood's gradient is at z.

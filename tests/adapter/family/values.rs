@@ -8,7 +8,7 @@ pub(super) const VALUES: &[(&str, &str)] = &[
          ['conv 3 3x3 stride 2', 'gelu', 'dropout 0.1', 'conv 2 1x2 pad 0', 4], ['conv 1 7 pad 0'], ['conv 0 3']",
     ),
     ("model.latent", "1, 2, 17, 0"),
-    ("model.posterior", "'normal', 'point'"),
+    ("model.posterior", "'normal', 'laplace', 'logistic', 'point'"),
     ("model.prior", "'normal', 'mixture', 'vamp'"),
     (
         "model.above",

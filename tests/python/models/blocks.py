@@ -99,7 +99,7 @@ class Vae(nn.Module):
         return torch.sigmoid(self.outputs(z))
 
     def forward(self, x):
-        """From images to the means of pixels by a z that is drawn, and the mean and log-variance of z."""
+        """From images to the means of pixels by a z that is drawn, and what `encode` makes."""
         mean, log_var = self.encode(x)
         z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
         return self.decode(z), mean, log_var

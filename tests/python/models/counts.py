@@ -77,7 +77,7 @@ class Vae(nn.Module):
         return total * self.outputs(z, y).softmax(1)
 
     def forward(self, x, y):
-        """From images to the means of pixels by a z that is drawn, and the mean and log-variance of z."""
+        """From images to the means of pixels by a z that is drawn, and what `encode` makes."""
         mean, log_var = self.encode(x, y)
         z = mean + torch.randn_like(mean) * (0.5 * log_var).exp()
         return self.decode(z, y), mean, log_var
