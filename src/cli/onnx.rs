@@ -164,7 +164,7 @@ fn encoder(vae: &mut Vae, weights: &[Weight], config: &Config, pixels: usize) ->
             walk.output(vae.ports.z, "z")?;
             vec![value("z", latent, "the codes, a row each")]
         }
-        Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {
+        _ => {
             walk.rows(vae.ports.h, ("mean", ""), 0..latent)?;
             let free = walk.rows(vae.ports.h, ("log_var.linear", ""), latent..2 * latent)?;
             // The bounds of the model, which are part of its function.

@@ -177,6 +177,7 @@ fn tell_start(trainer: &Trainer, opened: &Opened, places: (&Path, Option<&Path>)
     of_decoder.iter().for_each(|notice| talk(notice));
     tell_of_scale(config, trainer.deviation());
     tell_of_bias(config);
+    tell_of_schedules(config, trainer.steps_per_epoch());
     Ok(())
 }
 
@@ -252,6 +253,26 @@ fn tell_of_bias(config: &Config) {
             "note: with `--importance` above 1 the gradient `stl` is biased (Tucker et al. 2018); \
              `--set objective.gradient=dreg` is not",
         );
+    }
+}
+
+/// Says so where a schedule is longer than the run of so many steps, so that what it leads to is never reached.
+fn tell_of_schedules(config: &Config, per_epoch: u64) {
+    let all = per_epoch * config.train.epochs as u64;
+    let most = config.train.max_steps;
+    let steps = if most > 0 { all.min(most) } else { all };
+    for (key, length) in [
+        ("objective.warmup-steps", config.objective.warmup_steps),
+        ("objective.cycle-steps", config.objective.cycle_steps),
+        ("objective.capacity-steps", config.objective.capacity_steps),
+        ("objective.free-bits-steps", config.objective.free_bits_steps),
+        ("optimizer.warmup-steps", config.optimizer.warmup_steps),
+    ] {
+        if length > steps {
+            talk(&format!(
+                "note: `{key}` is {length}, and the run has {steps} steps, so that it does not come to its end"
+            ));
+        }
     }
 }
 

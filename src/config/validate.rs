@@ -15,9 +15,8 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.model.validate()?;
         self.objective.validate()?;
-        match self.model.posterior {
-            Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {}
-            Posterior::Point => self.objective.has_no_divergence()?,
+        if !self.model.posterior.is_density() {
+            self.objective.has_no_divergence()?;
         }
         self.has_formula()?;
         self.optimizer.validate()?;

@@ -48,7 +48,7 @@ impl Recorder<'_> {
                 self.reparameterise((h, 0), noise, eps, draw);
                 Drawn { draw, h, above: Vec::new() }
             }
-            Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {
+            _ => {
                 // Of each row of what it is drawn from, and not told.
                 let rows = match self.networks.inference {
                     Inference::BottomUp => h.rows(),

@@ -201,6 +201,34 @@ fn what_is_minimised_is_told_where_it_is_not_the_loss() {
     }
 }
 
+#[test]
+fn a_schedule_that_is_longer_than_the_run_is_noted() {
+    let dir = place();
+    // 64 images in minibatches of 16: eight steps.
+    for (place, (key, noted)) in [
+        ("objective.warmup-steps=8", false),
+        ("objective.warmup-steps=9", true),
+        ("optimizer.warmup-steps=100", true),
+        ("objective.cycle-steps=9", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let flags =
+            format!("--batch-size 16 --epochs 2 --hidden 8 --latent 2 --set {key} --out {place}");
+        let done = output(train(&dir, &flags));
+        let said = text(&done.stderr);
+        assert!(done.status.success(), "{key}: {said}");
+        let name = key.split_once('=').map_or(key, |(name, _)| name);
+        let note = format!("note: `{name}` is ");
+        assert_eq!(
+            said.contains(&note) && said.contains("the run has 8 steps"),
+            noted,
+            "{key}: {said}"
+        );
+    }
+}
+
 /// `--set` has every key: over a file and a preset, below flags, with the words of a file's faults.
 #[test]
 fn any_key_is_set() {

@@ -1,7 +1,6 @@
 //! Words and numbers as Python reads them.
 
 use elbo::checkpoint::State;
-use elbo::config::Posterior;
 
 /// Attention as a function of its queries, keys and values.
 pub(super) const ATTEND: &str = "\
@@ -67,11 +66,9 @@ pub(super) fn head(state: &State, name: &str) -> String {
             ", y",
         ),
     };
-    let use_of = match model.posterior {
-        Posterior::Normal | Posterior::Laplace | Posterior::Logistic => {
-            format!("mean, log_var = {variable}.encode(images.flatten(1){told})")
-        }
-        Posterior::Point => format!("z = {variable}.encode(images.flatten(1){told})"),
+    let use_of = match model.posterior.is_density() {
+        true => format!("mean, log_var = {variable}.encode(images.flatten(1){told})"),
+        false => format!("z = {variable}.encode(images.flatten(1){told})"),
     };
     let new = match state.config.check_prior() {
         Ok(()) if !model.prior_is_standard() => {
