@@ -28,7 +28,7 @@ use crate::nn::Dims;
 use crate::optim::{At, rates};
 use crate::session::Session;
 
-pub use dimensions::{ACTIVE, Dimension, by_kl, dimensions, used};
+pub use dimensions::{ACTIVE, Dimension, active, by_kl, dimensions, total_kl, used};
 pub(crate) use feed::Feed;
 pub use likelihood::{Estimate, estimate};
 pub use pictures::{Shown, check_temperature};

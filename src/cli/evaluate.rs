@@ -4,7 +4,7 @@ use std::f64::consts::LN_2;
 use std::time::Instant;
 
 use elbo::config::{Likelihood, Posterior, Prior};
-use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, by_kl, estimate, used};
+use elbo::evaluate::{ACTIVE, Dimension, Estimate, Z, active, by_kl, estimate, total_kl, used};
 use elbo::{Error, Model, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -143,15 +143,6 @@ pub(super) fn nlls(model: &mut Model, samples: usize, quiet: bool) -> Result<Vec
     Ok(logs?.iter().map(|log| -log).collect())
 }
 
-/// How many of these dimensions are active.
-fn active(dimensions: &[Dimension]) -> usize {
-    dimensions.iter().filter(|d| d.is_active()).count()
-}
-
-fn kl(dimensions: &[Dimension]) -> f64 {
-    dimensions.iter().map(|d| d.kl).sum()
-}
-
 /// Adds what is told of the dimensions of a level.
 fn tell(dimensions: &[Dimension], line: &mut serde_json::Value) {
     line["active_units"] = json!(active(dimensions));
@@ -189,7 +180,7 @@ impl Report {
         tell(self.dimensions(), &mut line);
         if self.levels.len() > 1 {
             let each = self.levels.iter().map(|level| {
-                let mut line = json!({"kl": kl(level)});
+                let mut line = json!({"kl": total_kl(level)});
                 tell(level, &mut line);
                 line
             });
@@ -260,7 +251,12 @@ impl Report {
         }
         let head = "level of z  dimensions  active  KL divergence".to_owned();
         let line = |(number, level): (usize, &Vec<Dimension>)| {
-            format!("{number:>10} {:>11} {:>7} {:>14.3}", level.len(), active(level), kl(level))
+            format!(
+                "{number:>10} {:>11} {:>7} {:>14.3}",
+                level.len(),
+                active(level),
+                total_kl(level)
+            )
         };
         std::iter::once(head).chain((1..).zip(&self.levels).map(line)).collect()
     }

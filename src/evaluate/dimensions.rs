@@ -37,6 +37,18 @@ pub fn used(dimensions: &[Dimension], images: usize) -> usize {
     dimensions.iter().filter(says).count()
 }
 
+/// How many of these dimensions are active.
+#[must_use]
+pub fn active(dimensions: &[Dimension]) -> usize {
+    dimensions.iter().filter(|d| d.is_active()).count()
+}
+
+/// The KL divergence of all of these dimensions, nats per image.
+#[must_use]
+pub fn total_kl(dimensions: &[Dimension]) -> f64 {
+    dimensions.iter().map(|d| d.kl).sum()
+}
+
 /// The numbers of dimensions, from the largest KL divergence down; of equal ones the first comes first.
 #[must_use]
 pub fn by_kl(dimensions: &[Dimension]) -> Vec<usize> {
@@ -107,9 +119,10 @@ fn column(rows: &[f32], j: usize, columns: usize) -> Vec<f64> {
 const SAMPLED: usize = 1000;
 
 /// How each of `latent` dimensions is used by these posteriors. Kingma and Welling 2014, appendix B:
-/// KL = ½ (μ² + σ² − 1 − log σ²) of the normal from N(0, I), of another family as from a learned prior below. From what the level above makes of a z that was drawn by this one, it is the mean of log q(z |
-/// below) − log p(z | above) over the images; from a learned prior that of log q(z | x) − log p(z) in the dimension alone over
-/// the z of at most 1,000 images at equal distances. Points have none, which counts as zero.
+/// KL = ½ (μ² + σ² − 1 − log σ²) of a normal from N(0, I). Of another family, or from a learned prior, it is the mean of
+/// log q(z | x) − log p(z) in the dimension alone over the z of at most 1,000 images at equal distances; from what the level
+/// above makes of a z that was drawn by this one, that of log q(z | below) − log p(z | above) over all images. Points have none,
+/// which counts as zero.
 #[must_use]
 pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
     let images = codes.mean.len() / latent.max(1);
@@ -124,14 +137,6 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
             (Posterior::Normal, Held::Normal) => {
                 mean_of(&mut all.map(|(m, v)| 0.5 * (m * m + v.exp_m1() - v)), images)
             }
-            (family, Held::Normal) => {
-                let every = images.div_ceil(SAMPLED).max(1);
-                let all = all.zip(column(&codes.z, j)).step_by(every);
-                let ratio = |((&m, &v), z): ((&f64, &f64), f64)| {
-                    log_density(family, z, m, v) - log_normal(z, 0.0, 0.0)
-                };
-                mean_of(&mut all.map(ratio), images.div_ceil(every))
-            }
             // The z above was drawn by this very z, so that no formula for all others is of use.
             (family, Held::Above { mean, log_var }) => {
                 let (of_mean, of_log_var) = (column(mean, j), column(log_var, j));
@@ -142,11 +147,15 @@ pub fn dimensions(codes: &Codes, latent: usize) -> Vec<Dimension> {
                 };
                 mean_of(&mut z.map(ratio), images)
             }
-            (family, Held::Mixture(prior)) => {
+            (family, Held::Normal | Held::Mixture(_)) => {
+                let log_prior = |z| match &codes.prior {
+                    Held::Mixture(prior) => prior.log_density(j, z),
+                    Held::Normal | Held::Above { .. } => log_normal(z, 0.0, 0.0),
+                };
                 let every = images.div_ceil(SAMPLED).max(1);
                 let all = all.zip(column(&codes.z, j)).step_by(every);
                 let ratio = |((&m, &v), z): ((&f64, &f64), f64)| {
-                    log_density(family, z, m, v) - prior.log_density(j, z)
+                    log_density(family, z, m, v) - log_prior(z)
                 };
                 mean_of(&mut all.map(ratio), images.div_ceil(every))
             }

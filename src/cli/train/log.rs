@@ -5,7 +5,7 @@ mod steps;
 use std::borrow::Cow;
 use std::time::Instant;
 
-use elbo::evaluate::Dimension;
+use elbo::evaluate::{Dimension, active, total_kl};
 use elbo::model::Architecture;
 use elbo::train::Diagnosis;
 use elbo::{Device, Evaluation, Losses, Model, Result, Trainer};
@@ -24,22 +24,6 @@ use crate::cli::train::log::steps::Clock;
 use crate::cli::train::screen::Screen;
 use crate::cli::widths::{way, ways};
 
-/// What a level of z says of some images.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Level {
-    /// The sum over its dimensions, nats per image.
-    kl: f64,
-    /// Its dimensions that say something.
-    pub(super) active: usize,
-}
-
-impl Level {
-    pub(super) fn of(dimensions: &[Dimension]) -> Self {
-        let active = dimensions.iter().filter(|dimension| dimension.is_active()).count();
-        Self { kl: dimensions.iter().map(|dimension| dimension.kl).sum(), active }
-    }
-}
-
 /// An epoch that was evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Epoch<'a> {
@@ -49,8 +33,8 @@ pub(super) struct Epoch<'a> {
     /// The mean of what was minimised, if that is not the loss.
     pub(super) objective: Option<f64>,
     pub(super) test: Evaluation,
-    /// What the levels of z, from below upwards, say of the first test images.
-    pub(super) levels: &'a [Level],
+    /// What the dimensions of z say of the first test images, level by level from below upwards.
+    pub(super) levels: &'a [Vec<Dimension>],
     /// Images a second of training alone, if any step was timed.
     pub(super) speed: Option<f64>,
 }
@@ -167,7 +151,7 @@ impl Log {
 
     pub(super) fn epoch(&mut self, told: &Epoch) -> Result<()> {
         let Epoch { epoch, step, train, objective, test, levels, speed } = *told;
-        let active = levels[0].active;
+        let first = active(&levels[0]);
         let Evaluation { sampled, at_mean, .. } = test;
         // Nothing that differs between equal runs stands in this line.
         let mut line = json!({
@@ -183,10 +167,10 @@ impl Log {
         ] {
             line[format!("{of}_{name}")] = json!(value);
         }
-        line["active_units"] = json!(active);
+        line["active_units"] = json!(first);
         if levels.len() > 1 {
-            line["kl_by_level"] = levels.iter().map(|level| level.kl).collect();
-            line["active_units_by_level"] = levels.iter().map(|level| level.active).collect();
+            line["kl_by_level"] = levels.iter().map(|level| total_kl(level)).collect();
+            line["active_units_by_level"] = levels.iter().map(|level| active(level)).collect();
         }
         if let Some(objective) = objective {
             line["train_objective"] = json!(objective);
@@ -202,11 +186,11 @@ impl Log {
             (format!("{of}/recon"), sampled.recon),
             (format!("{of}/kl"), sampled.kl),
             (format!("{of}/loss_at_mean"), at_mean.loss),
-            (format!("{of}/active_units"), active as f64),
+            (format!("{of}/active_units"), first as f64),
         ];
         for (number, level) in (1..).zip(levels).filter(|_| levels.len() > 1) {
-            scalars.push((format!("{of}/kl/level_{number}"), level.kl));
-            scalars.push((format!("{of}/active_units/level_{number}"), level.active as f64));
+            scalars.push((format!("{of}/kl/level_{number}"), total_kl(level)));
+            scalars.push((format!("{of}/active_units/level_{number}"), active(level) as f64));
         }
         scalars.extend(objective.map(|objective| ("train/objective".to_owned(), objective)));
         scalars.extend(speed.map(|speed| ("images_per_s".to_owned(), speed)));

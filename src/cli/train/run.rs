@@ -5,6 +5,7 @@ mod end;
 use std::time::{Duration, Instant};
 
 use elbo::checkpoint::{Best, Course, State, Trained};
+use elbo::evaluate::active;
 use elbo::train::Diagnosis;
 use elbo::{Dataset, Device, Evaluation, Result, Trainer};
 
@@ -12,7 +13,7 @@ use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::cli::train::Args;
 use crate::cli::train::dashboard::Progress;
-use crate::cli::train::log::{Epoch, Level, Log};
+use crate::cli::train::log::{Epoch, Log};
 
 /// What came of training.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -157,14 +158,12 @@ impl<'a> Run<'a> {
             let Some(evaluation) = evaluation else { continue };
             let step = self.trainer.steps_taken();
             self.last = Some((step, evaluation));
-            let (dimensions, found) = self.trainer.diagnose(&evaluation)?;
-            let levels = dimensions.iter().map(|of| Level::of(of)).collect::<Vec<_>>();
-            let active = levels[0].active;
+            let (levels, found) = self.trainer.diagnose(&evaluation)?;
             let (train, test) = (losses, evaluation);
             let told = Epoch { epoch, step, train, objective, test, levels: &levels, speed };
             self.log.epoch(&told)?;
-            self.log.dimensions(step, &dimensions)?;
-            self.tell(found, active);
+            self.log.dimensions(step, &levels)?;
+            self.tell(found, active(&levels[0]));
             self.log.pictures(epoch, step, self.trainer.model()?)?;
             if !whole {
                 return Ok(End::Done);

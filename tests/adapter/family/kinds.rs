@@ -58,39 +58,6 @@ pub(super) const KINDS: &[(&str, &str)] = &[
         objective.beta = 0.7",
     ),
     (
-        "a ladder of three levels, with dropout and importance",
-        "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }, { encoder = [], latent = 3, decoder = [4] }]
-        model.inference = 'ladder'
-        model.dropout = 0.2
-        objective.samples = 2
-        objective.importance = 3",
-    ),
-    (
-        "a Laplace posterior under a mixture, doubly reparameterised",
-        "model.posterior = 'laplace'
-        model.prior = 'mixture'
-        model.prior-components = 3
-        objective.importance = 3
-        objective.gradient = 'dreg'",
-    ),
-    (
-        "two levels of logistic posteriors",
-        "model.posterior = 'logistic'
-        model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }]
-        objective.kl = 'sampled'",
-    ),
-    (
-        "a ladder under a mixture, with bits for nothing",
-        "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
-        model.inference = 'ladder'
-        model.prior = 'mixture'
-        model.prior-components = 3
-        objective.free-bits = 0.3
-        objective.samples = 2
-        objective.kl = 'sampled'
-        objective.beta = 0.7",
-    ),
-    (
         "β-TC with classes and dropout",
         "objective.total-correlation = 4.0
         model.classes = 3
@@ -130,39 +97,6 @@ pub(super) const KINDS: &[(&str, &str)] = &[
         model.prior-components = 6
         model.classes = 3
         model.dropout = 0.2
-        objective.kl = 'sampled'
-        objective.beta = 0.7",
-    ),
-    (
-        "a ladder of three levels, with dropout and importance",
-        "model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }, { encoder = [], latent = 3, decoder = [4] }]
-        model.inference = 'ladder'
-        model.dropout = 0.2
-        objective.samples = 2
-        objective.importance = 3",
-    ),
-    (
-        "a Laplace posterior under a mixture, doubly reparameterised",
-        "model.posterior = 'laplace'
-        model.prior = 'mixture'
-        model.prior-components = 3
-        objective.importance = 3
-        objective.gradient = 'dreg'",
-    ),
-    (
-        "two levels of logistic posteriors",
-        "model.posterior = 'logistic'
-        model.above = [{ encoder = [5], latent = 2, decoder = [6, 4] }]
-        objective.kl = 'sampled'",
-    ),
-    (
-        "a ladder under a mixture, with bits for nothing",
-        "model.above = [{ encoder = [5], latent = 4, decoder = [] }]
-        model.inference = 'ladder'
-        model.prior = 'mixture'
-        model.prior-components = 3
-        objective.free-bits = 0.3
-        objective.samples = 2
         objective.kl = 'sampled'
         objective.beta = 0.7",
     ),
